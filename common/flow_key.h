@@ -1,0 +1,33 @@
+// What identifies a flow: the five-tuple, one layout for both address families.
+// Any thread; plain values.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "common/address.h"
+#include "common/bytes.h"
+#include "common/headers.h"
+
+namespace sluice {
+
+/// A five-tuple as the packet has it. The first 37 bytes, without gaps, are also the input of the
+/// flow hash: source 16 | destination 16 | source port 2 | destination port 2 | protocol 1.
+struct FlowKey {
+  IpAddress source;
+  IpAddress destination;
+  Be16 source_port;
+  Be16 destination_port;
+  IpProtocol protocol{};
+  uint8_t reserved[3] = {};  ///< always zero, so that keys compare as bytes
+
+  static constexpr size_t kHashedBytes = 37;
+
+  /// The key of the packets that flow the other way.
+  FlowKey reversed() const { return {destination, source, destination_port, source_port, protocol, {}}; }
+  bool operator==(const FlowKey& other) const { return std::memcmp(this, &other, sizeof *this) == 0; }
+};
+static_assert(sizeof(FlowKey) == 40);
+static_assert(offsetof(FlowKey, protocol) == 36);
+
+}  // namespace sluice
