@@ -1,0 +1,110 @@
+// Flow hit, else service, else policy, then remember: the decision of the data plane, in one place.
+// One Balancer per worker, which alone calls it; it reads what is published and writes its own state.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "common/counter.h"
+#include "common/flow_key.h"
+#include "lb/backend.h"
+#include "lb/flow_table.h"
+#include "lb/nat_ports.h"
+#include "lb/pool_table.h"
+#include "lb/service.h"
+#include "lb/view.h"
+
+namespace sluice::lb {
+
+enum class Outcome : uint8_t { kCached, kPicked, kNoService, kNoBackend, kPortExhausted };
+
+/// What was decided for one packet. Pointers are valid until the next call that may insert or expire.
+struct Decision {
+  Outcome outcome = Outcome::kNoService;
+  bool is_reply = false;  ///< from a backend, to be translated back
+  ServiceId service = kNoService;
+  BackendId backend = kNoBackend;
+  uint32_t slot = UINT32_MAX;  ///< of the Maglev table, where the policy used one for this packet
+  FlowEntry* flow = nullptr;   ///< null where the flow could not be remembered (table full)
+};
+
+/// What the balancer has to know of a packet besides its key.
+struct PacketFacts {
+  uint8_t tcp_flags = 0;
+  uint16_t frame_bytes = 0;
+};
+
+class Balancer {
+ public:
+  struct Memory {  ///< owned by the worker, outliving the Balancer
+    std::span<FlowEntry> entries;
+    std::span<FlowTable::Bucket> buckets;
+    std::span<TargetCounters> services;
+    std::span<TargetCounters> backends;
+    std::span<uint32_t> cursors;  ///< kMaxPools, round-robin positions
+  };
+  Balancer(const Memory& memory, PortSlice ports, uint64_t seed);
+
+  FlowTable& flows() { return flows_; }
+  const FlowTable& flows() const { return flows_; }
+
+  /// Decides for one packet and updates flow, state and counters. `hash` is flows().hash(key).
+  Decision balance(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
+                   uint32_t now_ms);
+
+  /// The same decision without any trace of it, for a packet that is no SYN: for trace.explain, on the
+  /// worker's own thread.
+  Decision explain(const View& view, const FlowKey& key, uint32_t now_ms);
+
+  /// For an ICMP error that quotes a packet: the flow that the quoted packet belongs to, without
+  /// refreshing it. `quoted` is the quoted packet's own five-tuple. is_reply: it went to a backend, and the
+  /// error is to be translated back to the client; else it went to a client, and the error is for the
+  /// backend. Where no flow is cached and the quoted packet went from a service to a client, a policy that
+  /// hashes answers (not for NAT, which needs its entry). kNoService: belongs to nothing here.
+  Decision find_quoted(const View& view, const FlowKey& quoted);
+
+  /// Visits up to `entries` cache entries and removes those that have been idle too long or whose
+  /// service or backend is gone. Call it at every poll with a few.
+  void expire(const View& view, uint32_t now_ms, unsigned entries);
+
+  /// Flows that could not be remembered; any thread.
+  uint64_t table_full() const { return table_full_.read(); }
+
+ private:
+  /// What starting a flow would do, before it is done.
+  struct Plan {
+    Decision decision;
+    Translation translation;  ///< for NAT, where decision.outcome is kPicked
+  };
+  /// Where a plan leaves its steps: the balancer's own places, or copies of them.
+  struct Steps {
+    uint32_t& cursor;  ///< of the pool
+    uint64_t& random;
+    uint32_t& port;
+  };
+  Plan plan(const View& view, const FlowKey& key, uint32_t now_ms, ServiceId id, const Steps& steps);
+  Decision start(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
+                 uint32_t now_ms);
+  FlowEntry* remember(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms, FlowState state);
+  FlowEntry* remember_both(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms,
+                           FlowState state);
+  FlowEntry* insert(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms, FlowState state,
+                    FlowTable::Eviction eviction, FlowIndex keep);
+  void follow(FlowEntry& flow, const PacketFacts& packet);
+  void set_state(FlowEntry& flow, FlowState state, uint8_t fin_seen);
+  void count_begun(const FlowEntry& flow);
+  void count_gone(const FlowEntry& flow);
+  void forget(FlowEntry& flow);
+
+  FlowTable flows_;
+  std::span<TargetCounters> services_;
+  std::span<TargetCounters> backends_;
+  std::span<uint32_t> cursors_;
+  PortSlice ports_;
+  Counter table_full_;
+  uint64_t random_;
+  FlowIndex expiry_cursor_ = 0;
+  uint32_t next_port_ = 0;
+};
+
+}  // namespace sluice::lb

@@ -1,0 +1,69 @@
+// A set of small integers whose next member after a given one is found in a few steps. One thread.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace sluice::lb {
+
+/// A bit for each integer below a fixed bound, under it a bit for each word that has any, and so on up
+/// to one word. Allocates in the constructor alone.
+class IndexSet {
+ public:
+  static constexpr size_t kNone = SIZE_MAX;
+
+  explicit IndexSet(size_t bound) {
+    do {
+      bound = (bound + 63) / 64;
+      levels_.emplace_back(bound);
+    } while (bound > 1);
+  }
+
+  void insert(size_t index) {
+    for (auto& level : levels_) {
+      uint64_t& word = level[index / 64];
+      const bool was_empty = word == 0;
+      word |= uint64_t{1} << (index % 64);
+      if (!was_empty) return;
+      index /= 64;
+    }
+  }
+  void erase(size_t index) {
+    for (auto& level : levels_) {
+      uint64_t& word = level[index / 64];
+      word &= ~(uint64_t{1} << (index % 64));
+      if (word != 0) return;
+      index /= 64;
+    }
+  }
+
+  /// The least member that is `from` or greater, else the least of all, else kNone.
+  size_t next_round(size_t from) const {
+    const size_t later = next(from);
+    return later != kNone || from == 0 ? later : next(0);
+  }
+
+ private:
+  size_t next(size_t from) const {
+    for (size_t height = 0; height < levels_.size(); ++height) {
+      const size_t at = from / 64;
+      if (at >= levels_[height].size()) return kNone;
+      const uint64_t later = levels_[height][at] & ~uint64_t{0} << (from % 64);
+      if (later != 0) return descend(height, at * 64 + static_cast<unsigned>(std::countr_zero(later)));
+      from = at + 1;
+    }
+    return kNone;
+  }
+  size_t descend(size_t height, size_t index) const {
+    for (; height > 0; --height) {
+      index = index * 64 + static_cast<unsigned>(std::countr_zero(levels_[height - 1][index]));
+    }
+    return index;
+  }
+
+  std::vector<std::vector<uint64_t>> levels_;
+};
+
+}  // namespace sluice::lb

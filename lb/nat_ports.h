@@ -1,0 +1,43 @@
+// How a NAT flow looks from its backend: source address and port, and the key of the replies. One worker.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "common/flow_key.h"
+#include "lb/backend.h"
+#include "lb/flow_table.h"
+
+namespace sluice::lb {
+
+/// The ports of full-nat source addresses that one worker may use: replies to them are its own.
+struct PortSlice {
+  uint16_t first = 1024;
+  uint16_t last = 65535;  ///< inclusive
+};
+/// The slice of worker `index` of `workers` (1..64512), and the inverse: whose slice a port lies in. The
+/// slices cover 1024..65535; a port below belongs to worker 0, which has no flow for it.
+PortSlice port_slice(unsigned index, unsigned workers);
+unsigned port_owner(uint16_t port, unsigned workers);
+
+struct Translation {
+  FlowKey reply;                  ///< of the packets that the backend sends
+  Be16 source_port;               ///< towards the backend
+  uint8_t snat = 0;               ///< index of the source address, for full-nat
+  FlowIndex displaced = kNoFlow;  ///< an embryonic flow that has to go first
+};
+
+/// The destination changes alone. Nothing where another flow's replies have that key already: two
+/// services, one backend and one client port.
+std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key,
+                                                 const Backend& backend);
+
+/// Source and destination change: takes the next port of the slice with which the reply's key is free
+/// at one of the addresses of the backend's family. Looks at a bounded number; where all of those are
+/// in use, the oldest embryonic flow among them makes room, so that SYNs alone cannot hold every port.
+std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, const Backend& backend,
+                                          std::span<const IpAddress> snat, PortSlice ports, uint32_t& cursor,
+                                          uint32_t now_ms);
+
+}  // namespace sluice::lb

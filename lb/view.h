@@ -1,0 +1,40 @@
+// What is published to the balancer, and what it counts for the reader of statistics.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "common/counter.h"
+#include "common/siphash.h"
+#include "lb/backend.h"
+#include "lb/service.h"
+#include "lb/service_table.h"
+
+namespace sluice::lb {
+
+inline constexpr uint32_t kMaxBackends = 1u << 20;
+inline constexpr uint32_t kMaxServices = 1u << 17;
+inline constexpr uint32_t kMaxPools = 1u << 18;  ///< pool tables: one per pool and protocol
+
+/// The published side: plain views into memory that the Tables own.
+struct View {
+  const ServiceTable* service_table = nullptr;
+  std::span<const Service> services;  ///< by ServiceId
+  std::span<const Backend> backends;  ///< by BackendId
+  SipKey hash_key;                    ///< of policies; the flow table has its own
+  /// Source addresses of full-nat, at most 256. Flows keep an index into them: an address keeps its index
+  /// as long as a flow of full-nat lives.
+  std::span<const IpAddress> snat;
+};
+
+/// Per-service and per-backend counters of one worker; the arrays have kMaxServices and kMaxBackends
+/// elements of untouched (zero) anonymous memory. Packets and bytes count what goes to the backend.
+struct TargetCounters {
+  Counter packets;
+  Counter bytes;
+  Counter flows;  ///< ever remembered
+  Gauge active_flows;
+};
+static_assert(sizeof(TargetCounters) == 32);
+
+}  // namespace sluice::lb
