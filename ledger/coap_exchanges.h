@@ -1,0 +1,61 @@
+// Which CoAP requests came lately, so that a retransmission is answered like the first (RFC 7252, 4.2 and
+// 4.5). One per hash worker, for the clients whose requests it parses; bounded; nothing is allocated
+// after construction.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "common/address.h"
+#include "common/siphash.h"
+#include "ledger/receipt.h"
+
+namespace sluice::ledger {
+
+/// Remembers the last `capacity` requests, and none longer than EXCHANGE_LIFETIME. Where one is forgotten
+/// early, its retransmission is judged anew: the dedupe window still gives a repeat its first receipt.
+class CoapExchanges {
+ public:
+  /// EXCHANGE_LIFETIME (RFC 7252, 4.8.2) with default parameters: 247 s.
+  static constexpr uint64_t kLifetimeNs = 247'000'000'000;
+
+  CoapExchanges(uint32_t capacity, SipKey seed);
+
+  enum class Seen : uint8_t {
+    kNew,       ///< judge the request; answered() must follow some time
+    kPending,   ///< the answer is under way: say nothing
+    kAnswered,  ///< `answer` again, with the message's own token
+  };
+  struct Verdict {
+    Seen seen = Seen::kNew;
+    const Answer* answer = nullptr;  ///< only for kAnswered; valid until the next call
+  };
+
+  /// Notes a request. `requester` gives address, port and exchange.
+  Verdict note(const Requester& requester, uint64_t now_ns);
+
+  /// Notes what a request was answered. Nothing happens where it was forgotten meanwhile.
+  void answered(const Answer& answer);
+
+ private:
+  struct Entry {
+    bool used = false;
+    bool is_answered = false;
+    uint32_t next = kNone;  // of the same bucket
+    uint64_t since_ns = 0;
+    Answer answer;
+  };
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  uint32_t& bucket_of(const Requester& requester);
+  uint32_t find(const Requester& requester);
+  void remove(uint32_t index);
+
+  SipKey seed_;
+  uint32_t oldest_ = 0;  // the ring's write position: entries are reused in the order they came
+  std::vector<Entry> entries_;
+  std::vector<uint32_t> buckets_;
+};
+
+}  // namespace sluice::ledger

@@ -1,0 +1,75 @@
+#include "ledger/open_block.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace sluice::ledger {
+namespace {
+
+// seal.bytes is checked before a transaction is taken, so the last one may go beyond it by its own size.
+size_t record_capacity(OpenBlock::Limits limits) {
+  return record_span(sizeof(RecordHead) + limits.bytes + kMostPayload +
+                     size_t{limits.transactions} * sizeof(RecordEntry));
+}
+
+}  // namespace
+
+void OpenBlock::Free::operator()(uint8_t* memory) const {
+  std::free(memory);
+}
+
+OpenBlock::OpenBlock(Limits limits)
+    : limits_(limits),
+      record_(static_cast<uint8_t*>(std::aligned_alloc(kRecordAlignment, record_capacity(limits)))),
+      leaf_hashes_(new crypto::Digest[limits.transactions]),
+      entries_(new RecordEntry[limits.transactions]),
+      requesters_(new Requester[limits.transactions]) {
+  if (!record_) std::abort();
+}
+
+void OpenBlock::restart(uint64_t number, uint64_t first_index, uint64_t now_ns) {
+  number_ = number;
+  first_index_ = first_index;
+  opened_ns_ = now_ns;
+  count_ = 0;
+  payload_bytes_ = 0;
+  fate = Fate::kUnderWay;
+  first_waiter = last_waiter = kNoWaiter;
+  is_taken_back = false;
+}
+
+void OpenBlock::add(const Transaction& transaction) {
+  std::memcpy(record_.get() + sizeof(RecordHead) + payload_bytes_, transaction.payload, transaction.size);
+  payload_bytes_ += transaction.size;
+  entries_[count_] = {Be16::from_host(static_cast<uint16_t>(transaction.size)),
+                      static_cast<uint8_t>(transaction.profile), 0};
+  leaf_hashes_[count_] = transaction.leaf_hash;
+  requesters_[count_] = transaction.requester;
+  ++count_;
+}
+
+std::span<uint8_t> OpenBlock::finish_record(const BlockMetadata& metadata, const BlockHeader& header) {
+  uint8_t* const start = record_.get();
+  const size_t entry_bytes = size_t{count_} * sizeof(RecordEntry);
+  const size_t length = sizeof(RecordHead) + payload_bytes_ + entry_bytes;
+  std::memcpy(start + length - entry_bytes, entries_.get(), entry_bytes);
+  std::memset(start + length, 0, record_span(length) - length);
+
+  RecordHead head{};
+  std::array<uint8_t, BlockHeader::kMostBytes> der;
+  const size_t der_bytes = header.encode(der);
+  std::copy_n(der.begin(), der_bytes, head.header.begin());
+  head.magic = Be32::from_host(RecordHead::kMagic);
+  head.length = Be32::from_host(static_cast<uint32_t>(length));
+  head.count = Be32::from_host(count_);
+  head.payload_bytes = Be32::from_host(payload_bytes_);
+  head.header_bytes = Be32::from_host(static_cast<uint32_t>(der_bytes));
+  head.metadata = metadata.encode();
+  store(start, head);
+  store(start + offsetof(RecordHead, crc), Be32::from_host(record_checksum({start, length})));
+  return {start, record_span(length)};
+}
+
+}  // namespace sluice::ledger

@@ -1,0 +1,117 @@
+// The dedupe window: which transactions came lately, exactly, and where they lie in the log. Owned by the
+// sealing hash worker, which alone calls it; memory is given by the caller and never grows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "crypto/sha256_message.h"
+#include "ledger/transaction.h"
+
+namespace sluice::ledger {
+
+/// A per-run secret that keeps senders from aiming ids at one bucket.
+struct WindowSeed {
+  uint64_t low = 0;
+  uint64_t high = 0;
+};
+
+/// Whole ids in a ring in leaf order, so that a place in the ring is a leaf index, and an open-addressing
+/// table of 32-bit slots {ring position, tag}. A bucket is one cache line: 15 slots and a count of the
+/// ids that found it full and went on (after Bronson and Shi, F14, 2019), so that an id can leave without
+/// a tombstone. Below 40 bytes a transaction. Ids at or above committed() are in flight.
+class RecentIds {
+ public:
+  static constexpr uint64_t kMostWindow = uint64_t{1} << 26;
+
+  /// A txid under its profile. Ids of different profiles never meet, so that no opaque payload can be
+  /// made that stands for a Bitcoin transaction.
+  using Key = crypto::Digest;
+  static Key key_of(const crypto::Digest& txid, Profile profile);
+
+  struct Capacity {
+    uint64_t window;          ///< committed transactions remembered, 1 to kMostWindow
+    uint64_t most_in_flight;  ///< assigned an index, not committed
+  };
+  static size_t bytes_needed(Capacity capacity);
+
+  /// Takes over `memory`: bytes_needed(), aligned to 64, zeroed or stale. The window begins empty, before
+  /// leaf 0 of block 0.
+  RecentIds(Capacity capacity, std::span<std::byte> memory, WindowSeed seed);
+
+  /// Forgets everything and goes on at leaf `next_index`, the first of block `next_block`.
+  void restart(uint64_t next_index, uint64_t next_block);
+
+  /// Fetches the bucket of a key. Call it some keys before find(). Hot path.
+  void prefetch(const Key& key) const;
+  /// The leaf index of a key that is in flight or in the window. Hot path.
+  std::optional<uint64_t> find(const Key& key) const;
+
+  /// Whether append() has room: fewer than most_in_flight are in flight.
+  bool has_room() const { return next_ - committed_ < capacity_.most_in_flight; }
+  /// Gives the next leaf index to a key that find() does not know. Hot path.
+  void append(const Key& key, bool starts_block);
+  /// Everything below `tree_size` is durable; what is more than the window behind it is forgotten.
+  void commit(uint64_t tree_size);
+  /// Takes back the indexes from `next_index` on, none of them committed: they were refused or lost.
+  void take_back(uint64_t next_index);
+
+  uint64_t next_index() const { return next_; }
+  /// The block that the next append(key, true) begins.
+  uint64_t next_block() const { return next_block_; }
+  uint64_t committed() const { return committed_; }
+  uint64_t window() const { return capacity_.window; }
+  uint64_t oldest() const { return oldest_; }
+
+  struct Place {
+    uint64_t block;
+    uint64_t tree_size;  ///< after that block
+  };
+  /// Which block a leaf at or above oldest() and below committed() is in.
+  Place place_of(uint64_t index) const;
+  /// The txid of a leaf at or above oldest() and below next_index().
+  crypto::Digest txid_of(uint64_t index, Profile profile) const {
+    return key_of(ids_[position_of(index)], profile);
+  }
+
+ private:
+  static constexpr unsigned kSlots = 15;
+  struct alignas(64) Bucket {
+    uint32_t overflowed;  // ids that passed by, their home being here or before
+    uint32_t slots[kSlots];
+  };
+  static_assert(sizeof(Bucket) == 64);
+  // The block starts of 64 ring positions, and the number of the block that the position before is in.
+  struct Starts {
+    uint64_t bits;
+    uint64_t block_before;
+  };
+  struct Home {
+    uint64_t bucket;
+    uint32_t tag;  // in the slot's upper bits, never zero
+  };
+
+  Home home_of(const Key& key) const;
+  uint64_t position_of(uint64_t index) const { return index % ring_size_; }
+  uint64_t index_at(uint64_t position) const;
+  void insert(const Key& key, uint64_t position);
+  void remove(uint64_t position);
+  void note_start(uint64_t position, bool starts_block);
+
+  Capacity capacity_;
+  uint64_t ring_size_;
+  uint64_t bucket_count_;
+  unsigned position_bits_;
+  WindowSeed seed_;
+  std::span<Key> ids_;
+  std::span<Bucket> buckets_;
+  std::span<Starts> starts_;
+  uint64_t oldest_ = 0;
+  uint64_t committed_ = 0;
+  uint64_t next_ = 0;
+  uint64_t next_block_ = 0;  // the block that the next start begins
+};
+
+}  // namespace sluice::ledger
