@@ -1,0 +1,167 @@
+#include "dataplane/dataplane.h"
+
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "dataplane/dataplane_parts.h"
+#include "dataplane/eal.h"
+#include "dataplane/eal_log.h"
+#include "dataplane/steering.h"
+
+namespace sluice::dataplane {
+namespace {
+
+bool ranks_above(NeighborState a, NeighborState b) {
+  const auto trust = [](NeighborState state) {
+    switch (state) {
+      case NeighborState::kFree:
+        return 0;
+      case NeighborState::kIncomplete:
+        return 1;
+      case NeighborState::kStale:
+        return 2;
+      case NeighborState::kReachable:
+        return 3;
+      case NeighborState::kStatic:
+        return 4;
+    }
+    return 0;
+  };
+  return trust(a) > trust(b);
+}
+
+}  // namespace
+
+DataPlane::DataPlane() = default;
+
+Result<std::unique_ptr<DataPlane>> DataPlane::create(const BootConfig& config) {
+  static std::atomic<bool> created{false};
+  if (config.workers.empty()) return fail("at least one worker is needed", "/gateway/workers");
+  if (config.ports.empty() || config.ports.size() > kMaxPorts) {
+    return fail("1 to " + std::to_string(kMaxPorts) + " ports are needed", "/ports");
+  }
+  if (created.exchange(true)) return fail("a process has one data plane, and starts it once");
+
+  open_eal_log(config.log);
+  auto plane = build(config);
+  release_eal_log(!plane);
+  return plane;
+}
+
+Result<std::unique_ptr<DataPlane>> DataPlane::build(const BootConfig& config) {
+  if (auto started = start_eal(config); !started) return tl::unexpected(started.error());
+  std::unique_ptr<DataPlane> plane(new DataPlane);
+  plane->parts_ = std::make_unique<Parts>(config);
+  Parts& parts = *plane->parts_;
+  const auto built = parts.attach_devices()
+                         .and_then([&] { return parts.make_pools(); })
+                         .and_then([&] { return parts.set_up_devices(); })
+                         .and_then([&] { return parts.make_stations(); });
+  if (!built) return tl::unexpected(built.error());
+  return plane;
+}
+
+DataPlane::~DataPlane() {
+  stop();
+}
+
+std::vector<PortInfo> DataPlane::ports() const {
+  std::vector<PortInfo> infos;
+  for (size_t i = 0; i < parts_->plans.size(); ++i) {
+    const PortPlan& plan = parts_->plans[i];
+    rte_eth_link link{};
+    const bool known = rte_eth_link_get_nowait(plan.device, &link) == 0;
+    infos.push_back({parts_->config.ports[i].name, parts_->macs[i], parts_->config.ports[i].mtu, plan.driver,
+                     known && link.link_status == RTE_ETH_LINK_UP, parts_->taps[i].interface});
+  }
+  return infos;
+}
+
+std::vector<WorkerInfo> DataPlane::workers() const {
+  std::vector<WorkerInfo> infos;
+  for (unsigned i = 0; i < parts_->stations.size(); ++i) {
+    const auto& [place, cpu] = parts_->topology.runners[i];
+    infos.push_back({i, cpu, place.receives ? "worker" : "lb_worker", place.balances,
+                     place.balances ? parts_->stations[i]->flow_capacity() : 0});
+  }
+  return infos;
+}
+
+Result<void> DataPlane::start(std::shared_ptr<const Tables> first) {
+  if (parts_->published != nullptr) return fail("the data plane has been started before");
+  parts_->published = std::make_unique<Published<Tables>>(std::move(first), parts_->stations.size());
+  if (auto started = parts_->start_devices(); !started) return started;
+  parts_->running = true;
+  return parts_->start_workers();
+}
+
+void DataPlane::stop() {
+  if (!parts_->running) return;
+  parts_->phase.store(Phase::kDraining, std::memory_order_release);
+  if (parts_->loops.size() == parts_->stations.size()) parts_->drain();
+  parts_->phase.store(Phase::kStopped, std::memory_order_release);
+  rte_eal_mp_wait_lcore();
+  parts_->running = false;
+}
+
+void DataPlane::publish(std::shared_ptr<const Tables> tables) {
+  parts_->published->publish(std::move(tables));
+}
+
+bool DataPlane::settled() const {
+  return parts_->published->seen_by_all();
+}
+
+void DataPlane::reclaim() {
+  parts_->published->reclaim();
+}
+
+const WorkerStats& DataPlane::stats(unsigned worker) const {
+  return parts_->stations[worker]->worker().stats;
+}
+
+std::span<const lb::TargetCounters> DataPlane::service_counters(unsigned worker) const {
+  return parts_->stations[worker]->services();
+}
+
+std::span<const lb::TargetCounters> DataPlane::backend_counters(unsigned worker) const {
+  return parts_->stations[worker]->backends();
+}
+
+DeviceCounters DataPlane::device_counters(unsigned port) const {
+  rte_eth_stats stats{};
+  if (rte_eth_stats_get(parts_->plans[port].device, &stats) != 0) return {};
+  return {.missed_packets = stats.imissed + stats.rx_nombuf};
+}
+
+std::vector<Neighbors::Snapshot> DataPlane::neighbors() const {
+  std::vector<Neighbors::Snapshot> all;
+  for (const auto& station : parts_->stations) {
+    const auto known = station->worker().neighbors.snapshot();
+    all.insert(all.end(), known.begin(), known.end());
+  }
+  // Of what several workers know, the one to trust most.
+  const auto key = [](const Neighbors::Snapshot& one) { return std::pair(one.port, one.address); };
+  std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) {
+    return key(a) != key(b) ? key(a) < key(b) : ranks_above(a.state, b.state);
+  });
+  all.erase(
+      std::unique(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) == key(b); }),
+      all.end());
+  return all;
+}
+
+bool DataPlane::ask(unsigned worker, WorkerRequest& request) {
+  return parts_->stations[worker]->requests().push(&request);
+}
+
+unsigned DataPlane::owner_of(const FlowKey& key) const {
+  const WorkerPlace& place = parts_->topology.runners.front().place;
+  const unsigned balancer = owner_of_flow(parts_->published->current(), place, key);
+  return worker_of_balancer(place, balancer == kWhoeverReceived ? 0 : balancer);
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,192 @@
+#include "dataplane/dataplane_parts.h"
+
+#include <rte_ethdev.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "dataplane/eal.h"
+#include "dataplane/eal_log.h"
+#include "dataplane/packet_pool.h"
+
+namespace sluice::dataplane {
+namespace {
+
+constexpr unsigned kRingSize = 512;
+constexpr unsigned kDrainPatienceMs = 1000;
+
+int run_loop(void* loop) {
+  static_cast<WorkerLoop*>(loop)->run();
+  return 0;
+}
+
+void sleep_a_millisecond() {
+  const timespec duration{0, 1'000'000};
+  nanosleep(&duration, nullptr);
+}
+
+void free_packets(PacketRing& ring) {
+  for (rte_mbuf* packet = nullptr; ring.pop({&packet, 1}) == 1;) rte_pktmbuf_free(packet);
+}
+
+}  // namespace
+
+DataPlane::Parts::~Parts() {
+  for (const auto& ring : rings) free_packets(*ring);
+  loops.clear();
+  stations.clear();
+  for (const KernelTap& tap : taps) {
+    if (tap.queues > 0) close_device(tap.device);
+  }
+  for (const PortPlan& plan : plans) close_device(plan.device);
+  for (const auto& [node, pool] : pools) rte_mempool_free(pool);
+  stop_eal();
+  close_eal_log();
+}
+
+Result<void> DataPlane::Parts::attach_devices() {
+  const auto receivers = static_cast<unsigned>(config.workers.size());
+  const auto workers = receivers + static_cast<unsigned>(config.lb_workers.size());
+  for (const PortConfig& port : config.ports) {
+    auto plan = attach_device(port, receivers, workers);
+    if (!plan) return tl::unexpected(plan.error());
+    plans.push_back(std::move(*plan));
+    devices.push_back({plans.back().device, plans.back().tx_queues});
+  }
+  topology = plan_topology(config, plans);
+  return {};
+}
+
+Result<void> DataPlane::Parts::make_pools() {
+  uint16_t largest_mtu = 0;
+  for (const PortConfig& port : config.ports) largest_mtu = std::max(largest_mtu, port.mtu);
+  const auto ring_count =
+      static_cast<unsigned>(topology.packet_rings.size() + topology.transmit_rings.size());
+  for (const PortPlan& plan : plans) {
+    if (pools.contains(plan.numa_node)) continue;
+    std::vector<PortPlan> local;
+    std::copy_if(plans.begin(), plans.end(), std::back_inserter(local),
+                 [&](const PortPlan& other) { return other.numa_node == plan.numa_node; });
+    const auto workers = static_cast<unsigned>(topology.runners.size());
+    const auto pool =
+        make_packet_pool(pool_size(local, workers, ring_count, kRingSize, largest_mtu), plan.numa_node);
+    if (!pool) return tl::unexpected(pool.error());
+    pools[plan.numa_node] = *pool;
+  }
+  return {};
+}
+
+rte_mempool* DataPlane::Parts::pool_of(int numa_node) const {
+  const auto found = pools.find(numa_node);
+  return found == pools.end() ? pools.begin()->second : found->second;
+}
+
+Result<void> DataPlane::Parts::set_up_devices() {
+  for (unsigned i = 0; i < plans.size(); ++i) {
+    rte_mempool* const pool = pool_of(plans[i].numa_node);
+    const auto mac = set_up_device(plans[i], config.ports[i], i, pool);
+    if (!mac) return tl::unexpected(mac.error());
+    macs.push_back(*mac);
+    KernelTap tap;
+    if (config.ports[i].kernel) {
+      auto opened =
+          open_kernel_tap(config.ports[i], i, *mac, static_cast<unsigned>(topology.runners.size()), pool);
+      if (!opened) return tl::unexpected(opened.error());
+      tap = std::move(*opened);
+    }
+    tap_devices.push_back({tap.device, tap.queues});
+    taps.push_back(std::move(tap));
+  }
+  return {};
+}
+
+Result<void> DataPlane::Parts::make_stations() {
+  uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return fail("no random seed from the kernel");
+  const size_t workers = topology.runners.size();
+  std::vector<PacketRing*> to_transmit(workers);
+  for (const Topology::Link& link : topology.transmit_rings) to_transmit[link.from] = add_ring();
+  for (unsigned i = 0; i < workers; ++i) {
+    const auto node = static_cast<int>(rte_lcore_to_socket_id(lcore_of(i)));
+    auto station = Station::create({.place = topology.runners[i].place,
+                                    .numa_node = node,
+                                    .flow_table_entries = config.flow_table_entries,
+                                    .flow_hash_seed = seed,
+                                    .pool = pool_of(node),
+                                    .receive_queues = topology.receive_queues[i],
+                                    .devices = devices,
+                                    .taps = tap_devices,
+                                    .to_transmit = to_transmit[i]});
+    if (!station) return tl::unexpected(station.error());
+    stations.push_back(std::move(*station));
+  }
+  connect_stations(to_transmit);
+  return {};
+}
+
+PacketRing* DataPlane::Parts::add_ring() {
+  rings.push_back(std::make_unique<PacketRing>(kRingSize));
+  return rings.back().get();
+}
+
+void DataPlane::Parts::connect_stations(const std::vector<PacketRing*>& to_transmit) {
+  for (const auto& station : stations) {
+    Worker& worker = station->worker();
+    for (auto* table : {&worker.to_worker, &worker.from_worker, &worker.to_transmit, &worker.from_transmit}) {
+      table->resize(stations.size());
+    }
+  }
+  for (const Topology::Link& link : topology.transmit_rings) {
+    stations[link.from]->worker().to_transmit[link.to] = to_transmit[link.from];
+    stations[link.to]->worker().from_transmit[link.from] = to_transmit[link.from];
+  }
+  for (const Topology::Link& link : topology.packet_rings) {
+    PacketRing* const ring = add_ring();
+    stations[link.from]->worker().to_worker[link.to] = ring;
+    stations[link.to]->worker().from_worker[link.from] = ring;
+  }
+}
+
+Result<void> DataPlane::Parts::start_devices() {
+  for (unsigned i = 0; i < plans.size(); ++i) {
+    if (auto started = start_device(plans[i], config.ports[i]); !started) return started;
+    if (taps[i].queues == 0) continue;
+    if (auto started = start_kernel_tap(taps[i], config.ports[i]); !started) return started;
+  }
+  return {};
+}
+
+Result<void> DataPlane::Parts::start_workers() {
+  for (unsigned i = 0; i < stations.size(); ++i) {
+    Worker& worker = stations[i]->worker();
+    loops.push_back(std::make_unique<WorkerLoop>(worker, published->reader(i), taps, phase, config.idle));
+    if (rte_eal_remote_launch(run_loop, loops.back().get(), lcore_of(i)) != 0) {
+      return fail("worker " + std::to_string(i) + " does not start");
+    }
+  }
+  return {};
+}
+
+bool DataPlane::Parts::rings_are_empty() const {
+  return std::all_of(rings.begin(), rings.end(), [](const auto& ring) { return ring->size() == 0; });
+}
+
+void DataPlane::Parts::drain() const {
+  // A packet may be in a worker's hands while every ring is empty: look twice, two polls of everybody apart.
+  bool were_empty = false;
+  for (unsigned waited_ms = 0; waited_ms < kDrainPatienceMs;) {
+    for (const auto& station : stations) {
+      const Counter& polls = station->worker().stats.polls;
+      const uint64_t enough = polls.read() + 2;
+      for (; polls.read() < enough && waited_ms < kDrainPatienceMs; ++waited_ms) sleep_a_millisecond();
+    }
+    const bool are_empty = rings_are_empty();
+    if (are_empty && were_empty) return;
+    were_empty = are_empty;
+  }
+}
+
+}  // namespace sluice::dataplane

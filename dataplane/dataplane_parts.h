@@ -1,0 +1,61 @@
+// What a DataPlane consists of, in the order in which it is built. Control thread.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/kernel_tap.h"
+#include "dataplane/port.h"
+#include "dataplane/published.h"
+#include "dataplane/station.h"
+#include "dataplane/topology.h"
+#include "dataplane/worker_loop.h"
+
+namespace sluice::dataplane {
+
+struct DataPlane::Parts {
+  explicit Parts(const BootConfig& boot) : config(boot) {}
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+  /// Gives everything back, EAL last. The workers have stopped.
+  ~Parts();
+
+  /// After EAL has started, in this order.
+  Result<void> attach_devices();
+  Result<void> make_pools();
+  Result<void> set_up_devices();
+  Result<void> make_stations();
+
+  Result<void> start_devices();
+  Result<void> start_workers();
+  /// Waits, within reason, until no packet is on its way between workers.
+  void drain() const;
+
+  rte_mempool* pool_of(int numa_node) const;
+  PacketRing* add_ring();
+  /// `to_transmit` by the worker that the ring leads from.
+  void connect_stations(const std::vector<PacketRing*>& to_transmit);
+  bool rings_are_empty() const;
+
+  BootConfig config;
+  std::vector<PortPlan> plans;  ///< by configured port, as the next four
+  std::vector<MacAddress> macs;
+  std::vector<KernelTap> taps;
+  std::vector<TransmitDevice> devices;
+  std::vector<TransmitDevice> tap_devices;
+  std::map<int, rte_mempool*> pools;  ///< by NUMA node
+  Topology topology;
+  std::vector<std::unique_ptr<PacketRing>> rings;
+  std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops
+  std::unique_ptr<Published<Tables>> published;
+  std::vector<std::unique_ptr<WorkerLoop>> loops;
+  std::atomic<Phase> phase{Phase::kRunning};
+  bool running = false;
+};
+
+}  // namespace sluice::dataplane

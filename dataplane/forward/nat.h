@@ -1,0 +1,27 @@
+// Network address translation: the header rewriting of full-nat and dnat, in both directions, and of the
+// ICMP errors that belong to their flows. Pure functions on bytes; any thread.
+//
+// Checksums are updated, not made anew (RFC 1624): a packet damaged inside the gateway stays damaged.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "common/flow_key.h"
+#include "dataplane/drop_reason.h"
+
+namespace sluice::dataplane {
+
+/// Gives the TCP or UDP packet at `ip` the addresses and ports of `to`, which is of its own family and
+/// protocol, and decrements its TTL. The layer-4 header lies at `l4_offset` behind `ip`. A UDP checksum of
+/// 0 over IPv4 stays 0. A packet whose TTL ends here is left alone: kTtlExpired.
+DropReason translate(uint8_t* ip, size_t l4_offset, const FlowKey& to);
+
+/// The same for an ICMP error about a packet of a flow, travelling to `to.destination`. `to` is what a
+/// packet of that flow would be translated to that goes the same way as the error; what the error quotes
+/// went the other way, and gets to.reversed(). `source` becomes the error's own source. `ip` ends with the
+/// packet; the quote, which may be cut, is of the kind that parse_quote() calls kFlow.
+DropReason translate_icmp_error(std::span<uint8_t> ip, size_t l4_offset, const IpAddress& source,
+                                const FlowKey& to);
+
+}  // namespace sluice::dataplane

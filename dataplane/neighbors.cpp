@@ -1,0 +1,238 @@
+#include "dataplane/neighbors.h"
+
+#include <algorithm>
+
+#include "dataplane/arp.h"
+#include "dataplane/ethernet.h"
+#include "dataplane/ndp.h"
+#include "dataplane/neighbor_cache.h"
+#include "dataplane/neighbor_frames.h"
+#include "dataplane/packet.h"
+#include "dataplane/transmit.h"
+
+namespace sluice::dataplane {
+namespace {
+
+constexpr uint32_t kReachableMs = 30'000;  ///< REACHABLE_TIME, RFC 4861 10
+constexpr uint32_t kRetransmitMs = 1'000;  ///< RETRANS_TIMER
+constexpr uint8_t kMaxQuestions = 3;       ///< MAX_MULTICAST_SOLICIT, and as many unicast ones before
+constexpr uint32_t kForgetMs = 600'000;    ///< an unused entry goes after that
+constexpr uint32_t kVisitsPerMs = 64;      ///< so that a full cache is walked in a second
+constexpr uint32_t kMaxVisits = 1024;      ///< in one tick
+
+bool has_mac(NeighborState state) {
+  return state >= NeighborState::kReachable;
+}
+
+/// Whether a question on `port` about `address` is ours to answer.
+bool is_ours(const Tables& tables, uint16_t port, const IpAddress& address) {
+  const PortView& view = tables.ports[port];
+  if (address.is_v6() && address == view.link_local) return true;
+  const auto is_it = [&](const Prefix& own) { return own.address == address; };
+  if (std::any_of(view.addresses.begin(), view.addresses.end(), is_it)) return true;
+  if (std::find(tables.snat.begin(), tables.snat.end(), address) != tables.snat.end()) return true;
+  return tables.service_table != nullptr && tables.service_table->has_address(address);
+}
+
+/// Sends what waited for an entry that has just been resolved.
+void send_waiting(NeighborCache& cache, NeighborEntry& entry, const Tables& tables, uint32_t now_ms,
+                  Neighbors& neighbors, Transmit& transmit) {
+  const auto known = entry.record.own();
+  while (rte_mbuf* packet = cache.take_waiting(entry)) {
+    neighbors.send(tables, known.port, known.address, packet, now_ms, transmit);
+  }
+}
+
+}  // namespace
+
+Neighbors::Neighbors(rte_mempool* pool, Drops& drops)
+    : cache_(std::make_unique<NeighborCache>()), pool_(pool), drops_(drops) {}
+
+Neighbors::~Neighbors() {
+  give_up();
+}
+
+void Neighbors::give_up() {
+  for (uint32_t i = 0; i < cache_->touched(); ++i) {
+    while (rte_mbuf* const packet = cache_->take_waiting(cache_->at(i))) {
+      drops_.drop(packet, DropReason::kNeighborUnresolved);
+    }
+  }
+}
+
+void Neighbors::send(const Tables& tables, uint16_t port, const IpAddress& next_hop, rte_mbuf* packet,
+                     uint32_t now_ms, Transmit& transmit) {
+  NeighborEntry* entry = cache_->find(port, next_hop);
+  if (entry != nullptr) {
+    const auto known = entry->record.own();
+    if (entry->used_ms != now_ms) entry->used_ms = now_ms;
+    if (has_mac(known.state)) {
+      const PortView& view = tables.ports[port];
+      const bool v4 = (*rte_pktmbuf_mtod(packet, const uint8_t*) >> 4) == 4;
+      auto* const at = reinterpret_cast<uint8_t*>(
+          rte_pktmbuf_prepend(packet, static_cast<uint16_t>(ethernet_bytes(view))));
+      if (at == nullptr) return drops_.drop(packet, DropReason::kNoHeadroom);
+      write_ethernet(at, view, known.mac, v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+      return transmit.send(port, packet);
+    }
+  } else {
+    entry = cache_->insert(port, next_hop, now_ms, drops_);
+    if (entry != nullptr) ask(tables, *entry, now_ms, transmit);
+  }
+  if (entry == nullptr || !cache_->keep(*entry, packet)) {
+    drops_.drop(packet, DropReason::kNeighborUnresolved);
+  }
+}
+
+void Neighbors::ask(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit) {
+  const auto known = entry.record.own();
+  const bool unicast = has_mac(known.state) && entry.attempts < kMaxQuestions;
+  entry.asked_ms = now_ms;
+  ++entry.attempts;
+  rte_mbuf* const frame =
+      make_question(pool_, tables.ports[known.port], known.address, unicast ? &known.mac : nullptr);
+  if (frame != nullptr) transmit.send_new(known.port, frame);
+}
+
+void Neighbors::receive(const Tables& tables, rte_mbuf* packet, bool received_here, uint32_t now_ms,
+                        Transmit& transmit) {
+  const PacketMeta& meta = meta_of(packet);
+  const std::span<const uint8_t> frame(rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len);
+  const auto payload = frame.subspan(meta.l3_offset);
+  const auto type = load<Be16>(payload.data() - sizeof(Be16));  // the last field before layer 3, tags or not
+  if (type.host() == ether_type::kArp) {
+    receive_arp(tables, payload, meta.in_port, received_here, now_ms, transmit);
+  } else {
+    const auto asker = load<EthernetHeader>(frame.data()).source;
+    const auto ip_packet = payload.first(std::min<size_t>(payload.size(), meta.ip_bytes));
+    const size_t icmp_offset = static_cast<size_t>(meta.l4_offset - meta.l3_offset);
+    receive_ndp(tables, ip_packet, icmp_offset, asker, meta.in_port, received_here, now_ms, transmit);
+  }
+}
+
+void Neighbors::receive_arp(const Tables& tables, std::span<const uint8_t> payload, uint16_t port,
+                            bool received_here, uint32_t now_ms, Transmit& transmit) {
+  const auto message = parse_arp(payload);
+  if (!message) return;
+  const bool to_us = is_ours(tables, port, message->target);
+  if (!message->is_reply && to_us && received_here && message->sender != message->target) {
+    rte_mbuf* const reply = make_arp_reply(pool_, tables.ports[port], *message);
+    if (reply != nullptr) transmit.send_new(port, reply);
+  }
+  const bool solicited = message->is_reply && message->target_mac == tables.ports[port].mac;
+  learn(tables, {port, message->sender, message->sender_mac, solicited, true}, now_ms, transmit);
+}
+
+void Neighbors::receive_ndp(const Tables& tables, std::span<const uint8_t> packet, size_t icmp_offset,
+                            const MacAddress& asker, uint16_t port, bool received_here, uint32_t now_ms,
+                            Transmit& transmit) {
+  const auto message = parse_ndp(packet, icmp_offset);
+  if (!message) return;
+  if (message->is_advertisement) {
+    const MacAddress mac = message->link_address.value_or(MacAddress{});
+    learn(tables, {port, message->target, mac, message->solicited, message->overrides}, now_ms, transmit);
+    return;
+  }
+  if (message->link_address) {
+    learn(tables, {port, message->source, *message->link_address, false, true}, now_ms, transmit);
+  }
+  if (received_here && is_ours(tables, port, message->target)) {
+    rte_mbuf* const reply =
+        make_advertisement(pool_, tables.ports[port], *message, message->link_address.value_or(asker));
+    if (reply != nullptr) transmit.send_new(port, reply);
+  }
+}
+
+void Neighbors::learn(const Tables& tables, const Claim& claim, uint32_t now_ms, Transmit& transmit) {
+  NeighborEntry* const entry = cache_->find(claim.port, claim.address);
+  if (entry == nullptr) return;  // nobody whom we send to: docs/decisions/0007
+  auto known = entry->record.own();
+  if (known.state == NeighborState::kStatic) return;
+  const bool incomplete = known.state == NeighborState::kIncomplete;
+  const bool names_other = !claim.mac.is_zero() && claim.mac != known.mac;
+  if (incomplete && claim.mac.is_zero()) return;
+  if (!incomplete && names_other && !claim.overrides) {  // RFC 4861 7.2.5, I
+    if (known.state == NeighborState::kReachable) known.state = NeighborState::kStale;
+    return entry->record.write(known);
+  }
+  if (incomplete || names_other) {
+    known.mac = claim.mac;
+    known.state = NeighborState::kStale;
+    entry->attempts = 0;
+  }
+  if (claim.solicited) {
+    known.state = NeighborState::kReachable;
+    entry->confirmed_ms = now_ms;
+    entry->attempts = 0;
+  }
+  entry->record.write(known);
+  if (incomplete) send_waiting(*cache_, *entry, tables, now_ms, *this, transmit);
+}
+
+void Neighbors::tick(const Tables& tables, uint32_t now_ms, Transmit& transmit) {
+  const uint32_t elapsed = now_ms - last_tick_ms_;
+  if (elapsed == 0) return;
+  last_tick_ms_ = now_ms;
+  const uint32_t touched = cache_->touched();
+  const uint32_t visits = std::min({touched, kMaxVisits, std::min(elapsed, kMaxVisits) * kVisitsPerMs});
+  for (uint32_t i = 0; i < visits; ++i) {
+    if (tick_cursor_ >= touched) tick_cursor_ = 0;
+    age(tables, cache_->at(tick_cursor_++), now_ms, transmit);
+  }
+}
+
+void Neighbors::age(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit) {
+  auto known = entry.record.own();
+  const bool may_ask = entry.attempts == 0 || now_ms - entry.asked_ms >= kRetransmitMs;
+  switch (known.state) {
+    case NeighborState::kFree:
+    case NeighborState::kStatic:
+      return;
+    case NeighborState::kIncomplete:
+      if (!may_ask) return;
+      if (entry.attempts >= kMaxQuestions) return cache_->erase(entry, drops_);
+      return ask(tables, entry, now_ms, transmit);
+    case NeighborState::kReachable:
+      if (now_ms - entry.confirmed_ms < kReachableMs) return;
+      known.state = NeighborState::kStale;
+      entry.attempts = 0;
+      return entry.record.write(known);
+    case NeighborState::kStale:
+      if (now_ms - entry.used_ms >= kForgetMs) return cache_->erase(entry, drops_);
+      if (!may_ask || now_ms - entry.used_ms >= kReachableMs) return;
+      if (entry.attempts >= 2 * kMaxQuestions) return cache_->erase(entry, drops_);
+      return ask(tables, entry, now_ms, transmit);
+  }
+}
+
+void Neighbors::adopt_static(const Tables& tables, uint32_t now_ms, Transmit& transmit) {
+  ++static_round_;
+  for (const StaticNeighbor& neighbor : tables.neighbors) {
+    NeighborEntry* entry = cache_->find(neighbor.port, neighbor.address);
+    if (entry == nullptr) entry = cache_->insert(neighbor.port, neighbor.address, now_ms, drops_);
+    if (entry == nullptr) continue;  // more than kMaxNeighbors
+    entry->attempts = static_round_;
+    entry->record.write({neighbor.port, neighbor.address, neighbor.mac, NeighborState::kStatic});
+    send_waiting(*cache_, *entry, tables, now_ms, *this, transmit);
+  }
+  for (uint32_t i = 0; i < cache_->touched(); ++i) {
+    NeighborEntry& entry = cache_->at(i);
+    const bool is_static = entry.record.own().state == NeighborState::kStatic;
+    if (is_static && entry.attempts != static_round_) cache_->erase(entry, drops_);
+  }
+}
+
+std::vector<Neighbors::Snapshot> Neighbors::snapshot() const {
+  std::vector<Snapshot> result;
+  for (uint32_t i = 0; i < cache_->touched(); ++i) {
+    const Snapshot entry = cache_->at(i).record.read();
+    if (entry.state != NeighborState::kFree) result.push_back(entry);
+  }
+  return result;
+}
+
+size_t Neighbors::size() const {
+  return cache_->size();
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,92 @@
+// ARP (RFC 826) and NDP (RFC 4861) of one worker: resolving, answering, and the Ethernet header that a
+// packet leaves with. Every worker keeps its own cache; a neighbor packet that one receives is copied to
+// the others over their rings, so that all learn and nobody shares.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/address.h"
+#include "dataplane/drops.h"
+#include "dataplane/tables.h"
+
+namespace sluice::dataplane {
+
+class NeighborCache;
+class Transmit;
+struct NeighborEntry;
+
+inline constexpr unsigned kMaxNeighbors = 65536;   ///< per worker; one that is long unused gives way
+inline constexpr unsigned kMaxWaitingPackets = 8;  ///< per neighbor while it is being resolved
+
+enum class NeighborState : uint8_t { kFree, kIncomplete, kReachable, kStale, kStatic };
+
+class Neighbors {
+ public:
+  /// Frames for ARP and NDP are taken from `pool`.
+  Neighbors(rte_mempool* pool, Drops& drops);
+  ~Neighbors();
+
+  /// Takes over `packet`, whose data starts at its IP header, gives it the Ethernet header (and the VLAN
+  /// tags) towards `next_hop` on `port`, and sends it; or, while the address is being resolved, keeps up to
+  /// kMaxWaitingPackets for it and asks. What cannot be kept, or is not answered for, is dropped
+  /// neighbor_unresolved.
+  void send(const Tables& tables, uint16_t port, const IpAddress& next_hop, rte_mbuf* packet, uint32_t now_ms,
+            Transmit& transmit);
+
+  /// Handles an ARP or NDP packet as the parser left it (PacketKind::kNeighbor). `received_here`: answer it
+  /// too, where it asks for an address of ours (ports, VIPs, SNAT); else it is a copy to learn from. The
+  /// packet is the caller's still. NDP with a hop limit other than 255 is ignored (RFC 4861, 7.1).
+  void receive(const Tables& tables, rte_mbuf* packet, bool received_here, uint32_t now_ms,
+               Transmit& transmit);
+
+  /// Repeats unanswered requests, gives up after a few, ages entries; a few entries a call.
+  void tick(const Tables& tables, uint32_t now_ms, Transmit& transmit);
+  /// Takes over the static entries of new Tables, and sends what waited for them.
+  void adopt_static(const Tables& tables, uint32_t now_ms, Transmit& transmit);
+
+  /// Drops every packet that waits, as neighbor_unresolved: the worker stops.
+  void give_up();
+
+  struct Snapshot {
+    uint16_t port;
+    IpAddress address;
+    MacAddress mac;
+    NeighborState state;
+  };
+  /// A consistent copy of the cache, for the control thread: entries are read under a sequence lock each.
+  std::vector<Snapshot> snapshot() const;
+  size_t size() const;
+
+ private:
+  /// That `address` is at `mac` (all zero: where it was), said by somebody on the link.
+  struct Claim {
+    uint16_t port;
+    IpAddress address;
+    MacAddress mac;
+    bool solicited;  ///< in answer to a question of ours
+    bool overrides;  ///< replaces what is cached
+  };
+  void ask(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit);
+  void receive_arp(const Tables& tables, std::span<const uint8_t> payload, uint16_t port, bool received_here,
+                   uint32_t now_ms, Transmit& transmit);
+  void receive_ndp(const Tables& tables, std::span<const uint8_t> packet, size_t icmp_offset,
+                   const MacAddress& asker, uint16_t port, bool received_here, uint32_t now_ms,
+                   Transmit& transmit);
+  void learn(const Tables& tables, const Claim& claim, uint32_t now_ms, Transmit& transmit);
+  void age(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit);
+
+  std::unique_ptr<NeighborCache> cache_;
+  rte_mempool* pool_;
+  Drops& drops_;
+  uint32_t last_tick_ms_ = 0;
+  uint32_t tick_cursor_ = 0;
+  uint8_t static_round_ = 0;
+};
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,42 @@
+#include "dataplane/stages/balance.h"
+
+#include "dataplane/stages/forward.h"
+#include "dataplane/stages/punt.h"
+
+namespace sluice::dataplane {
+namespace {
+
+void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
+  switch (decision.outcome) {
+    case lb::Outcome::kCached:
+    case lb::Outcome::kPicked:
+      return forward(worker, packet, decision);
+    case lb::Outcome::kNoService:
+      return punt(worker, packet);
+    case lb::Outcome::kNoBackend:
+      return worker.drops.drop(packet, DropReason::kNoBackend);
+    case lb::Outcome::kPortExhausted:
+      return worker.drops.drop(packet, DropReason::kPortExhausted);
+  }
+}
+
+}  // namespace
+
+void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
+  lb::FlowTable& flows = worker.balancer.flows();
+  const lb::View view = worker.tables->view();
+  for (rte_mbuf* packet : packets) {
+    PacketMeta& meta = meta_of(packet);
+    meta.flow_hash = flows.hash(meta.key);
+    flows.prefetch_bucket(meta.flow_hash);
+  }
+  for (rte_mbuf* packet : packets) flows.prefetch_entry(meta_of(packet).flow_hash);
+  for (rte_mbuf* packet : packets) {
+    const PacketMeta& meta = meta_of(packet);
+    const lb::PacketFacts facts{meta.tcp_flags, static_cast<uint16_t>(packet->pkt_len)};
+    // A decision's flow is valid until the next one, so each packet is sent before the next is decided.
+    act_on(worker, packet, worker.balancer.balance(view, meta.key, meta.flow_hash, facts, worker.now_ms));
+  }
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,77 @@
+#include "dataplane/stages/relay_icmp_error.h"
+
+#include "dataplane/forward/nat.h"
+#include "dataplane/stages/forward.h"
+#include "dataplane/stages/punt.h"
+#include "dataplane/stages/steer.h"
+#include "dataplane/steering.h"
+
+namespace sluice::dataplane {
+namespace {
+
+/// Whether another balancer may have the flow: nobody can compute its owner, it is some service's, and not
+/// everybody has been asked.
+bool others_may_know(const Worker& worker, const PacketMeta& meta) {
+  const FlowKey answer = meta.key.reversed();
+  return meta.hops + 1u < worker.place.balancers &&
+         owner_of_flow(*worker.tables, worker.place, answer) == kWhoeverReceived &&
+         worker.tables->service_table->find(answer.destination, answer.destination_port, answer.protocol) !=
+             lb::kNoService;
+}
+
+void hand_to_next(Worker& worker, rte_mbuf* packet) {
+  ++meta_of(packet).hops;
+  const unsigned next = (worker.place.balancer + 1) % worker.place.balancers;
+  hand_over(worker, worker_of_balancer(worker.place, next), {&packet, 1});
+}
+
+/// The address that a translated error comes from, as NAT elsewhere does it: an end of the flow is shown as
+/// what it is translated to; a router stays itself towards a dnat backend, which routes to clients, and is
+/// hidden where the receiver could not know it.
+IpAddress error_source(const IpAddress& source, const FlowKey& from, const FlowKey& to) {
+  const bool receiver_sees_source_network = from.source == to.source;
+  return receiver_sees_source_network ? source : to.source;
+}
+
+void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
+  const PacketMeta& meta = meta_of(packet);
+  const FlowKey to = translated_key(worker, decision);
+  const Egress egress = egress_of(worker, decision, to, meta.in_port);
+  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
+  uint8_t* const ip = bare_ip(packet);
+  if (packet->pkt_len > worker.tables->ports[egress.port].mtu) {
+    return worker.drops.drop(packet, DropReason::kTooBig);
+  }
+  const IpAddress source = error_source(source_of(ip, meta.is_v4()), decision.flow->key, to);
+  const DropReason reason =
+      translate_icmp_error({ip, packet->data_len}, meta.l4_offset - size_t{meta.l3_offset}, source, to);
+  if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
+  send(worker, egress, packet);
+}
+
+}  // namespace
+
+void relay_icmp_error(Worker& worker, rte_mbuf* packet) {
+  const PacketMeta& meta = meta_of(packet);
+  const lb::Decision decision = worker.balancer.find_quoted(worker.tables->view(), meta.key);
+  if (decision.outcome != lb::Outcome::kCached && others_may_know(worker, meta)) {
+    return hand_to_next(worker, packet);
+  }
+  switch (decision.outcome) {
+    case lb::Outcome::kCached:
+    case lb::Outcome::kPicked:
+      break;
+    case lb::Outcome::kNoBackend:
+      return worker.drops.drop(packet, DropReason::kNoBackend);
+    case lb::Outcome::kNoService:
+    case lb::Outcome::kPortExhausted:
+      return punt(worker, packet);
+  }
+  if ((*worker.tables->services)[decision.service].is_nat()) {
+    return translate_and_send(worker, packet, decision);
+  }
+  bare_ip(packet);
+  forward_whole(worker, packet, meta.key.reversed(), decision);
+}
+
+}  // namespace sluice::dataplane

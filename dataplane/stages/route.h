@@ -1,0 +1,45 @@
+// Where an IP packet leaves by, and its way out: from here on the mbuf's data starts at the IP header.
+// Called by the worker that has the packet.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+
+#include "dataplane/packet.h"
+#include "dataplane/worker.h"
+
+namespace sluice::dataplane {
+
+/// The port that a packet leaves by, and the neighbor there that it goes to first.
+struct Egress {
+  bool found = false;
+  uint16_t port = 0;
+  IpAddress next_hop;
+};
+
+/// By the configured routes; link-local addresses (RFC 4291 2.5.6) are on the link of `in_port`.
+Egress route_to(const Tables& tables, const IpAddress& destination, uint16_t in_port);
+
+/// To a backend: the next hop that the control thread found for it.
+Egress route_to_backend(const Tables& tables, const lb::Backend& backend);
+
+/// Cuts off the Ethernet header and the padding behind the IP packet. Returns the packet's first byte.
+inline uint8_t* bare_ip(rte_mbuf* packet) {
+  const PacketMeta& meta = meta_of(packet);
+  packet->data_off = static_cast<uint16_t>(packet->data_off + meta.l3_offset);
+  packet->data_len = meta.ip_bytes;
+  packet->pkt_len = meta.ip_bytes;
+  return rte_pktmbuf_mtod(packet, uint8_t*);
+}
+
+/// The addresses of the IP packet whose header is at `ip`: those of PacketMeta::key may be a quote's.
+IpAddress source_of(const uint8_t* ip, bool is_v4);
+IpAddress destination_of(const uint8_t* ip, bool is_v4);
+
+/// Sends a bare IP packet on its way. Takes it over.
+inline void send(Worker& worker, const Egress& egress, rte_mbuf* packet) {
+  worker.neighbors.send(*worker.tables, egress.port, egress.next_hop, packet, worker.now_ms, worker.transmit);
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,52 @@
+#include "dataplane/topology.h"
+
+#include <algorithm>
+
+namespace sluice::dataplane {
+namespace {
+
+std::vector<Topology::Runner> plan_runners(const BootConfig& config) {
+  const auto receivers = static_cast<unsigned>(config.workers.size());
+  const auto balancers = static_cast<unsigned>(config.lb_workers.size());
+  std::vector<Topology::Runner> runners;
+  for (unsigned i = 0; i < receivers + balancers; ++i) {
+    const bool receives = i < receivers;
+    WorkerPlace place;
+    place.index = i;
+    place.receives = receives;
+    place.balances = balancers == 0 || !receives;
+    place.balancer = receives ? i : i - receivers;
+    place.balancers = balancers == 0 ? receivers : balancers;
+    place.rx_workers = receivers;
+    runners.push_back({place, receives ? config.workers[i] : config.lb_workers[i - receivers]});
+  }
+  return runners;
+}
+
+}  // namespace
+
+Topology plan_topology(const BootConfig& config, std::span<const PortPlan> ports) {
+  Topology topology;
+  topology.runners = plan_runners(config);
+  const size_t workers = topology.runners.size();
+  topology.receive_queues.resize(workers);
+  unsigned everywhere = static_cast<unsigned>(workers);  // workers below have a TX queue on every device
+  for (size_t port = 0; port < ports.size(); ++port) {
+    for (uint16_t queue = 0; queue < ports[port].rx_queues; ++queue) {
+      topology.receive_queues[queue % config.workers.size()].push_back(
+          {ports[port].device, queue, static_cast<uint8_t>(port)});
+    }
+    everywhere = std::min<unsigned>(everywhere, ports[port].tx_queues);
+  }
+  for (unsigned from = 0; from < workers; ++from) {
+    for (unsigned to = 0; to < workers; ++to) {
+      const WorkerPlace& source = topology.runners[from].place;
+      const WorkerPlace& target = topology.runners[to].place;
+      if (from != to && (source.receives || target.balances)) topology.packet_rings.push_back({from, to});
+    }
+    if (from >= everywhere) topology.transmit_rings.push_back({from, from % everywhere});
+  }
+  return topology;
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,55 @@
+// A question from the control thread that only the owner of a flow table can answer: explain one flow,
+// list flows. Asked through a ring, answered between bursts, a bounded step at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "common/flow_key.h"
+#include "dataplane/drop_reason.h"
+#include "lb/balancer.h"
+
+namespace sluice::dataplane {
+
+/// What would happen to a packet of that flow, decided by the data plane's own code.
+struct Explanation {
+  enum class Verdict : uint8_t { kCached, kPicked, kDropped, kToKernel };
+  Verdict verdict = Verdict::kDropped;
+  lb::ServiceId service = lb::kNoService;
+  lb::BackendId backend = lb::kNoBackend;
+  uint32_t slot = UINT32_MAX;  ///< of the Maglev table, UINT32_MAX where none was used
+  DropReason drop = DropReason::kNone;
+};
+
+struct FlowSnapshot {
+  FlowKey key;
+  lb::ServiceId service;
+  lb::BackendId backend;
+  lb::FlowState state;
+  uint32_t idle_ms;
+  unsigned worker;
+};
+
+struct ExplainRequest {
+  FlowKey key;
+  Explanation result;
+};
+
+/// Entries are walked a few per poll, until `limit` are found or the table ends. `found` has its capacity
+/// reserved by the asker: the worker never allocates.
+struct ListFlowsRequest {
+  lb::ServiceId service = lb::kNoService;  ///< kNoService: every service
+  size_t limit = 0;
+  std::vector<FlowSnapshot> found;
+  lb::FlowIndex cursor = 0;
+};
+
+/// Owned by the asker, which must keep it until `done`; between asking and `done` the worker's alone.
+struct WorkerRequest {
+  std::variant<ExplainRequest, ListFlowsRequest> question;
+  std::atomic<bool> done{false};
+};
+
+}  // namespace sluice::dataplane
