@@ -1,0 +1,122 @@
+// to_json(): the inverse of config_decode.cpp.
+#include <nlohmann/json.hpp>
+
+#include "ctrl/config_ledger.h"
+#include "ctrl/config_schema.h"
+#include "ctrl/config_values.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+
+json encode_gateway(const Model& model) {
+  const dataplane::BootConfig& boot = model.boot;
+  return {{"name", model.gateway_name},
+          {"eal", boot.eal},
+          {"workers", boot.workers},
+          {"lb_workers", boot.lb_workers},
+          {"hash_workers", model.hash_workers},
+          {"idle", word_for(boot.idle)},
+          {"flow_table_entries", boot.flow_table_entries},
+          {"hash_key", format_hash_key(model.hash_key)}};
+}
+
+json encode_port(const dataplane::PortConfig& port) {
+  json addresses = json::array();
+  for (const Prefix& address : port.addresses) addresses.push_back(address.to_string());
+  json object{{"name", port.name},
+              {"device", port.device},
+              {"mtu", port.mtu},
+              {"kernel", port.kernel},
+              {"addresses", std::move(addresses)}};
+  if (port.mac) object["mac"] = port.mac->to_string();
+  if (port.vlan_tags == 1) object["vlan"] = port.vlan_ids[0];
+  if (port.vlan_tags == 2) object["vlan"] = port.vlan_ids;
+  return object;
+}
+
+json encode_encapsulation(const dataplane::Encapsulation& encap) {
+  json object{{"gue_port", encap.gue_port}};
+  if (encap.source != IpAddress{}) object["source"] = encap.source.to_string();
+  if (encap.source6 != IpAddress{}) object["source6"] = encap.source6.to_string();
+  return object;
+}
+
+json encode_pool(const PoolModel& pool) {
+  json backends = json::array();
+  for (const BackendModel& backend : pool.backends) {
+    backends.push_back(
+        {{"address", backend.address.to_string()}, {"port", backend.port}, {"weight", backend.weight}});
+  }
+  const HealthCheck& health = pool.health;
+  json object{{"name", pool.name},
+              {"backends", std::move(backends)},
+              {"fail_open", pool.fail_open},
+              {"health",
+               {{"type", word_for(health.type)},
+                {"port", health.port},
+                {"path", health.path},
+                {"expect", health.expect},
+                {"interval", format_duration(health.interval)},
+                {"timeout", format_duration(health.timeout)},
+                {"rise", health.rise},
+                {"fall", health.fall}}}};
+  if (pool.table_size) object["table_size"] = *pool.table_size;
+  return object;
+}
+
+json encode_service_port(const ServiceModel& service) {
+  const PortRange range{service.first_port, service.last_port};
+  if (range.is_any()) return "any";
+  if (range.first == range.last) return range.first;
+  return std::to_string(range.first) + "-" + std::to_string(range.last);
+}
+
+json encode_service(const ServiceModel& service) {
+  const Prefix& address = service.address;
+  const bool is_host = address.length == (address.address.is_v4() ? 32 : 128);
+  return {{"name", service.name},
+          {"address", is_host ? address.address.to_string() : address.to_string()},
+          {"port", encode_service_port(service)},
+          {"protocol", word_for(service.protocol)},
+          {"policy", word_for(service.policy)},
+          {"forward", word_for(service.forward)},
+          {"pool", service.pool},
+          {"idle_timeout",
+           {{"tcp", format_duration(service.tcp_idle_timeout)},
+            {"udp", format_duration(service.udp_idle_timeout)}}}};
+}
+
+template <typename List, typename Encode>
+json encode_list(const List& list, Encode&& encode) {
+  json array = json::array();
+  for (const auto& entry : list) array.push_back(encode(entry));
+  return array;
+}
+
+}  // namespace
+
+nlohmann::json to_json(const Model& model) {
+  json config;
+  config["gateway"] = encode_gateway(model);
+  config["ports"] = encode_list(model.boot.ports, encode_port);
+  config["routes"] = encode_list(model.routes, [](const RouteModel& route) {
+    return json{{"to", route.to.to_string()}, {"via", route.via.to_string()}};
+  });
+  config["neighbors"] = encode_list(model.neighbors, [](const NeighborModel& neighbor) {
+    return json{{"address", neighbor.address.to_string()}, {"mac", neighbor.mac.to_string()}};
+  });
+  config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
+  config["encap"] = encode_encapsulation(model.encapsulation);
+  config["pools"] = encode_list(model.pools, [](const auto& entry) { return encode_pool(*entry.second); });
+  config["services"] =
+      encode_list(model.services, [](const auto& entry) { return encode_service(*entry.second); });
+  if (model.ledger) config["ledger"] = encode_ledger(*model.ledger);
+  config["control"] = {{"socket", model.control.socket}, {"mode", format_file_mode(model.control.mode)}};
+  config["http"] = {{"listen", model.http.listen}};
+  config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
+  return config;
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,24 @@
+// From a JSON object to a Model: schema (docs/reference/config.schema.json, embedded at build time) first,
+// then what no schema can say. Pure; control thread.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "ctrl/fault.h"
+#include "ctrl/model.h"
+
+namespace sluice::ctrl {
+
+/// The JSON Schema (draft-07) of the configuration, as text.
+std::string_view config_schema();
+
+/// Checks all of it and builds the Model; or every fault found, none twice: schema violations, duplicate
+/// names, dangling references, overlapping services, weights, table sizes that are no prime or too small,
+/// NAT across families, encapsulation without a source, more than the data plane's limits.
+Outcome<Model> parse_config(const nlohmann::json& config);
+
+/// The same object again, with every default filled in, for config.get and for diffs.
+nlohmann::json to_json(const Model& model);
+
+}  // namespace sluice::ctrl

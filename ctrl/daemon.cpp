@@ -1,0 +1,277 @@
+#include "ctrl/daemon.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <exception>
+
+#include "ctrl/control_server.h"
+#include "ctrl/gateway.h"
+#include "ctrl/gateway_metrics.h"
+#include "ctrl/health/health_checks.h"
+#include "ctrl/heartbeat.h"
+#include "ctrl/http_server.h"
+#include "ctrl/log.h"
+#include "ctrl/methods/methods.h"
+#include "ctrl/systemd_notify.h"
+#include "ctrl/traffic_totals.h"
+
+namespace sluice::ctrl {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::chrono::milliseconds kTick{5};
+constexpr std::chrono::milliseconds kBeat{500};
+constexpr std::chrono::seconds kWorkerPatience{5};
+
+/// For coroutines that must not end in silence: what they throw leaves run().
+void pass_on(std::exception_ptr failure) {
+  if (failure) std::rethrow_exception(failure);
+}
+
+/// Sleeps; false: the loop ends. Await it in a statement of its own: GCC 12 miscompiles co_await in the
+/// condition of a loop.
+awaitable<bool> pause(asio::steady_timer& timer, Clock::duration time) {
+  error_code error;
+  timer.expires_after(time);
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  co_return !error;
+}
+
+/// Connections of the control socket, of monitoring and of health checks each need a descriptor.
+size_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+size_t health_concurrency(size_t descriptors) {
+  return std::clamp<size_t>(descriptors / 4, 32, 2048);
+}
+
+}  // namespace
+
+/// In the order of their making: what comes later uses what came before.
+struct Daemon::Parts {
+  DaemonOptions options;
+  DaemonFacts facts;
+  asio::io_context io{1};
+  asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
+  asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io};
+  std::unique_ptr<HttpServer> http;
+  std::unique_ptr<Gateway> gateway;
+  std::unique_ptr<MethodContext> context;
+  std::unique_ptr<JsonRpc> rpc;
+  std::unique_ptr<ControlServer> control;
+  std::unique_ptr<HealthChecks> health;
+  Heartbeat heartbeat{kWorkerPatience};
+  LogModel log;
+  bool stopping = false;
+
+  HttpServer::Pages pages();
+  HttpAnswer metrics_page() const;
+  HttpAnswer health_page() const;
+  HttpAnswer ready_page() const;
+  void follow_model();
+  void follow_signals();
+  void reload();
+  void stop();
+  awaitable<void> tick();
+  awaitable<void> beat();
+  awaitable<void> watch_idle(std::chrono::duration<double> patience);
+  void log_totals() const;
+};
+
+HttpServer::Pages Daemon::Parts::pages() {
+  return {{"/metrics", [this] { return metrics_page(); }},
+          {"/healthz", [this] { return health_page(); }},
+          {"/readyz", [this] { return ready_page(); }},
+          {"/version", [this] {
+             const nlohmann::json version = {{"name", "sluice"}, {"version", facts.version}};
+             return HttpAnswer{200, "application/json", version.dump() + "\n"};
+           }}};
+}
+
+HttpAnswer Daemon::Parts::metrics_page() const {
+  auto text = std::make_shared<MetricsText>(gateway_metrics(*gateway, facts.version));
+  HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
+  answer.pieces = [text](std::string& piece) { return text->next(piece); };
+  return answer;
+}
+
+HttpAnswer Daemon::Parts::health_page() const {
+  const auto stuck = heartbeat.stuck(Clock::now());
+  if (stuck.empty()) return {200, "text/plain; charset=utf-8", "ok\n"};
+  std::string text = "workers that do not move:";
+  for (const unsigned worker : stuck) text += " " + std::to_string(worker);
+  return {503, "text/plain; charset=utf-8", text + "\n"};
+}
+
+HttpAnswer Daemon::Parts::ready_page() const {
+  if (stopping) return {503, "text/plain; charset=utf-8", "stopping\n"};
+  return {200, "text/plain; charset=utf-8",
+          "ready, generation " + std::to_string(gateway->generation()) + "\n"};
+}
+
+Daemon::Daemon() : parts_(std::make_unique<Parts>()) {}
+Daemon::~Daemon() = default;
+
+Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, LoadedConfig config) {
+  std::unique_ptr<Daemon> daemon(new Daemon());
+  Parts& parts = *daemon->parts_;
+  parts.options = options;
+  parts.facts = {options.version, options.config_file, std::chrono::system_clock::now()};
+  const size_t descriptors = raise_descriptor_limit();
+  std::signal(SIGPIPE, SIG_IGN);
+
+  auto socket = ControlSocket::open(config.model.control.socket, config.model.control.mode);
+  if (!socket) return tl::unexpected(socket.error());
+  if (const auto& listen = config.model.http.listen; !listen.empty()) {
+    auto http = HttpServer::open(parts.io, listen, parts.pages());
+    if (!http) return tl::unexpected(http.error());
+    parts.http = std::move(*http);
+  }
+  config.model.boot.log = log_data_plane;
+  parts.log = config.model.log;
+  auto gateway = Gateway::start(std::move(config.model), "file");
+  if (!gateway) return tl::unexpected(gateway.error());
+  parts.gateway = std::move(*gateway);
+
+  parts.context = std::make_unique<MethodContext>(MethodContext{*parts.gateway, parts.facts, all_methods()});
+  parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get());
+  parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
+  parts.health = std::make_unique<HealthChecks>(
+      parts.io, [&parts](const auto& results) { parts.gateway->set_health(results); },
+      health_concurrency(descriptors));
+  return daemon;
+}
+
+void Daemon::run() {
+  Parts& parts = *parts_;
+  parts.gateway->on_change([&parts] { parts.follow_model(); });
+  parts.follow_model();
+  parts.follow_signals();
+  asio::co_spawn(parts.io, parts.tick(), pass_on);
+  asio::co_spawn(parts.io, parts.beat(), pass_on);
+  if (parts.options.exit_idle) {
+    asio::co_spawn(parts.io, parts.watch_idle(*parts.options.exit_idle), pass_on);
+  }
+  spdlog::info("sluiced {} runs {} with generation {}", parts.facts.version,
+               parts.gateway->model().gateway_name, parts.gateway->generation());
+  notify_ready("generation " + std::to_string(parts.gateway->generation()));
+  parts.io.run();
+  parts.log_totals();
+}
+
+void Daemon::Parts::follow_model() {
+  const Model& model = gateway->model();
+  if (model.log != log) open_log(log = model.log, stderr_is_journal());
+  health->follow(model.pools);
+}
+
+void Daemon::Parts::follow_signals() {
+  signals.async_wait([this](error_code error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      reload();
+      follow_signals();
+    } else {
+      spdlog::info("{}: stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      stop();
+    }
+  });
+}
+
+void Daemon::Parts::reload() {
+  notify_reloading();
+  auto config = load_config(options.config_file);
+  if (!config) {
+    std::string faults;
+    for (const auto& line : config.error()) faults += (faults.empty() ? "" : "; ") + line;
+    spdlog::error("the configuration stays at generation {}: {}", gateway->generation(), faults);
+    (void)gateway->apply(nullptr, {});  // refused, and remembered as the last attempt
+  } else if (const auto applied = gateway->apply(config->source, {.if_generation = {}, .author = "file"});
+             applied) {
+    spdlog::info("{} applied: generation {}, {} changed", options.config_file, applied->generation,
+                 applied->changed.size());
+  } else {
+    spdlog::error("the configuration stays at generation {}: {}", gateway->generation(),
+                  applied.error().message);
+  }
+  notify_ready("generation " + std::to_string(gateway->generation()));
+}
+
+void Daemon::Parts::stop() {
+  if (stopping) return;
+  stopping = true;  // from here on /readyz says so
+  notify_stopping();
+  control->stop();
+  health->stop();
+  gateway->stop();
+  io.stop();
+}
+
+/// Ends with the loop; the gateway answers questions and frees tables here.
+awaitable<void> Daemon::Parts::tick() {
+  for (;;) {
+    const bool goes_on = co_await pause(tick_timer, kTick);
+    if (!goes_on) co_return;
+    gateway->tick();
+  }
+}
+
+awaitable<void> Daemon::Parts::beat() {
+  const auto watchdog = watchdog_interval();
+  const auto interval = watchdog ? std::min<Clock::duration>(kBeat, *watchdog / 2) : Clock::duration(kBeat);
+  for (bool goes_on = true; goes_on;) {
+    std::vector<uint64_t> polls;
+    for (const auto& worker : gateway->data_plane().workers()) {
+      polls.push_back(gateway->data_plane().stats(worker.index).polls.read());
+    }
+    heartbeat.observe(polls, Clock::now());
+    if (watchdog && heartbeat.stuck(Clock::now()).empty()) notify_alive();
+    goes_on = co_await pause(beat_timer, interval);
+  }
+}
+
+awaitable<void> Daemon::Parts::watch_idle(std::chrono::duration<double> patience) {
+  uint64_t received = 0;
+  auto last = Clock::now();
+  for (bool goes_on = true; goes_on;) {
+    const uint64_t now_received = traffic_totals(gateway->data_plane()).received;
+    if (now_received != received) last = Clock::now();
+    received = now_received;
+    if (Clock::now() - last >= patience) {
+      spdlog::info("no packet for {} s: stopping", patience.count());
+      stop();
+      co_return;
+    }
+    goes_on = co_await pause(idle_timer, std::chrono::milliseconds(10));
+  }
+}
+
+void Daemon::Parts::log_totals() const {
+  const auto totals = traffic_totals(gateway->data_plane());
+  std::string reasons;
+  for (size_t i = 0; i < dataplane::kDropReasons; ++i) {
+    if (totals.dropped[i] == 0) continue;
+    reasons += " " + std::string(dataplane::kDropReasonNames[i]) + "=" + std::to_string(totals.dropped[i]);
+  }
+  spdlog::info("stopped: {}{}", totals.to_string(), reasons.empty() ? "" : " (" + reasons.substr(1) + ")");
+}
+
+}  // namespace sluice::ctrl

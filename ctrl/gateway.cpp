@@ -1,0 +1,184 @@
+#include "ctrl/gateway.h"
+
+#include <utility>
+
+#include "ctrl/config_schema.h"
+#include "ctrl/gateway_parts.h"
+#include "ctrl/model_changes.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using std::chrono::system_clock;
+
+/// The settings that are read once, at the start; all others at their defaults.
+nlohmann::json boot_settings(const Model& model) {
+  Model boot;
+  boot.gateway_name = model.gateway_name;
+  boot.boot = model.boot;
+  boot.hash_workers = model.hash_workers;
+  boot.hash_key = model.hash_key;
+  boot.control = model.control;
+  boot.http = model.http;
+  boot.ledger = model.ledger;
+  return to_json(boot);
+}
+
+std::vector<std::string> restart_needed(const Model& before, const Model& after) {
+  std::vector<std::string> pointers;
+  for (const DiffEntry& entry : diff_configurations(boot_settings(before), boot_settings(after))) {
+    pointers.push_back(entry.pointer);
+  }
+  return pointers;
+}
+
+Refusal needs_restart(const std::vector<std::string>& pointers) {
+  Refusal refusal{Refusal::Kind::kRestartNeeded,
+                  "nothing was applied: some of what differs is read only when sluiced starts",
+                  "restart sluiced to apply it, or leave those settings as they are",
+                  {}};
+  for (const std::string& pointer : pointers) refusal.faults.push_back({pointer, "needs a restart"});
+  return refusal;
+}
+
+}  // namespace
+
+Gateway::Gateway() : parts_(std::make_unique<Parts>()) {}
+
+Gateway::~Gateway() {
+  stop();
+}
+
+Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author) {
+  std::unique_ptr<Gateway> gateway(new Gateway());
+  Parts& parts = *gateway->parts_;
+  auto data_plane = dataplane::DataPlane::create(model.boot);
+  if (!data_plane) return tl::unexpected(data_plane.error());
+  parts.data_plane = std::move(*data_plane);
+  parts.ports = parts.data_plane->ports();
+  for (const dataplane::WorkerInfo& worker : parts.data_plane->workers()) {
+    if (worker.balances) parts.balancers.push_back(worker.index);
+  }
+  parts.model = std::make_shared<const Model>(std::move(model));
+  parts.statuses.follow(Model{}, *parts.model, system_clock::now());
+  parts.statuses.commit();
+  auto compiled = compile({*parts.model, parts.statuses.all(), parts.ports, 1}, parts.ids);
+  if (!compiled) return fail(compiled.error().message);
+  parts.ids.commit();
+  parts.tables = compiled->tables;
+  parts.generation = 1;
+  if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
+  parts.history.add({1, system_clock::now(), std::move(author), "", compiled->changed}, parts.model);
+  return gateway;
+}
+
+Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
+  auto compiled = compile({*step.model, statuses.all(), ports, generation + 1, model.get(), tables.get(),
+                           step.touched_pools, step.flushed},
+                          ids);
+  if (!compiled || step.dry_run) {
+    ids.discard();
+    statuses.discard();
+    if (!compiled) return tl::unexpected(compiled.error());
+    return ApplyResult{generation, std::move(compiled->changed), std::move(compiled->disruption), {}};
+  }
+  statuses.commit();
+  const IdRegistry::Retired retired = ids.commit();
+  for (const lb::ServiceId id : retired.services) service_totals.retire(ids.retired_service(id).name, id);
+  for (const lb::BackendId id : retired.backends) backend_totals.retire(ids.retired_backend(id), id);
+  model = step.model;
+  tables = compiled->tables;
+  data_plane->publish(tables);
+  ++generation;
+  if (listener) listener();
+  return ApplyResult{generation, std::move(compiled->changed), std::move(compiled->disruption), {}};
+}
+
+Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const std::string& author,
+                                          bool dry_run) {
+  const auto now = system_clock::now();
+  statuses.follow(*model, *next, now);
+  auto result = take(Step{.model = next, .dry_run = dry_run});
+  if (result && !dry_run) history.add({generation, now, author, "", result->changed}, std::move(next));
+  return result;
+}
+
+Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
+  Parts& parts = *parts_;
+  if (options.if_generation && *options.if_generation != parts.generation) {
+    return refuse(Refusal::Kind::kConflict,
+                  "the generation is " + std::to_string(parts.generation) + ", not " +
+                      std::to_string(*options.if_generation),
+                  "somebody else changed the configuration: look at what it is now, then apply again");
+  }
+  auto model = parse_config(config);
+  if (!model) {
+    if (!options.dry_run) parts.last_apply_succeeded = false;
+    return tl::unexpected(std::move(model.error()));
+  }
+  const auto restart = restart_needed(*parts.model, *model);
+  if (!restart.empty() && !options.dry_run) {
+    parts.last_apply_succeeded = false;
+    return tl::unexpected(needs_restart(restart));
+  }
+  share_unchanged(*parts.model, *model);
+  auto result = parts.take(std::make_shared<const Model>(std::move(*model)), options.author, options.dry_run);
+  if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
+  if (result) result->restart_needed = restart;
+  return result;
+}
+
+Outcome<std::vector<DiffEntry>> Gateway::diff(const nlohmann::json& config) const {
+  auto model = parse_config(config);
+  if (!model) return tl::unexpected(std::move(model.error()));
+  return diff_configurations(to_json(*parts_->model), to_json(*model));
+}
+
+Outcome<ApplyResult> Gateway::rollback(uint64_t generation, const std::string& author) {
+  auto model = parts_->history.find(generation);
+  if (!model) {
+    return refuse(Refusal::Kind::kNotFound, "generation " + std::to_string(generation) + " is not remembered",
+                  "config.history lists those that are");
+  }
+  auto result = parts_->take(std::move(model), author, false);
+  parts_->last_apply_succeeded = result.has_value();
+  return result;
+}
+
+std::vector<HistoryEntry> Gateway::history() const {
+  return parts_->history.entries();
+}
+uint64_t Gateway::generation() const {
+  return parts_->generation;
+}
+bool Gateway::last_apply_succeeded() const {
+  return parts_->last_apply_succeeded;
+}
+const Model& Gateway::model() const {
+  return *parts_->model;
+}
+nlohmann::json Gateway::configuration() const {
+  return to_json(*parts_->model);
+}
+void Gateway::on_change(std::function<void()> listener) {
+  parts_->listener = std::move(listener);
+}
+const IdRegistry& Gateway::ids() const {
+  return parts_->ids;
+}
+const dataplane::DataPlane& Gateway::data_plane() const {
+  return *parts_->data_plane;
+}
+
+void Gateway::tick() {
+  parts_->data_plane->reclaim();
+  parts_->collect_numbers();
+  parts_->questions.poll(*parts_->data_plane);
+}
+
+void Gateway::stop() {
+  if (parts_->data_plane) parts_->data_plane->stop();
+  parts_->questions.give_up();
+}
+
+}  // namespace sluice::ctrl

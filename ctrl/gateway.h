@@ -1,0 +1,116 @@
+// The one place that changes what the gateway does: owns the model, the run-time states, the history and
+// the data plane. The control socket, the health checks, SIGHUP and the metrics all go through it. Control
+// thread only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctrl/compile.h"
+#include "ctrl/config_diff.h"
+#include "ctrl/config_history.h"
+#include "ctrl/fault.h"
+#include "ctrl/id_registry.h"
+#include "ctrl/model.h"
+#include "ctrl/target_totals.h"
+#include "dataplane/dataplane.h"
+
+namespace sluice::ctrl {
+
+struct ApplyOptions {
+  std::optional<uint64_t> if_generation = {};
+  bool dry_run = false;
+  std::string author = {};  ///< "file", or the peer's user
+};
+
+struct ApplyResult {
+  uint64_t generation = 0;
+  std::vector<std::string> changed;
+  std::map<std::string, double> disruption;
+  std::vector<std::string> restart_needed;  ///< JSON Pointers of boot settings that differ (dry run and diff)
+};
+
+/// One row of backend.list.
+struct BackendRow {
+  BackendKey key;
+  lb::BackendState state;
+  std::string reason;
+  std::chrono::system_clock::time_point since;
+  uint32_t weight;
+  double share;  ///< of the pool's slots (the first protocol's table, where services use both)
+  uint64_t active_flows;
+};
+
+class Gateway {
+ public:
+  static constexpr size_t kHistory = 20;
+
+  /// Creates the data plane for the model's boot section, compiles and starts. An Error is one line.
+  static Result<std::unique_ptr<Gateway>> start(Model model, std::string author);
+  ~Gateway();
+
+  // Configuration. All or nothing: on a Refusal nothing has changed. A configuration whose boot settings
+  // (`gateway`, `ports`, `control`, `http`, `ledger`) differ is refused whole; a dry run and diff() say which
+  // do.
+  Outcome<ApplyResult> apply(const nlohmann::json& config, const ApplyOptions& options);
+  Outcome<std::vector<DiffEntry>> diff(const nlohmann::json& config) const;
+  Outcome<ApplyResult> rollback(uint64_t generation, const std::string& author);
+  std::vector<HistoryEntry> history() const;
+  uint64_t generation() const;
+  bool last_apply_succeeded() const;
+  const Model& model() const;
+  nlohmann::json configuration() const;  ///< what is applied, defaults filled in
+
+  // Backends at run time; each change is a generation of its own. A weight becomes part of the
+  // configuration, until one with another weight is applied; a state stays as long as the backend.
+  Outcome<ApplyResult> set_backend(const BackendKey& key, std::optional<uint32_t> weight,
+                                   std::optional<AdminState> state);
+  /// What a health check found: `reason` is for people ("connection refused").
+  void set_health(const BackendKey& key, bool healthy, const std::string& reason);
+  /// Several results at once make one generation.
+  struct HealthResult {
+    BackendKey key;
+    bool healthy;
+    std::string reason;
+  };
+  void set_health(const std::vector<HealthResult>& results);
+  /// Ends the flows of a backend on every worker: they are picked anew with their next packet.
+  Outcome<void> flush_flows(const BackendKey& key);
+  Outcome<std::vector<BackendRow>> backends(const std::optional<std::string>& pool) const;
+
+  /// Called after every change of the model, so that health checks follow it.
+  void on_change(std::function<void()> listener);
+
+  // Questions for workers: `answer` is called later on this thread, from tick().
+  using ExplainAnswer = std::function<void(Outcome<dataplane::Explanation>)>;
+  void explain(const FlowKey& key, ExplainAnswer answer);
+  using FlowsAnswer = std::function<void(Outcome<std::vector<dataplane::FlowSnapshot>>)>;
+  void list_flows(std::optional<std::string> service, size_t limit, FlowsAnswer answer);
+
+  // Names and numbers.
+  const IdRegistry& ids() const;
+  Outcome<std::shared_ptr<const lb::PoolTable>> table_of(const std::string& service) const;
+  /// Sums over workers, with those of retired numbers of the same name, so that they never go back.
+  Totals service_totals(const std::string& service) const;
+  Totals backend_totals(const BackendKey& key) const;
+  const dataplane::DataPlane& data_plane() const;
+
+  /// Frees retired Tables, collects numbers, delivers answers. Every few milliseconds.
+  void tick();
+  /// Stops the data plane, draining what is in flight.
+  void stop();
+
+ private:
+  Gateway();
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace sluice::ctrl

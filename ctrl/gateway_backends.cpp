@@ -1,0 +1,185 @@
+// Backends at run time, and what was counted for them and for services.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "ctrl/config_values.h"
+#include "ctrl/gateway_parts.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using std::chrono::system_clock;
+
+tl::unexpected<Refusal> no_pool(const std::string& name) {
+  return refuse(Refusal::Kind::kNotFound, "there is no pool named \"" + name + "\"");
+}
+
+tl::unexpected<Refusal> no_backend(const BackendKey& key) {
+  return refuse(Refusal::Kind::kNotFound,
+                "pool \"" + key.pool + "\" has no backend " + endpoint_text(key.address, key.port));
+}
+
+/// The model with another weight for one backend that it has.
+std::shared_ptr<const Model> with_weight(const Model& model, const BackendKey& key, uint32_t weight) {
+  auto pool = std::make_shared<PoolModel>(*model.pools.at(key.pool));
+  for (BackendModel& backend : pool->backends) {
+    if (backend.address == key.address && backend.port == key.port) backend.weight = weight;
+  }
+  auto next = std::make_shared<Model>(model);
+  next->pools[key.pool] = std::move(pool);
+  return next;
+}
+
+using CountersOf = std::span<const lb::TargetCounters> (dataplane::DataPlane::*)(unsigned) const;
+
+Totals sum(const dataplane::DataPlane& data_plane, const std::vector<unsigned>& workers,
+           CountersOf counters_of, uint32_t number) {
+  Totals totals;
+  for (const unsigned worker : workers) {
+    const lb::TargetCounters& counted = (data_plane.*counters_of)(worker)[number];
+    totals.packets += counted.packets.read();
+    totals.bytes += counted.bytes.read();
+    totals.flows += counted.flows.read();
+    totals.active_flows += counted.active_flows.read();
+  }
+  return totals;
+}
+
+}  // namespace
+
+const PoolModel* Gateway::Parts::pool(const std::string& name) const {
+  const auto found = model->pools.find(name);
+  return found == model->pools.end() ? nullptr : found->second.get();
+}
+
+Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<uint32_t> weight,
+                                          std::optional<AdminState> state) {
+  Parts& parts = *parts_;
+  constexpr uint32_t kGreatestWeight = 65535;
+  if (!parts.pool(key.pool)) return no_pool(key.pool);
+  if (!parts.statuses.find(key)) return no_backend(key);
+  if (!weight && !state) return refuse(Refusal::Kind::kInvalid, "give a weight, a state, or both");
+  if (weight && *weight > kGreatestWeight) {
+    return refuse(Refusal::Kind::kInvalid, "a weight is 0 to 65535, not " + std::to_string(*weight));
+  }
+  const auto now = system_clock::now();
+  Step step{.model = weight ? with_weight(*parts.model, key, *weight) : parts.model};
+  if (state && parts.statuses.set_admin(key, *state, now)) step.touched_pools.push_back(key.pool);
+  auto result = parts.take(step);
+  if (result && weight) {
+    parts.history.add({parts.generation, now, "backend.set", "", result->changed}, step.model);
+  }
+  return result;
+}
+
+void Gateway::set_health(const BackendKey& key, bool healthy, const std::string& reason) {
+  set_health(std::vector<HealthResult>{{key, healthy, reason}});
+}
+
+void Gateway::set_health(const std::vector<HealthResult>& results) {
+  Parts& parts = *parts_;
+  const auto now = system_clock::now();
+  std::set<std::string> touched;
+  for (const HealthResult& result : results) {
+    const PoolModel* const pool = parts.pool(result.key.pool);
+    if (!pool || pool->health.type == HealthType::kNone)
+      continue;  // a check that ended after its pool changed
+    if (parts.statuses.set_health(result.key, result.healthy, result.reason, now)) {
+      touched.insert(result.key.pool);
+    }
+  }
+  if (touched.empty()) return parts.statuses.commit();
+  // No new number is needed, so there is nothing that this could be refused for.
+  static_cast<void>(
+      parts.take(Step{.model = parts.model, .touched_pools = {touched.begin(), touched.end()}}));
+}
+
+Outcome<void> Gateway::flush_flows(const BackendKey& key) {
+  if (!parts_->pool(key.pool)) return no_pool(key.pool);
+  if (!parts_->statuses.find(key)) return no_backend(key);
+  auto result = parts_->take(Step{.model = parts_->model, .flushed = {key}});
+  if (!result) return tl::unexpected(std::move(result.error()));
+  return {};
+}
+
+Outcome<std::vector<BackendRow>> Gateway::backends(const std::optional<std::string>& pool) const {
+  const Parts& parts = *parts_;
+  if (pool && !parts.pool(*pool)) return no_pool(*pool);
+  std::vector<BackendRow> rows;
+  const auto add_pool = [&](const PoolModel& model) {
+    auto index = parts.ids.find_pool_table(model.name, IpProtocol::kTcp);
+    if (!index) index = parts.ids.find_pool_table(model.name, IpProtocol::kUdp);
+    const auto slots = index ? parts.tables->pools[*index]->slots() : std::span<const lb::BackendId>{};
+    std::map<lb::BackendId, size_t> taken;
+    for (const lb::BackendId id : slots) ++taken[id];
+    for (const BackendModel& backend : model.backends) {
+      const BackendKey key{model.name, backend.address, backend.port};
+      const auto id = parts.ids.find_backend(key);
+      const BackendStatus* const status = parts.statuses.find(key);
+      if (!id || !status) continue;
+      const EffectiveState effective = effective_state(*status);
+      const double share =
+          slots.empty() ? 0 : static_cast<double>(taken[*id]) / static_cast<double>(slots.size());
+      rows.push_back({key, effective.state, effective.reason, status->since, backend.weight, share,
+                      parts.count_backend(*id).active_flows});
+    }
+  };
+  if (pool) {
+    add_pool(*parts.pool(*pool));
+  } else {
+    for (const auto& [name, model] : parts.model->pools) add_pool(*model);
+  }
+  return rows;
+}
+
+Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(const std::string& service) const {
+  const auto found = parts_->model->services.find(service);
+  if (found == parts_->model->services.end()) {
+    return refuse(Refusal::Kind::kNotFound, "there is no service named \"" + service + "\"");
+  }
+  const auto index = parts_->ids.find_pool_table(found->second->pool, found->second->protocol);
+  return parts_->tables->pools[*index];
+}
+
+Totals Gateway::Parts::count_service(lb::ServiceId id) const {
+  return sum(*data_plane, balancers, &dataplane::DataPlane::service_counters, id);
+}
+
+Totals Gateway::Parts::count_backend(lb::BackendId id) const {
+  return sum(*data_plane, balancers, &dataplane::DataPlane::backend_counters, id);
+}
+
+Totals Gateway::service_totals(const std::string& service) const {
+  const auto found = parts_->model->services.find(service);
+  std::optional<uint32_t> live;
+  if (found != parts_->model->services.end()) live = parts_->ids.find_service(identity_of(*found->second));
+  return parts_->service_totals.of(service, live, [&](uint32_t id) { return parts_->count_service(id); });
+}
+
+Totals Gateway::backend_totals(const BackendKey& key) const {
+  return parts_->backend_totals.of(key, parts_->ids.find_backend(key),
+                                   [&](uint32_t id) { return parts_->count_backend(id); });
+}
+
+void Gateway::Parts::collect_numbers() {
+  // A worker that still works with older Tables may give a retired number to a flow.
+  if (!ids.has_retired() || !data_plane->settled()) return;
+  ids.collect(
+      [&](lb::ServiceId id) {
+        const Totals counted = count_service(id);
+        if (counted.active_flows > 0) return false;
+        const std::string& name = ids.retired_service(id).name;
+        service_totals.collect(name, id, model->services.contains(name), counted);
+        return true;
+      },
+      [&](lb::BackendId id) {
+        const Totals counted = count_backend(id);
+        if (counted.active_flows > 0) return false;
+        const BackendKey& key = ids.retired_backend(id);
+        backend_totals.collect(key, id, statuses.find(key) != nullptr, counted);
+        return true;
+      });
+}
+
+}  // namespace sluice::ctrl

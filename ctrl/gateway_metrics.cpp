@@ -1,0 +1,205 @@
+#include "ctrl/gateway_metrics.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "ctrl/config_values.h"
+#include "ctrl/traffic_totals.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricType;
+using Samples = std::vector<ClientMetric>;
+using Labels = std::vector<ClientMetric::Label>;
+
+ClientMetric sample(MetricType type, double value, Labels labels = {}) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+  return metric;
+}
+
+/// A family that is small enough to be made at once: `add(value, labels)` for each sample.
+template <typename Make>
+MetricSource whole(MetricType type, std::string name, std::string help, Make make) {
+  return {
+      std::move(name), std::move(help), type, [type, make](Samples& samples) {
+        make([&](double value, Labels labels) { samples.push_back(sample(type, value, std::move(labels))); });
+        return false;
+      }};
+}
+
+template <typename Object>
+using Named = std::map<std::string, std::shared_ptr<const Object>>;
+
+/// A family that goes over the objects of a map, some at a call: `make(object, add)`.
+template <typename Object, typename Make>
+MetricSource over(MetricType type, std::string name, std::string help,
+                  const std::shared_ptr<const Named<Object>>& objects, Make make) {
+  constexpr size_t kSamplesAtOnce = 2000;
+  return {std::move(name), std::move(help), type,
+          [type, objects, make, position = objects->begin()](Samples& samples) mutable {
+            const auto add = [&](double value, Labels labels) {
+              samples.push_back(sample(type, value, std::move(labels)));
+            };
+            while (position != objects->end() && samples.size() < kSamplesAtOnce)
+              make(*(position++)->second, add);
+            return position != objects->end();
+          }};
+}
+
+std::string backend_label(const BackendKey& key) {
+  return endpoint_text(key.address, key.port);
+}
+
+void add_gateway_series(std::vector<MetricSource>& sources, const Gateway& gateway,
+                        const std::string& version) {
+  sources.push_back(whole(MetricType::Gauge, "sluice_build_info", "The version that runs, as a label.",
+                          [version](auto add) {
+                            add(1, {{"version", version}});
+                          }));
+  sources.push_back(whole(MetricType::Gauge, "sluice_config_generation", "Generation of the configuration.",
+                          [&gateway](auto add) { add(static_cast<double>(gateway.generation()), {}); }));
+  sources.push_back(whole(MetricType::Gauge, "sluice_config_last_apply_successful",
+                          "Whether the last attempt to apply a configuration succeeded.",
+                          [&gateway](auto add) { add(gateway.last_apply_succeeded() ? 1 : 0, {}); }));
+}
+
+void add_traffic_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
+  const auto totals = std::make_shared<const TrafficTotals>(traffic_totals(gateway.data_plane()));
+  constexpr std::array<std::tuple<const char*, const char*, uint64_t PortTotals::*>, 5> kSeries = {{
+      {"sluice_port_received_packets_total", "Frames received.", &PortTotals::received_packets},
+      {"sluice_port_received_bytes_total", "Bytes of frames received, without FCS.",
+       &PortTotals::received_bytes},
+      {"sluice_port_transmitted_packets_total", "Frames sent.", &PortTotals::transmitted_packets},
+      {"sluice_port_transmitted_bytes_total", "Bytes of frames sent, without FCS.",
+       &PortTotals::transmitted_bytes},
+      {"sluice_port_missed_packets_total", "Frames that the device dropped before a worker saw them.",
+       &PortTotals::missed_packets},
+  }};
+  for (const auto& [name, help, field] : kSeries) {
+    sources.push_back(whole(MetricType::Counter, name, help, [totals, field = field](auto add) {
+      for (const auto& port : totals->ports) add(static_cast<double>(port.*field), {{"port", port.name}});
+    }));
+  }
+  sources.push_back(whole(MetricType::Counter, "sluice_dropped_packets_total", "Packets dropped, by reason.",
+                          [totals](auto add) {
+                            for (size_t i = 0; i < dataplane::kDropReasons; ++i) {
+                              add(static_cast<double>(totals->dropped[i]),
+                                  {{"reason", std::string(dataplane::kDropReasonNames[i])}});
+                            }
+                          }));
+}
+
+void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
+  const auto& data_plane = gateway.data_plane();
+  const auto series = [&](MetricType type, const char* name, const char* help, bool balancers_only,
+                          auto value) {
+    sources.push_back(whole(type, name, help, [&data_plane, balancers_only, value](auto add) {
+      for (const auto& worker : data_plane.workers()) {
+        if (balancers_only && !worker.balances) continue;
+        add(static_cast<double>(value(worker, data_plane.stats(worker.index))),
+            {{"worker", std::to_string(worker.index)}});
+      }
+    }));
+  };
+  using dataplane::WorkerInfo;
+  using dataplane::WorkerStats;
+  series(MetricType::Gauge, "sluice_flow_table_entries", "Flows that the worker remembers.", true,
+         [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_entries.read(); });
+  series(MetricType::Gauge, "sluice_flow_table_capacity", "Flows that the worker can remember.", true,
+         [](const WorkerInfo& worker, const WorkerStats&) { return worker.flow_capacity; });
+  series(MetricType::Counter, "sluice_flow_table_full_total", "Flows that there was no room to remember.",
+         true, [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_table_full.read(); });
+  series(MetricType::Gauge, "sluice_worker_busy_ratio",
+         "Share of time since the start in which the worker had packets.", false,
+         [](const WorkerInfo&, const WorkerStats& stats) {
+           const double busy = static_cast<double>(stats.busy_cycles.read());
+           const double all = busy + static_cast<double>(stats.idle_cycles.read());
+           return all > 0 ? busy / all : 0.0;
+         });
+  sources.push_back(whole(MetricType::Counter, "sluice_ring_full_total",
+                          "Packets that a ring between workers did not take.", [&data_plane](auto add) {
+                            const auto workers = data_plane.workers();
+                            if (workers.size() < 2) return;  // no rings
+                            for (const auto& worker : workers) {
+                              add(static_cast<double>(data_plane.stats(worker.index).ring_full.read()),
+                                  {{"ring", "worker-" + std::to_string(worker.index)}});
+                            }
+                          }));
+}
+
+void add_service_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
+  const auto services = std::make_shared<const Named<ServiceModel>>(gateway.model().services);
+  constexpr std::array<std::tuple<const char*, const char*, uint64_t Totals::*>, 3> kSeries = {{
+      {"sluice_service_packets_total", "Packets sent to backends of the service.", &Totals::packets},
+      {"sluice_service_bytes_total", "Bytes sent to backends of the service.", &Totals::bytes},
+      {"sluice_service_flows_total", "Flows of the service begun.", &Totals::flows},
+  }};
+  for (const auto& [name, help, field] : kSeries) {
+    sources.push_back(over<ServiceModel>(
+        MetricType::Counter, name, help, services,
+        [&gateway, field = field](const ServiceModel& service, auto add) {
+          add(static_cast<double>(gateway.service_totals(service.name).*field), {{"service", service.name}});
+        }));
+  }
+}
+
+void add_backend_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
+  const auto pools = std::make_shared<const Named<PoolModel>>(gateway.model().pools);
+  struct Series {
+    MetricType type;
+    const char* name;
+    const char* help;
+    uint64_t Totals::*field;
+  };
+  constexpr std::array<Series, 4> kSeries = {{
+      {MetricType::Counter, "sluice_backend_packets_total", "Packets sent to the backend.", &Totals::packets},
+      {MetricType::Counter, "sluice_backend_bytes_total", "Bytes sent to the backend.", &Totals::bytes},
+      {MetricType::Counter, "sluice_backend_flows_total", "Flows begun with the backend.", &Totals::flows},
+      {MetricType::Gauge, "sluice_backend_active_flows", "Flows that the backend has now.",
+       &Totals::active_flows},
+  }};
+  for (const auto& series : kSeries) {
+    sources.push_back(over<PoolModel>(series.type, series.name, series.help, pools,
+                                      [&gateway, field = series.field](const PoolModel& pool, auto add) {
+                                        for (const auto& backend : pool.backends) {
+                                          const BackendKey key{pool.name, backend.address, backend.port};
+                                          add(static_cast<double>(gateway.backend_totals(key).*field),
+                                              {{"pool", pool.name}, {"backend", backend_label(key)}});
+                                        }
+                                      }));
+  }
+  sources.push_back(over<PoolModel>(
+      MetricType::Gauge, "sluice_backend_state", "1 for the state that the backend has.", pools,
+      [&gateway](const PoolModel& pool, auto add) {
+        constexpr std::array kStates = {lb::BackendState::kActive, lb::BackendState::kDraining,
+                                        lb::BackendState::kDown, lb::BackendState::kMaintenance};
+        const auto rows = gateway.backends(pool.name);
+        if (!rows) return;  // removed since the scrape began
+        for (const auto& row : *rows) {
+          for (const auto state : kStates) {
+            add(row.state == state ? 1 : 0,
+                {{"pool", pool.name}, {"backend", backend_label(row.key)}, {"state", word_for(state)}});
+          }
+        }
+      }));
+}
+
+}  // namespace
+
+std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::string& version) {
+  std::vector<MetricSource> sources;
+  add_gateway_series(sources, gateway, version);
+  add_traffic_series(sources, gateway);
+  add_worker_series(sources, gateway);
+  add_service_series(sources, gateway);
+  add_backend_series(sources, gateway);
+  return sources;
+}
+
+}  // namespace sluice::ctrl

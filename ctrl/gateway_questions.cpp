@@ -1,0 +1,69 @@
+// What only a worker can answer.
+#include <algorithm>
+#include <utility>
+
+#include "ctrl/gateway_parts.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using dataplane::ExplainRequest;
+using dataplane::ListFlowsRequest;
+using dataplane::WorkerRequest;
+
+constexpr size_t kMostFlows = 100'000;
+
+tl::unexpected<Refusal> no_answer() {
+  return refuse(Refusal::Kind::kUnavailable, "the data plane did not answer in time");
+}
+
+tl::unexpected<Refusal> too_many() {
+  return refuse(Refusal::Kind::kUnavailable, "too many questions wait for an answer already", "try again");
+}
+
+}  // namespace
+
+void Gateway::explain(const FlowKey& key, ExplainAnswer answer) {
+  WorkerQuestions::Requests requests;
+  requests.push_back(std::make_unique<WorkerRequest>());
+  requests.back()->question = ExplainRequest{key, {}};
+  const auto finish = [answer](WorkerQuestions::Requests* parts) {
+    if (!parts) return answer(no_answer());
+    answer(std::get<ExplainRequest>(parts->front()->question).result);
+  };
+  if (!parts_->questions.ask(std::move(requests), {parts_->data_plane->owner_of(key)}, finish)) {
+    answer(too_many());
+  }
+}
+
+void Gateway::list_flows(std::optional<std::string> service, size_t limit, FlowsAnswer answer) {
+  lb::ServiceId id = lb::kNoService;
+  if (service) {
+    const auto found = parts_->model->services.find(*service);
+    if (found == parts_->model->services.end()) {
+      return answer(refuse(Refusal::Kind::kNotFound, "there is no service named \"" + *service + "\""));
+    }
+    id = *parts_->ids.find_service(identity_of(*found->second));
+  }
+  limit = std::min(limit, kMostFlows);
+  WorkerQuestions::Requests requests;
+  for (size_t i = 0; i < parts_->balancers.size(); ++i) {
+    ListFlowsRequest walk{.service = id, .limit = limit, .found = {}, .cursor = 0};
+    walk.found.reserve(limit);
+    requests.push_back(std::make_unique<WorkerRequest>());
+    requests.back()->question = std::move(walk);
+  }
+  const auto finish = [answer, limit](WorkerQuestions::Requests* parts) {
+    if (!parts) return answer(no_answer());
+    std::vector<dataplane::FlowSnapshot> flows;
+    for (const auto& part : *parts) {
+      const auto& found = std::get<ListFlowsRequest>(part->question).found;
+      flows.insert(flows.end(), found.begin(), found.end());
+    }
+    flows.resize(std::min(flows.size(), limit));
+    answer(std::move(flows));
+  };
+  if (!parts_->questions.ask(std::move(requests), parts_->balancers, finish)) answer(too_many());
+}
+
+}  // namespace sluice::ctrl

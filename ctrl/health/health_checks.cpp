@@ -1,0 +1,154 @@
+#include "ctrl/health/health_checks.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "ctrl/health/probe.h"
+
+namespace sluice::ctrl {
+namespace {
+
+namespace asio = boost::asio;
+
+/// Results that arrive within this time of each other make one change of the tables.
+constexpr std::chrono::milliseconds kGathering{10};
+/// The first checks of what is new are spread over at most this.
+constexpr std::chrono::milliseconds kFirstSpread{500};
+
+bool is_checked(const PoolModel& pool) {
+  return pool.health.type != HealthType::kNone;
+}
+
+BackendKey key_of(const PoolModel& pool, const BackendModel& backend) {
+  return {pool.name, backend.address, backend.port};
+}
+
+}  // namespace
+
+HealthChecks::HealthChecks(asio::io_context& io, Sink sink, size_t concurrency)
+    : io_(io),
+      sink_(std::move(sink)),
+      concurrency_(std::max<size_t>(concurrency, 1)),
+      next_(io),
+      delivery_(io),
+      alive_(std::make_shared<Alive>(Alive{this})) {}
+
+HealthChecks::~HealthChecks() {
+  stop();
+}
+
+void HealthChecks::stop() {
+  alive_->owner = nullptr;
+  next_.cancel();
+  delivery_.cancel();
+}
+
+void HealthChecks::follow(const Pools& pools) {
+  for (const auto& [name, pool] : pools_) {
+    const auto now = pools.find(name);
+    const PoolModel* successor = now == pools.end() ? nullptr : now->second.get();
+    if (successor != pool.get()) forget(*pool, successor);
+  }
+  const Pools before = std::exchange(pools_, pools);
+  for (const auto& [name, pool] : pools_) {
+    const auto old = before.find(name);
+    if (is_checked(*pool) && (old == before.end() || old->second != pool)) adopt(pool);
+  }
+  launch_due();
+}
+
+/// Drops the backends of `pool` that `successor` does not have, or all if it is not checked any more; those
+/// that stay unchecked are healthy as far as anybody knows.
+void HealthChecks::forget(const PoolModel& pool, const PoolModel* successor) {
+  for (const auto& backend : pool.backends) {
+    const auto found = targets_.find(key_of(pool, backend));
+    if (found == targets_.end()) continue;
+    const bool stays =
+        successor != nullptr && std::ranges::any_of(successor->backends, [&](const auto& other) {
+          return other.address == backend.address && other.port == backend.port;
+        });
+    if (stays && is_checked(*successor)) continue;
+    if (stays && !found->second.state.healthy()) report(found->first, true, "not checked any more");
+    targets_.erase(found);
+  }
+}
+
+void HealthChecks::adopt(const std::shared_ptr<const PoolModel>& pool) {
+  const auto spread = std::min<Clock::duration>(pool->health.interval, kFirstSpread);
+  for (const auto& backend : pool->backends) {
+    const auto key = key_of(*pool, backend);
+    const auto [entry, is_new] = targets_.try_emplace(key, Target{next_serial_, pool, {}});
+    entry->second.pool = pool;
+    if (!is_new) continue;
+    const auto delay = std::uniform_int_distribution<Clock::rep>(0, spread.count())(random_);
+    due_.push({Clock::now() + Clock::duration(delay), next_serial_++, key});
+  }
+}
+
+void HealthChecks::launch_due() {
+  while (!due_.empty() && under_way_ < concurrency_ && due_.top().time <= Clock::now()) {
+    const Due due = due_.top();
+    due_.pop();
+    const auto target = targets_.find(due.key);
+    if (target == targets_.end() || target->second.serial != due.serial) continue;
+    launch(due.key, due.serial, *target->second.pool);
+  }
+  wait_for_next();
+}
+
+void HealthChecks::wait_for_next() {
+  if (due_.empty() || under_way_ >= concurrency_) return;  // the end of a probe looks again
+  next_.expires_at(due_.top().time);
+  next_.async_wait([alive = alive_](boost::system::error_code error) {
+    if (!error && alive->owner != nullptr) alive->owner->launch_due();
+  });
+}
+
+void HealthChecks::launch(const BackendKey& key, uint64_t serial, const PoolModel& pool) {
+  ++under_way_;
+  asio::co_spawn(io_, probe(pool.health, key.address, key.port),
+                 [alive = alive_, key, serial](std::exception_ptr failure, ProbeResult result) {
+                   if (alive->owner == nullptr) return;
+                   if (failure) result = {false, "the check itself failed"};
+                   alive->owner->finish(key, serial, result.passed, result.reason);
+                 });
+}
+
+void HealthChecks::finish(const BackendKey& key, uint64_t serial, bool passed, const std::string& reason) {
+  --under_way_;
+  const auto found = targets_.find(key);
+  if (found != targets_.end() && found->second.serial == serial) {
+    Target& target = found->second;
+    const HealthCheck& check = target.pool->health;
+    const auto change = target.state.observe(passed, std::max(check.rise, 1u), std::max(check.fall, 1u));
+    if (change != RiseFall::Change::kNone) report(key, change == RiseFall::Change::kUp, reason);
+    due_.push({Clock::now() + jittered(check.interval), serial, key});
+  }
+  launch_due();
+}
+
+void HealthChecks::report(const BackendKey& key, bool healthy, const std::string& reason) {
+  if (changes_.empty()) {
+    delivery_.expires_after(kGathering);
+    delivery_.async_wait([alive = alive_](boost::system::error_code error) {
+      if (!error && alive->owner != nullptr) alive->owner->deliver();
+    });
+  }
+  changes_[key] = {healthy, reason};
+}
+
+void HealthChecks::deliver() {
+  Results results;
+  for (auto& [key, change] : std::exchange(changes_, {})) {
+    results.push_back({key, change.first, std::move(change.second)});
+  }
+  sink_(results);
+}
+
+HealthChecks::Clock::duration HealthChecks::jittered(Clock::duration interval) {
+  const double factor = std::uniform_real_distribution<double>(0.9, 1.1)(random_);
+  return std::chrono::duration_cast<Clock::duration>(interval * factor);
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,85 @@
+// Which backend is checked when: follows the model, paces the probes, and hands over what they change.
+// Control loop.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ctrl/gateway.h"
+#include "ctrl/health/rise_fall.h"
+#include "ctrl/model.h"
+
+namespace sluice::ctrl {
+
+class HealthChecks {
+ public:
+  using Results = std::vector<Gateway::HealthResult>;
+  /// Takes what has changed since the last call, at most one result for each backend.
+  using Sink = std::function<void(const Results&)>;
+  using Pools = std::map<std::string, std::shared_ptr<const PoolModel>>;
+
+  /// At most `concurrency` probes are under way; more that are due wait their turn. Ends with the run of
+  /// `io`, which it must not outlive.
+  HealthChecks(boost::asio::io_context& io, Sink sink, size_t concurrency = 256);
+  ~HealthChecks();
+
+  /// Checks from now on what these pools ask for. Backends that stay keep their history; pools that are the
+  /// same object as before cost nothing.
+  void follow(const Pools& pools);
+  void stop();
+
+  size_t checked() const { return targets_.size(); }
+  size_t under_way() const { return under_way_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Target {
+    uint64_t serial;  ///< tells a backend from its namesake that was removed meanwhile
+    std::shared_ptr<const PoolModel> pool;
+    RiseFall state;
+  };
+  struct Due {
+    Clock::time_point time;
+    uint64_t serial;
+    BackendKey key;
+    bool operator>(const Due& other) const { return time > other.time; }
+  };
+  struct Alive {
+    HealthChecks* owner;
+  };
+
+  void forget(const PoolModel& pool, const PoolModel* successor);
+  void adopt(const std::shared_ptr<const PoolModel>& pool);
+  void launch_due();
+  void wait_for_next();
+  void launch(const BackendKey& key, uint64_t serial, const PoolModel& pool);
+  void finish(const BackendKey& key, uint64_t serial, bool passed, const std::string& reason);
+  void report(const BackendKey& key, bool healthy, const std::string& reason);
+  void deliver();
+  Clock::duration jittered(Clock::duration interval);
+
+  boost::asio::io_context& io_;
+  Sink sink_;
+  size_t concurrency_;
+  size_t under_way_ = 0;
+  uint64_t next_serial_ = 0;
+  Pools pools_;
+  std::map<BackendKey, Target> targets_;
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
+  boost::asio::steady_timer next_;
+  boost::asio::steady_timer delivery_;
+  std::map<BackendKey, std::pair<bool, std::string>> changes_;
+  std::minstd_rand random_{std::random_device{}()};
+  std::shared_ptr<Alive> alive_;  ///< probes that end after us find it empty
+};
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,42 @@
+// Do the workers still go round? Pure: time and counts are arguments.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace sluice::ctrl {
+
+/// A worker whose count of polls has not moved for `patience` is stuck.
+class Heartbeat {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  explicit Heartbeat(std::chrono::milliseconds patience) : patience_(patience) {}
+
+  /// `polls` by worker, always of the same workers.
+  void observe(std::span<const uint64_t> polls, Time now) {
+    beats_.resize(polls.size(), {0, now});
+    for (size_t i = 0; i < polls.size(); ++i) {
+      if (polls[i] != beats_[i].polls) beats_[i] = {polls[i], now};
+    }
+  }
+  std::vector<unsigned> stuck(Time now) const {
+    std::vector<unsigned> workers;
+    for (size_t i = 0; i < beats_.size(); ++i) {
+      if (now - beats_[i].moved > patience_) workers.push_back(static_cast<unsigned>(i));
+    }
+    return workers;
+  }
+
+ private:
+  struct Beat {
+    uint64_t polls;
+    Time moved;
+  };
+  std::chrono::milliseconds patience_;
+  std::vector<Beat> beats_;
+};
+
+}  // namespace sluice::ctrl

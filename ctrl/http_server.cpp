@@ -1,0 +1,209 @@
+#include "ctrl/http_server.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/chunk_encode.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/serializer.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <charconv>
+
+#include "ctrl/config_values.h"
+
+namespace sluice::ctrl {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::awaitable;
+using boost::system::error_code;
+
+struct HttpServer::Shared {
+  Pages pages;
+  HttpLimits limits;
+  size_t connections = 0;
+};
+
+namespace {
+
+using Request = http::request<http::empty_body>;
+using Tcp = asio::ip::tcp;
+
+auto with(error_code& error) {
+  return asio::redirect_error(asio::use_awaitable, error);
+}
+
+HttpAnswer find(const HttpServer::Pages& pages, const Request& request) {
+  const auto target = request.target();
+  const std::string_view path(target.data(), std::min(target.find('?'), target.size()));
+  const auto page = pages.find(path);
+  if (page == pages.end()) return {404, "text/plain; charset=utf-8", "not found\n"};
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    return {405, "text/plain; charset=utf-8", "GET or HEAD only\n"};
+  }
+  return page->second();
+}
+
+template <typename Body>
+http::response<Body> head_of(const HttpAnswer& answer, const Request& request, bool keep_alive) {
+  http::response<Body> response(http::int_to_status(answer.status), request.version());
+  response.set(http::field::content_type, answer.content_type);
+  response.set(http::field::cache_control, "no-store");
+  if (answer.status == 405) response.set(http::field::allow, "GET, HEAD");
+  response.keep_alive(keep_alive);
+  return response;
+}
+
+/// Writes an answer whose length is known.
+awaitable<void> write_whole(beast::tcp_stream& stream, HttpAnswer& answer, const Request& request,
+                            bool keep_alive, error_code& error) {
+  auto response = head_of<http::string_body>(answer, request, keep_alive);
+  response.body() = std::move(answer.body);
+  response.prepare_payload();
+  http::response_serializer<http::string_body> serializer(response);
+  if (request.method() == http::verb::head) {
+    co_await http::async_write_header(stream, serializer, with(error));
+  } else {
+    co_await http::async_write(stream, serializer, with(error));
+  }
+}
+
+/// Writes an answer piece by piece: in chunks, or to HTTP/1.0 up to the end of the connection.
+awaitable<void> write_pieces(beast::tcp_stream& stream, const HttpAnswer& answer, const Request& request,
+                             bool keep_alive, const HttpLimits& limits, error_code& error) {
+  auto response = head_of<http::empty_body>(answer, request, keep_alive);
+  const bool chunked = request.version() >= 11;
+  response.chunked(chunked);
+  http::response_serializer<http::empty_body> serializer(response);
+  co_await http::async_write_header(stream, serializer, with(error));
+  if (error || request.method() == http::verb::head) co_return;
+  for (std::string piece; answer.pieces(piece);) {
+    stream.expires_after(limits.piece);
+    if (chunked) {
+      co_await asio::async_write(stream, http::make_chunk(asio::buffer(piece)), with(error));
+    } else {
+      co_await asio::async_write(stream, asio::buffer(piece), with(error));
+    }
+    if (error) co_return;
+  }
+  if (chunked) co_await asio::async_write(stream, http::make_chunk_last(), with(error));
+}
+
+awaitable<void> refuse_request(beast::tcp_stream& stream, error_code reason) {
+  HttpAnswer answer{reason == http::error::header_limit ? 431u : 400u, "text/plain; charset=utf-8",
+                    "bad request\n"};
+  Request request;
+  error_code ignored;
+  co_await write_whole(stream, answer, request, false, ignored);
+}
+
+awaitable<void> converse(Tcp::socket socket, const HttpServer::Pages& pages, const HttpLimits& limits) {
+  beast::tcp_stream stream(std::move(socket));
+  beast::flat_buffer buffer(limits.header_bytes + 4096);
+  for (bool keep_alive = true; keep_alive;) {
+    error_code error;
+    http::request_parser<http::empty_body> parser;
+    parser.header_limit(limits.header_bytes);
+    stream.expires_after(limits.request);
+    co_await http::async_read_header(stream, buffer, parser, with(error));
+    if (error && error != http::error::end_of_stream && error != beast::error::timeout) {
+      co_await refuse_request(stream, error);
+    }
+    if (error) co_return;
+    const Request& request = parser.get();
+    keep_alive = request.keep_alive() && parser.is_done();  // a body is not read: the connection ends
+    HttpAnswer answer = find(pages, request);
+    stream.expires_after(limits.piece);
+    if (answer.pieces) {
+      keep_alive = keep_alive && request.version() >= 11;
+      co_await write_pieces(stream, answer, request, keep_alive, limits, error);
+    } else {
+      co_await write_whole(stream, answer, request, keep_alive, error);
+    }
+    if (error) co_return;
+  }
+  error_code ignored;
+  stream.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+}
+
+/// Counts itself while it lasts.
+template <typename Shared>
+awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
+  struct Count {
+    size_t& connections;
+    ~Count() { --connections; }
+  } count{++shared->connections};
+  co_await converse(std::move(socket), shared->pages, shared->limits);
+}
+
+Result<Tcp::endpoint> endpoint_of(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  unsigned port = 0;
+  const char* end = listen.data() + listen.size();
+  if (colon != std::string::npos) {
+    std::string host = listen.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    error_code error;
+    const auto address = asio::ip::make_address(host, error);
+    const auto [rest, fault] = std::from_chars(listen.data() + colon + 1, end, port);
+    if (!error && fault == std::errc() && rest == end && port <= 65535) {
+      return Tcp::endpoint(address, static_cast<uint16_t>(port));
+    }
+  }
+  return fail("http.listen: \"" + listen + "\" is not ADDRESS:PORT");
+}
+
+}  // namespace
+
+HttpServer::HttpServer(Tcp::acceptor acceptor, Pages pages, HttpLimits limits)
+    : acceptor_(std::move(acceptor)), shared_(std::make_shared<Shared>(Shared{std::move(pages), limits})) {}
+
+HttpServer::~HttpServer() {
+  stop();
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, const std::string& listen,
+                                                     Pages pages, HttpLimits limits) {
+  const auto endpoint = endpoint_of(listen);
+  if (!endpoint) return tl::unexpected(endpoint.error());
+  error_code error;
+  Tcp::acceptor acceptor(io);
+  acceptor.open(endpoint->protocol(), error);
+  if (!error) acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor.bind(*endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return fail("http.listen: cannot listen on " + listen + ": " + error.message());
+  std::unique_ptr<HttpServer> server(new HttpServer(std::move(acceptor), std::move(pages), limits));
+  asio::co_spawn(io, server->accept(), asio::detached);
+  return server;
+}
+
+awaitable<void> HttpServer::accept() {
+  asio::steady_timer pause(acceptor_.get_executor());
+  while (acceptor_.is_open()) {
+    error_code error;
+    auto socket = co_await acceptor_.async_accept(with(error));
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+    if (error) {  // out of descriptors, mostly: give others time to end
+      pause.expires_after(std::chrono::milliseconds(100));
+      co_await pause.async_wait(with(error));
+    } else if (shared_->connections < shared_->limits.connections) {
+      asio::co_spawn(acceptor_.get_executor(), serve(std::move(socket), shared_), asio::detached);
+    }
+  }
+}
+
+void HttpServer::stop() {
+  error_code ignored;
+  acceptor_.close(ignored);
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,58 @@
+// The small HTTP server of monitoring: GET and HEAD of a few fixed paths, on the control loop. Bounded in
+// connections, header bytes and time. Control thread; nothing blocks.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+
+namespace sluice::ctrl {
+
+/// What a page answers.
+struct HttpAnswer {
+  unsigned status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+  /// Where set, the body is what this puts into its argument until it returns false, and `body` is unused.
+  std::function<bool(std::string&)> pieces = {};
+};
+
+struct HttpLimits {
+  size_t connections = 64;
+  unsigned header_bytes = 8192;
+  std::chrono::seconds request{10};  ///< for one request to arrive, and between two
+  std::chrono::seconds piece{10};    ///< for the peer to take one piece of an answer
+};
+
+class HttpServer {
+ public:
+  using Pages = std::map<std::string, std::function<HttpAnswer()>, std::less<>>;
+
+  /// Binds `listen` ("127.0.0.1:9464", "[::1]:9464") at once, so that an address in use is an error of the
+  /// start; accepts as soon as `io` runs.
+  static Result<std::unique_ptr<HttpServer>> open(boost::asio::io_context& io, const std::string& listen,
+                                                  Pages pages, HttpLimits limits = {});
+  ~HttpServer();
+
+  void stop();
+  uint16_t port() const { return acceptor_.local_endpoint().port(); }
+
+ private:
+  struct Shared;
+  using Tcp = boost::asio::ip::tcp;
+
+  HttpServer(Tcp::acceptor acceptor, Pages pages, HttpLimits limits);
+  boost::asio::awaitable<void> accept();
+
+  Tcp::acceptor acceptor_;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,194 @@
+#include <spdlog/spdlog.h>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+
+#include "ctrl/json_rpc.h"
+
+namespace sluice::ctrl {
+namespace {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+std::string as_line(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+json error_object(int code, std::string_view message, const json& id, json data = nullptr) {
+  json error = {{"code", code}, {"message", message}};
+  if (!data.is_null()) error["data"] = std::move(data);
+  return {{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(error)}};
+}
+
+json error_data(const Refusal& refusal, std::string_view kind) {
+  json faults = json::array();
+  for (const auto& fault : refusal.faults) {
+    faults.push_back({{"pointer", fault.pointer}, {"message", fault.message}});
+  }
+  return {{"kind", kind}, {"hint", refusal.hint}, {"faults", std::move(faults)}};
+}
+
+json refused(const Refusal& refusal, const json& id) {
+  return error_object(rpc_code::kRefused - static_cast<int>(refusal.kind), refusal.message, id,
+                      error_data(refusal, name_of(refusal.kind)));
+}
+
+/// What makes a request unfit to be looked up; empty: nothing (JSON-RPC 2.0, 4).
+std::string_view shape_fault(const json& request) {
+  if (!request.is_object()) return "a request is an object";
+  const auto version = request.find("jsonrpc");
+  if (version == request.end() || *version != "2.0") return "\"jsonrpc\" must be \"2.0\"";
+  const auto method = request.find("method");
+  if (method == request.end() || !method->is_string()) return "\"method\" must be a string";
+  const auto params = request.find("params");
+  if (params != request.end() && !params->is_structured()) return "\"params\" must be an object or an array";
+  const auto id = request.find("id");
+  if (id != request.end() && !id->is_string() && !id->is_number() && !id->is_null()) {
+    return "\"id\" must be a string, a number or null";
+  }
+  return "";
+}
+
+json take_params(json& request) {
+  const auto params = request.find("params");
+  return params == request.end() ? json(nullptr) : std::move(*params);
+}
+
+void log_change(const Method& method, const Peer& peer, const Answer& answer) {
+  if (method.role == Role::kView) return;
+  if (answer) {
+    spdlog::info("{} by {} (uid {}, pid {}): done", method.name, peer.user, peer.uid, peer.pid);
+  } else {
+    spdlog::warn("{} by {} (uid {}, pid {}): refused: {}", method.name, peer.user, peer.uid, peer.pid,
+                 answer.error().message);
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(Refusal::Kind kind) {
+  switch (kind) {
+    case Refusal::Kind::kInvalid:
+      return "invalid";
+    case Refusal::Kind::kConflict:
+      return "conflict";
+    case Refusal::Kind::kNotFound:
+      return "not_found";
+    case Refusal::Kind::kRestartNeeded:
+      return "restart_needed";
+    case Refusal::Kind::kUnavailable:
+      return "unavailable";
+    case Refusal::Kind::kForbidden:
+      return "forbidden";
+  }
+  return "";
+}
+
+std::string frame_fault_answer(FrameFault fault) {
+  switch (fault) {
+    case FrameFault::kMalformed:
+      return as_line(error_object(rpc_code::kParseError, "Parse error: this is not JSON", nullptr));
+    case FrameFault::kTooDeep:
+      return as_line(error_object(
+          rpc_code::kInvalidRequest,
+          "a request may be nested " + std::to_string(JsonFramer::kMaxDepth) + " levels deep", nullptr));
+    case FrameFault::kTooLarge:
+      return as_line(error_object(rpc_code::kInvalidRequest,
+                                  "a request may have 4 MiB, one of config.* 64 MiB", nullptr));
+  }
+  return "";
+}
+
+std::string refusal_answer(const Refusal& refusal) {
+  return as_line(refused(refusal, nullptr));
+}
+
+JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context)
+    : methods_(std::move(methods)), context_(context) {
+  for (const auto& method : methods_) by_name_.emplace(method.name, &method);
+}
+
+asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer) {
+  json request = json::parse(text, nullptr, false);
+  if (request.is_discarded()) co_return frame_fault_answer(FrameFault::kMalformed);
+  if (request.is_array()) co_return co_await answer_batch(std::move(request), peer);
+  co_return co_await answer_one(std::move(request), peer);
+}
+
+asio::awaitable<std::string> JsonRpc::answer_batch(json batch, const Peer& peer) {
+  if (batch.empty() || batch.size() > kMaxBatch) {
+    co_return as_line(error_object(rpc_code::kInvalidRequest,
+                                   "a batch has 1 to " + std::to_string(kMaxBatch) + " requests", nullptr));
+  }
+  std::string answers;
+  for (json& request : batch) {
+    std::string line;
+    if (answers.size() > kMaxBatchAnswerBytes) {
+      line = refusal_answer({Refusal::Kind::kUnavailable, "the answers to this batch are too large", "", {}});
+    } else {
+      line = co_await answer_one(std::move(request), peer);
+    }
+    if (line.empty()) continue;
+    line.pop_back();
+    answers += (answers.empty() ? "[" : ",") + line;
+  }
+  co_return answers.empty() ? answers : answers + "]\n";
+}
+
+asio::awaitable<std::string> JsonRpc::answer_one(json request, const Peer& peer) {
+  const json id = request.is_object() && request.contains("id") ? request["id"] : json(nullptr);
+  if (const auto fault = shape_fault(request); !fault.empty()) {
+    const bool id_is_usable = id.is_string() || id.is_number();
+    co_return as_line(error_object(rpc_code::kInvalidRequest, std::string("Invalid Request: ") + fault.data(),
+                                   id_is_usable ? id : json(nullptr)));
+  }
+  const std::string& name = request["method"].get_ref<const std::string&>();
+  const auto found = by_name_.find(name);
+  json answer;
+  if (found == by_name_.end()) {
+    answer = error_object(
+        rpc_code::kMethodNotFound, "no method \"" + name + "\"", id,
+        {{"kind", "method_not_found"}, {"hint", "system.methods lists them"}, {"faults", json::array()}});
+  } else if (const Method& method = *found->second; peer.role < method.role) {
+    answer = refused({Refusal::Kind::kForbidden,
+                      name + " needs the role " + std::string(name_of(method.role)) + ", yours is " +
+                          std::string(name_of(peer.role)),
+                      "root and the daemon's user are admin, members of the socket's group operate",
+                      {}},
+                     id);
+  } else if (const auto params = check_params(method, take_params(request)); !params) {
+    answer = error_object(rpc_code::kInvalidParams, params.error().message, id,
+                          error_data(params.error(), "invalid_params"));
+  } else {
+    Answer outcome = co_await call(method, *params, peer);
+    log_change(method, peer, outcome);
+    answer = outcome ? json{{"jsonrpc", "2.0"}, {"id", id}} : refused(outcome.error(), id);
+    if (outcome) answer["result"] = std::move(*outcome);
+  }
+  co_return request.contains("id") ? as_line(answer) : std::string();
+}
+
+asio::awaitable<Answer> JsonRpc::call(const Method& method, const json& params, const Peer& peer) {
+  auto executor = co_await asio::this_coro::executor;
+  // The reply is posted, also where it comes at once: a coroutine must not be resumed before it sleeps.
+  co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(Answer)>(
+      [&](auto waiting) {
+        auto resume = std::make_shared<decltype(waiting)>(std::move(waiting));
+        Reply reply = [resume, executor](Answer answer) {
+          asio::post(executor,
+                     [resume, answer = std::move(answer)]() mutable { (*resume)(std::move(answer)); });
+        };
+        try {
+          method.call(*context_, Call{params, peer}, reply);
+        } catch (const std::exception& error) {
+          spdlog::error("{} failed: {}", method.name, error.what());
+          reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
+        }
+      },
+      asio::use_awaitable);
+}
+
+}  // namespace sluice::ctrl

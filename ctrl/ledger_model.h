@@ -1,0 +1,47 @@
+// The `ledger` section of the configuration: values only. Boot settings: a change needs a restart.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/address.h"
+#include "ledger/transaction.h"
+
+namespace sluice::ctrl {
+
+enum class Framing : uint8_t { kRaw, kCoap };
+
+struct IngressModel {
+  IpAddress address;
+  uint16_t port = 0;
+  Framing framing = Framing::kRaw;
+  ledger::Profile profile = ledger::Profile::kOpaque;
+};
+
+struct SealModel {
+  uint32_t transactions = 4096;
+  uint32_t bytes = 1 << 20;
+  std::chrono::milliseconds delay{2};
+};
+
+struct SourceRateModel {
+  uint64_t rate = 0;  ///< transactions per second
+  uint64_t burst = 0;
+};
+
+struct LedgerModel {
+  std::string origin;
+  std::string directory;
+  std::string signing_key;  ///< `file:` and an absolute path
+  std::vector<IngressModel> ingress;
+  SealModel seal;
+  std::chrono::milliseconds checkpoint_interval{100};
+  uint64_t dedupe_window = 4194304;
+  std::optional<SourceRateModel> source_rate;
+  std::string sha256 = "auto";
+};
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,88 @@
+#include "ctrl/log.h"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace sluice::ctrl {
+namespace {
+
+constexpr auto kTimeText = "%Y-%m-%dT%H:%M:%S.%eZ";
+
+void append(spdlog::memory_buf_t& out, std::string_view text) {
+  out.append(text.data(), text.data() + text.size());
+}
+
+/// `%*`: the message as a JSON string.
+class JsonMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    const nlohmann::json text = std::string(message.payload.data(), message.payload.size());
+    append(out, text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
+};
+
+/// `%&`: syslog's number of the level.
+class Priority : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    // trace, debug, info, warn, err, critical
+    constexpr std::array<char, 6> kPriorities = {'7', '7', '6', '4', '3', '2'};
+    const auto level = static_cast<size_t>(message.level);
+    out.push_back('<');
+    out.push_back(level < kPriorities.size() ? kPriorities[level] : '6');
+    out.push_back('>');
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<Priority>(); }
+};
+
+std::string pattern(const LogModel& log, bool to_journal) {
+  const std::string priority = to_journal ? "%&" : "";
+  if (log.format == "json") {
+    return priority + R"({"time":")" + kTimeText + R"(","level":"%l","message":%*})";
+  }
+  return to_journal ? "%&%v" : std::string(kTimeText) + " %l: %v";
+}
+
+}  // namespace
+
+void open_log(const LogModel& log, bool to_journal) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<JsonMessage>('*').add_flag<Priority>('&').set_pattern(pattern(log, to_journal));
+  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  sink->set_formatter(std::move(formatter));
+  auto logger = std::make_shared<spdlog::logger>("sluice", std::move(sink));
+  logger->set_level(spdlog::level::from_str(log.level));
+  logger->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+bool stderr_is_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat found;
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &found) != 0) return false;
+  return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino) == stream;
+}
+
+void log_data_plane(dataplane::LogLevel level, std::string_view line) {
+  switch (level) {
+    case dataplane::LogLevel::kError:
+      return spdlog::error("{}", line);
+    case dataplane::LogLevel::kWarning:
+      return spdlog::warn("{}", line);
+    case dataplane::LogLevel::kInfo:
+      return spdlog::info("{}", line);
+    case dataplane::LogLevel::kDebug:
+      return spdlog::debug("{}", line);
+  }
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,22 @@
+// Where the daemon's log lines go: stderr, as text or JSON, with journald's priorities where it listens.
+// Set up by the control thread; lines may come from any thread that is no worker.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "ctrl/model.h"
+#include "dataplane/boot_config.h"
+
+namespace sluice::ctrl {
+
+/// Makes spdlog's default logger what the configuration asks for. `to_journal`: begin each line with
+/// `<priority>` as sd-daemon(3) has it, and leave the time to journald.
+void open_log(const LogModel& log, bool to_journal);
+/// Whether stderr is journald's (systemd.exec(5), $JOURNAL_STREAM).
+bool stderr_is_journal();
+
+/// For dataplane::BootConfig::log.
+void log_data_plane(dataplane::LogLevel level, std::string_view line);
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,35 @@
+#include "ctrl/systemd_notify.h"
+
+#include <systemd/sd-daemon.h>
+
+#include <cstdint>
+#include <ctime>
+
+namespace sluice::ctrl {
+
+void notify_ready(const std::string& status) {
+  ::sd_notifyf(0, "READY=1\nSTATUS=%s", status.c_str());
+}
+
+void notify_reloading() {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto microseconds = static_cast<int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1000;
+  ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds)).c_str());
+}
+
+void notify_stopping() {
+  ::sd_notify(0, "STOPPING=1");
+}
+
+void notify_alive() {
+  ::sd_notify(0, "WATCHDOG=1");
+}
+
+std::optional<std::chrono::microseconds> watchdog_interval() {
+  uint64_t microseconds = 0;
+  if (::sd_watchdog_enabled(0, &microseconds) <= 0) return std::nullopt;
+  return std::chrono::microseconds(microseconds);
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,35 @@
+// YAML text to JSON, by the core schema of YAML 1.2, with the position of every field. Control thread.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+namespace sluice::ctrl {
+
+struct FilePosition {
+  int line = 1;    ///< 1-based
+  int column = 1;  ///< 1-based
+};
+
+/// By JSON Pointer: of a member its key, of an element its first character.
+using FieldPositions = std::unordered_map<std::string, FilePosition>;
+
+struct YamlDocument {
+  nlohmann::json value;
+  FieldPositions positions;
+  struct SyntaxError {
+    FilePosition position;
+    std::string message;
+  };
+  std::optional<SyntaxError> error;  ///< then the rest means nothing
+};
+
+/// Reads exactly one document, not empty. A plain scalar is null, a boolean or a number where the core
+/// schema says so and no digit is a leading zero (`012` has meant two numbers in YAML's history: it stays
+/// text); everything quoted is text. Duplicate keys, keys that are no text, tags other than `!!str`,
+/// nesting deeper than 32 and aliases that multiply into more than a million values are errors.
+YamlDocument read_yaml(const std::string& text);
+
+}  // namespace sluice::ctrl
