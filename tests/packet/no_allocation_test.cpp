@@ -1,0 +1,88 @@
+// Workers never allocate: the whole pipeline runs under an operator new that aborts.
+#include "tests/packet/packet_test.h"
+#include "tests/support/forbid_allocation.h"
+
+namespace sluice::test {
+namespace {
+
+class NoAllocation : public FamilyTest {
+ protected:
+  /// Puts the frames in, then lets the workers work without memory to be had.
+  static void run(TestGateway& gateway, uint8_t port, const Frames& frames) {
+    for (const Bytes& frame : frames) gateway.put(port, frame);
+    const ForbidAllocation forbidden;
+    gateway.settle();
+  }
+  Frames traffic() const {
+    Frames frames;
+    for (uint16_t flow = 1; flow <= 25; ++flow) frames.push_back(from_client(request(flow).syn()));
+    frames.push_back(from_client(request(1).fin()));
+    frames.push_back(from_client(request(2).rst()));
+    frames.push_back(from_client(request(3).payload_bytes(1440)));
+    frames.push_back(from_client(ip(family().client, family().vip).icmp(v4() ? 8 : 128, 0, 1)));
+    const PacketBuilder answer = ip(family().vip, family().client).tcp(80, 3);
+    frames.push_back(from_client(ip(family().client, family().vip).icmp(v4() ? 3 : 1, 3, 0).payload(answer)));
+    frames.push_back(from_client(ip(family().client, family().edge).tcp(1, 22)));
+    frames.push_back(from_client(request(4).l4_checksum(1)));
+    frames.push_back(from_client(ip(family().client, family().vip2).tcp(1, 81)));
+    frames.push_back(ethernet({kRouterMac, "ff:ff:ff:ff:ff:ff"},
+                              arp(1, kRouterMac, "10.10.0.254", "00:00:00:00:00:00", "10.10.0.1"), 0x0806));
+    return frames;
+  }
+};
+INSTANTIATE_FOR_FAMILIES(NoAllocation);
+
+TEST_P(NoAllocation, InAnyModeOrPolicy) {
+  for (const ForwardMode mode : {ForwardMode::kFullNat, ForwardMode::kDnat, ForwardMode::kIpip,
+                                 ForwardMode::kGue, ForwardMode::kDirect}) {
+    for (const Policy policy : {Policy::kMaglev, Policy::kSourceHash, Policy::kWeightedRoundRobin,
+                                Policy::kRandom, Policy::kTwoChoices, Policy::kLeastConnections}) {
+      ServiceSpec spec = service(mode);
+      spec.policy = policy;
+      // The second is no static neighbor: packets wait for it to be resolved.
+      spec.backends = {{.address = family().backend}, {.address = v4() ? "10.20.0.99" : "fd20::99"}};
+      auto tables = make_tables({spec});
+      tables->ports[kEdge].kernel = true;
+      TestGateway gateway(tables, {.flow_table_entries = 16});
+      run(gateway, kEdge, traffic());
+      run(gateway, kCore, {from_backend(family().backend, ip(family().backend, family().client).tcp(80, 3))});
+      EXPECT_GT(gateway.transmitted(), 0u);
+    }
+  }
+}
+
+TEST_P(NoAllocation, AcrossWorkers) {
+  for (const GatewayShape& shape :
+       {GatewayShape{.rx_workers = 3}, GatewayShape{.rx_workers = 1, .lb_workers = 2}}) {
+    TestGateway gateway(make_tables({service(ForwardMode::kDnat)}), shape);
+    run(gateway, kEdge, traffic());
+    EXPECT_GT(gateway.transmitted(), 0u);
+  }
+}
+
+TEST_P(NoAllocation, WhenAsked) {
+  TestGateway gateway(make_tables({service(ForwardMode::kFullNat)}));
+  run(gateway, kEdge, traffic());
+  dataplane::WorkerRequest request{.question = dataplane::ListFlowsRequest{.limit = 5, .found = {}}};
+  std::get<dataplane::ListFlowsRequest>(request.question).found.reserve(2);
+  ASSERT_TRUE(gateway.worker().requests->push(&request));
+  {
+    const ForbidAllocation forbidden;
+    for (int i = 0; i < 10; ++i) serve_request(gateway.worker());
+  }
+  EXPECT_TRUE(request.done.load());
+  EXPECT_EQ(std::get<dataplane::ListFlowsRequest>(request.question).found.size(), 2u);
+}
+
+TEST(NoAllocationItself, IsNoticed) {
+  EXPECT_DEATH(
+      {
+        const ForbidAllocation forbidden;
+        std::vector<int> allocates(1000);
+        std::printf("%p", static_cast<void*>(allocates.data()));
+      },
+      "memory was allocated");
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,112 @@
+// Questions of the control thread: explain a flow, list flows.
+#include "dataplane/worker_request.h"
+
+#include "tests/packet/packet_test.h"
+
+namespace sluice::test {
+namespace {
+
+using dataplane::ExplainRequest;
+using dataplane::Explanation;
+using dataplane::ListFlowsRequest;
+using dataplane::WorkerRequest;
+using Verdict = Explanation::Verdict;
+
+class Request : public FamilyTest {
+ protected:
+  static FlowKey key(const std::string& source, uint16_t source_port, const std::string& destination,
+                     uint16_t destination_port) {
+    return {*IpAddress::parse(source),
+            *IpAddress::parse(destination),
+            Be16::from_host(source_port),
+            Be16::from_host(destination_port),
+            IpProtocol::kTcp,
+            {}};
+  }
+  static void answer(TestGateway& gateway, WorkerRequest& request, int steps = 1) {
+    ASSERT_TRUE(gateway.worker().requests->push(&request));
+    for (int i = 0; i < steps; ++i) serve_request(gateway.worker());
+  }
+  static Explanation explain(TestGateway& gateway, const FlowKey& key) {
+    WorkerRequest request{.question = ExplainRequest{key, {}}};
+    answer(gateway, request);
+    EXPECT_TRUE(request.done.load());
+    return std::get<ExplainRequest>(request.question).result;
+  }
+};
+INSTANTIATE_FOR_FAMILIES(Request);
+
+TEST_P(Request, ExplainTellsPickedFromCachedAndLeavesNoTrace) {
+  TestGateway gateway(make_tables({service(ForwardMode::kFullNat)}));
+  const FlowKey flow = key(family().client, 40000, family().vip, 80);
+  const Explanation picked = explain(gateway, flow);
+  EXPECT_EQ(picked.verdict, Verdict::kPicked);
+  EXPECT_EQ(picked.service, 0u);
+  EXPECT_EQ(picked.backend, 0u);
+  EXPECT_LT(picked.slot, 1021u);
+  EXPECT_EQ(gateway.worker().balancer.flows().size(), 0u);
+  gateway.receive(kEdge, from_client(request()));
+  const Explanation cached = explain(gateway, flow);
+  EXPECT_EQ(cached.verdict, Verdict::kCached);
+  EXPECT_EQ(cached.backend, 0u);
+}
+
+TEST_P(Request, ExplainNamesTheReasonOfADrop) {
+  ServiceSpec empty = service(ForwardMode::kDirect), unreachable = service(ForwardMode::kDirect);
+  empty.backends.clear();
+  unreachable.address = family().vip2;
+  unreachable.backends[0].has_route = false;
+  TestGateway gateway(make_tables({empty, unreachable}));
+  const Explanation no_backend = explain(gateway, key(family().client, 1, family().vip, 80));
+  EXPECT_EQ(no_backend.verdict, Verdict::kDropped);
+  EXPECT_EQ(no_backend.drop, DropReason::kNoBackend);
+  EXPECT_EQ(no_backend.service, 0u);
+  const Explanation no_route = explain(gateway, key(family().client, 1, family().vip2, 80));
+  EXPECT_EQ(no_route.verdict, Verdict::kDropped);
+  EXPECT_EQ(no_route.drop, DropReason::kNoRoute);
+  EXPECT_EQ(explain(gateway, key(family().client, 1, family().edge, 22)).drop, DropReason::kNoService);
+}
+
+TEST_P(Request, ExplainKnowsTheKernel) {
+  auto tables = make_tables({});
+  tables->ports[kEdge].kernel = true;
+  TestGateway gateway(tables);
+  EXPECT_EQ(explain(gateway, key(family().client, 1, family().edge, 22)).verdict, Verdict::kToKernel);
+  EXPECT_EQ(explain(gateway, key(family().client, 1, family().vip, 22)).drop, DropReason::kNoService);
+}
+
+TEST_P(Request, ListFlowsWalksTheWholeTableInSteps) {
+  ServiceSpec other = service(ForwardMode::kDirect);
+  other.address = family().vip2;
+  TestGateway gateway(make_tables({service(ForwardMode::kFullNat), other}));
+  for (uint16_t flow = 1; flow <= 20; ++flow) gateway.receive(kEdge, from_client(request(flow).syn()));
+  gateway.receive(kEdge, from_client(ip(family().client, family().vip2).tcp(9, 80)));
+  gateway.advance_ms(70);
+  gateway.poll();
+
+  WorkerRequest all{.question = ListFlowsRequest{.limit = 100, .found = {}}};
+  std::get<ListFlowsRequest>(all.question).found.reserve(100);
+  answer(gateway, all);
+  EXPECT_FALSE(all.done.load());  // 1024 entries take more than a step
+  for (int i = 0; i < 10; ++i) serve_request(gateway.worker());
+  ASSERT_TRUE(all.done.load());
+  EXPECT_EQ(std::get<ListFlowsRequest>(all.question).found.size(), 21u);  // each once, not each direction
+
+  WorkerRequest one{.question = ListFlowsRequest{.service = 1, .limit = 100, .found = {}}};
+  std::get<ListFlowsRequest>(one.question).found.reserve(100);
+  answer(gateway, one, 10);
+  const auto& found = std::get<ListFlowsRequest>(one.question).found;
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].key, key(family().client, 9, family().vip2, 80));
+  EXPECT_EQ(found[0].backend, 1u);
+  EXPECT_EQ(found[0].idle_ms, 70u);
+
+  WorkerRequest few{.question = ListFlowsRequest{.limit = 3, .found = {}}};
+  std::get<ListFlowsRequest>(few.question).found.reserve(3);
+  answer(gateway, few, 10);
+  EXPECT_TRUE(few.done.load());
+  EXPECT_EQ(std::get<ListFlowsRequest>(few.question).found.size(), 3u);
+}
+
+}  // namespace
+}  // namespace sluice::test

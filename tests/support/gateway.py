@@ -1,0 +1,129 @@
+"""Starts and stops one sluiced and speaks to it."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+from typing import Any, Dict, Optional
+
+import yaml
+
+from control import Control, Refused
+from namespaces import Namespace, run
+from processes import SLUICECTL, SLUICED, eventually, spawn, stop
+
+HASH_KEY = bytes(range(16))
+
+
+def eal_arguments(prefix: str, megabytes: int = 512) -> list:
+    """EAL arguments that need neither huge pages nor a NIC."""
+    return ["--no-huge", "-m", str(megabytes), "--no-pci", "--no-telemetry", "--file-prefix", prefix]
+
+
+def boot_section(prefix: str, **changes: Any) -> Dict[str, Any]:
+    """A `gateway:` section for tests: one worker, a known key, memory to match."""
+    section = {
+        "name": prefix,
+        "eal": eal_arguments(prefix),
+        "workers": [min(os.sched_getaffinity(0))],
+        "idle": "adaptive",
+        "flow_table_entries": 65536,
+        "hash_key": HASH_KEY.hex(),
+    }
+    return {**section, **changes}
+
+
+class Gateway:
+    """One sluiced whose files live in `directory`; runs in `namespace` if one is given."""
+
+    def __init__(
+        self, directory: pathlib.Path, config: Dict[str, Any], namespace: Optional[Namespace] = None
+    ):
+        directory.mkdir(exist_ok=True)
+        self.directory = directory
+        self.namespace = namespace
+        self.file = directory / "sluice.yaml"
+        self.socket = directory / "control.sock"
+        self.log = directory / "sluiced.log"
+        self.config = {**config, "control": {"socket": str(self.socket), "mode": "0600"}}
+        self.process: Optional[subprocess.Popen] = None
+
+    def __enter__(self) -> "Gateway":
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def write(self, config: Optional[Dict[str, Any]] = None) -> pathlib.Path:
+        """Writes the configuration file, with `config` as the new wish if given."""
+        if config is not None:
+            self.config = config
+        self.file.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        return self.file
+
+    def start(self, *arguments: str, seconds: float = 30) -> "Gateway":
+        """Starts sluiced and waits until its control socket answers."""
+        self.write()
+        starter = self.namespace.spawn if self.namespace else spawn
+        environment = {**os.environ, "RUNTIME_DIRECTORY": str(self.directory)}
+        self.process = starter(SLUICED, "--config", self.file, *arguments, log=self.log, env=environment)
+        eventually(self._answers, "sluiced answers on its control socket", seconds)
+        return self
+
+    def _answers(self) -> bool:
+        if self.process.poll() is not None:
+            raise RuntimeError(f"sluiced left with {self.process.returncode}:\n{self.tail()}")
+        try:
+            self.call("system.info")
+        except OSError:
+            return False
+        return True
+
+    def tail(self, lines: int = 20) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status, 0 also where it was never started."""
+        return stop(self.process) if self.process else 0
+
+    def reload(self) -> None:
+        """SIGHUP: apply the file again."""
+        self.process.send_signal(signal.SIGHUP)
+
+    def call(self, method: str, /, **params: Any) -> Any:
+        """One JSON-RPC call on a connection of its own."""
+        with Control(self.socket) as control:
+            return control.call(method, **params)
+
+    def refusal(self, method: str, /, **params: Any) -> Refused:
+        """The error of a call that has to be refused."""
+        try:
+            answer = self.call(method, **params)
+        except Refused as refused:
+            return refused
+        raise AssertionError(f"{method} was not refused but answered {answer}")
+
+    def ctl(self, *arguments: object, output: str = "json", **options: Any) -> subprocess.CompletedProcess:
+        """Runs sluicectl against this gateway, whatever its exit status."""
+        options.setdefault("check", False)
+        return run(SLUICECTL, "--socket", self.socket, "-o", output, *arguments, **options)
+
+    def ctl_json(self, *arguments: object) -> Any:
+        """sluicectl's answer as JSON; fails unless it exits 0."""
+        return json.loads(self.ctl(*arguments, check=True).stdout)
+
+    def get(self, path: str) -> subprocess.CompletedProcess:
+        """GET from the gateway's HTTP endpoint with curl: the body on stdout."""
+        url = f"http://{self.config['http']['listen']}{path}"
+        return (self.namespace.run if self.namespace else run)("curl", "-sS", "-m", "10", url, check=False)
+
+    def metrics(self) -> Dict[str, float]:
+        """Every sample of /metrics by its name and labels as printed."""
+        lines = [line for line in self.get("/metrics").stdout.splitlines() if line and line[0] != "#"]
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}

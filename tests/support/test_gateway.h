@@ -1,0 +1,81 @@
+// A gateway without threads for packet tests: frames go into its ports, a poll of the worker runs the real
+// pipeline from reception to transmission, and frames come out. Its devices are rings in memory.
+//
+// EAL starts with the first gateway of a process and has no huge pages.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "dataplane/drop_reason.h"
+#include "dataplane/station.h"
+#include "dataplane/worker.h"
+#include "tests/support/packet_builder.h"
+#include "tests/support/test_tables.h"
+
+struct rte_ring;
+
+namespace sluice::test {
+
+struct GatewayShape {
+  unsigned rx_workers = 1;
+  unsigned lb_workers = 0;
+  uint32_t flow_table_entries = 1024;  ///< per balancing worker
+  size_t ring_size = 256;              ///< packets between two workers
+  uint16_t headroom = 128;             ///< in front of received frames
+};
+
+class TestGateway {
+ public:
+  explicit TestGateway(std::shared_ptr<dataplane::Tables> tables, const GatewayShape& shape = {});
+  ~TestGateway();
+  TestGateway(const TestGateway&) = delete;
+
+  /// Puts a frame into the receive queue that `worker` has of `port`.
+  void put(uint8_t port, const Bytes& frame, unsigned worker = 0);
+  /// The same as a device does it whose buffers are too small for the frame.
+  void put_in_two_segments(uint8_t port, const Bytes& frame);
+  /// One poll of every worker, in their order.
+  void poll();
+  /// Puts a frame in and polls until nothing moves any more.
+  void receive(uint8_t port, const Bytes& frame, unsigned worker = 0);
+  void settle();
+
+  /// The frames that left by `port`, or that the kernel's tap of `port` got, since the last call.
+  std::vector<Bytes> sent(uint8_t port);
+  std::vector<Bytes> sent_to_kernel(uint8_t port);
+
+  /// Over all workers.
+  uint64_t dropped(dataplane::DropReason reason) const;
+  uint64_t dropped() const;
+  uint64_t received() const;
+  uint64_t transmitted() const;
+  uint64_t originated() const;
+  uint64_t consumed() const;
+
+  dataplane::Worker& worker(unsigned index = 0) { return stations_[index]->worker(); }
+  unsigned workers() const { return static_cast<unsigned>(stations_.size()); }
+  /// New Tables, adopted at once.
+  void publish(std::shared_ptr<dataplane::Tables> tables);
+  void advance_ms(uint32_t milliseconds) { now_ms_ += milliseconds; }
+  /// Packet buffers that are somewhere in the gateway; 0 whenever nothing waits.
+  unsigned buffers_in_use() const;
+
+ private:
+  struct Device;
+  void connect(const GatewayShape& shape);
+  rte_mbuf* buffer_with(const Bytes& bytes);
+  std::vector<Bytes> drain(Device& device);
+
+  std::shared_ptr<dataplane::Tables> tables_;
+  GatewayShape shape_;
+  rte_mempool* pool_ = nullptr;
+  std::vector<std::unique_ptr<Device>> devices_;  ///< edge, core, and their taps
+  std::vector<dataplane::TransmitDevice> ports_, taps_;
+  std::vector<std::vector<dataplane::ReceiveQueue>> receive_queues_;  ///< by worker
+  std::vector<std::unique_ptr<dataplane::Station>> stations_;
+  std::vector<std::unique_ptr<dataplane::PacketRing>> rings_;
+  uint32_t now_ms_ = 1000;
+};
+
+}  // namespace sluice::test

@@ -1,0 +1,247 @@
+#include "ctrl/control_server.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "tests/unit/ctrl/temporary_directory.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+/// A blocking client, as simple as can be.
+class Client {
+ public:
+  explicit Client(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client() { ::close(socket_); }
+
+  /// False: the other side has closed.
+  bool send(std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      text.remove_prefix(static_cast<size_t>(sent));
+    }
+    return true;
+  }
+  /// The next line without its end; "" at the end of the stream or after 20 s.
+  std::string line() {
+    while (received_.find('\n') == std::string::npos) {
+      if (!receive()) return "";
+    }
+    const size_t end = received_.find('\n');
+    const std::string text = received_.substr(0, end);
+    received_.erase(0, end + 1);
+    return text;
+  }
+  bool closed() {
+    while (receive()) {
+    }
+    return ended_;
+  }
+  void finish_sending() { ::shutdown(socket_, SHUT_WR); }
+
+ private:
+  bool receive() {
+    pollfd waiting{socket_, POLLIN, 0};
+    if (::poll(&waiting, 1, 20'000) <= 0) return false;
+    char buffer[65536];
+    const ssize_t bytes = ::recv(socket_, buffer, sizeof buffer, 0);
+    ended_ = bytes <= 0;
+    if (!ended_) received_.append(buffer, static_cast<size_t>(bytes));
+    return !ended_;
+  }
+
+  int socket_;
+  std::string received_;
+  bool ended_ = false;
+};
+
+std::vector<Method> methods() {
+  return {{"echo",
+           Role::kView,
+           "",
+           "",
+           {{"value", ParamType::kInteger, false, ""}},
+           [](MethodContext&, const Call& call, Reply reply) { reply(call.params); }},
+          {"large", Role::kView, "", "", {}, [](MethodContext&, const Call&, Reply reply) {
+             reply(json(std::string(8u << 20, 'x')));
+           }}};
+}
+
+class ControlServerTest : public testing::Test {
+ protected:
+  void serve(ControlLimits limits) {
+    auto socket = ControlSocket::open(path_, 0600);
+    ASSERT_TRUE(socket) << socket.error().message;
+    server_ = std::make_unique<ControlServer>(io_, std::move(*socket), rpc_, limits);
+    loop_ = std::thread([this] { io_.run(); });
+  }
+  ~ControlServerTest() override {
+    io_.stop();
+    if (loop_.joinable()) loop_.join();
+  }
+  /// How many the server has, asked on its own thread.
+  size_t connections() {
+    std::promise<size_t> count;
+    boost::asio::post(io_, [&] { count.set_value(server_->connections()); });
+    return count.get_future().get();
+  }
+  static std::string request(int value) {
+    return json{{"jsonrpc", "2.0"}, {"method", "echo"}, {"params", {value}}, {"id", value}}.dump();
+  }
+  static int value_of(const std::string& line) {
+    const auto answer = json::parse(line, nullptr, false);
+    return answer.is_object() && answer.contains("result") ? answer["result"]["value"].get<int>() : -1;
+  }
+  static int code_of(const std::string& line) {
+    const auto answer = json::parse(line, nullptr, false);
+    return answer.is_object() && answer.contains("error") ? answer["error"]["code"].get<int>() : 0;
+  }
+
+  TemporaryDirectory directory_;
+  std::string path_ = directory_.file("sluice.sock");
+  boost::asio::io_context io_{1};
+  alignas(16) char nothing_[64] = {};
+  JsonRpc rpc_{methods(), reinterpret_cast<MethodContext*>(nothing_)};
+  std::unique_ptr<ControlServer> server_;
+  std::thread loop_;
+};
+
+TEST_F(ControlServerTest, AnswersLinesConcatenationsAndBatchesInOrder) {
+  serve({});
+  Client client(path_);
+  client.send(request(1) + "\n" + request(2) + request(3) + "\n[" + request(4) + "," + request(5) + "]\n");
+  for (const int value : {1, 2, 3}) EXPECT_EQ(value_of(client.line()), value);
+  const auto batch = json::parse(client.line());
+  ASSERT_EQ(batch.size(), 2u);
+  EXPECT_EQ(batch[1]["result"]["value"], 5);
+}
+
+TEST_F(ControlServerTest, AMalformedRequestIsAnsweredAndTheConnectionGoesOn) {
+  serve({});
+  Client client(path_);
+  client.send("not json\n" + request(1) + "\n{\"jsonrpc\":\"2.0\",\n" + std::string(100, '[') + "\n" +
+              request(2) + "\n");
+  EXPECT_EQ(code_of(client.line()), -32700);
+  EXPECT_EQ(value_of(client.line()), 1);
+  EXPECT_EQ(code_of(client.line()), -32700);
+  EXPECT_EQ(code_of(client.line()), -32600);
+  EXPECT_EQ(value_of(client.line()), 2);
+}
+
+TEST_F(ControlServerTest, ARequestBrokenOffAtItsLineEndIsAnswered) {
+  serve({.line_end = 20ms});
+  Client client(path_);
+  client.send("{\"jsonrpc\":\"2.0\"\n");
+  EXPECT_EQ(code_of(client.line()), -32700);
+  client.send(request(7));
+  EXPECT_EQ(value_of(client.line()), 7);
+}
+
+TEST_F(ControlServerTest, AnOversizedRequestIsRefusedAndOthersAreServed) {
+  serve({});
+  Client client(path_), other(path_);
+  std::thread sender(
+      [&] { client.send("{\"method\":\"echo\",\"params\":\"" + std::string(6u << 20, 'x') + "\"}\n"); });
+  EXPECT_EQ(code_of(client.line()), -32600);
+  sender.join();
+  other.send(request(1));
+  EXPECT_EQ(value_of(other.line()), 1);
+  client.send(request(2));
+  EXPECT_EQ(value_of(client.line()), 2);
+}
+
+TEST_F(ControlServerTest, ASlowRequestCostsItsConnection) {
+  serve({.request = 200ms});
+  Client slow(path_);
+  bool open = slow.send("{");
+  for (int i = 0; open && i < 500; ++i) {  // trickling does not buy time
+    std::this_thread::sleep_for(10ms);
+    open = slow.send(" ");
+  }
+  EXPECT_FALSE(open);
+}
+
+TEST_F(ControlServerTest, EndlessGarbageCostsItsConnection) {
+  serve({.request = 200ms});
+  Client endless(path_);
+  const std::string garbage(65536, 'x');
+  bool open = true;
+  for (int i = 0; open && i < 1'000'000; ++i) open = endless.send(garbage);
+  EXPECT_FALSE(open);
+}
+
+TEST_F(ControlServerTest, APeerThatDoesNotReadIsDropped) {
+  serve({.write_stall = 100ms});
+  Client client(path_), other(path_);
+  client.send(request(1));
+  ASSERT_EQ(value_of(client.line()), 1);
+  client.send(R"({"jsonrpc":"2.0","method":"large","id":1})");
+  while (connections() > 1) {
+    other.send(request(1));
+    ASSERT_EQ(value_of(other.line()), 1);
+  }
+  EXPECT_TRUE(client.closed());
+}
+
+TEST_F(ControlServerTest, ManyConnectionsStandOpenAndMoreAreRefusedPolitely) {
+  serve({.connections = 256, .reserved_for_admin = 0});
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 256; ++i) {
+    clients.push_back(std::make_unique<Client>(path_));
+    clients.back()->send(request(i));
+    ASSERT_EQ(value_of(clients.back()->line()), i);
+  }
+  Client refused(path_);
+  EXPECT_EQ(json::parse(refused.line())["error"]["data"]["kind"], "unavailable");
+  EXPECT_TRUE(refused.closed());
+  clients[255]->send(request(1000));
+  EXPECT_EQ(value_of(clients[255]->line()), 1000);
+}
+
+TEST_F(ControlServerTest, BoundsWhatAllConnectionsSendTogether) {
+  serve({.input_bytes = 1u << 20});
+  Client first(path_), second(path_);
+  const std::string half = "{\"params\":\"" + std::string(700'000, 'x');
+  first.send(half);
+  second.send(half);
+  // Whichever of the two crosses the bound is told so; the other may finish.
+  const auto refused = [](Client& client) {
+    const auto line = client.line();
+    return line.find("too much") != std::string::npos;
+  };
+  first.send("\",\n\"method\":\"echo\"}\n");
+  second.send("\",\n\"method\":\"echo\"}\n");
+  EXPECT_NE(refused(first), refused(second));
+}
+
+TEST_F(ControlServerTest, AHalfRequestBeforeTheEndIsAnswered) {
+  serve({});
+  Client client(path_);
+  client.send(request(1) + "{\"a\":");
+  client.finish_sending();
+  EXPECT_EQ(value_of(client.line()), 1);
+  EXPECT_EQ(code_of(client.line()), -32700);
+  EXPECT_TRUE(client.closed());
+}
+
+}  // namespace
+}  // namespace sluice::ctrl

@@ -1,0 +1,152 @@
+// The documentation against the code: links lead somewhere, names are where they are said to be, and the
+// reference is what the programs say of themselves. SLUICE_UPDATE_DOCS=1 writes the generated pages anew.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+#include "ctrl/methods/methods.h"
+#include "dataplane/drop_reason.h"
+
+namespace sluice::ctrl {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kRoot = SLUICE_SOURCE_ROOT;
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return std::move(text).str();
+}
+
+struct Link {
+  std::string text;
+  std::string target;
+};
+
+std::vector<Link> links_of(const std::string& page) {
+  static const std::regex kLink(R"(\[([^\]]*)\]\(([^)\s]+)\))");
+  std::vector<Link> links;
+  for (std::sregex_iterator at(page.begin(), page.end(), kLink), end; at != end; ++at) {
+    links.push_back({(*at)[1], (*at)[2]});
+  }
+  return links;
+}
+
+std::vector<fs::path> pages() {
+  std::vector<fs::path> found = {kRoot / "README.md"};
+  for (const auto& entry : fs::recursive_directory_iterator(kRoot / "docs")) {
+    if (entry.path().extension() == ".md") found.push_back(entry.path());
+  }
+  return found;
+}
+
+TEST(Documents, EveryLinkLeadsSomewhere) {
+  size_t links = 0;
+  for (const auto& page : pages()) {
+    for (const auto& link : links_of(text_of(page))) {
+      if (link.target.find("://") != std::string::npos || link.target.starts_with('#')) continue;
+      ++links;
+      const auto target = page.parent_path() / link.target.substr(0, link.target.find('#'));
+      EXPECT_TRUE(fs::exists(target)) << page << ": [" << link.text << "](" << link.target << ")";
+    }
+  }
+  EXPECT_GT(links, 50u);
+}
+
+TEST(Documents, ThePacketWalkNamesWhatIsInTheFile) {
+  const auto page = kRoot / "docs" / "packet-walk.md";
+  size_t names = 0;
+  for (const auto& link : links_of(text_of(page))) {
+    if (!link.text.starts_with('`')) continue;
+    ++names;
+    const auto name = link.text.substr(1, link.text.size() - 2);
+    const std::regex whole_word("\\b" + name + "\\b");
+    EXPECT_TRUE(std::regex_search(text_of(page.parent_path() / link.target), whole_word))
+        << name << " is not in " << link.target;
+  }
+  EXPECT_GT(names, 30u);
+}
+
+TEST(Documents, EveryDropReasonIsExplained) {
+  const auto page = text_of(kRoot / "docs/reference/drop-reasons.md");
+  for (const auto reason : dataplane::kDropReasonNames) {
+    EXPECT_NE(page.find("| `" + std::string(reason) + "` |"), std::string::npos) << reason;
+  }
+}
+
+std::string table_cell(std::string_view text) {
+  std::string cell;
+  for (const char byte : text) cell += byte == '|' ? "\\|" : std::string(1, byte);
+  return cell;
+}
+
+std::string type_text(const Param& param) {
+  const auto schema =
+      params_schema({.name = "", .help = "", .result = "", .params = {param}, .call = nullptr});
+  const auto& property = schema["properties"][std::string(param.name)];
+  if (property.contains("enum")) {
+    std::string words;
+    for (const auto& word : property["enum"]) words += (words.empty() ? "" : ", ") + word.get<std::string>();
+    return words;
+  }
+  if (property.contains("maximum")) {
+    return "integer, " + property["minimum"].dump() + " to " + property["maximum"].dump();
+  }
+  return param.type == ParamType::kAddress ? "IP address" : property["type"].get<std::string>();
+}
+
+std::string methods_page() {
+  std::ostringstream page;
+  page
+      << "# Methods of the control socket\n\n"
+         "Generated from the tables in `ctrl/methods`; `system.methods` answers the same with JSON Schemas.\n"
+         "[What all of them have in common](../explanation/control-socket.md): framing, roles, limits, "
+         "errors.\n";
+  for (const auto& method : all_methods()) {
+    page << "\n## " << method.name << "\n\n"
+         << method.help << " Role: " << name_of(method.role) << ".\n\nAnswers " << method.result << ".\n";
+    if (method.params.empty()) continue;
+    page << "\n| parameter | type | | |\n|---|---|---|---|\n";
+    for (const auto& param : method.params) {
+      page << "| `" << param.name << "` | " << type_text(param) << " | "
+           << (param.required ? "required" : "optional") << " | " << table_cell(param.help) << " |\n";
+    }
+  }
+  return std::move(page).str();
+}
+
+TEST(Documents, TheMethodsReferenceIsCurrent) {
+  const auto file = kRoot / "docs/reference/methods.md";
+  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(file) << methods_page();
+  EXPECT_EQ(text_of(file), methods_page()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+}
+
+TEST(Methods, AreNamedByNounAndVerbAndDescribed) {
+  std::string last;
+  for (const auto& method : all_methods()) {
+    EXPECT_LT(last, method.name);
+    last = method.name;
+    EXPECT_TRUE(std::regex_match(std::string(method.name), std::regex("[a-z]+\\.[a-z]+"))) << method.name;
+    EXPECT_TRUE(method.help.ends_with('.')) << method.name;
+    EXPECT_FALSE(method.result.empty()) << method.name;
+    EXPECT_NE(method.call, nullptr) << method.name;
+  }
+}
+
+TEST(Methods, OnlyAdminsChangeTheConfiguration) {
+  for (const auto& method : all_methods()) {
+    const bool changes = method.name == "config.apply" || method.name == "config.rollback";
+    const bool operates = method.name == "backend.set" || method.name == "flow.flush";
+    EXPECT_EQ(method.role, changes ? Role::kAdmin : operates ? Role::kOperate : Role::kView) << method.name;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::ctrl

@@ -1,0 +1,226 @@
+// The Gateway on a real data plane without a wire. EAL starts once in a process, so this is an executable
+// of its own, and its tests share one Gateway that they leave as they found it.
+#include "ctrl/gateway.h"
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "ctrl/config_schema.h"
+#include "tests/unit/ctrl/sample_config.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+
+BackendKey web(int number) {
+  return {"web", *IpAddress::parse("198.51.100." + std::to_string(number)), 8080};
+}
+
+unsigned first_allowed_cpu() {
+  cpu_set_t allowed;
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  unsigned cpu = 0;
+  while (!CPU_ISSET(cpu, &allowed)) ++cpu;
+  return cpu;
+}
+
+json config() {
+  json config = test::sample_config();
+  config["gateway"]["workers"] = {first_allowed_cpu()};
+  config["gateway"]["eal"] = {"--no-huge", "-m", "256"};
+  config["gateway"]["flow_table_entries"] = 1024;
+  config["pools"][0]["health"] = {{"type", "tcp"}};
+  return config;
+}
+
+class GatewayTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    auto started = Gateway::start(*parse_config(config()), "file");
+    ASSERT_TRUE(started) << started.error().message;
+    gateway_ = std::move(*started);
+  }
+  static void TearDownTestSuite() { gateway_.reset(); }
+  void SetUp() override { ASSERT_TRUE(gateway_); }
+  void TearDown() override { gateway_->apply(config(), {}); }
+
+  static bool eventually(const std::function<bool()>& is_so) {
+    for (int waited = 0; waited < 20'000; ++waited) {
+      gateway_->tick();
+      if (is_so()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+  static BackendRow row(int number) {
+    const auto rows = gateway_->backends("web");
+    for (const BackendRow& row : *rows) {
+      if (row.key == web(number)) return row;
+    }
+    ADD_FAILURE();
+    return {};
+  }
+
+  static std::unique_ptr<Gateway> gateway_;
+};
+std::unique_ptr<Gateway> GatewayTest::gateway_;
+
+TEST_F(GatewayTest, AppliesAndRollsBack) {
+  const uint64_t before = gateway_->generation();
+  const json old = gateway_->configuration();
+  json changed = config();
+  changed["pools"][0]["backends"][0]["weight"] = 3;
+  const auto applied = gateway_->apply(changed, {.if_generation = before, .author = "root"});
+  ASSERT_TRUE(applied);
+  EXPECT_EQ(applied->generation, before + 1);
+  EXPECT_EQ(applied->changed, std::vector<std::string>{"pool/web"});
+  EXPECT_GT(applied->disruption.at("web"), 0);
+  EXPECT_NE(gateway_->configuration(), old);
+  EXPECT_EQ(gateway_->history().front().author, "root");
+  EXPECT_EQ(gateway_->history().front().generation, before + 1);
+
+  const auto back = gateway_->rollback(before, "root");
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->generation, before + 2);
+  EXPECT_EQ(gateway_->configuration(), old);
+  EXPECT_EQ(gateway_->rollback(9999, "root").error().kind, Refusal::Kind::kNotFound);
+}
+
+TEST_F(GatewayTest, RefusesWholeAndChangesNothing) {
+  const uint64_t before = gateway_->generation();
+  const json old = gateway_->configuration();
+  json bad = config();
+  bad["services"][0]["pool"] = "nowhere";
+  const auto refused = gateway_->apply(bad, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, Refusal::Kind::kInvalid);
+  EXPECT_FALSE(gateway_->last_apply_succeeded());
+  EXPECT_EQ(gateway_->apply(config(), {.if_generation = before + 7}).error().kind, Refusal::Kind::kConflict);
+  EXPECT_EQ(gateway_->generation(), before);
+  EXPECT_EQ(gateway_->configuration(), old);
+  ASSERT_TRUE(gateway_->apply(config(), {}));
+  EXPECT_TRUE(gateway_->last_apply_succeeded());
+}
+
+TEST_F(GatewayTest, SaysWhatNeedsARestart) {
+  json other = config();
+  other["ports"][1]["mtu"] = 9000;
+  other["pools"][0]["backends"][0]["weight"] = 3;
+  const auto refused = gateway_->apply(other, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, Refusal::Kind::kRestartNeeded);
+  ASSERT_EQ(refused.error().faults.size(), 1u);
+  EXPECT_EQ(refused.error().faults[0].pointer, "/ports/1/mtu");
+  const auto dry = gateway_->apply(other, {.dry_run = true});
+  ASSERT_TRUE(dry);
+  EXPECT_EQ(dry->restart_needed, std::vector<std::string>{"/ports/1/mtu"});
+  const auto diff = gateway_->diff(other);
+  ASSERT_TRUE(diff);
+  ASSERT_EQ(diff->size(), 2u);
+  EXPECT_FALSE((*diff)[0].needs_restart);
+  EXPECT_TRUE((*diff)[1].needs_restart);
+}
+
+TEST_F(GatewayTest, ADryRunOnlySaysWhatWouldHappen) {
+  const uint64_t before = gateway_->generation();
+  json changed = config();
+  changed["pools"][0]["backends"].erase(0);
+  const auto dry = gateway_->apply(changed, {.dry_run = true});
+  ASSERT_TRUE(dry);
+  EXPECT_GT(dry->disruption.at("web"), 0.1);
+  EXPECT_EQ(dry->generation, before);
+  EXPECT_EQ(gateway_->backends("web")->size(), 3u);
+}
+
+TEST_F(GatewayTest, SetsBackendsAtRunTime) {
+  const uint64_t before = gateway_->generation();
+  const auto drained = gateway_->set_backend(web(11), std::nullopt, AdminState::kDraining);
+  ASSERT_TRUE(drained);
+  EXPECT_EQ(drained->generation, before + 1);
+  EXPECT_EQ(row(11).state, lb::BackendState::kDraining);
+  EXPECT_EQ(row(11).share, 0);
+  EXPECT_NEAR(row(12).share, 2.0 / 3, 0.01);
+  ASSERT_TRUE(gateway_->set_backend(web(12), 1, std::nullopt));
+  EXPECT_EQ(gateway_->model().pools.at("web")->backends[1].weight, 1u);
+  ASSERT_TRUE(gateway_->apply(config(), {}));
+  EXPECT_EQ(row(11).state, lb::BackendState::kDraining);  // what an operator set stays with the backend
+  EXPECT_EQ(row(12).weight, 2u);                          // a weight is the configuration's
+  ASSERT_TRUE(gateway_->set_backend(web(11), std::nullopt, AdminState::kActive));
+  EXPECT_EQ(gateway_->set_backend(web(99), 1, std::nullopt).error().kind, Refusal::Kind::kNotFound);
+  EXPECT_EQ(gateway_->set_backend({"nowhere", {}, 1}, 1, std::nullopt).error().kind,
+            Refusal::Kind::kNotFound);
+  EXPECT_EQ(gateway_->set_backend(web(11), 65536, std::nullopt).error().kind, Refusal::Kind::kInvalid);
+}
+
+TEST_F(GatewayTest, OneGenerationForResultsAtOnce) {
+  int changes = 0;
+  gateway_->on_change([&] { ++changes; });
+  const uint64_t before = gateway_->generation();
+  gateway_->set_health({{web(11), false, "connection refused"}, {web(12), false, "timed out"}});
+  EXPECT_EQ(gateway_->generation(), before + 1);
+  EXPECT_EQ(row(11).state, lb::BackendState::kDown);
+  EXPECT_EQ(row(12).reason, "timed out");
+  EXPECT_EQ(row(13).share, 1);
+  gateway_->set_health(web(11), false, "connection refused");
+  EXPECT_EQ(gateway_->generation(), before + 1);
+  gateway_->set_health({{web(11), true, "connected"}, {web(12), true, "connected"}, {web(99), true, ""}});
+  EXPECT_EQ(gateway_->generation(), before + 2);
+  EXPECT_EQ(changes, 2);
+  gateway_->on_change(nullptr);
+}
+
+TEST_F(GatewayTest, CollectsTheNumbersOfWhatIsGone) {
+  const auto old = gateway_->ids().find_backend(web(11));
+  ASSERT_TRUE(gateway_->flush_flows(web(11)));
+  EXPECT_NE(gateway_->ids().find_backend(web(11)), old);
+  EXPECT_TRUE(gateway_->ids().has_retired());
+  EXPECT_TRUE(eventually([] { return !gateway_->ids().has_retired(); }));
+  EXPECT_EQ(gateway_->flush_flows(web(99)).error().kind, Refusal::Kind::kNotFound);
+}
+
+TEST_F(GatewayTest, AnswersFromTheWorkers) {
+  FlowKey key{*IpAddress::parse("192.0.2.77"),
+              *IpAddress::parse("203.0.113.10"),
+              Be16::from_host(40000),
+              Be16::from_host(80),
+              IpProtocol::kTcp,
+              {}};
+  std::optional<Outcome<dataplane::Explanation>> answer;
+  gateway_->explain(key, [&](auto result) { answer = std::move(result); });
+  ASSERT_TRUE(eventually([&] { return answer.has_value(); }));
+  ASSERT_TRUE(*answer);
+  EXPECT_EQ((**answer).verdict, dataplane::Explanation::Verdict::kPicked);
+  const auto table = gateway_->table_of("web");
+  ASSERT_TRUE(table);
+  ASSERT_LT((**answer).slot, (*table)->slots().size());
+  EXPECT_EQ((*table)->slots()[(**answer).slot], (**answer).backend);
+
+  std::optional<Outcome<std::vector<dataplane::FlowSnapshot>>> flows;
+  gateway_->list_flows("web", 10, [&](auto result) { flows = std::move(result); });
+  ASSERT_TRUE(eventually([&] { return flows.has_value(); }));
+  ASSERT_TRUE(*flows);
+  EXPECT_TRUE((**flows).empty());  // to explain is to leave no trace
+  gateway_->list_flows("nowhere", 10, [&](auto result) { flows = std::move(result); });
+  EXPECT_EQ(flows->error().kind, Refusal::Kind::kNotFound);
+}
+
+TEST_F(GatewayTest, RefusesMoreQuestionsThanItKeeps) {
+  size_t answered = 0, refused = 0;
+  for (int i = 0; i < 200; ++i) {
+    gateway_->explain({}, [&](auto result) { result ? ++answered : ++refused; });
+  }
+  EXPECT_EQ(refused, 136u);
+  EXPECT_TRUE(eventually([&] { return answered == 64; }));
+}
+
+TEST_F(GatewayTest, KeepsTwentyGenerations) {
+  for (int i = 0; i < 25; ++i) ASSERT_TRUE(gateway_->apply(config(), {}));
+  EXPECT_EQ(gateway_->history().size(), Gateway::kHistory);
+}
+
+}  // namespace
+}  // namespace sluice::ctrl

@@ -1,0 +1,273 @@
+#include "ctrl/health/health_checks.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "ctrl/health/probe.h"
+
+namespace sluice::ctrl {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using namespace std::chrono_literals;
+
+using Change = RiseFall::Change;
+
+TEST(RiseFall, AFirstFailureTakesItDownAtOnce) {
+  RiseFall state;
+  EXPECT_TRUE(state.healthy());
+  EXPECT_EQ(state.observe(false, 2, 3), Change::kDown);
+  EXPECT_EQ(state.observe(true, 2, 3), Change::kNone);
+  EXPECT_EQ(state.observe(true, 2, 3), Change::kUp);
+}
+
+TEST(RiseFall, AfterAPassItTakesFallFailuresInARow) {
+  RiseFall state;
+  EXPECT_EQ(state.observe(true, 2, 3), Change::kNone);
+  for (const bool passed : {false, false, true, false, false}) {
+    EXPECT_EQ(state.observe(passed, 2, 3), Change::kNone);
+  }
+  EXPECT_EQ(state.observe(false, 2, 3), Change::kDown);
+  for (const bool passed : {true, false, true}) EXPECT_EQ(state.observe(passed, 2, 3), Change::kNone);
+  EXPECT_EQ(state.observe(true, 2, 3), Change::kUp);
+}
+
+/// A server on a port of its own that answers every connection with `answer` (nothing: never), in pieces.
+class Server {
+ public:
+  Server(asio::io_context& io, std::string answer, const char* address = "127.0.0.1")
+      : acceptor_(io, tcp::endpoint(asio::ip::make_address(address), 0)), answer_(std::move(answer)) {
+    asio::co_spawn(io, accept(), asio::detached);
+  }
+  uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  void close() { acceptor_.close(); }
+
+  std::string last_request;
+  size_t connections = 0;
+  size_t open = 0;
+  size_t most_open = 0;
+
+ private:
+  asio::awaitable<void> accept() {
+    for (;;) {
+      boost::system::error_code error;
+      auto socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return;
+      ++connections;
+      asio::co_spawn(acceptor_.get_executor(), serve(std::move(socket)), asio::detached);
+    }
+  }
+  asio::awaitable<void> serve(tcp::socket socket) {
+    most_open = std::max(most_open, ++open);
+    boost::system::error_code error;
+    std::string request;
+    co_await asio::async_read_until(socket, asio::dynamic_buffer(request), "\r\n\r\n",
+                                    asio::redirect_error(asio::use_awaitable, error));
+    last_request = request;
+    if (!error && answer_.empty()) {
+      co_await asio::async_read_until(socket, asio::dynamic_buffer(request), "never",
+                                      asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (!answer_.empty()) {
+      co_await asio::async_write(socket, asio::buffer(answer_),
+                                 asio::redirect_error(asio::use_awaitable, error));
+    }
+    --open;
+  }
+
+  tcp::acceptor acceptor_;
+  std::string answer_;
+};
+
+class ProbeTest : public testing::Test {
+ protected:
+  ProbeResult check(HealthCheck check, uint16_t port, const char* address = "127.0.0.1") {
+    ProbeResult result{false, "never ended"};
+    bool ended = false;
+    asio::co_spawn(io_, probe(check, IpAddress::parse(address).value(), port),
+                   [&](std::exception_ptr, ProbeResult found) {
+                     result = std::move(found);
+                     ended = true;
+                   });
+    while (!ended) io_.run_one();
+    return result;
+  }
+  static HealthCheck http(std::vector<unsigned> expect = {200}) {
+    HealthCheck check;
+    check.type = HealthType::kHttp;
+    check.path = "/healthz";
+    check.expect = std::move(expect);
+    check.timeout = 5s;
+    return check;
+  }
+  static HealthCheck tcp_check() {
+    HealthCheck check;
+    check.type = HealthType::kTcp;
+    check.timeout = 5s;
+    return check;
+  }
+  asio::io_context io_{1};
+};
+
+TEST_F(ProbeTest, TcpPassesWhereSomethingListens) {
+  Server server(io_, "x");
+  const uint16_t port = server.port();
+  EXPECT_TRUE(check(tcp_check(), port).passed);
+  server.close();
+  const auto result = check(tcp_check(), port);
+  EXPECT_FALSE(result.passed);
+  EXPECT_EQ(result.reason, "connection refused");
+}
+
+TEST_F(ProbeTest, HttpJudgesByTheStatus) {
+  Server server(io_, "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_TRUE(check(http({200, 204}), server.port()).passed);
+  EXPECT_TRUE(server.last_request.starts_with(
+      "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(server.port()) + "\r\n"));
+  const auto result = check(http({200}), server.port());
+  EXPECT_FALSE(result.passed);
+  EXPECT_EQ(result.reason, "HTTP status 204");
+}
+
+TEST_F(ProbeTest, WorksOverIpv6) {
+  Server server(io_, "HTTP/1.0 200 OK\r\n\r\nhello", "::1");
+  EXPECT_TRUE(check(http(), server.port(), "::1").passed);
+  EXPECT_NE(server.last_request.find("Host: [::1]:"), std::string::npos);
+}
+
+TEST_F(ProbeTest, TheChecksPortIsUsedWhereItNamesOne) {
+  Server server(io_, "HTTP/1.1 200 OK\r\n\r\n");
+  auto other_port = http();
+  other_port.port = server.port();
+  EXPECT_TRUE(check(other_port, 1).passed);
+}
+
+TEST_F(ProbeTest, SaysWhatIsNotHttp) {
+  Server garbage(io_, "SSH-2.0-OpenSSH\r\n"), huge(io_, "HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x')),
+      closing(io_, "HTTP/1.1 2");
+  for (Server* server : {&garbage, &huge, &closing}) EXPECT_FALSE(check(http(), server->port()).passed);
+}
+
+TEST_F(ProbeTest, TimesOut) {
+  Server silent(io_, "");
+  auto impatient = http();
+  impatient.timeout = 30ms;
+  const auto result = check(impatient, silent.port());
+  EXPECT_FALSE(result.passed);
+  EXPECT_EQ(result.reason, "timed out after 30 ms");
+}
+
+class HealthChecksTest : public testing::Test {
+ protected:
+  HealthChecks::Pools pool(std::vector<std::pair<const char*, uint16_t>> backends,
+                           HealthType type = HealthType::kTcp) {
+    auto model = std::make_shared<PoolModel>();
+    model->name = "web";
+    for (const auto& [address, port] : backends) {
+      model->backends.push_back({IpAddress::parse(address).value(), port, 1});
+    }
+    model->health.type = type;
+    model->health.interval = 20ms;
+    model->health.timeout = 5s;
+    model->health.rise = 2;
+    model->health.fall = 3;
+    return {{"web", model}};
+  }
+  void run_until(const std::function<bool()>& condition) {
+    while (!condition() && io_.run_one_for(20s) > 0) {
+    }
+    ASSERT_TRUE(condition());
+  }
+  HealthChecks make(size_t concurrency = 16) {
+    return HealthChecks(
+        io_, [this](const auto& results) { deliveries_.push_back(results); }, concurrency);
+  }
+
+  asio::io_context io_{1};
+  std::vector<HealthChecks::Results> deliveries_;
+};
+
+TEST_F(HealthChecksTest, ReportsWhatIsDownTogetherAndWhatComesBack) {
+  auto checks = make();
+  auto gone = std::make_unique<Server>(io_, "x");
+  const uint16_t port = gone->port();
+  gone->close();
+  checks.follow(pool({{"127.0.0.1", port}}));
+  run_until([&] { return !deliveries_.empty(); });
+  ASSERT_EQ(deliveries_[0].size(), 1u);
+  EXPECT_FALSE(deliveries_[0][0].healthy);
+  EXPECT_EQ(deliveries_[0][0].key.port, port);
+  EXPECT_EQ(deliveries_[0][0].reason, "connection refused");
+
+  tcp::acceptor back(io_, tcp::endpoint(asio::ip::make_address("127.0.0.1"), port));
+  run_until([&] { return deliveries_.size() == 2; });
+  EXPECT_TRUE(deliveries_[1][0].healthy);
+}
+
+TEST_F(HealthChecksTest, AHealthyBackendIsNoNews) {
+  auto checks = make();
+  Server server(io_, "x");
+  checks.follow(pool({{"127.0.0.1", server.port()}}));
+  run_until([&] { return server.connections >= 4; });
+  EXPECT_TRUE(deliveries_.empty());
+}
+
+TEST_F(HealthChecksTest, NeverHasMoreUnderWayThanItMay) {
+  auto checks = make(3);
+  Server slow(io_, "");
+  std::vector<std::pair<const char*, uint16_t>> backends;
+  for (const char* address : {"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"}) {
+    backends.emplace_back(address, slow.port());
+  }
+  checks.follow(pool(backends, HealthType::kTcp));
+  size_t most = 0;
+  for (int i = 0; i < 300; ++i) {
+    io_.run_one_for(20s);
+    most = std::max(most, checks.under_way());
+  }
+  EXPECT_GT(most, 0u);
+  EXPECT_LE(most, 3u);
+}
+
+TEST_F(HealthChecksTest, FollowsTheModel) {
+  auto checks = make();
+  Server server(io_, "x");
+  const auto both = pool({{"127.0.0.1", server.port()}, {"127.0.0.2", 1}});
+  checks.follow(both);
+  EXPECT_EQ(checks.checked(), 2u);
+  run_until([&] { return !deliveries_.empty(); });  // 127.0.0.2 is down
+
+  // Not checked any more: what is known to be down is so no longer.
+  deliveries_.clear();
+  checks.follow(pool({{"127.0.0.1", server.port()}, {"127.0.0.2", 1}}, HealthType::kNone));
+  EXPECT_EQ(checks.checked(), 0u);
+  run_until([&] { return !deliveries_.empty(); });
+  ASSERT_EQ(deliveries_[0].size(), 1u);
+  EXPECT_TRUE(deliveries_[0][0].healthy);
+
+  checks.follow({});
+  EXPECT_EQ(checks.checked(), 0u);
+}
+
+TEST_F(HealthChecksTest, OutlivedByItsProbes) {
+  Server silent(io_, "");
+  {
+    auto checks = make();
+    checks.follow(pool({{"127.0.0.1", silent.port()}}, HealthType::kHttp));
+    run_until([&] { return checks.under_way() == 1; });
+  }
+  silent.close();
+  io_.run_for(50ms);
+  EXPECT_TRUE(deliveries_.empty());
+}
+
+}  // namespace
+}  // namespace sluice::ctrl

@@ -1,0 +1,170 @@
+#include "ctrl/http_server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+namespace sluice::ctrl {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A blocking client that knows nothing of HTTP.
+class Client {
+ public:
+  explicit Client(uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client() { ::close(socket_); }
+
+  void send(std::string_view text) { EXPECT_GE(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL), 0); }
+  /// All up to `end`, or to the end of the connection.
+  std::string receive(std::string_view end = "\x01never") {
+    std::string text;
+    char byte;
+    pollfd waiting{socket_, POLLIN, 0};
+    while (!text.ends_with(end) && ::poll(&waiting, 1, 20'000) > 0 && ::recv(socket_, &byte, 1, 0) > 0)
+      text += byte;
+    return text;
+  }
+
+ private:
+  int socket_;
+};
+
+class HttpServerTest : public testing::Test {
+ protected:
+  void serve(HttpLimits limits = {}) {
+    HttpServer::Pages pages = {
+        {"/hello",
+         [] {
+           return HttpAnswer{200, "text/plain", "hello\n"};
+         }},
+        {"/gone",
+         [] {
+           return HttpAnswer{503, "text/plain", "stopping\n"};
+         }},
+        {"/pieces",
+         [] {
+           HttpAnswer answer;
+           answer.pieces = [left = 3](std::string& piece) mutable {
+             piece = "piece\n";
+             return left-- > 0;
+           };
+           return answer;
+         }},
+    };
+    auto server = HttpServer::open(io_, "127.0.0.1:0", std::move(pages), limits);
+    ASSERT_TRUE(server) << server.error().message;
+    server_ = std::move(*server);
+    port_ = server_->port();
+    loop_ = std::thread([this] { io_.run(); });
+  }
+  ~HttpServerTest() override {
+    io_.stop();
+    if (loop_.joinable()) loop_.join();
+  }
+  std::string ask(const std::string& request) {
+    Client client(port_);
+    client.send(request);
+    return client.receive();
+  }
+  static std::string get(const std::string& path) {
+    return "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  }
+
+  boost::asio::io_context io_{1};
+  std::unique_ptr<HttpServer> server_;
+  uint16_t port_ = 0;
+  std::thread loop_;
+};
+
+TEST_F(HttpServerTest, AnswersGetAndHead) {
+  serve();
+  const auto answer = ask(get("/hello?verbose"));
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+  EXPECT_NE(answer.find("Content-Length: 6\r\n"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nhello\n"));
+  const auto head = ask("HEAD /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(head.find("Content-Length: 6\r\n"), std::string::npos);
+  EXPECT_TRUE(head.ends_with("\r\n\r\n"));
+  EXPECT_TRUE(ask(get("/gone")).starts_with("HTTP/1.1 503 "));
+}
+
+TEST_F(HttpServerTest, KnowsOnlyItsPagesAndMethods) {
+  serve();
+  EXPECT_TRUE(ask(get("/")).starts_with("HTTP/1.1 404 "));
+  EXPECT_TRUE(ask(get("/hello/")).starts_with("HTTP/1.1 404 "));
+  const auto post = ask("POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+  EXPECT_TRUE(post.starts_with("HTTP/1.1 405 "));
+  EXPECT_NE(post.find("Allow: GET, HEAD\r\n"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, SendsPiecesInChunks) {
+  serve();
+  EXPECT_TRUE(
+      ask(get("/pieces")).ends_with("\r\n\r\n6\r\npiece\n\r\n6\r\npiece\n\r\n6\r\npiece\n\r\n0\r\n\r\n"));
+  const auto old = ask("GET /pieces HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(old.ends_with("\r\n\r\npiece\npiece\npiece\n"));
+  EXPECT_EQ(old.find("chunked"), std::string::npos);
+  EXPECT_TRUE(ask("HEAD /pieces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ends_with("\r\n\r\n"));
+}
+
+TEST_F(HttpServerTest, KeepsConnectionsAlive) {
+  serve();
+  Client client(port_);
+  for (int i = 0; i < 3; ++i) {
+    client.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_TRUE(client.receive("hello\n").starts_with("HTTP/1.1 200 OK"));
+  }
+}
+
+TEST_F(HttpServerTest, RefusesWhatIsNoRequest) {
+  serve();
+  EXPECT_TRUE(ask("nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(
+      ask("GET /hello HTTP/1.1\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n").starts_with("HTTP/1.1 431 "));
+}
+
+TEST_F(HttpServerTest, ASlowRequestCostsItsConnection) {
+  serve({.request = 1s});
+  Client slow(port_);
+  slow.send("GET /hel");
+  EXPECT_EQ(slow.receive(), "");  // the end of the connection, or the test hangs on its own limit
+}
+
+TEST_F(HttpServerTest, BoundsConnections) {
+  serve({.connections = 2});
+  Client first(port_), second(port_);
+  for (Client* client : {&first, &second}) {
+    client->send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(client->receive("hello\n"), "");
+  }
+  EXPECT_EQ(Client(port_).receive(), "");
+  first.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_NE(first.receive("hello\n"), "");
+}
+
+TEST_F(HttpServerTest, SaysWhyItCannotListen) {
+  serve();
+  boost::asio::io_context io;
+  const auto taken = HttpServer::open(io, "127.0.0.1:" + std::to_string(port_), {});
+  ASSERT_FALSE(taken);
+  EXPECT_NE(taken.error().message.find("Address already in use"), std::string::npos);
+  for (const char* bad : {"", "9464", "localhost:9464", "127.0.0.1:", "127.0.0.1:65536", "[::1:80"}) {
+    EXPECT_FALSE(HttpServer::open(io, bad, {})) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::ctrl

@@ -1,0 +1,149 @@
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+#include "ctrl/json_rpc.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+
+Reply late_reply;
+
+std::vector<Method> methods() {
+  return {
+      {"echo",
+       Role::kView,
+       "",
+       "",
+       {{"value", ParamType::kInteger, false, ""}},
+       [](MethodContext&, const Call& call, Reply reply) { reply(call.params); }},
+      {"late", Role::kView, "", "", {}, [](MethodContext&, const Call&, Reply reply) { late_reply = reply; }},
+      {"admin", Role::kAdmin, "", "", {}, [](MethodContext&, const Call&, Reply reply) { reply(json(1)); }},
+      {"refuse",
+       Role::kView,
+       "",
+       "",
+       {},
+       [](MethodContext&, const Call&, Reply reply) {
+         Refusal refusal{Refusal::Kind::kConflict, "no", "why", {{"/a", "b"}}};
+         reply(tl::unexpected(refusal));
+       }},
+      {"throw",
+       Role::kView,
+       "",
+       "",
+       {},
+       [](MethodContext&, const Call&, Reply) { throw std::runtime_error("broken"); }},
+      {"large",
+       Role::kView,
+       "",
+       "",
+       {},
+       [](MethodContext&, const Call&, Reply reply) { reply(json(std::string(30u << 20, 'x'))); }},
+  };
+}
+
+class JsonRpcTest : public testing::Test {
+ protected:
+  /// The answer's text; "" for none.
+  std::string ask_text(std::string_view text, Role role = Role::kView) {
+    const Peer peer{role, 1000, 1, "tester"};
+    std::string answer = "never";
+    boost::asio::co_spawn(io_, rpc_.answer(text, peer),
+                          [&](std::exception_ptr, std::string result) { answer = std::move(result); });
+    io_.restart();
+    while (!io_.stopped()) {
+      io_.poll();
+      if (late_reply) std::exchange(late_reply, {})(json("late"));
+    }
+    return answer;
+  }
+  json ask(std::string_view text, Role role = Role::kView) { return json::parse(ask_text(text, role)); }
+
+  boost::asio::io_context io_{1};
+  alignas(16) char nothing_[64] = {};
+  JsonRpc rpc_{methods(), reinterpret_cast<MethodContext*>(nothing_)};
+};
+
+TEST_F(JsonRpcTest, AnswersWithTheIdAsItCame) {
+  for (const char* id : {"1", "\"x\"", "null", "1.5"}) {
+    const auto answer = ask(std::string(R"({"jsonrpc":"2.0","method":"echo","params":[7],"id":)") + id + "}");
+    EXPECT_EQ(answer, (json{{"jsonrpc", "2.0"}, {"id", json::parse(id)}, {"result", {{"value", 7}}}}));
+  }
+}
+
+TEST_F(JsonRpcTest, AnswersAreOneLine) {
+  const auto text = ask_text(R"({"jsonrpc":"2.0","method":"echo","id":"a\nb"})");
+  EXPECT_EQ(text.find('\n'), text.size() - 1);
+}
+
+// The cases of the specification's own chapter 7.
+TEST_F(JsonRpcTest, FollowsTheSpecificationsExamples) {
+  EXPECT_EQ(ask(R"({"jsonrpc": "2.0", "method": "foobar", "id": "1"})")["error"]["code"], -32601);
+  EXPECT_EQ(ask(R"({"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz])")["error"]["code"], -32700);
+  EXPECT_EQ(ask(R"({"jsonrpc": "2.0", "method": 1, "params": "bar"})")["error"]["code"], -32600);
+  EXPECT_EQ(ask("[]")["error"]["code"], -32600);
+  EXPECT_EQ(ask("\"a string\"")["error"]["code"], -32600);
+  const auto answers = ask("[1,2,3]");
+  ASSERT_EQ(answers.size(), 3u);
+  for (const auto& answer : answers) {
+    EXPECT_EQ(answer["error"]["code"], -32600);
+    EXPECT_EQ(answer["id"], nullptr);
+  }
+  EXPECT_EQ(ask_text(R"([{"jsonrpc":"2.0","method":"echo"},{"jsonrpc":"2.0","method":"echo"}])"), "");
+  EXPECT_EQ(ask_text(R"({"jsonrpc":"2.0","method":"nowhere"})"), "");
+}
+
+TEST_F(JsonRpcTest, AnswersABatchInOrder) {
+  const auto answers = ask(R"([{"jsonrpc":"2.0","method":"echo","params":[1],"id":1},
+      {"jsonrpc":"2.0","method":"echo"}, {"jsonrpc":"2.0","method":"late","id":2},
+      {"jsonrpc":"2.0","method":"echo","params":[3],"id":3}])");
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0]["result"]["value"], 1);
+  EXPECT_EQ(answers[1]["result"], "late");
+  EXPECT_EQ(answers[2]["result"]["value"], 3);
+}
+
+TEST_F(JsonRpcTest, BoundsBatches) {
+  json batch = json::array();
+  for (size_t i = 0; i <= JsonRpc::kMaxBatch; ++i) batch.push_back(1);
+  EXPECT_EQ(ask(batch.dump())["error"]["code"], -32600);
+  const json large = {{"jsonrpc", "2.0"}, {"method", "large"}, {"id", 1}};
+  const auto answers = ask(json(std::vector<json>(5, large)).dump());
+  ASSERT_EQ(answers.size(), 5u);
+  EXPECT_TRUE(answers[2].contains("result"));
+  EXPECT_EQ(answers[3]["error"]["data"]["kind"], "unavailable");
+  EXPECT_EQ(answers[4]["error"]["data"]["kind"], "unavailable");
+}
+
+TEST_F(JsonRpcTest, KeepsRoles) {
+  const char* request = R"({"jsonrpc":"2.0","method":"admin","id":1})";
+  EXPECT_EQ(ask(request, Role::kOperate)["error"]["data"]["kind"], "forbidden");
+  EXPECT_EQ(ask(request, Role::kAdmin)["result"], 1);
+}
+
+TEST_F(JsonRpcTest, RefusalsCarryKindHintAndFaults) {
+  const auto error = ask(R"({"jsonrpc":"2.0","method":"refuse","id":1})")["error"];
+  EXPECT_EQ(error["code"], -32001);
+  EXPECT_EQ(error["message"], "no");
+  EXPECT_EQ(error["data"], json::parse(R"({"kind":"conflict","hint":"why",
+                                           "faults":[{"pointer":"/a","message":"b"}]})"));
+  const auto params = ask(R"({"jsonrpc":"2.0","method":"echo","params":{"valu":1},"id":1})")["error"];
+  EXPECT_EQ(params["code"], -32602);
+  EXPECT_EQ(params["data"]["faults"][0]["pointer"], "/valu");
+}
+
+TEST_F(JsonRpcTest, AMethodThatThrowsIsAnError) {
+  EXPECT_TRUE(ask(R"({"jsonrpc":"2.0","method":"throw","id":1})").contains("error"));
+}
+
+TEST_F(JsonRpcTest, BadUtf8IsNoCrash) {
+  EXPECT_TRUE(ask("{\"jsonrpc\":\"2.0\",\"method\":\"\xff\xfe\",\"id\":1}").contains("error"));
+}
+
+}  // namespace
+}  // namespace sluice::ctrl

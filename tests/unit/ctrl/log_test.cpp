@@ -1,0 +1,44 @@
+#include "ctrl/log.h"
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+namespace sluice::ctrl {
+namespace {
+
+std::string logged(const LogModel& log, bool to_journal, const std::string& message) {
+  testing::internal::CaptureStderr();
+  open_log(log, to_journal);
+  spdlog::warn("{}", message);
+  spdlog::debug("too fine");
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(Log, TextHasTimeAndLevel) {
+  EXPECT_TRUE(std::regex_match(logged({"info", "text"}, false, "message"),
+                               std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warning: message\n)")));
+}
+
+TEST(Log, JsonIsOneObjectALine) {
+  const auto line = logged({"info", "json"}, false, "with \"quotes\"\nand a line end\xff");
+  EXPECT_EQ(std::ranges::count(line, '\n'), 1);
+  const auto object = nlohmann::json::parse(line);
+  EXPECT_EQ(object["level"], "warning");
+  EXPECT_EQ(object["message"], "with \"quotes\"\nand a line end\xef\xbf\xbd");
+  EXPECT_TRUE(object.contains("time"));
+}
+
+TEST(Log, JournaldGetsThePriority) {
+  EXPECT_EQ(logged({"info", "text"}, true, "message"), "<4>message\n");
+  EXPECT_TRUE(logged({"info", "json"}, true, "message").starts_with("<4>{"));
+}
+
+TEST(Log, LevelsAreKept) {
+  EXPECT_EQ(logged({"error", "text"}, false, "message"), "");
+}
+
+}  // namespace
+}  // namespace sluice::ctrl

@@ -1,0 +1,34 @@
+#include "dataplane/address_set.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::dataplane {
+namespace {
+
+TEST(AddressSet, EmptyContainsNothing) {
+  EXPECT_FALSE(AddressSet().contains(*IpAddress::parse("192.0.2.1")));
+  EXPECT_FALSE(AddressSet().contains(IpAddress()));
+}
+
+TEST(AddressSet, ContainsWhatWasGiven) {
+  std::vector<IpAddress> in, out;
+  for (uint32_t i = 0; i < 1000; ++i) {
+    (i % 2 == 0 ? in : out).push_back(IpAddress::v4(Be32::from_host(0x0a000000 + i)));
+    uint8_t bytes[16] = {0xfd, 0x20};
+    store(bytes + 12, Be32::from_host(i));
+    (i % 2 == 0 ? in : out).push_back(IpAddress::v6(bytes));
+  }
+  in.push_back(in.front());
+  const AddressSet set(in);
+  for (const IpAddress& address : in) EXPECT_TRUE(set.contains(address));
+  for (const IpAddress& address : out) EXPECT_FALSE(set.contains(address));
+}
+
+TEST(AddressSet, NeverContainsTheUnspecifiedAddress) {
+  const IpAddress addresses[] = {IpAddress(), *IpAddress::parse("192.0.2.1")};
+  EXPECT_FALSE(AddressSet(addresses).contains(IpAddress()));
+  EXPECT_TRUE(AddressSet(addresses).contains(addresses[1]));
+}
+
+}  // namespace
+}  // namespace sluice::dataplane

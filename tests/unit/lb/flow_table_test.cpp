@@ -1,0 +1,287 @@
+#include "lb/flow_table.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cstring>
+#include <map>
+#include <numeric>
+#include <optional>
+
+#include "tests/unit/lb/fixtures.h"
+
+namespace sluice::lb {
+namespace {
+
+using Eviction = FlowTable::Eviction;
+
+FlowKey numbered_key(uint32_t i) {
+  return {IpAddress::v4(Be32::from_host(0xc0000200 + (i >> 12))),
+          address("203.0.113.10"),
+          port(1024 + (i & 0xfff)),
+          port(80),
+          IpProtocol::kTcp,
+          {}};
+}
+
+/// A table with its memory, filled with rubbish first, and the keys that it evicted.
+struct Table {
+  explicit Table(size_t capacity, size_t bucket_count = 0, uint64_t seed = 1)
+      : entries(capacity), buckets(bucket_count != 0 ? bucket_count : FlowTable::buckets_for(capacity)) {
+    std::memset(static_cast<void*>(entries.data()), 0x5a, entries.size() * sizeof(FlowEntry));
+    std::memset(static_cast<void*>(buckets.data()), 0x5a, buckets.size() * sizeof(FlowTable::Bucket));
+    flows.emplace(entries, buckets, seed);
+  }
+  FlowEntry* find(const FlowKey& key) { return flows->find(key, flows->hash(key)); }
+  FlowEntry* insert(const FlowKey& key, FlowState state, uint32_t now_ms = 0,
+                    Eviction eviction = Eviction::kShortLived, FlowIndex keep = kNoFlow) {
+    return flows->insert(
+        key, flows->hash(key), state, now_ms, eviction,
+        [this](const FlowEntry& gone) { evicted.push_back(gone.key.source_port.host()); }, keep);
+  }
+  void join(FlowEntry* a, FlowEntry* b) {
+    a->peer = flows->index_of(*b);
+    b->peer = flows->index_of(*a);
+  }
+
+  std::vector<FlowEntry> entries;
+  std::vector<FlowTable::Bucket> buckets;
+  std::optional<FlowTable> flows;
+  std::vector<unsigned> evicted;
+};
+
+unsigned number(uint32_t i) {
+  return numbered_key(i).source_port.host();
+}
+
+TEST(FlowTable, SizesItsBucketsForFiveWaysOfEightAtMost) {
+  for (const size_t entries : {1u, 6u, 7u, 12u, 1000u, 1u << 20, 4'000'000u}) {
+    const size_t buckets = FlowTable::buckets_for(entries);
+    EXPECT_TRUE(std::has_single_bit(buckets));
+    EXPECT_LE(entries, buckets * 5);
+    EXPECT_GT(entries, buckets / 2 * 5) << "twice what is needed";
+  }
+}
+
+TEST(FlowTable, FindsWhatWasInsertedAndNothingElse) {
+  Table table(64);
+  EXPECT_EQ(table.find(numbered_key(1)), nullptr);
+  FlowEntry* const entry = table.insert(numbered_key(1), FlowState::kEmbryonic, 77);
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(entry->key, numbered_key(1));
+  EXPECT_EQ(entry->last_seen_ms, 77u);
+  EXPECT_EQ(entry->service, kNoService);
+  EXPECT_EQ(entry->backend, kNoBackend);
+  EXPECT_EQ(entry->peer, kNoFlow);
+  EXPECT_EQ(table.find(numbered_key(1)), entry);
+  EXPECT_EQ(&table.flows->at(table.flows->index_of(*entry)), entry);
+  EXPECT_EQ(table.find(numbered_key(2)), nullptr);
+  EXPECT_EQ(table.flows->size(), 1u);
+}
+
+TEST(FlowTable, ErasesAnEntryWithItsPeer) {
+  Table table(64);
+  FlowEntry* const forward = table.insert(numbered_key(1), FlowState::kEstablished);
+  FlowEntry* const reply = table.insert(numbered_key(2), FlowState::kEstablished);
+  table.insert(numbered_key(3), FlowState::kEstablished);
+  table.join(forward, reply);
+  table.flows->erase(*reply);
+  EXPECT_EQ(table.find(numbered_key(1)), nullptr);
+  EXPECT_EQ(table.find(numbered_key(2)), nullptr);
+  EXPECT_NE(table.find(numbered_key(3)), nullptr);
+  EXPECT_EQ(table.flows->size(), 1u);
+  EXPECT_EQ(forward->state, FlowState::kFree);
+}
+
+TEST(FlowTable, IsIdleSinceEitherDirectionWasSeen) {
+  Table table(64);
+  FlowEntry* const forward = table.insert(numbered_key(1), FlowState::kEstablished, 100);
+  EXPECT_EQ(table.flows->idle_ms(*forward, 400), 300u);
+  FlowEntry* const reply = table.insert(numbered_key(2), FlowState::kEstablished, 350);
+  table.join(forward, reply);
+  EXPECT_EQ(table.flows->idle_ms(*forward, 400), 50u);
+  EXPECT_EQ(table.flows->idle_ms(*reply, 400), 50u);
+  forward->last_seen_ms = reply->last_seen_ms = UINT32_MAX - 9;
+  EXPECT_EQ(table.flows->idle_ms(*forward, 10), 20u) << "across the wrap";
+}
+
+TEST(FlowTable, FillsToItsCapacityWithoutEvicting) {
+  Table table(40'960);  // exactly five ways of eight
+  for (uint32_t i = 0; i < 40'960; ++i) {
+    ASSERT_NE(table.insert(numbered_key(i), FlowState::kEstablished), nullptr) << i;
+  }
+  EXPECT_TRUE(table.evicted.empty());
+  for (uint32_t i = 0; i < 40'960; ++i) ASSERT_NE(table.find(numbered_key(i)), nullptr) << i;
+  EXPECT_EQ(table.flows->size(), table.flows->capacity());
+}
+
+TEST(FlowTable, FullOfEstablishedFlowsTakesNoMoreButForNat) {
+  Table table(8);
+  for (uint32_t i = 0; i < 8; ++i) table.insert(numbered_key(i), FlowState::kEstablished, 100 - i);
+  EXPECT_EQ(table.insert(numbered_key(8), FlowState::kEmbryonic, 200), nullptr);
+  EXPECT_TRUE(table.evicted.empty());
+  EXPECT_NE(table.insert(numbered_key(8), FlowState::kEmbryonic, 200, Eviction::kOldest), nullptr);
+  EXPECT_EQ(table.evicted, std::vector{number(7)});
+}
+
+TEST(FlowTable, EvictsEmbryonicThenClosingThenTheOldest) {
+  Table table(4);
+  table.insert(numbered_key(0), FlowState::kEstablished, 10);
+  table.insert(numbered_key(1), FlowState::kClosing, 20);
+  table.insert(numbered_key(2), FlowState::kEstablished, 30);
+  table.insert(numbered_key(3), FlowState::kEmbryonic, 40);
+  for (uint32_t i = 4; i < 8; ++i) {
+    table.insert(numbered_key(i), FlowState::kEstablished, 50, Eviction::kOldest);
+  }
+  EXPECT_EQ(table.evicted, (std::vector{number(3), number(1), number(0), number(2)}));
+}
+
+TEST(FlowTable, AFullPairOfBucketsGivesUpItsOldestOfTheFirstRank) {
+  Table table(100, 1);  // one bucket: full long before the table
+  for (uint32_t i = 0; i < 8; ++i) {
+    table.insert(numbered_key(i), i < 4 ? FlowState::kEstablished : FlowState::kEmbryonic, 100 - i);
+  }
+  ASSERT_NE(table.insert(numbered_key(8), FlowState::kEstablished, 200), nullptr);
+  EXPECT_EQ(table.evicted, std::vector{number(7)});
+  ASSERT_NE(table.find(numbered_key(8)), nullptr);
+  for (const uint32_t i : {4u, 5u, 6u})
+    table.flows->set_state(*table.find(numbered_key(i)), FlowState::kEstablished);
+  EXPECT_EQ(table.insert(numbered_key(9), FlowState::kEstablished, 200), nullptr);
+  EXPECT_NE(table.insert(numbered_key(9), FlowState::kEstablished, 200, Eviction::kOldest), nullptr);
+  EXPECT_EQ(table.evicted.back(), number(6));
+}
+
+TEST(FlowTable, EvictionSparesTheKeptAndTheActivePeer) {
+  Table table(4);
+  FlowEntry* const forward = table.insert(numbered_key(0), FlowState::kEstablished, 90);
+  FlowEntry* const reply = table.insert(numbered_key(1), FlowState::kEstablished, 1);
+  table.join(forward, reply);  // a reply never seen, of a flow that is in use
+  table.insert(numbered_key(2), FlowState::kEstablished, 50);
+  FlowEntry* const kept = table.insert(numbered_key(3), FlowState::kEmbryonic, 0);
+  ASSERT_NE(table.insert(numbered_key(4), FlowState::kEstablished, 100, Eviction::kOldest,
+                         table.flows->index_of(*kept)),
+            nullptr);
+  EXPECT_EQ(table.evicted, std::vector{number(2)});
+}
+
+TEST(FlowTable, EvictionGoesOnPastTheKept) {
+  Table table(2);
+  FlowEntry* const kept = table.insert(numbered_key(0), FlowState::kEmbryonic);
+  table.insert(numbered_key(1), FlowState::kEmbryonic);
+  ASSERT_NE(table.insert(numbered_key(2), FlowState::kEstablished, 1, Eviction::kShortLived,
+                         table.flows->index_of(*kept)),
+            nullptr);
+  EXPECT_EQ(table.evicted, std::vector{number(1)});
+}
+
+TEST(FlowTable, LooksAtSecondBucketsNoMoreOnceTheyAreEmpty) {
+  Table table(40'960);
+  for (uint32_t i = 0; i < 40'960; ++i) table.insert(numbered_key(i), FlowState::kEstablished);
+  const auto displaced = [&] {
+    return std::accumulate(
+        table.buckets.begin(), table.buckets.end(), size_t{0},
+        [](size_t sum, const FlowTable::Bucket& bucket) { return sum + bucket.displaced; });
+  };
+  EXPECT_GT(displaced(), 0u);
+  for (uint32_t i = 0; i < 40'960; ++i) table.flows->erase(*table.find(numbered_key(i)));
+  EXPECT_EQ(displaced(), 0u);
+}
+
+TEST(FlowTable, EvictingOneOfAPairMakesRoomForTwo) {
+  Table table(2);
+  table.join(table.insert(numbered_key(0), FlowState::kEmbryonic),
+             table.insert(numbered_key(1), FlowState::kEmbryonic));
+  EXPECT_NE(table.insert(numbered_key(2), FlowState::kEstablished, 5), nullptr);
+  EXPECT_NE(table.insert(numbered_key(3), FlowState::kEstablished, 5), nullptr);
+  EXPECT_EQ(table.evicted.size(), 1u);
+  EXPECT_EQ(table.flows->size(), 2u);
+}
+
+TEST(FlowTable, AFloodRecyclesItselfInOrderAndLeavesTheEstablished) {
+  constexpr uint32_t kEstablishedFlows = 500, kCapacity = 1000;
+  Table table(kCapacity);
+  for (uint32_t i = 0; i < kEstablishedFlows; ++i) table.insert(numbered_key(i), FlowState::kEstablished);
+  for (uint32_t i = kEstablishedFlows; i < 20'000; ++i) {
+    const auto eviction = i % 2 == 0 ? Eviction::kOldest : Eviction::kShortLived;
+    table.insert(numbered_key(i), FlowState::kEmbryonic, i, eviction);
+  }
+  for (uint32_t i = 0; i < kEstablishedFlows; ++i) ASSERT_NE(table.find(numbered_key(i)), nullptr) << i;
+  EXPECT_NE(table.find(numbered_key(19'999)), nullptr);
+}
+
+TEST(FlowTable, SpreadsStructuredKeysEvenly) {
+  // Consecutive ports and addresses, as one scanner sends: a bucket of 4096 gets 64 of 262,144 keys on
+  // average, with a standard deviation of 8; tags of 16 bits likewise.
+  Table table(8);
+  std::vector<unsigned> low(4096), middle(4096), high(4096);
+  for (uint32_t i = 0; i < 262'144; ++i) {
+    const uint64_t hash = table.flows->hash(numbered_key(i));
+    ++low[hash & 0xfff];
+    ++middle[hash >> 24 & 0xfff];
+    ++high[hash >> 52];
+  }
+  for (const auto& part : {low, middle, high}) {
+    double chi_square = 0;
+    for (const unsigned count : part) chi_square += (count - 64.0) * (count - 64.0) / 64;
+    // 4095 degrees of freedom: mean 4095, standard deviation 90.5.
+    EXPECT_NEAR(chi_square, 4095, 5 * 90.5);
+  }
+}
+
+TEST(FlowTable, CollisionsOfOneSeedAreNoneOfAnother) {
+  Table one(8, 0, 1), other(8, 0, 2);
+  std::map<uint64_t, uint32_t> seen;
+  unsigned both = 0, first = 0;
+  for (uint32_t i = 0; i < 20'000; ++i) {
+    const auto [at, is_new] = seen.emplace(one.flows->hash(numbered_key(i)) & 0xffffff, i);
+    if (is_new) continue;
+    ++first;
+    const auto low = [&](uint32_t n) { return other.flows->hash(numbered_key(n)) & 0xffffff; };
+    both += low(i) == low(at->second);
+  }
+  EXPECT_GT(first, 0u);  // 12 expected by the birthday bound
+  EXPECT_EQ(both, 0u);
+}
+
+/// Random operations on a small table and on an unordered_map. The table may forget by eviction, which
+/// it reports; it may not lose, invent or confuse anything else.
+RC_GTEST_PROP(FlowTable, AgreesWithAMap, ()) {
+  Table table(*rc::gen::inRange<size_t>(1, 60), *rc::gen::element<size_t>(1, 2, 4, 16));
+  std::map<unsigned, BackendId> model;
+  uint32_t now_ms = *rc::gen::arbitrary<uint32_t>();
+  const auto operations = *rc::gen::container<std::vector<std::pair<uint8_t, uint8_t>>>(
+      300, rc::gen::pair(rc::gen::inRange<uint8_t>(0, 10), rc::gen::inRange<uint8_t>(0, 120)));
+  for (const auto& [operation, which] : operations) {
+    ++now_ms;
+    const FlowKey key = numbered_key(which);
+    FlowEntry* const entry = table.find(key);
+    const auto known = model.find(number(which));
+    RC_ASSERT((entry != nullptr) == (known != model.end()));
+    if (entry != nullptr) {
+      RC_ASSERT(entry->backend == known->second);
+      RC_ASSERT(entry->key == key);
+      if (operation < 4) {
+        model.erase(known);
+        table.flows->erase(*entry);
+      }
+    } else {
+      table.evicted.clear();
+      const auto state = operation % 3 == 0   ? FlowState::kEmbryonic
+                         : operation % 3 == 1 ? FlowState::kEstablished
+                                              : FlowState::kClosing;
+      FlowEntry* const added =
+          table.insert(key, state, now_ms, operation < 5 ? Eviction::kOldest : Eviction::kShortLived);
+      for (const unsigned gone : table.evicted) RC_ASSERT(model.erase(gone) == 1u);
+      if (added != nullptr) {
+        added->backend = now_ms;
+        model[number(which)] = now_ms;
+      } else {
+        RC_ASSERT(operation >= 5);
+      }
+    }
+    RC_ASSERT(table.flows->size() == model.size());
+  }
+}
+
+}  // namespace
+}  // namespace sluice::lb

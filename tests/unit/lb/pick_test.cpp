@@ -1,0 +1,112 @@
+#include "lb/pick.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <map>
+
+#include "tests/unit/lb/fixtures.h"
+
+namespace sluice::lb {
+namespace {
+
+class PickTest : public testing::Test {
+ protected:
+  void set_weights(const std::vector<uint32_t>& weights) {
+    auto endpoints = many_endpoints(weights.size());
+    for (size_t i = 0; i < weights.size(); ++i) {
+      endpoints[i].weight = weights[i];
+      backends[i].weight = weights[i];
+    }
+    pool = PoolTable::build(0, endpoints, 251, kKey, {.schedule = true});
+  }
+  Pick pick_one(Policy policy) { return pick(*pool, policy, key, kKey, {backends, load, cursor, random}); }
+  /// Picks and keeps the flow, as the balancer does.
+  BackendId begin_flow(Policy policy) {
+    const BackendId id = pick_one(policy).backend;
+    load[id].active_flows.add(1);
+    return id;
+  }
+  std::map<BackendId, unsigned> begin_flows(Policy policy, unsigned count) {
+    std::map<BackendId, unsigned> result;
+    for (unsigned i = 0; i < count; ++i) ++result[begin_flow(policy)];
+    return result;
+  }
+
+  std::shared_ptr<const PoolTable> pool;
+  std::array<Backend, 8> backends{};
+  std::array<TargetCounters, 8> load{};
+  uint32_t cursor = 0;
+  uint64_t random = 42;
+  const FlowKey key = flow_key("192.0.2.7", 40000, "203.0.113.10", 80);
+};
+
+TEST_F(PickTest, EveryPolicyFindsNobodyInAnEmptyPool) {
+  pool = PoolTable::build(0, {}, 251, kKey, {.schedule = true});
+  for (const auto policy : {Policy::kMaglev, Policy::kSourceHash, Policy::kWeightedRoundRobin,
+                            Policy::kRandom, Policy::kTwoChoices, Policy::kLeastConnections}) {
+    EXPECT_EQ(pick_one(policy).backend, kNoBackend);
+  }
+}
+
+// The slots come from an implementation in Python.
+TEST_F(PickTest, HashesTheFlowOrTheSourceAlone) {
+  set_weights({1, 1, 1});
+  EXPECT_EQ(pick_one(Policy::kMaglev).slot, 236u);
+  EXPECT_EQ(pick_one(Policy::kMaglev).backend, pool->slots()[236]);
+  EXPECT_EQ(pick_one(Policy::kSourceHash).slot, 37u);
+  EXPECT_EQ(pick_one(Policy::kSourceHash).backend, pool->slots()[37]);
+}
+
+TEST_F(PickTest, RoundRobinFollowsTheWeightsExactly) {
+  set_weights({3, 1, 2});
+  EXPECT_EQ(begin_flows(Policy::kWeightedRoundRobin, 600),
+            (std::map<BackendId, unsigned>{{0, 300}, {1, 100}, {2, 200}}));
+}
+
+TEST_F(PickTest, RoundRobinSurvivesAShrunkPool) {
+  set_weights({1, 1, 1, 1, 1});
+  begin_flows(Policy::kWeightedRoundRobin, 4);
+  set_weights({1, 1});
+  EXPECT_EQ(begin_flows(Policy::kWeightedRoundRobin, 10), (std::map<BackendId, unsigned>{{0, 5}, {1, 5}}));
+}
+
+TEST_F(PickTest, RandomFollowsTheWeights) {
+  set_weights({3, 1});
+  auto count = begin_flows(Policy::kRandom, 10'000);
+  // The standard deviation is 43; the generator's seed is fixed.
+  EXPECT_NEAR(count[0], 7500, 200);
+}
+
+TEST_F(PickTest, TwoChoicesTakesTheLessLoadedOfTwo) {
+  set_weights({1, 1});
+  load[0].active_flows.add(1000);
+  auto count = begin_flows(Policy::kTwoChoices, 400);
+  // Backend 0 only where both draws name it: a quarter.
+  EXPECT_NEAR(count[0], 100, 40);
+}
+
+TEST_F(PickTest, TwoChoicesLevelsLoadByWeight) {
+  set_weights({4, 1});
+  begin_flows(Policy::kTwoChoices, 5000);
+  EXPECT_NEAR(static_cast<double>(load[0].active_flows.read()), 4000, 50);
+}
+
+TEST_F(PickTest, LeastConnectionsLevelsLoadByWeight) {
+  set_weights({5, 2, 1});
+  load[2].active_flows.add(100);
+  begin_flows(Policy::kLeastConnections, 700);
+  EXPECT_EQ(load[0].active_flows.read(), 500u);
+  EXPECT_EQ(load[1].active_flows.read(), 200u);
+  EXPECT_EQ(load[2].active_flows.read(), 100u);
+}
+
+TEST_F(PickTest, LeastConnectionsLetsEqualsTakeTurns) {
+  set_weights({1, 1, 1});
+  std::map<BackendId, unsigned> count;
+  for (unsigned i = 0; i < 30; ++i) ++count[pick_one(Policy::kLeastConnections).backend];
+  EXPECT_EQ(count, (std::map<BackendId, unsigned>{{0, 10}, {1, 10}, {2, 10}}));
+}
+
+}  // namespace
+}  // namespace sluice::lb

@@ -1,0 +1,305 @@
+#include "ledger/journal.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <functional>
+#include <map>
+
+#include "ledger/log_reader.h"
+#include "ledger/verify.h"
+#include "tests/unit/ledger/log_fixture.h"
+
+namespace sluice::ledger::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The real file system with a fault where `fault` says so: it sees the call's name and gives -errno, or 0.
+class FaultyFileSystem final : public FileSystem {
+ public:
+  std::function<int(std::string_view call)> fault = [](std::string_view) { return 0; };
+  std::vector<std::string> calls;
+
+  int open(const std::string& path, int flags) override {
+    const int error = before("open");
+    return error != 0 ? error : real_.open(path, flags);
+  }
+  void close(int file) override { real_.close(file); }
+  int write(int file, std::span<const uint8_t> data, uint64_t offset) override {
+    if (const int error = before("write"); error != 0) {
+      real_.write(file, data.first(data.size() / 2), offset);  // torn
+      return error;
+    }
+    return real_.write(file, data, offset);
+  }
+  int64_t read(int file, std::span<uint8_t> data, uint64_t offset) override {
+    return real_.read(file, data, offset);
+  }
+  int allocate(int file, uint64_t offset, uint64_t size) override {
+    const int error = before("allocate");
+    return error != 0 ? error : real_.allocate(file, offset, size);
+  }
+  int truncate(int file, uint64_t size) override { return real_.truncate(file, size); }
+  int64_t size(int file) override { return real_.size(file); }
+  int sync_data(int file) override {
+    const int error = before("sync_data");
+    return error != 0 ? error : real_.sync_data(file);
+  }
+  int sync(int file) override {
+    const int error = before("sync");
+    return error != 0 ? error : real_.sync(file);
+  }
+  int rename(const std::string& from, const std::string& to) override {
+    const int error = before("rename");
+    return error != 0 ? error : real_.rename(from, to);
+  }
+  int make_directory(const std::string& path) override { return real_.make_directory(path); }
+  Result<std::vector<std::string>> list(const std::string& path) override { return real_.list(path); }
+
+ private:
+  int before(std::string_view call) {
+    calls.emplace_back(call);
+    return fault(call);
+  }
+  PosixFileSystem real_;
+};
+
+class JournalTest : public ::testing::Test {
+ protected:
+  void expect_verified(uint64_t size) {
+    auto engine = openssl_engine();
+    const auto report = verify_log(folder_.path, "", engine);
+    ASSERT_TRUE(report) << report.error().to_string();
+    EXPECT_EQ(report->tree_size, size);
+  }
+
+  Folder folder_;
+  FaultyFileSystem files_;
+  crypto::NoteSigner signer_ = make_signer();
+};
+
+TEST_F(JournalTest, ANewLogReleasesACheckpointOfSizeZero) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  ASSERT_TRUE(gateway.is_open()) << gateway.error();
+  EXPECT_TRUE(slurp(folder_.path + "/checkpoint")
+                  .starts_with("log.example/test\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n"));
+  EXPECT_EQ(slurp(folder_.path + "/vkey"), signer_.verifier().line() + "\n");
+}
+
+TEST_F(JournalTest, NoReceiptLeavesBeforeItsBlockIsSynced) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("one");
+  gateway.append();
+  gateway.collect();
+  EXPECT_TRUE(gateway.answers.empty());
+  SyncTask* const task = gateway.journal->begin_sync();
+  ASSERT_NE(task, nullptr);
+  gateway.offer("two");  // the next block is appended while the first is synced
+  gateway.append();
+  EXPECT_EQ(gateway.journal->begin_sync(), nullptr);
+  task->run();
+  gateway.collect();
+  EXPECT_TRUE(gateway.answers.empty());
+  gateway.journal->end(task);
+  gateway.collect();
+  ASSERT_EQ(gateway.answers.size(), 1u);
+  EXPECT_EQ(gateway.answers[0].outcome, Outcome::kStored);
+  gateway.sync();
+  gateway.collect();
+  ASSERT_EQ(gateway.answers.size(), 2u);
+  EXPECT_EQ(gateway.answers[1].receipt.index, 1u);
+  EXPECT_EQ(gateway.answers[1].receipt.block, 1u);
+}
+
+TEST_F(JournalTest, AFailedSyncEndsAcknowledgingForGood) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("kept");
+  gateway.settle();
+  ASSERT_EQ(gateway.answers.size(), 1u);
+  files_.fault = [](std::string_view call) { return call == "sync_data" ? -EIO : 0; };
+  gateway.offer("lost");
+  gateway.settle();
+  files_.fault = [](std::string_view) { return 0; };
+  files_.calls.clear();
+  EXPECT_EQ(gateway.answers.size(), 1u);
+  ASSERT_NE(gateway.journal->failure(), nullptr);
+  EXPECT_NE(gateway.journal->failure()->message.find("cannot sync"), std::string::npos);
+  gateway.offer("after");
+  gateway.settle();
+  EXPECT_EQ(gateway.answers.back().outcome, Outcome::kDroppedStopping);
+  EXPECT_EQ(gateway.journal->begin_sync(), nullptr);
+  EXPECT_EQ(gateway.journal->begin_checkpoint(0, true), nullptr);
+  EXPECT_TRUE(files_.calls.empty()) << "the disk was touched after it failed: " << files_.calls[0];
+  EXPECT_EQ(gateway.counters.read(Outcome::kStored), 1u);
+  EXPECT_EQ(gateway.counters.read(Outcome::kDroppedStopping), 2u);
+}
+
+TEST_F(JournalTest, AFullDiskRefusesBlocksAndRecovers) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("before");
+  gateway.settle();
+  files_.fault = [](std::string_view call) { return call == "allocate" ? -ENOSPC : 0; };
+  // Three blocks under way: the first is refused for want of room, the others since they follow it.
+  for (int i = 0; i < 12; ++i) gateway.offer("refused " + std::to_string(i) + std::string(4000, 'x'));
+  gateway.settle();
+  EXPECT_TRUE(gateway.journal->is_full());
+  ASSERT_EQ(gateway.answers.size(), 13u);
+  for (size_t i = 1; i < 13; ++i) EXPECT_EQ(gateway.answers[i].outcome, Outcome::kDroppedDiskFull);
+  files_.fault = [](std::string_view) { return 0; };
+  for (int i = 0; i < 12; ++i) gateway.offer("refused " + std::to_string(i) + std::string(4000, 'x'));
+  gateway.settle();
+  EXPECT_FALSE(gateway.journal->is_full());
+  ASSERT_EQ(gateway.answers.size(), 25u);
+  for (size_t i = 13; i < 25; ++i) {
+    EXPECT_EQ(gateway.answers[i].outcome, Outcome::kStored) << i;
+    EXPECT_EQ(gateway.answers[i].receipt.index, i - 12);
+  }
+  gateway.release();
+  expect_verified(13);
+  EXPECT_EQ(gateway.counters.received.read(),
+            gateway.counters.read(Outcome::kStored) + gateway.counters.read(Outcome::kDroppedDiskFull));
+}
+
+TEST_F(JournalTest, LevelFilesThatFindTheDiskFullAreTakenBack) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("before");
+  gateway.settle();
+  for (int nth = 0; nth < 2; ++nth) {  // level 0, then the block index; the record itself has its room
+    int left = nth;
+    files_.fault = [&left](std::string_view call) { return call == "write" && left-- == 0 ? -ENOSPC : 0; };
+    gateway.offer("again");
+    gateway.settle();
+    EXPECT_EQ(gateway.answers.back().outcome, Outcome::kDroppedDiskFull);
+    files_.fault = [](std::string_view) { return 0; };
+  }
+  gateway.offer("again");
+  gateway.settle();
+  EXPECT_EQ(gateway.answers.back().outcome, Outcome::kStored);
+  gateway.release();
+  expect_verified(2);
+}
+
+TEST_F(JournalTest, ATornWriteEndsAcknowledging) {
+  {
+    Gateway gateway(files_, folder_.path, signer_, {});
+    gateway.offer("before");
+    gateway.settle();
+    gateway.release();
+    int left = 2;
+    files_.fault = [&left](std::string_view call) { return call == "write" && left-- == 0 ? -EIO : 0; };
+    gateway.offer("torn" + std::string(8000, 'x'));
+    gateway.settle();
+    EXPECT_NE(gateway.journal->failure(), nullptr);
+    EXPECT_EQ(gateway.answers.size(), 1u);
+    files_.fault = [](std::string_view) { return 0; };
+  }
+  Gateway again(files_, folder_.path, signer_, {});
+  ASSERT_TRUE(again.is_open()) << again.error();
+  EXPECT_EQ(again.journal->durable().tree_size, 1u);
+  again.offer("torn");
+  again.settle();
+  EXPECT_EQ(again.answers.back().receipt.index, 1u);
+}
+
+TEST_F(JournalTest, SegmentsFollowEachOtherAndTheirStartIsDurable) {
+  Gateway::Options options;
+  options.segment_bytes = 16384;
+  Gateway gateway(files_, folder_.path, signer_, options);
+  for (int i = 0; i < 60; ++i) {
+    gateway.offer(std::to_string(i) + std::string(900, 'p'));
+    if (i % 4 == 3) gateway.settle();
+  }
+  gateway.release();
+  EXPECT_GE(std::distance(fs::directory_iterator(folder_.path + "/journal"), fs::directory_iterator()), 4);
+  expect_verified(60);
+}
+
+TEST_F(JournalTest, TimeNeverGoesBack) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("one");
+  gateway.settle();
+  gateway.unix_ns -= 1'000'000'000;
+  gateway.offer("two");
+  gateway.settle();
+  gateway.release();
+  expect_verified(2);
+}
+
+TEST_F(JournalTest, ASecondWriterIsToldWhoHoldsTheLog) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  Gateway second(files_, folder_.path, signer_, {});
+  ASSERT_FALSE(second.is_open());
+  EXPECT_NE(second.error().find("process " + std::to_string(getpid())), std::string::npos) << second.error();
+}
+
+TEST_F(JournalTest, AKilledHolderBlocksNobody) {
+  std::array<int, 2> ready;
+  ASSERT_EQ(pipe(ready.data()), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    Gateway held(files_, folder_.path, signer_, {});
+    char byte = held.is_open() ? 'y' : 'n';
+    if (write(ready[1], &byte, 1) != 1) _exit(1);
+    pause();
+  }
+  char byte = 0;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  ASSERT_EQ(byte, 'y');
+  Gateway blocked(files_, folder_.path, signer_, {});
+  EXPECT_NE(blocked.error().find("process " + std::to_string(child)), std::string::npos) << blocked.error();
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  close(ready[0]);
+  close(ready[1]);
+  Gateway next(files_, folder_.path, signer_, {});
+  EXPECT_TRUE(next.is_open()) << next.error();
+}
+
+TEST_F(JournalTest, AnotherKeyOrNameIsRefused) {
+  { Gateway gateway(files_, folder_.path, signer_, {}); }
+  Gateway other_key(files_, folder_.path, make_signer(), {});
+  EXPECT_NE(other_key.error().find("another key"), std::string::npos) << other_key.error();
+}
+
+TEST_F(JournalTest, ACheckpointThatFindsTheDiskFullIsReleasedLater) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("one");
+  gateway.settle();
+  const std::string before = slurp(folder_.path + "/checkpoint");
+  files_.fault = [](std::string_view call) { return call == "write" ? -ENOSPC : 0; };
+  gateway.release();
+  EXPECT_EQ(gateway.journal->failure(), nullptr);
+  EXPECT_EQ(gateway.journal->checkpoint_size(), 0u);
+  EXPECT_EQ(slurp(folder_.path + "/checkpoint"), before);
+  files_.fault = [](std::string_view) { return 0; };
+  gateway.release();
+  EXPECT_EQ(gateway.journal->checkpoint_size(), 1u);
+  expect_verified(1);
+}
+
+TEST_F(JournalTest, ACheckpointIsRenamedOnlyAfterItsFileIsSynced) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("one");
+  gateway.settle();
+  files_.calls.clear();
+  gateway.release();
+  EXPECT_EQ(files_.calls, (std::vector<std::string>{"open", "write", "sync_data", "rename", "open", "sync"}));
+}
+
+TEST_F(JournalTest, GivesARepeatTheLeafHashOfTheFirst) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("one");
+  gateway.offer("two");
+  gateway.settle();
+  Answer answer;
+  answer.receipt.index = 1;
+  ASSERT_TRUE(gateway.journal->complete(answer));
+  EXPECT_EQ(answer.receipt.leaf_hash, crypto::sha256_leaf(bytes_of("two")));
+  answer.receipt.index = 2;
+  EXPECT_FALSE(gateway.journal->complete(answer));
+}
+
+}  // namespace
+}  // namespace sluice::ledger::test
