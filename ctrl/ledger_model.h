@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "common/address.h"
+#include "dataplane/ledger_config.h"
 #include "ledger/transaction.h"
 
 namespace sluice::ctrl {
 
-enum class Framing : uint8_t { kRaw, kCoap };
+using dataplane::Framing;
 
 struct IngressModel {
   IpAddress address;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/address.h"
+#include "dataplane/ledger_config.h"
 #include "dataplane/tables.h"
 
 namespace sluice::dataplane {
@@ -37,9 +38,11 @@ struct BootConfig {
   std::vector<std::string> eal;      ///< extra EAL arguments
   std::vector<unsigned> workers;     ///< CPU ids, one worker each; a CPU may be listed more than once
   std::vector<unsigned> lb_workers;  ///< the same for balancing workers; empty: workers balance
+  std::vector<unsigned> hash_workers;  ///< the same for hashing transactions; empty: workers hash
   IdleMode idle = IdleMode::kAdaptive;
   uint32_t flow_table_entries = 1u << 20;  ///< per balancing worker
   std::vector<PortConfig> ports;
+  std::optional<LedgerConfig> ledger;  ///< nothing: no ledger ingress
   /// Where messages of EAL, drivers and this folder go, one line each, from any thread that is not a
   /// worker; null: warnings and errors to stderr.
   void (*log)(LogLevel level, std::string_view line) = nullptr;

@@ -10,6 +10,7 @@
 
 #include "common/result.h"
 #include "dataplane/boot_config.h"
+#include "dataplane/ledger_plane.h"
 #include "dataplane/neighbors.h"
 #include "dataplane/stats.h"
 #include "dataplane/tables.h"
@@ -74,6 +75,8 @@ class DataPlane {
 
   /// Puts a request before a balancing worker. False: its ring is full, ask later.
   bool ask(unsigned worker, WorkerRequest& request);
+  /// The ledger ingress; null where the configuration has none.
+  LedgerPlane* ledger();
   /// The worker that owns a flow, for explain.
   unsigned owner_of(const FlowKey& key) const;
 
