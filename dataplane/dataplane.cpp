@@ -59,7 +59,8 @@ Result<std::unique_ptr<DataPlane>> DataPlane::build(const BootConfig& config) {
   const auto built = parts.attach_devices()
                          .and_then([&] { return parts.make_pools(); })
                          .and_then([&] { return parts.set_up_devices(); })
-                         .and_then([&] { return parts.make_stations(); });
+                         .and_then([&] { return parts.make_stations(); })
+                         .and_then([&] { return parts.make_ledger(); });
   if (!built) return tl::unexpected(built.error());
   return plane;
 }
@@ -156,6 +157,10 @@ std::vector<Neighbors::Snapshot> DataPlane::neighbors() const {
 
 bool DataPlane::ask(unsigned worker, WorkerRequest& request) {
   return parts_->stations[worker]->requests().push(&request);
+}
+
+LedgerPlane* DataPlane::ledger() {
+  return parts_->ledger ? &*parts_->ledger : nullptr;
 }
 
 unsigned DataPlane::owner_of(const FlowKey& key) const {

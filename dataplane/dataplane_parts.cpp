@@ -127,6 +127,15 @@ Result<void> DataPlane::Parts::make_stations() {
   return {};
 }
 
+Result<void> DataPlane::Parts::make_ledger() {
+  if (!config.ledger) return {};
+  auto made = LedgerStation::create(*config.ledger);
+  if (!made) return tl::unexpected(made.error());
+  ledger_station = std::move(*made);
+  ledger.emplace(*ledger_station);
+  return {};
+}
+
 PacketRing* DataPlane::Parts::add_ring() {
   rings.push_back(std::make_unique<PacketRing>(kRingSize));
   return rings.back().get();

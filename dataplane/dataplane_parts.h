@@ -6,10 +6,12 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "dataplane/dataplane.h"
 #include "dataplane/kernel_tap.h"
+#include "dataplane/ledger_station.h"
 #include "dataplane/port.h"
 #include "dataplane/published.h"
 #include "dataplane/station.h"
@@ -30,6 +32,7 @@ struct DataPlane::Parts {
   Result<void> make_pools();
   Result<void> set_up_devices();
   Result<void> make_stations();
+  Result<void> make_ledger();
 
   Result<void> start_devices();
   Result<void> start_workers();
@@ -52,6 +55,8 @@ struct DataPlane::Parts {
   Topology topology;
   std::vector<std::unique_ptr<PacketRing>> rings;
   std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops
+  std::unique_ptr<LedgerStation> ledger_station;   ///< null: no ledger ingress
+  std::optional<LedgerPlane> ledger;
   std::unique_ptr<Published<Tables>> published;
   std::vector<std::unique_ptr<WorkerLoop>> loops;
   std::atomic<Phase> phase{Phase::kRunning};

@@ -18,6 +18,8 @@
 
 namespace sluice::dataplane {
 
+class LedgerStation;
+
 /// `ledger.submit`: one transaction from the control socket. It goes the way of every other; its answer comes
 /// once its block is durable, or it is refused.
 struct SubmitRequest {
@@ -49,6 +51,9 @@ struct LedgerReach {
 /// All functions are for the control thread.
 class LedgerPlane {
  public:
+  /// Borrows `station`.
+  explicit LedgerPlane(LedgerStation& station) : station_(station) {}
+
   /// The SHA-256 engine that hashes transactions.
   std::string_view engine() const;
   LedgerReach reach() const;
@@ -64,10 +69,7 @@ class LedgerPlane {
   bool ask(LedgerRequest& request);
 
  private:
-  friend class DataPlane;
-  struct Parts;
-  explicit LedgerPlane(Parts& parts) : parts_(parts) {}
-  Parts& parts_;
+  LedgerStation& station_;
 };
 
 }  // namespace sluice::dataplane
