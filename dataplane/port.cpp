@@ -67,6 +67,11 @@ bool admits_mtu(const PortConfig& config, const rte_eth_dev_info& info) {
   return config.mtu + 0u + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN <= info.max_rx_pktlen;
 }
 
+/// What the device can hash for RSS of the fields that tell flows apart; 0: it has no RSS.
+uint64_t rss_fields(const rte_eth_dev_info& info) {
+  return (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP) & info.flow_type_rss_offloads;
+}
+
 rte_eth_conf device_configuration(const PortPlan& plan, const PortConfig& config,
                                   const rte_eth_dev_info& info) {
   rte_eth_conf wanted{};
@@ -75,10 +80,9 @@ rte_eth_conf device_configuration(const PortPlan& plan, const PortConfig& config
   const bool from_kernel = plan.driver == "net_tap" || plan.driver.find("virtio") != std::string::npos ||
                            plan.driver == "net_vhost";
   if (!from_kernel) wanted.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
-  const uint64_t fields = (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP) & info.flow_type_rss_offloads;
-  if (plan.rx_queues > 1 && fields != 0) {
+  if (plan.rx_queues > 1 && !plan.splits_flows) {
     wanted.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-    wanted.rx_adv_conf.rss_conf.rss_hf = fields;
+    wanted.rx_adv_conf.rss_conf.rss_hf = rss_fields(info);
     if (info.hash_key_size > 0 && info.hash_key_size <= kSymmetricRssKey.size()) {
       wanted.rx_adv_conf.rss_conf.rss_key = const_cast<uint8_t*>(kSymmetricRssKey.data());  // only read
       wanted.rx_adv_conf.rss_conf.rss_key_len = info.hash_key_size;
@@ -165,6 +169,7 @@ Result<PortPlan> attach_device(const PortConfig& config, unsigned rx_workers, un
   plan.tx_queues = static_cast<uint16_t>(std::min<unsigned>(workers, info.max_tx_queues));
   // Frames come in on every queue pair of these, set up or not: some workers have several.
   if (plan.driver == "net_af_packet") plan.rx_queues = info.max_rx_queues;
+  plan.splits_flows = plan.rx_queues > 1 && rss_fields(info) == 0;
   plan.rx_descriptors = plan.tx_descriptors = kDescriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(*device, &plan.rx_descriptors, &plan.tx_descriptors);
   if (plan.rx_queues < rx_workers) {

@@ -21,6 +21,7 @@ struct PortPlan {
   uint16_t tx_queues = 1;
   uint16_t rx_descriptors = 1024;  ///< of each queue
   uint16_t tx_descriptors = 1024;
+  bool splits_flows = false;  ///< several RX queues, and no RSS that keeps a flow on one of them
 };
 
 /// The virtual device's arguments with what it needs for several workers and the user has not said:

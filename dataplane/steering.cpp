@@ -28,9 +28,8 @@ unsigned owner_of_flow(const Tables& tables, const WorkerPlace& place, const Flo
   const auto owner_by = [&](const IpAddress& client, Be16 port) {
     return balancer_of_client(client, port, key.protocol, place.balancers);
   };
-  const bool balances_apart = !(place.receives && place.balances);
   if (tables.dnat_backends == nullptr) {
-    return balances_apart ? owner_by(key.source, key.source_port) : kWhoeverReceived;
+    return place.owns_by_client ? owner_by(key.source, key.source_port) : kWhoeverReceived;
   }
   const lb::ServiceId service =
       tables.service_table->find(key.destination, key.destination_port, key.protocol);
@@ -40,7 +39,7 @@ unsigned owner_of_flow(const Tables& tables, const WorkerPlace& place, const Flo
   }
   const bool is_dnat =
       service != lb::kNoService && (*tables.services)[service].forward == lb::ForwardMode::kDnat;
-  return balances_apart || is_dnat ? owner_by(key.source, key.source_port) : kWhoeverReceived;
+  return place.owns_by_client || is_dnat ? owner_by(key.source, key.source_port) : kWhoeverReceived;
 }
 
 unsigned worker_for(const Tables& tables, const WorkerPlace& place, const PacketMeta& meta) {

@@ -5,9 +5,11 @@
 namespace sluice::dataplane {
 namespace {
 
-std::vector<Topology::Runner> plan_runners(const BootConfig& config) {
+std::vector<Topology::Runner> plan_runners(const BootConfig& config, std::span<const PortPlan> ports) {
   const auto receivers = static_cast<unsigned>(config.workers.size());
   const auto balancers = static_cast<unsigned>(config.lb_workers.size());
+  const bool splits_flows =
+      std::any_of(ports.begin(), ports.end(), [](const auto& p) { return p.splits_flows; });
   std::vector<Topology::Runner> runners;
   for (unsigned i = 0; i < receivers + balancers; ++i) {
     const bool receives = i < receivers;
@@ -18,6 +20,7 @@ std::vector<Topology::Runner> plan_runners(const BootConfig& config) {
     place.balancer = receives ? i : i - receivers;
     place.balancers = balancers == 0 ? receivers : balancers;
     place.rx_workers = receivers;
+    place.owns_by_client = balancers > 0 || splits_flows;
     runners.push_back({place, receives ? config.workers[i] : config.lb_workers[i - receivers]});
   }
   return runners;
@@ -27,7 +30,7 @@ std::vector<Topology::Runner> plan_runners(const BootConfig& config) {
 
 Topology plan_topology(const BootConfig& config, std::span<const PortPlan> ports) {
   Topology topology;
-  topology.runners = plan_runners(config);
+  topology.runners = plan_runners(config, ports);
   const size_t workers = topology.runners.size();
   topology.receive_queues.resize(workers);
   unsigned everywhere = static_cast<unsigned>(workers);  // workers below have a TX queue on every device

@@ -36,6 +36,9 @@ struct WorkerPlace {
   unsigned rx_workers = 1;
   bool receives = true;  ///< an rx worker
   bool balances = true;
+  /// A flow's owner is a hash of its client, not who receives it: balancing is apart, or a device splits
+  /// flows over its queues.
+  bool owns_by_client = false;
 };
 
 /// A receive queue that a worker polls. A device may have fewer queues than there are workers: then some

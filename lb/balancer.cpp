@@ -82,7 +82,10 @@ Balancer::Balancer(const Memory& memory, PortSlice ports, uint64_t seed)
       backends_(memory.backends),
       cursors_(memory.cursors),
       ports_(ports),
-      random_(~seed) {}
+      random_(~seed),
+      // Not at the slice's first port: after a restart backends still have those of the last run in
+      // TIME-WAIT.
+      next_port_(static_cast<uint32_t>((seed >> 32) % (uint32_t{ports.last} - ports.first + 1))) {}
 
 Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
                            uint32_t now_ms) {

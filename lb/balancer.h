@@ -104,7 +104,7 @@ class Balancer {
   Counter table_full_;
   uint64_t random_;
   FlowIndex expiry_cursor_ = 0;
-  uint32_t next_port_ = 0;
+  uint32_t next_port_;
 };
 
 }  // namespace sluice::lb

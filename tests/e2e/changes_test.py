@@ -123,7 +123,6 @@ def test_sluicectl_drains_and_activates(lab, gateway):
         assert answered_by(lab, FULL_NAT, 30) == expected
 
 
-@pytest.mark.xfail(reason="known fault: an odd answer while a backend is dead; not yet understood")
 @pytest.mark.parametrize(
     "check", [{"type": "http", "path": "/healthz"}, {"type": "tcp"}], ids=["http", "tcp"]
 )

@@ -78,7 +78,6 @@ def test_haproxy_logs_the_clients_address(lab, gateway, service, tmp_path):
     haproxy.kill()
 
 
-@pytest.mark.xfail(reason="known fault: iperf3's TCP stream through full-nat is reset; not yet understood")
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 @pytest.mark.parametrize(
     "service", [s for s in SERVICES if s.name in ("full-nat-tcp4", "dnat-tcp6")], ids=by_name

@@ -44,6 +44,22 @@ TEST_P(Workers, DnatFlowsMeetWhicheverWorkersReceiveThem) {
   }
 }
 
+TEST_P(Workers, AFlowThatItsDeviceSplitsKeepsItsTranslation) {
+  TestGateway gateway(make_tables({service(ForwardMode::kFullNat)}), {.rx_workers = 3, .splits_flows = true});
+  for (uint16_t flow = 1; flow <= 30; ++flow) {
+    gateway.receive(kEdge, from_client(request(flow).syn()), flow % 3);
+    const Frames first = gateway.sent(kCore);
+    ASSERT_EQ(first.size(), 1u);
+    for (unsigned receiver = 0; receiver < 3; ++receiver) {
+      gateway.receive(kEdge, from_client(request(flow)), receiver);
+      const Frames later = gateway.sent(kCore);
+      ASSERT_EQ(later.size(), 1u);
+      EXPECT_EQ(source_port_of(later[0]), source_port_of(first[0]));
+    }
+  }
+  EXPECT_EQ(gateway.dropped(), 0u);
+}
+
 TEST_P(Workers, BalancingWorkersHaveTheFlowsAndOthersNone) {
   TestGateway gateway(make_tables({service(ForwardMode::kDirect)}), {.rx_workers = 2, .lb_workers = 2});
   for (uint16_t flow = 1; flow <= 60; ++flow) gateway.receive(kEdge, from_client(request(flow)), flow % 2);

@@ -126,7 +126,8 @@ void TestGateway::connect(const GatewayShape& shape) {
                   .balancers = apart ? shape.lb_workers : shape.rx_workers,
                   .rx_workers = shape.rx_workers,
                   .receives = receives,
-                  .balances = !apart || !receives};
+                  .balances = !apart || !receives,
+                  .owns_by_client = apart || shape.splits_flows};
     plan.flow_table_entries = shape.flow_table_entries;
     plan.flow_hash_seed = 0x5eed;
     plan.pool = pool_;

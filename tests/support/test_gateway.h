@@ -23,6 +23,7 @@ struct GatewayShape {
   uint32_t flow_table_entries = 1024;  ///< per balancing worker
   size_t ring_size = 256;              ///< packets between two workers
   uint16_t headroom = 128;             ///< in front of received frames
+  bool splits_flows = false;           ///< as a device with several queues and no RSS does
 };
 
 class TestGateway {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <set>
 
 namespace sluice::dataplane {
 namespace {
@@ -40,7 +41,11 @@ class Steering : public testing::Test {
     return {.index = index, .balancer = index, .balancers = workers, .rx_workers = workers};
   }
   static WorkerPlace only_receives(unsigned index, unsigned rx_workers, unsigned balancers) {
-    return {.index = index, .balancers = balancers, .rx_workers = rx_workers, .balances = false};
+    return {.index = index,
+            .balancers = balancers,
+            .rx_workers = rx_workers,
+            .balances = false,
+            .owns_by_client = true};
   }
   static PacketMeta meta(PacketKind kind, const FlowKey& key) {
     PacketMeta meta;
@@ -74,6 +79,26 @@ TEST_F(Steering, FullNatRequestsStayWhereTheyCame) {
             kWhoeverReceived);
   EXPECT_EQ(owner_of_flow(tables_, rx_worker(1, 3), key("198.51.100.7", 1, "198.51.100.8", 80)),
             kWhoeverReceived);
+}
+
+TEST_F(Steering, WhereADeviceSplitsFlowsAnyReceiverNamesTheSameOwner) {
+  for (const bool dnat : {true, false}) {
+    if (!dnat) tables_.dnat_backends = nullptr;
+    std::array<int, 3> flows{};
+    for (uint16_t port = 1000; port < 2500; ++port) {
+      const FlowKey request = key("198.51.100.7", port, "203.0.113.20", 80);
+      std::set<unsigned> owners;
+      for (unsigned receiver = 0; receiver < 3; ++receiver) {
+        WorkerPlace place = rx_worker(receiver, 3);
+        place.owns_by_client = true;
+        owners.insert(owner_of_flow(tables_, place, request));
+      }
+      ASSERT_EQ(owners.size(), 1u);
+      ASSERT_LT(*owners.begin(), 3u);
+      ++flows[*owners.begin()];
+    }
+    for (const int count : flows) EXPECT_NEAR(count, 500, 150);
+  }
 }
 
 TEST_F(Steering, BothDirectionsOfADnatFlowMeet) {

@@ -39,9 +39,18 @@ TEST(Topology, LetsWorkersBalanceWhereNobodyElseDoes) {
     EXPECT_EQ(place.balancers, 2u);
     EXPECT_EQ(place.rx_workers, 2u);
     EXPECT_TRUE(place.receives && place.balances);
+    EXPECT_FALSE(place.owns_by_client);
   }
   EXPECT_EQ(topology.packet_rings.size(), 2u);
   EXPECT_TRUE(topology.transmit_rings.empty());
+}
+
+TEST(Topology, OwnsByClientWhereADeviceSplitsFlows) {
+  std::vector<PortPlan> ports{port(0, 2, 2), port(1, 2, 2)};
+  ports[1].splits_flows = true;
+  for (const auto& runner : plan_topology(config({3, 1}, {}), ports).runners) {
+    EXPECT_TRUE(runner.place.owns_by_client);
+  }
 }
 
 TEST(Topology, SetsBalancersApart) {
@@ -49,6 +58,7 @@ TEST(Topology, SetsBalancersApart) {
   ASSERT_EQ(topology.runners.size(), 3u);
   EXPECT_TRUE(topology.runners[0].place.receives);
   EXPECT_FALSE(topology.runners[0].place.balances);
+  EXPECT_TRUE(topology.runners[0].place.owns_by_client);
   EXPECT_FALSE(topology.runners[2].place.receives);
   EXPECT_TRUE(topology.runners[2].place.balances);
   EXPECT_EQ(topology.runners[2].place.balancer, 1u);
