@@ -27,6 +27,7 @@ from servers import start_backends
 from topology import BACKENDS, CLIENT4, CLIENT6, SNAT4, SNAT6, Topology
 
 REQUESTS_EACH = 12
+_END_OF_ANSWER = "-- "
 
 
 class Answer(NamedTuple):
@@ -81,12 +82,19 @@ class Lab:
 
     def _ask_http(self, service: LabService, times: int) -> List[Answer]:
         command = ["curl", "-sS", "--connect-timeout", "3", "-m", "5", "-H", "Connection: close"]
-        command += ["-w", "%{local_port}\n"] + [self.url(service)] * times
-        lines = self.client.run(*command, check=False).stdout.splitlines()
-        answers = []
-        for said, port in zip(lines[::2], lines[1::2]):
-            backend, client, _ = said.split()
-            answers.append(Answer(backend, client, int(port)))
+        command += ["-w", f"{_END_OF_ANSWER}%{{local_port}} %{{exitcode}}\n"] + [self.url(service)] * times
+        done = self.client.run(*command, check=False)
+        if done.stderr:
+            print(f"{service.name}: {done.stderr.strip()}", file=sys.stderr)
+        answers, said = [], ""
+        for line in done.stdout.splitlines():
+            if not line.startswith(_END_OF_ANSWER):
+                said = line
+                continue
+            port, status = line.removeprefix(_END_OF_ANSWER).split()
+            if status == "0":
+                backend, client, _ = said.split()
+                answers.append(Answer(backend, client, int(port)))
         return answers
 
     def _ask_echo(self, service: LabService, times: int) -> List[Answer]:

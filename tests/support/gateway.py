@@ -16,16 +16,16 @@ from processes import SLUICECTL, SLUICED, eventually, spawn, stop
 HASH_KEY = bytes(range(16))
 
 
-def eal_arguments(prefix: str, megabytes: int = 512) -> list:
-    """EAL arguments that need neither huge pages nor a NIC."""
-    return ["--no-huge", "-m", str(megabytes), "--no-pci", "--no-telemetry", "--file-prefix", prefix]
+def eal_arguments(megabytes: int = 512) -> list:
+    """EAL arguments that need neither huge pages nor a NIC, and leave no file behind."""
+    return ["--no-huge", "-m", str(megabytes), "--no-pci", "--no-telemetry"]
 
 
-def boot_section(prefix: str, **changes: Any) -> Dict[str, Any]:
+def boot_section(name: str, **changes: Any) -> Dict[str, Any]:
     """A `gateway:` section for tests: one worker, a known key, memory to match."""
     section = {
-        "name": prefix,
-        "eal": eal_arguments(prefix),
+        "name": name,
+        "eal": eal_arguments(),
         "workers": [min(os.sched_getaffinity(0))],
         "idle": "adaptive",
         "flow_table_entries": 65536,

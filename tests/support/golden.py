@@ -164,11 +164,10 @@ def write_pcaps(case: Case, target: pathlib.Path) -> None:
 def run_case(case: Case, target: pathlib.Path, http_port: int) -> Outcome:
     """Runs the gateway over the case's frames in `target` until it has been idle for a second."""
     write_pcaps(case, target)
-    prefix = f"golden-{case.directory.name}-{http_port}"
     socket = target / "control.sock"
     config = {
         **case.config,
-        "gateway": boot_section(prefix, **case.config.get("gateway", {})),
+        "gateway": boot_section(case.directory.name, **case.config.get("gateway", {})),
         "ports": [
             {
                 **port,
