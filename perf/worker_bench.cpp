@@ -1,0 +1,263 @@
+// The worker's own work for a packet, without a device's: parse, steer, balance, rewrite, and the buffers
+// before transmission. Packets lie ready in as many buffers as a receive queue has descriptors; the work of
+// putting them there, which a NIC does by itself, is `floor`, to be subtracted from the others.
+#include <benchmark/benchmark.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "dataplane/stages/receive.h"
+#include "dataplane/stages/steer.h"
+#include "perf/traffic.h"
+#include "perf/worker_rig.h"
+
+namespace sluice::perf {
+namespace {
+
+using dataplane::kBurst;
+using dataplane::Worker;
+using lb::ForwardMode;
+
+constexpr unsigned kBuffers = 1024;
+constexpr size_t kFrame = 128;  ///< room for the smallest frames of either family
+
+/// A device that takes every frame and gives it back here.
+class Sink {
+ public:
+  Sink() : ring_(rte_ring_create("sink", 2 * kBuffers, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ)) {
+    const rte_eth_conf configuration{};
+    const int made = rte_eth_from_rings("sink", &ring_, 1, &ring_, 1, SOCKET_ID_ANY);
+    device_ = static_cast<uint16_t>(made);
+    if (made < 0 || rte_eth_dev_configure(device_, 1, 1, &configuration) != 0 ||
+        rte_eth_rx_queue_setup(device_, 0, 64, SOCKET_ID_ANY, nullptr, pool()) != 0 ||
+        rte_eth_tx_queue_setup(device_, 0, 64, SOCKET_ID_ANY, nullptr) != 0 ||
+        rte_eth_dev_start(device_) != 0) {
+      std::abort();
+    }
+  }
+  uint16_t device() const { return device_; }
+  static rte_mempool* pool() {
+    static rte_mempool* const made = make_pool(2 * kBuffers, 2048, 0);
+    return made;
+  }
+  size_t take(std::span<rte_mbuf*> packets) {
+    return rte_ring_dequeue_burst(ring_, reinterpret_cast<void**>(packets.data()),
+                                  static_cast<unsigned>(packets.size()), nullptr);
+  }
+
+ private:
+  rte_ring* ring_;
+  uint16_t device_ = 0;
+};
+
+Sink& sink() {
+  static Sink one;
+  return one;
+}
+
+/// Buffers that are filled with the traffic's frames again and again, as a device does it.
+class Source {
+ public:
+  explicit Source(const Traffic& traffic) : frames_(traffic.flows) {
+    size_t next = 0;
+    for (const uint32_t flow : shuffled_flows(traffic)) {
+      const auto frame = make_frame(traffic, flow);
+      size_ = static_cast<uint16_t>(frame.size());
+      std::copy(frame.begin(), frame.end(), frames_[next++].begin());
+    }
+    if (rte_pktmbuf_alloc_bulk(Sink::pool(), buffers_.data(), kBuffers) != 0) std::abort();
+  }
+  ~Source() { rte_pktmbuf_free_bulk(buffers_.data(), kBuffers); }
+
+  /// The next burst; the one of kBuffers packets ago must be done with.
+  std::span<rte_mbuf*> fill() {
+    const std::span<rte_mbuf*> burst(buffers_.data() + next_buffer_, kBurst);
+    for (rte_mbuf* packet : burst) {
+      packet->data_off = RTE_PKTMBUF_HEADROOM;
+      packet->data_len = size_;
+      packet->pkt_len = size_;
+      std::memcpy(rte_pktmbuf_mtod(packet, void*), frames_[next_frame_].data(), kFrame);
+      next_frame_ = next_frame_ + 1 < frames_.size() ? next_frame_ + 1 : 0;
+    }
+    next_buffer_ = (next_buffer_ + kBurst) % kBuffers;
+    return burst;
+  }
+
+ private:
+  std::vector<std::array<uint8_t, kFrame>> frames_;
+  std::array<rte_mbuf*, kBuffers> buffers_;
+  uint16_t size_ = 0;
+  size_t next_frame_ = 0;
+  size_t next_buffer_ = 0;
+};
+
+/// One poll of the worker, on a burst that lies ready.
+void work(WorkerRig& rig, std::span<rte_mbuf* const> burst) {
+  Worker& worker = rig.worker();
+  std::array<rte_mbuf*, kBurst> packets;
+  std::copy(burst.begin(), burst.end(), packets.begin());
+  std::span<rte_mbuf*> kept = parse_frames(worker, test::kEdge, packets);
+  kept = steer(worker, kept);
+  balance_and_forward(worker, kept);
+  worker.transmit.flush();
+  worker.drops.free_pending();
+}
+
+/// Empties the sink, which must hold a whole burst.
+void expect_all_sent() {
+  std::array<rte_mbuf*, kBurst> sent;
+  if (sink().take(sent) == kBurst) return;
+  std::fprintf(stderr, "worker_bench: a packet was not forwarded\n");
+  std::exit(EXIT_FAILURE);
+}
+
+void count(benchmark::State& state) {
+  state.SetItemsProcessed(state.iterations() * kBurst);
+}
+
+Duty duty_of(const Traffic& traffic, ForwardMode forward) {
+  Duty duty;
+  duty.forward = forward;
+  duty.protocol = traffic.protocol;
+  duty.v6 = traffic.v6;
+  // NAT keeps two entries for a flow.
+  duty.flow_table_entries = std::max(2 * traffic.flows, 1u << 20);
+  return duty;
+}
+
+/// Every flow of the source once, so that all are known.
+void introduce(WorkerRig& rig, Source& source, uint32_t flows) {
+  for (uint32_t i = 0; i < flows; i += kBurst) {
+    work(rig, source.fill());
+    expect_all_sent();
+  }
+}
+
+void floor(benchmark::State& state) {
+  Source source({.flows = static_cast<uint32_t>(state.range(0))});
+  for (auto _ : state) benchmark::DoNotOptimize(source.fill());
+  count(state);
+}
+
+void known_flow(benchmark::State& state, ForwardMode forward, Traffic traffic) {
+  traffic.flows = static_cast<uint32_t>(state.range(0));
+  Source source(traffic);
+  WorkerRig rig(duty_of(traffic, forward), Sink::pool(), sink().device());
+  introduce(rig, source, traffic.flows);
+  uint32_t polls = 0;
+  for (auto _ : state) {
+    rig.worker().now_ms = ++polls / 1024;
+    work(rig, source.fill());
+    expect_all_sent();
+  }
+  count(state);
+}
+
+void by_backends(benchmark::State& state) {
+  const Traffic traffic{.flows = 100'000};
+  Source source(traffic);
+  Duty duty = duty_of(traffic, ForwardMode::kDnat);
+  duty.backends = static_cast<unsigned>(state.range(0));
+  WorkerRig rig(duty, Sink::pool(), sink().device());
+  introduce(rig, source, traffic.flows);
+  for (auto _ : state) {
+    work(rig, source.fill());
+    expect_all_sent();
+  }
+  count(state);
+}
+
+/// Every packet a SYN of a flow that is not known, in a table that is full.
+void new_flow(benchmark::State& state, ForwardMode forward, lb::Policy policy) {
+  const Traffic traffic{.flows = 1'000'000, .tcp_flags = TcpHeader::kSyn};
+  Source source(traffic);
+  Duty duty = duty_of(traffic, forward);
+  duty.policy = policy;
+  duty.services = static_cast<unsigned>(state.range(0));
+  duty.flow_table_entries = 1u << 16;
+  WorkerRig rig(duty, Sink::pool(), sink().device());
+  introduce(rig, source, duty.flow_table_entries);
+  for (auto _ : state) {
+    work(rig, source.fill());
+    expect_all_sent();
+  }
+  count(state);
+}
+
+/// A burst of established flows in turn with one of somebody else's: only the first is timed. The others
+/// are SYNs of ever new flows (a storm that has filled the table), or as many established flows (calm).
+void established(benchmark::State& state, bool storm) {
+  const Traffic good{.flows = 10'000};
+  const Traffic other{.flows = storm ? 2'000'000u : 10'000u,
+                      .tcp_flags = storm ? TcpHeader::kSyn : TcpHeader::kAck,
+                      .first_flow = 1'000'000};
+  Source source(good), others(other);
+  Duty duty = duty_of(good, ForwardMode::kDnat);
+  duty.flow_table_entries = 1u << 17;
+  WorkerRig rig(duty, Sink::pool(), sink().device());
+  introduce(rig, source, good.flows);
+  introduce(rig, others, other.flows);
+  for (auto _ : state) {
+    work(rig, others.fill());
+    expect_all_sent();
+    const auto burst = source.fill();
+    const uint64_t before = rte_rdtsc_precise();
+    work(rig, burst);
+    const uint64_t after = rte_rdtsc_precise();
+    state.SetIterationTime(static_cast<double>(after - before) / static_cast<double>(rte_get_tsc_hz()));
+    expect_all_sent();
+  }
+  count(state);
+}
+
+void register_modes() {
+  constexpr Traffic kTcp4{}, kUdp4{.protocol = IpProtocol::kUdp}, kTcp6{.v6 = true};
+  using Mode = std::pair<const char*, ForwardMode>;
+  for (const auto& [name, forward] : {Mode{"full-nat", ForwardMode::kFullNat},
+                                      {"dnat", ForwardMode::kDnat},
+                                      {"ipip", ForwardMode::kIpip},
+                                      {"gue", ForwardMode::kGue},
+                                      {"direct", ForwardMode::kDirect}}) {
+    const std::string row = std::string("known_flow/") + name;
+    auto* const tcp = benchmark::RegisterBenchmark(row.c_str(), known_flow, forward, kTcp4);
+    tcp->Arg(1000)->Arg(1'000'000);
+    if (forward == ForwardMode::kDnat) tcp->Arg(10'000)->Arg(100'000)->Arg(4'000'000);
+    benchmark::RegisterBenchmark((row + "-udp").c_str(), known_flow, forward, kUdp4)->Arg(1000);
+    benchmark::RegisterBenchmark((row + "-v6").c_str(), known_flow, forward, kTcp6)->Arg(1000);
+  }
+}
+
+BENCHMARK(floor)->Arg(1000)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Arg(4'000'000);
+BENCHMARK(by_backends)->Arg(1)->Arg(10)->Arg(100)->Arg(240);
+BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)->Arg(1)->Arg(100)->Arg(10'000);
+BENCHMARK_CAPTURE(new_flow, direct, ForwardMode::kDirect, lb::Policy::kMaglev)->Arg(1);
+BENCHMARK_CAPTURE(established, calm, false)->UseManualTime();
+BENCHMARK_CAPTURE(established, storm, true)->UseManualTime();
+
+/// Huge pages where enough are free: the pool takes about 6 MiB.
+std::string memory_argument() {
+  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+  unsigned free_pages = 0;
+  return file >> free_pages && free_pages >= 32 ? "--in-memory" : "--no-huge";
+}
+
+}  // namespace
+}  // namespace sluice::perf
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  sluice::perf::register_modes();
+  sluice::perf::start_eal({argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=err",
+                           "--file-prefix=sluice-bench", sluice::perf::memory_argument(), "-m", "64"});
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}

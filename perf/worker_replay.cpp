@@ -1,0 +1,141 @@
+// A real worker on a real device, for as long as its standard input is open: the device under test of the
+// pipeline suite.
+//
+//   worker_replay EAL-ARGUMENTS -- DEVICE BUFFERS DATA-ROOM FORWARD POLICY PROTOCOL FAMILY FLOW-ENTRIES
+//                 BACKENDS VIP|any poll|adaptive
+//
+// Each line on standard input is answered by one: received, transmitted and dropped packets so far, and
+// the TSC cycles spent in polls that found packets.
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "dataplane/worker_loop.h"
+#include "perf/worker_rig.h"
+
+namespace sluice::perf {
+namespace {
+
+using dataplane::Phase;
+using dataplane::WorkerLoop;
+
+constexpr uint16_t kDescriptors = 1024;
+constexpr int kOptions = 11;
+
+[[noreturn]] void give_up(const char* what) {
+  std::fprintf(stderr, "%s\n", what);
+  std::exit(EXIT_FAILURE);
+}
+
+/// The place of `word` in a list of words, which are those of the configuration file.
+template <typename Choice, size_t kCount>
+Choice choice(std::string_view word, const std::array<std::string_view, kCount>& words) {
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found == words.end()) give_up("worker_replay: a word that is none of the choices");
+  return static_cast<Choice>(found - words.begin());
+}
+
+struct Options {
+  std::string device;
+  unsigned buffers;
+  uint16_t data_room;
+  Duty duty;
+  dataplane::IdleMode idle;
+};
+
+unsigned number(const char* text) {
+  return static_cast<unsigned>(std::strtoul(text, nullptr, 10));
+}
+
+Options read_options(std::span<char*> words) {
+  if (words.size() != kOptions) give_up("worker_replay: see the top of its source for its arguments");
+  Options options{words[0], number(words[1]), static_cast<uint16_t>(number(words[2])), {}, {}};
+  constexpr std::array<std::string_view, 5> kForwards = {"full-nat", "dnat", "ipip", "gue", "direct"};
+  constexpr std::array<std::string_view, 6> kPolicies = {"maglev", "source-hash", "weighted-round-robin",
+                                                         "random", "two-choices", "least-connections"};
+  options.duty.forward = choice<lb::ForwardMode>(words[3], kForwards);
+  options.duty.policy = choice<lb::Policy>(words[4], kPolicies);
+  options.duty.protocol = std::string_view(words[5]) == "udp" ? IpProtocol::kUdp : IpProtocol::kTcp;
+  options.duty.v6 = std::string_view(words[6]) == "6";
+  options.duty.flow_table_entries = number(words[7]);
+  options.duty.backends = number(words[8]);
+  options.duty.any_destination = std::string_view(words[9]) == "any";
+  options.idle =
+      std::string_view(words[10]) == "adaptive" ? dataplane::IdleMode::kAdaptive : dataplane::IdleMode::kPoll;
+  return options;
+}
+
+/// Creates the device and starts it on one queue each way.
+uint16_t start_device(const std::string& device, rte_mempool* pool) {
+  const std::string name = device.substr(0, device.find(','));
+  const std::string arguments = device.size() > name.size() ? device.substr(name.size() + 1) : "";
+  uint16_t port = 0;
+  const rte_eth_conf configuration{};
+  uint16_t received = kDescriptors, sent = kDescriptors;
+  if (rte_eal_hotplug_add("vdev", name.c_str(), arguments.c_str()) != 0 ||
+      rte_eth_dev_get_port_by_name(name.c_str(), &port) != 0 ||
+      rte_eth_dev_configure(port, 1, 1, &configuration) != 0 ||
+      rte_eth_dev_adjust_nb_rx_tx_desc(port, &received, &sent) != 0 ||
+      rte_eth_rx_queue_setup(port, 0, received, 0, nullptr, pool) != 0 ||
+      rte_eth_tx_queue_setup(port, 0, sent, 0, nullptr) != 0 || rte_eth_dev_start(port) != 0) {
+    give_up("the device does not start");
+  }
+  return port;
+}
+
+int run_loop(void* loop) {
+  static_cast<WorkerLoop*>(loop)->run();
+  return 0;
+}
+
+void answer_questions(WorkerRig& rig) {
+  const dataplane::WorkerStats& stats = rig.worker().stats;
+  for (int byte; (byte = std::getchar()) != EOF;) {
+    if (byte != '\n') continue;
+    uint64_t transmitted = 0;
+    for (const auto& port : stats.ports) transmitted += port.transmitted_packets.read();
+    std::printf("%lu %lu %lu %lu\n", stats.ports[test::kEdge].received_packets.read(), transmitted,
+                rig.dropped(), stats.busy_cycles.read());
+    std::fflush(stdout);
+  }
+}
+
+int replay(const Options& options) {
+  rte_mempool* const pool = make_pool(options.buffers, options.data_room, 256);
+  WorkerRig rig(options.duty, pool, start_device(options.device, pool));
+  dataplane::Published<dataplane::Tables> published(rig.tables(), 1);
+  std::atomic<Phase> phase{Phase::kRunning};
+  WorkerLoop loop(rig.worker(), published.reader(0), {}, phase, options.idle);
+  const unsigned lcore = rte_get_next_lcore(-1, 1, 0);
+  if (lcore == RTE_MAX_LCORE) give_up("worker_replay: EAL needs a second lcore");
+  rte_eal_remote_launch(run_loop, &loop, lcore);
+  answer_questions(rig);
+  phase = Phase::kStopped;
+  rte_eal_mp_wait_lcore();
+  return 0;
+}
+
+}  // namespace
+}  // namespace sluice::perf
+
+int main(int argc, char** argv) {
+  const std::span<char*> words(argv, static_cast<size_t>(argc));
+  const auto end = std::find_if(words.begin(), words.end(),
+                                [](const char* word) { return std::string_view(word) == "--"; });
+  if (end == words.end()) {
+    std::fprintf(stderr, "worker_replay: EAL-ARGUMENTS -- OPTIONS\n");
+    return 2;
+  }
+  sluice::perf::start_eal({words.begin(), end});
+  return sluice::perf::replay(sluice::perf::read_options({end + 1, words.end()}));
+}

@@ -1,0 +1,95 @@
+#include "perf/worker_rig.h"
+
+#include <rte_eal.h>
+#include <rte_mbuf.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "dataplane/packet.h"
+
+namespace sluice::perf {
+namespace {
+
+[[noreturn]] void give_up(const char* what) {
+  std::fprintf(stderr, "%s failed\n", what);
+  std::exit(EXIT_FAILURE);
+}
+
+std::string backend_address(const Duty& duty, unsigned number) {
+  const std::string last = std::to_string(11 + number);
+  return (duty.v6 ? "fd20::" : "10.20.0.") + last;
+}
+
+test::ServiceSpec main_service(const Duty& duty) {
+  test::ServiceSpec spec;
+  spec.address = duty.any_destination ? "10.253.0.0/16" : duty.v6 ? test::kIpv6.vip : test::kIpv4.vip;
+  spec.first_port = duty.any_destination ? 0 : 80;
+  spec.last_port = duty.any_destination ? 65535 : 80;
+  spec.protocol = duty.protocol;
+  spec.forward = duty.forward;
+  spec.policy = duty.policy;
+  spec.idle_timeout_ms = 3'600'000;  // a peer's turn is no idleness
+  for (unsigned i = 0; i < duty.backends; ++i) spec.backends.push_back({backend_address(duty, i), 8080});
+  return spec;
+}
+
+}  // namespace
+
+void start_eal(const std::vector<std::string>& arguments) {
+  std::vector<char*> pointers;
+  for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
+  pointers.push_back(nullptr);
+  if (rte_eal_init(static_cast<int>(arguments.size()), pointers.data()) < 0) give_up("rte_eal_init");
+}
+
+rte_mempool* make_pool(unsigned buffers, uint16_t data_room, unsigned cache) {
+  rte_mempool* const pool =
+      rte_pktmbuf_pool_create("perf", buffers, cache, sizeof(dataplane::PacketMeta),
+                              static_cast<uint16_t>(data_room + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+  if (pool == nullptr) give_up("rte_pktmbuf_pool_create");
+  return pool;
+}
+
+std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty) {
+  std::vector<test::ServiceSpec> specs = {main_service(duty)};
+  for (unsigned i = 1; i < duty.services; ++i) {
+    test::ServiceSpec other = specs.front();
+    other.address = "203.0." + std::to_string(114 + i / 256) + "." + std::to_string(i % 256);
+    other.backends.resize(1);
+    specs.push_back(other);
+  }
+  auto tables = test::make_tables(specs);
+  tables->neighbors.clear();
+  for (unsigned i = 0; i < duty.backends; ++i) {
+    const std::string address = backend_address(duty, i);
+    MacAddress mac = *MacAddress::parse("02:00:00:00:20:00");
+    mac.bytes[5] = static_cast<uint8_t>(11 + i);
+    tables->neighbors.push_back({test::kCore, *IpAddress::parse(address), mac});
+  }
+  return tables;
+}
+
+WorkerRig::WorkerRig(const Duty& duty, rte_mempool* pool, uint16_t device)
+    : tables_(tables_for(duty)), devices_{{device, 1}, {device, 1}}, queues_{{device, 0, test::kEdge}} {
+  dataplane::StationPlan plan;
+  plan.flow_table_entries = duty.flow_table_entries;
+  plan.flow_hash_seed = 0x5eed;
+  plan.pool = pool;
+  plan.receive_queues = queues_;
+  plan.devices = devices_;
+  auto station = dataplane::Station::create(plan);
+  if (!station) give_up("Station::create");
+  station_ = std::move(*station);
+  dataplane::Worker& worker = station_->worker();
+  worker.tables = tables_.get();
+  worker.neighbors.adopt_static(*tables_, 0, worker.transmit);
+}
+
+uint64_t WorkerRig::dropped() const {
+  uint64_t sum = 0;
+  for (const Counter& reason : station_->worker().stats.dropped) sum += reason.read();
+  return sum;
+}
+
+}  // namespace sluice::perf

@@ -1,0 +1,54 @@
+// One worker of the gateway, made for a measurement: its tables, its memory and its devices, without the
+// control thread. EAL must run. Used by one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dataplane/station.h"
+#include "tests/support/test_tables.h"
+
+struct rte_mempool;
+
+namespace sluice::perf {
+
+/// What the worker is to do: services over backends, all of one kind.
+struct Duty {
+  lb::ForwardMode forward = lb::ForwardMode::kDnat;
+  lb::Policy policy = lb::Policy::kMaglev;
+  IpProtocol protocol = IpProtocol::kTcp;
+  bool v6 = false;
+  bool any_destination =
+      false;                ///< a service on every address and port of 10.253.0.0/16: what flowgen sends to
+  unsigned services = 1;    ///< the first is the VIP that Traffic asks for
+  unsigned backends = 100;  ///< of that one, at most 240, with static neighbors
+  uint32_t flow_table_entries = 1u << 20;
+};
+
+/// Starts EAL with these arguments, argv[0] first; ends the process where that fails.
+void start_eal(const std::vector<std::string>& arguments);
+
+/// A pool of the gateway's kind of buffers, with `data_room` bytes behind the headroom.
+rte_mempool* make_pool(unsigned buffers, uint16_t data_room, unsigned cache);
+
+std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty);
+
+/// The worker. Both its ports are `device`, the queue it receives from is that device's queue 0.
+class WorkerRig {
+ public:
+  WorkerRig(const Duty& duty, rte_mempool* pool, uint16_t device);
+
+  dataplane::Worker& worker() { return station_->worker(); }
+  std::shared_ptr<dataplane::Tables> tables() { return tables_; }
+  uint64_t dropped() const;
+
+ private:
+  std::shared_ptr<dataplane::Tables> tables_;
+  std::vector<dataplane::TransmitDevice> devices_;
+  std::vector<dataplane::ReceiveQueue> queues_;
+  std::unique_ptr<dataplane::Station> station_;
+};
+
+}  // namespace sluice::perf
