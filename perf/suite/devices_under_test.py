@@ -1,0 +1,139 @@
+"""The two that are compared packet by packet: the worker, and DPDK's own testpmd, each on its own device of
+the same kind and one thread on the same CPU. Between its turns each is stopped (SIGSTOP)."""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from typing import List, Tuple
+
+from measure import cpu_ns, thread_named
+from processes import BUILD, die_with_parent
+
+PERF = BUILD / "perf"
+WORKER_CPU = max(os.sched_getaffinity(0))
+MAIN_CPU = min(os.sched_getaffinity(0))
+WARM_UP_SECONDS = 0.1
+ANSWER_SECONDS = 60  # the first answer comes when a large capture has been read
+
+
+def eal_arguments(prefix: str, megabytes: int, huge: bool, cpu: int = WORKER_CPU) -> List[str]:
+    """One lcore that commands and one that works."""
+    memory = ["--in-memory"] if huge else ["--no-huge", "--no-shconf"]
+    return [
+        "--lcores", f"0@{MAIN_CPU},1@{cpu}", "--no-pci", "--no-telemetry", "--log-level=err",
+        "--file-prefix", f"sluice-perf-{prefix}", "-m", str(megabytes), *memory,
+    ]  # fmt: skip
+
+
+class DeviceUnderTest:
+    """A process that forwards packets, and can be asked how many."""
+
+    question = "\n"
+
+    def __init__(self, command: List[str]):
+        self.command = " ".join(command)
+        self._errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, bufsize=1,
+            preexec_fn=die_with_parent,
+        )  # fmt: skip
+        self.packets()  # it runs
+        self._thread = thread_named(self.process.pid, "rte-worker-1")
+
+    def __enter__(self) -> "DeviceUnderTest":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.resume()
+        self.process.kill()
+        self.process.wait()
+
+    def _lines_until(self, wanted: str) -> str:
+        """What it prints up to the line that matches; raises if it leaves before."""
+        text = ""
+        deadline = threading.Timer(ANSWER_SECONDS, self.process.kill)
+        deadline.start()
+        try:
+            for line in self.process.stdout:
+                text += line
+                if re.search(wanted, line):
+                    return text
+        finally:
+            deadline.cancel()
+        self._errors.seek(0)
+        raise RuntimeError(f"left before it answered: {self.command}\n{text}{self._errors.read()}")
+
+    def packets(self) -> int:
+        """Packets received so far."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises if packets were lost that should have been forwarded."""
+
+    def cpu_ns(self) -> int:
+        return cpu_ns(self.process.pid, self._thread)
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def sample(self) -> Tuple[int, int]:
+        return self.packets(), self.cpu_ns()
+
+    def mpps(self, seconds: float) -> float:
+        """One turn: millions of packets for each second that the working thread was on its CPU."""
+        self.resume()
+        time.sleep(WARM_UP_SECONDS)
+        before_packets, before_ns = self.sample()
+        time.sleep(seconds)
+        after_packets, after_ns = self.sample()
+        self.pause()
+        self.check()
+        return (after_packets - before_packets) * 1e3 / (after_ns - before_ns)
+
+
+class Worker(DeviceUnderTest):
+    """perf/worker_replay: a worker without the control thread."""
+
+    def packets(self) -> int:
+        return self.answer()[0]
+
+    def answer(self) -> List[int]:
+        """Received, transmitted and dropped packets, and busy cycles."""
+        self.process.stdin.write("\n")
+        return [int(word) for word in self._lines_until(r"^\d+ \d+ \d+ \d+$").split()]
+
+    def check(self) -> None:
+        self.resume()
+        received, transmitted, dropped, _ = self.answer()
+        self.pause()
+        if dropped or received - transmitted > 4096:
+            raise RuntimeError(f"{received} received, {transmitted} sent, {dropped} dropped: {self.command}")
+
+
+class Testpmd(DeviceUnderTest):
+    """dpdk-testpmd in one of its forwarding modes."""
+
+    def packets(self) -> int:
+        self.process.stdin.write("show port stats 0\n")
+        return int(re.search(r"RX-packets:\s+(\d+)", self._lines_until("Tx-pps")).group(1))
+
+
+def testpmd(eal: List[str], vdev: str, mode: str, buffers: int, data_room: int, *more: str) -> Testpmd:
+    """testpmd on one device, with as many buffers of the same size as the worker has."""
+    return Testpmd([
+        "stdbuf", "--output=L", "dpdk-testpmd", *eal, "--vdev", vdev, "--", "-i", "--auto-start", f"--forward-mode={mode}",
+        "--no-flush-rx", "--no-mlockall", f"--total-num-mbufs={buffers}", f"--mbuf-size={data_room + 128}",
+        "--rxd=1024", "--txd=1024", *more,
+    ])  # fmt: skip
+
+
+def worker(eal: List[str], vdev: str, buffers: int, data_room: int, duty: List[object]) -> Worker:
+    """The worker on one device. `duty`: what follows the data room on worker_replay's command line."""
+    return Worker([str(part) for part in (PERF / "worker_replay", *eal, "--", vdev, buffers, data_room, *duty)])

@@ -1,0 +1,60 @@
+"""What the figures were measured on, and what the suite may change of it for its time: huge pages."""
+
+import contextlib
+import os
+import pathlib
+import platform
+import subprocess
+from typing import Dict, Iterator
+
+HUGE_PAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+
+
+def _first_line(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "not installed"
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[0].strip() if lines else "unknown"
+
+
+def _cpu_fields() -> Dict[str, str]:
+    fields = {}
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def facts() -> Dict[str, str]:
+    """The machine and the versions of everything that was compared."""
+    cpu = _cpu_fields()
+    wanted = ("avx2", "avx512f", "sha_ni", "vaes", "hypervisor")
+    memory_kib = int(pathlib.Path("/proc/meminfo").read_text().split()[1])
+    return {
+        "cpu": f"{cpu['model name']}, family {cpu['cpu family']} model {cpu['model']}, {os.cpu_count()} CPUs",
+        "flags": " ".join(flag for flag in wanted if flag in cpu["flags"].split()),
+        "memory": f"{memory_kib // 1024} MiB",
+        "kernel": platform.release(),
+        "compiler": _first_line("g++", "--version"),
+        "dpdk": _first_line("pkg-config", "--modversion", "libdpdk"),
+        "haproxy": _first_line("haproxy", "-v"),
+        "nginx": _first_line("nginx", "-v"),
+        "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+    }
+
+
+@contextlib.contextmanager
+def huge_pages(megabytes: int) -> Iterator[bool]:
+    """Reserves so much, if it may; gives back what it took. Yields whether there is enough."""
+    count = HUGE_PAGES / "nr_hugepages"
+    before = int(count.read_text()) if count.exists() else 0
+    with contextlib.suppress(OSError):
+        count.write_text(str(before + megabytes // 2))
+    try:
+        free = int((HUGE_PAGES / "free_hugepages").read_text()) if count.exists() else 0
+        yield free >= megabytes // 2
+    finally:
+        with contextlib.suppress(OSError):
+            count.write_text(str(before))

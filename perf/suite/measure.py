@@ -1,0 +1,100 @@
+"""What every measurement has in common: rows with a peer, and turns taken between the two."""
+
+import dataclasses
+import pathlib
+import statistics
+from typing import Callable, List, Optional, Sequence
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the table: ours beside a peer's (or nobody's), and what was asked for."""
+
+    suite: str
+    name: str
+    unit: str
+    ours: List[float]  # samples, in the order of the turns
+    peer: str = ""
+    theirs: List[float] = dataclasses.field(default_factory=list)
+    target: str = ""  # in words; empty: shown, not demanded
+    met: Optional[bool] = None  # None where there is no target
+    command: str = ""
+    more_is_better: bool = True
+
+    @property
+    def figure(self) -> float:
+        return statistics.median(self.ours)
+
+    @property
+    def peer_figure(self) -> Optional[float]:
+        return statistics.median(self.theirs) if self.theirs else None
+
+    @property
+    def ratio(self) -> Optional[float]:
+        """The median over pairs of ours by theirs: what a noisy machine cannot take away."""
+        return statistics.median(self.ratios) if self.ratios else None
+
+    @property
+    def ratios(self) -> List[float]:
+        return [ours / theirs for ours, theirs in zip(self.ours, self.theirs) if theirs]
+
+    @property
+    def spread(self) -> float:
+        """Half the range of the ratios (or of the samples, without a peer), by their median."""
+        samples = self.ratios or self.ours
+        middle = statistics.median(samples)
+        return (max(samples) - min(samples)) / 2 / middle if middle else 0.0
+
+    def demand_ratio(self, target: float) -> "Row":
+        """Sets the target that the ratio must reach, in the direction that is better."""
+        self.target = f"ratio {'>=' if self.more_is_better else '<='} {target:g}"
+        self.met = self.ratio >= target if self.more_is_better else self.ratio <= target
+        return self
+
+    def demand_figure(self, target: float) -> "Row":
+        """Sets the target that the figure itself must reach."""
+        self.target = f"{'>=' if self.more_is_better else '<='} {target:g} {self.unit}"
+        self.met = self.figure >= target if self.more_is_better else self.figure <= target
+        return self
+
+    def as_json(self) -> dict:
+        return {
+            **dataclasses.asdict(self),
+            "figure": self.figure,
+            "peer_figure": self.peer_figure,
+            "ratio": self.ratio,
+            "spread": self.spread,
+        }
+
+
+def row_from_json(value: dict) -> Row:
+    """The inverse of Row.as_json."""
+    names = {field.name for field in dataclasses.fields(Row)}
+    return Row(**{name: part for name, part in value.items() if name in names})
+
+
+def take_turns(measures: Sequence[Callable[[], float]], rounds: int) -> List[List[float]]:
+    """Calls the measures in turn, A-B-A-B, `rounds` times; returns the samples of each."""
+    samples: List[List[float]] = [[] for _ in measures]
+    for _ in range(rounds):
+        for measure, kept in zip(measures, samples):
+            kept.append(measure())
+    return samples
+
+
+def thread_named(pid: int, name: str) -> int:
+    """The thread of a process that bears this name."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == name:
+            return int(task.name)
+    raise LookupError(f"process {pid} has no thread {name}")
+
+
+def cpu_ns(pid: int, thread: int) -> int:
+    """Nanoseconds that a thread has been on a CPU: others on the same CPU do not count."""
+    return int(pathlib.Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
+
+
+def process_cpu_ns(pid: int) -> int:
+    """The same over all threads of a process that are alive."""
+    return sum(cpu_ns(pid, int(task.name)) for task in pathlib.Path(f"/proc/{pid}/task").iterdir())

@@ -1,0 +1,115 @@
+"""The worker over net_pcap, which replays a capture for ever, beside testpmd on the same file."""
+
+import dataclasses
+import itertools
+import pathlib
+import subprocess
+from typing import Iterator, List
+
+from devices_under_test import PERF, Worker, eal_arguments, testpmd, worker
+from machine import huge_pages
+from measure import Row, take_turns
+
+FORWARDS = ("full-nat", "dnat", "ipip", "gue", "direct")
+POLICIES = ("maglev", "source-hash", "weighted-round-robin", "random", "two-choices", "least-connections")
+TARGET_BY_FLOWS = {1000: 0.8, 1_000_000: 0.6}
+TARGETED = ("full-nat", "dnat", "ipip", "gue")
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One combination of traffic and duty."""
+
+    forward: str = "dnat"
+    flows: int = 1000
+    policy: str = "maglev"
+    protocol: str = "tcp"
+    family: int = 4
+    sizes: str = "small"
+    peer: str = "5tswap"
+
+    @property
+    def name(self) -> str:
+        return "/".join(str(part) for part in dataclasses.astuple(self)[:-1])
+
+    @property
+    def buffers(self) -> int:
+        """The capture lies in buffers, and a few are on their way."""
+        return self.flows + 8192
+
+    @property
+    def data_room(self) -> int:
+        return 128 if self.sizes == "small" else 2048
+
+    @property
+    def megabytes(self) -> int:
+        """Of one process: buffers with their headers, and rings of pointers to them."""
+        return 96 + self.buffers * (self.data_room + 128 + 448) // 2**20
+
+
+def cases(everything: bool) -> Iterator[Case]:
+    """What is measured by default, or every combination."""
+    if everything:
+        for forward, policy, protocol, family, (flows, sizes), peer in itertools.product(
+            FORWARDS, POLICIES, ("tcp", "udp"), (4, 6),
+            ((1000, "small"), (1000, "imix"), (100_000, "small"), (100_000, "imix"), (1_000_000, "small"),
+             (4_000_000, "small")),
+            ("5tswap", "macswap"),
+        ):  # fmt: skip
+            yield Case(forward, flows, policy, protocol, family, sizes, peer)
+        return
+    for forward in FORWARDS:
+        yield Case(forward)
+        yield Case(forward, 1_000_000)
+    yield Case(flows=100_000)
+    yield Case(flows=4_000_000)
+    yield Case(protocol="udp")
+    yield Case(family=6)
+    yield Case(sizes="imix")
+    yield Case(peer="macswap")
+    yield Case(policy="source-hash")
+
+
+def capture(case: Case, directory: pathlib.Path) -> pathlib.Path:
+    """The case's frames; written once."""
+    file = directory / f"{case.flows}-{case.protocol}-{case.family}-{case.sizes}.pcap"
+    if not file.exists():
+        words = (case.flows, case.protocol, case.family, case.sizes)
+        subprocess.run([str(part) for part in (PERF / "write_traffic", file, *words)], check=True)
+    return file
+
+
+def duty(case: Case) -> List[object]:
+    """The worker's part of the case: NAT keeps two entries for a flow."""
+    entries = max(2 * case.flows * 5 // 4, 1 << 20)
+    return [case.forward, case.policy, case.protocol, case.family, entries, 100, "vip", "poll"]
+
+
+def measure(case: Case, directory: pathlib.Path, rounds: int, seconds: float) -> Row:
+    """Both at once in memory, in turn on the CPU."""
+    vdev = f"net_pcap0,rx_pcap={capture(case, directory)},infinite_rx=1"
+    with huge_pages(2 * case.megabytes) as huge:
+        eal = [eal_arguments(prefix, case.megabytes, huge) for prefix in ("worker", "testpmd")]
+        with worker(eal[0], vdev, case.buffers, case.data_room, duty(case)) as ours:
+            ours.pause()
+            with testpmd(eal[1], vdev, case.peer, case.buffers, case.data_room) as theirs:
+                theirs.pause()
+                meet_every_flow(ours, case.flows)
+                samples = take_turns((lambda: ours.mpps(seconds), lambda: theirs.mpps(seconds)), rounds)
+    row = Row("pipeline", case.name, "Mpps", samples[0], f"testpmd {case.peer}", samples[1], command=ours.command)
+    targeted = case == Case(case.forward, case.flows) and case.forward in TARGETED
+    return row.demand_ratio(TARGET_BY_FLOWS[case.flows]) if targeted and case.flows in TARGET_BY_FLOWS else row
+
+
+def meet_every_flow(ours: Worker, flows: int) -> None:
+    """Flows become known in the first round of the capture, which is not measured."""
+    ours.resume()
+    while ours.packets() < 2 * flows:
+        pass
+    ours.pause()
+
+
+def run(directory: pathlib.Path, rounds: int, seconds: float, everything: bool) -> Iterator[Row]:
+    """The rows of this suite, as they are measured."""
+    for case in cases(everything):
+        yield measure(case, directory, rounds, seconds)
