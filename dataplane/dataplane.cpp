@@ -94,6 +94,10 @@ std::vector<WorkerInfo> DataPlane::workers() const {
 Result<void> DataPlane::start(std::shared_ptr<const Tables> first) {
   if (parts_->published != nullptr) return fail("the data plane has been started before");
   parts_->published = std::make_unique<Published<Tables>>(std::move(first), parts_->stations.size());
+  if (parts_->ledger_station) {
+    if (auto started = parts_->ledger_station->start(parts_->published->current().ingress); !started)
+      return started;
+  }
   if (auto started = parts_->start_devices(); !started) return started;
   parts_->running = true;
   return parts_->start_workers();
@@ -102,9 +106,14 @@ Result<void> DataPlane::start(std::shared_ptr<const Tables> first) {
 void DataPlane::stop() {
   if (!parts_->running) return;
   parts_->phase.store(Phase::kDraining, std::memory_order_release);
-  if (parts_->loops.size() == parts_->stations.size()) parts_->drain();
+  if (parts_->has_launched_all) {
+    parts_->drain();
+    if (parts_->ledger_station) parts_->ledger_station->drain();
+    parts_->drain();  // the answers of the ledger
+  }
   parts_->phase.store(Phase::kStopped, std::memory_order_release);
   rte_eal_mp_wait_lcore();
+  if (parts_->ledger_station) parts_->ledger_station->stop();
   parts_->running = false;
 }
 

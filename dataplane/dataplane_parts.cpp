@@ -18,10 +18,14 @@ namespace {
 constexpr unsigned kRingSize = 512;
 constexpr unsigned kDrainPatienceMs = 1000;
 
+template <typename Loop>
 int run_loop(void* loop) {
-  static_cast<WorkerLoop*>(loop)->run();
+  static_cast<Loop*>(loop)->run();
   return 0;
 }
+
+/// Packets of a hash worker: every job may hold two, and an lcore of its own has a cache.
+constexpr unsigned kHashPackets = 2 * kHashJobs + 512;
 
 void sleep_a_millisecond() {
   const timespec duration{0, 1'000'000};
@@ -37,6 +41,8 @@ void free_packets(PacketRing& ring) {
 DataPlane::Parts::~Parts() {
   for (const auto& ring : rings) free_packets(*ring);
   loops.clear();
+  hash_loops.clear();
+  ledger_station.reset();
   stations.clear();
   for (const KernelTap& tap : taps) {
     if (tap.queues > 0) close_device(tap.device);
@@ -64,15 +70,17 @@ Result<void> DataPlane::Parts::make_pools() {
   uint16_t largest_mtu = 0;
   for (const PortConfig& port : config.ports) largest_mtu = std::max(largest_mtu, port.mtu);
   const auto ring_count =
-      static_cast<unsigned>(topology.packet_rings.size() + topology.transmit_rings.size());
+      static_cast<unsigned>(topology.packet_rings.size() + topology.transmit_rings.size() +
+                            2 * topology.hash_runners.size() * config.workers.size());
   for (const PortPlan& plan : plans) {
     if (pools.contains(plan.numa_node)) continue;
     std::vector<PortPlan> local;
     std::copy_if(plans.begin(), plans.end(), std::back_inserter(local),
                  [&](const PortPlan& other) { return other.numa_node == plan.numa_node; });
     const auto workers = static_cast<unsigned>(topology.runners.size());
-    const auto pool =
-        make_packet_pool(pool_size(local, workers, ring_count, kRingSize, largest_mtu), plan.numa_node);
+    PoolSize size = pool_size(local, workers, ring_count, kRingSize, largest_mtu);
+    size.packets += static_cast<unsigned>(topology.hash_runners.size()) * kHashPackets;
+    const auto pool = make_packet_pool(size, plan.numa_node);
     if (!pool) return tl::unexpected(pool.error());
     pools[plan.numa_node] = *pool;
   }
@@ -129,11 +137,39 @@ Result<void> DataPlane::Parts::make_stations() {
 
 Result<void> DataPlane::Parts::make_ledger() {
   if (!config.ledger) return {};
-  auto made = LedgerStation::create(*config.ledger);
+  std::vector<uint16_t> port_mtus;
+  for (const PortConfig& port : config.ports) port_mtus.push_back(port.mtu);
+  std::vector<int> nodes;
+  std::vector<rte_mempool*> local_pools;
+  for (const Topology::HashRunner& runner : topology.hash_runners) {
+    nodes.push_back(static_cast<int>(rte_lcore_to_socket_id(lcore_of(runner.runner))));
+    local_pools.push_back(pool_of(nodes.back()));
+  }
+  auto made = LedgerStation::create({.config = *config.ledger,
+                                     .files = ledger_files,
+                                     .pools = local_pools,
+                                     .port_mtus = port_mtus,
+                                     .numa_node = nodes.front()});
   if (!made) return tl::unexpected(made.error());
   ledger_station = std::move(*made);
   ledger.emplace(*ledger_station);
+  connect_ledger();
   return {};
+}
+
+void DataPlane::Parts::connect_ledger() {
+  for (size_t i = 0; i < config.workers.size(); ++i) {
+    std::vector<PacketRing*> to_hash, from_hash;
+    for (size_t j = 0; j < topology.hash_runners.size(); ++j) {
+      to_hash.push_back(add_ring());
+      from_hash.push_back(add_ring());
+    }
+    Worker& worker = stations[i]->worker();
+    ledger_station->connect(worker, to_hash, from_hash);
+    if (topology.hash_runners.front().is_in_place) {
+      worker.hash = &ledger_station->hash_worker(static_cast<unsigned>(i));
+    }
+  }
 }
 
 PacketRing* DataPlane::Parts::add_ring() {
@@ -172,8 +208,26 @@ Result<void> DataPlane::Parts::start_workers() {
   for (unsigned i = 0; i < stations.size(); ++i) {
     Worker& worker = stations[i]->worker();
     loops.push_back(std::make_unique<WorkerLoop>(worker, published->reader(i), taps, phase, config.idle));
-    if (rte_eal_remote_launch(run_loop, loops.back().get(), lcore_of(i)) != 0) {
+    if (rte_eal_remote_launch(run_loop<WorkerLoop>, loops.back().get(), lcore_of(i)) != 0) {
       return fail("worker " + std::to_string(i) + " does not start");
+    }
+  }
+  if (ledger_station) {
+    if (auto started = start_hash_workers(); !started) return started;
+  }
+  has_launched_all = true;
+  return {};
+}
+
+Result<void> DataPlane::Parts::start_hash_workers() {
+  for (unsigned i = 0; i < topology.hash_runners.size(); ++i) {
+    const Topology::HashRunner& runner = topology.hash_runners[i];
+    if (runner.is_in_place) continue;
+    hash_loops.push_back(
+        std::make_unique<HashWorkerLoop>(ledger_station->hash_worker(i), phase, config.idle));
+    if (rte_eal_remote_launch(run_loop<HashWorkerLoop>, hash_loops.back().get(), lcore_of(runner.runner)) !=
+        0) {
+      return fail("hash worker " + std::to_string(i) + " does not start");
     }
   }
   return {};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/hash_worker_loop.h"
 #include "dataplane/kernel_tap.h"
 #include "dataplane/ledger_station.h"
 #include "dataplane/port.h"
@@ -36,6 +37,7 @@ struct DataPlane::Parts {
 
   Result<void> start_devices();
   Result<void> start_workers();
+  Result<void> start_hash_workers();
   /// Waits, within reason, until no packet is on its way between workers.
   void drain() const;
 
@@ -43,6 +45,7 @@ struct DataPlane::Parts {
   PacketRing* add_ring();
   /// `to_transmit` by the worker that the ring leads from.
   void connect_stations(const std::vector<PacketRing*>& to_transmit);
+  void connect_ledger();
   bool rings_are_empty() const;
 
   BootConfig config;
@@ -55,12 +58,15 @@ struct DataPlane::Parts {
   Topology topology;
   std::vector<std::unique_ptr<PacketRing>> rings;
   std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops
-  std::unique_ptr<LedgerStation> ledger_station;   ///< null: no ledger ingress
+  ledger::PosixFileSystem ledger_files;
+  std::unique_ptr<LedgerStation> ledger_station;  ///< null: no ledger ingress
   std::optional<LedgerPlane> ledger;
   std::unique_ptr<Published<Tables>> published;
   std::vector<std::unique_ptr<WorkerLoop>> loops;
+  std::vector<std::unique_ptr<HashWorkerLoop>> hash_loops;  ///< of those with an lcore of their own
   std::atomic<Phase> phase{Phase::kRunning};
   bool running = false;
+  bool has_launched_all = false;
 };
 
 }  // namespace sluice::dataplane

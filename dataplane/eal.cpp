@@ -53,7 +53,9 @@ Result<void> check_cpus(const std::vector<unsigned>& cpus, const char* field, co
 std::string lcore_map(const BootConfig& config, const MachineFacts& machine) {
   std::string map = "0@(" + join(machine.allowed_cpus) + ")";
   unsigned index = 0;
-  for (const auto* cpus : {&config.workers, &config.lb_workers}) {
+  std::vector<const std::vector<unsigned>*> groups{&config.workers, &config.lb_workers};
+  if (config.ledger) groups.push_back(&config.hash_workers);
+  for (const auto* cpus : groups) {
     for (const unsigned cpu : *cpus)
       map += "," + std::to_string(lcore_of(index++)) + "@" + std::to_string(cpu);
   }
@@ -81,7 +83,8 @@ Result<void> check_arguments(const BootConfig& config, const MachineFacts& machi
   }
   if (auto cpus = check_cpus(config.workers, "workers", machine); !cpus) return cpus;
   if (auto cpus = check_cpus(config.lb_workers, "lb_workers", machine); !cpus) return cpus;
-  if (config.workers.size() + config.lb_workers.size() >= RTE_MAX_LCORE) {
+  if (auto cpus = check_cpus(config.hash_workers, "hash_workers", machine); !cpus) return cpus;
+  if (config.workers.size() + config.lb_workers.size() + config.hash_workers.size() >= RTE_MAX_LCORE) {
     return fail("more than " + std::to_string(RTE_MAX_LCORE - 1) + " workers", "/gateway/workers");
   }
   if (!machine.has_huge_pages && !given(config.eal, {"--no-huge"})) {

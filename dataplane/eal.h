@@ -17,7 +17,7 @@ struct MachineFacts {
 };
 MachineFacts read_machine_facts();
 
-/// The lcore that worker `index` runs on; lcore 0 is the control thread's.
+/// The lcore that runner `index` (workers first, then hash workers) has; lcore 0 is the control thread's.
 constexpr unsigned lcore_of(unsigned index) {
   return index + 1;
 }

@@ -28,8 +28,10 @@ struct alignas(64) PacketMeta {
   uint8_t in_port = 0;
   uint8_t tcp_flags = 0;
   PacketKind kind = PacketKind::kOther;
-  uint8_t hops = 0;  ///< how many workers have handed it on (an ICMP error looking for its flow)
-  uint8_t unused[7] = {};
+  uint8_t hops = 0;         ///< how many workers have handed it on (an ICMP error looking for its flow)
+  uint8_t ingress = 0;      ///< of a ledger transaction: its place in Tables::ingress
+  uint8_t received_by = 0;  ///< of a ledger transaction: the worker that answers by
+  uint8_t unused[5] = {};
 
   bool is_v4() const { return key.source.is_v4(); }
 };

@@ -1,8 +1,11 @@
 // The role of a worker that receives.
 #include <array>
 
+#include "dataplane/hash_worker.h"
 #include "dataplane/stages/receive.h"
+#include "dataplane/stages/send_answers.h"
 #include "dataplane/stages/steer.h"
+#include "dataplane/stages/submit.h"
 #include "dataplane/worker.h"
 
 namespace sluice::dataplane {
@@ -14,10 +17,14 @@ unsigned poll_rx_worker(Worker& worker) {
     std::span<rte_mbuf*> packets = receive(worker, queue, buffer);
     touched += packets.size();
     packets = parse_frames(worker, queue.port, packets);
+    packets = submit(worker, packets);
     packets = steer(worker, packets);
     balance_and_forward(worker, packets);
   }
-  return static_cast<unsigned>(touched) + take_handed_over(worker);
+  touched += take_handed_over(worker);
+  if (worker.hash != nullptr) touched += worker.hash->poll(worker.now_ns);
+  touched += send_answers(worker);
+  return static_cast<unsigned>(touched);
 }
 
 }  // namespace sluice::dataplane

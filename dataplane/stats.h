@@ -8,6 +8,7 @@
 #include "common/counter.h"
 #include "dataplane/drop_reason.h"
 #include "dataplane/tables.h"
+#include "ledger/outcome.h"
 
 namespace sluice::dataplane {
 
@@ -23,8 +24,10 @@ struct PortCounters {
 struct alignas(64) WorkerStats {
   std::array<Counter, kDropReasons> dropped;
   std::array<PortCounters, kMaxPorts> ports;
-  Counter consumed;     ///< frames taken for good and no drop: ARP and NDP read, handed to the kernel's tap
-  Counter originated;   ///< frames made here: ARP, NDP, ICMP, copies for other workers, what the tap gives
+  Counter consumed;     ///< frames taken for good and no drop: ARP and NDP read, handed to the
+                        ///< kernel's tap or to a hash worker
+  Counter originated;   ///< frames made here: ARP, NDP, ICMP, ledger answers, copies for other workers, what
+                        ///< the tap gives
   Counter ring_full;    ///< packets that a ring from this worker did not take
   Counter busy_cycles;  ///< TSC cycles in polls that found a packet
   Counter idle_cycles;  ///< TSC cycles in polls that found none, and asleep
@@ -32,6 +35,7 @@ struct alignas(64) WorkerStats {
   Gauge flow_entries;
   Counter flow_table_full;
   Gauge neighbors;
+  ledger::OutcomeCounters transactions;  ///< that ended at this worker: a ring did not take them
 };
 
 }  // namespace sluice::dataplane

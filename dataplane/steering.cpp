@@ -42,6 +42,18 @@ unsigned owner_of_flow(const Tables& tables, const WorkerPlace& place, const Flo
   return place.owns_by_client || is_dnat ? owner_by(key.source, key.source_port) : kWhoeverReceived;
 }
 
+unsigned ingress_of(std::span<const Ingress> ingress, const FlowKey& key) {
+  if (key.protocol != IpProtocol::kUdp) return kNoIngress;
+  for (unsigned i = 0; i < ingress.size(); ++i) {
+    if (ingress[i].port == key.destination_port && ingress[i].address == key.destination) return i;
+  }
+  return kNoIngress;
+}
+
+unsigned hash_worker_of(const IpAddress& source, unsigned hash_workers) {
+  return balancer_of_client(source, {}, IpProtocol::kUdp, hash_workers);
+}
+
 unsigned worker_for(const Tables& tables, const WorkerPlace& place, const PacketMeta& meta) {
   unsigned owner = kWhoeverReceived;
   if (meta.kind == PacketKind::kFlow) owner = owner_of_flow(tables, place, meta.key);

@@ -2,6 +2,8 @@
 // packet and of published state; any thread.
 #pragma once
 
+#include <span>
+
 #include "common/flow_key.h"
 #include "dataplane/packet.h"
 #include "dataplane/tables.h"
@@ -25,5 +27,12 @@ inline unsigned worker_of_balancer(const WorkerPlace& place, unsigned balancer) 
 /// (neighbors, echo, the kernel's packets) stays. An ICMP error belongs to the owner of the flow that would
 /// answer what it quotes.
 unsigned worker_for(const Tables& tables, const WorkerPlace& place, const PacketMeta& meta);
+
+/// No ingress.
+inline constexpr unsigned kNoIngress = ~0u;
+/// The place in `ingress` of the one that a packet with that key is for, or kNoIngress.
+unsigned ingress_of(std::span<const Ingress> ingress, const FlowKey& key);
+/// Which of `hash_workers` has the transactions of that source (docs/decisions/0011).
+unsigned hash_worker_of(const IpAddress& source, unsigned hash_workers);
 
 }  // namespace sluice::dataplane

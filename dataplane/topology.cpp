@@ -26,12 +26,25 @@ std::vector<Topology::Runner> plan_runners(const BootConfig& config, std::span<c
   return runners;
 }
 
+/// Where no CPU is given to hashing, every rx worker hashes what it receives.
+std::vector<Topology::HashRunner> plan_hash_runners(const BootConfig& config, unsigned workers) {
+  std::vector<Topology::HashRunner> runners;
+  if (!config.ledger) return runners;
+  for (const unsigned cpu : config.hash_workers) {
+    runners.push_back({workers + static_cast<unsigned>(runners.size()), cpu, false});
+  }
+  if (!runners.empty()) return runners;
+  for (unsigned i = 0; i < config.workers.size(); ++i) runners.push_back({i, config.workers[i], true});
+  return runners;
+}
+
 }  // namespace
 
 Topology plan_topology(const BootConfig& config, std::span<const PortPlan> ports) {
   Topology topology;
   topology.runners = plan_runners(config, ports);
   const size_t workers = topology.runners.size();
+  topology.hash_runners = plan_hash_runners(config, static_cast<unsigned>(workers));
   topology.receive_queues.resize(workers);
   unsigned everywhere = static_cast<unsigned>(workers);  // workers below have a TX queue on every device
   for (size_t port = 0; port < ports.size(); ++port) {

@@ -1,4 +1,4 @@
-// Who runs where, which queues are whose, which ring leads to whom: three tables, computed once from the
+// Who runs where, which queues are whose, which ring leads to whom: a few tables, computed once from the
 // configuration and the devices. Pure.
 #pragma once
 
@@ -26,6 +26,14 @@ struct Topology {
   std::vector<std::vector<ReceiveQueue>> receive_queues;  ///< by worker index
   std::vector<Link> packet_rings;                         ///< parsed packets
   std::vector<Link> transmit_rings;                       ///< finished frames; at most one from each worker
+  /// By hash worker; empty without a ledger. An rx worker has a ring to each of them, and one back.
+  struct HashRunner {
+    unsigned runner =
+        0;  ///< of all that run: workers first, then hash workers; the rx worker where it is in place
+    unsigned cpu = 0;
+    bool is_in_place = false;  ///< runs within the rx worker of that index
+  };
+  std::vector<HashRunner> hash_runners;
 };
 
 /// rx workers hand packets to every other worker (flows to balancers, neighbor packets to all), balancers

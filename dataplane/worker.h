@@ -27,6 +27,8 @@ inline constexpr uint16_t kBurst = 32;
 
 using PacketRing = SpscRing<rte_mbuf*>;
 
+class HashWorker;
+
 /// Who this worker is among the others. Every balancing worker has an index below `balancers`; flows and
 /// full-nat ports are split over those.
 struct WorkerPlace {
@@ -56,6 +58,7 @@ struct Worker {
   /// Refreshed at the top of every poll by the worker loop.
   const Tables* tables = nullptr;
   uint32_t now_ms = 0;  ///< monotonic, wraps
+  uint64_t now_ns = 0;  ///< monotonic
 
   lb::Balancer balancer;
   Neighbors neighbors;
@@ -73,13 +76,19 @@ struct Worker {
   std::vector<PacketRing*> from_transmit{};
   SpscRing<WorkerRequest*>* requests = nullptr;
 
+  /// The ledger ingress; empty and null without one. Rings by hash worker: transactions, as they were
+  /// received, and answers, bare IP packets.
+  std::vector<PacketRing*> to_hash{};
+  std::vector<PacketRing*> from_hash{};
+  HashWorker* hash = nullptr;  ///< that this worker runs besides: there are no lcores for hashing
+
   WorkerRequest* request = nullptr;          ///< being answered, step by step
   TokenBucket kernel_budget{10000, 1000};    ///< packets to the kernel's taps
   TokenBucket icmp_error_budget{1000, 100};  ///< ICMP errors that this worker makes itself
 };
 
-/// One round of an rx worker: receive from every port, parse, steer, and where it balances: balance,
-/// forward, transmit. Returns how many packets it touched.
+/// One round of an rx worker: receive from every port, parse, submit transactions, steer, and where it
+/// balances: balance, forward, transmit. Returns how many packets it touched.
 unsigned poll_rx_worker(Worker& worker);
 
 /// One round of a balancing worker apart from receiving. Returns how many packets it touched.

@@ -18,13 +18,6 @@ constexpr uint32_t kLongestRestUs = 500;   ///< a queue of 1024 descriptors hold
 constexpr uint32_t kExpiryRoundMs = 4096;  ///< every flow is looked at once in this time
 constexpr uint32_t kMaxExpirySteps = 4;    ///< milliseconds made up for in one poll
 
-void rest(uint32_t empty_polls) {
-  const uint32_t microseconds = rest_microseconds(empty_polls);
-  if (microseconds == 0) return rte_pause();
-  const timespec duration{0, static_cast<long>(microseconds) * 1000};
-  nanosleep(&duration, nullptr);
-}
-
 }  // namespace
 
 MillisecondClock::MillisecondClock(uint64_t cycles_per_second)
@@ -41,6 +34,13 @@ uint32_t rest_microseconds(uint32_t empty_polls) {
   return std::min(kFirstRestUs << steps, kLongestRestUs);
 }
 
+void rest(uint32_t empty_polls) {
+  const uint32_t microseconds = rest_microseconds(empty_polls);
+  if (microseconds == 0) return rte_pause();
+  const timespec duration{0, static_cast<long>(microseconds) * 1000};
+  nanosleep(&duration, nullptr);
+}
+
 WorkerLoop::WorkerLoop(Worker& worker, Published<Tables>::Reader& tables, std::span<const KernelTap> taps,
                        const std::atomic<Phase>& phase, IdleMode idle)
     : worker_(worker),
@@ -49,6 +49,7 @@ WorkerLoop::WorkerLoop(Worker& worker, Published<Tables>::Reader& tables, std::s
       phase_(phase),
       idle_(idle),
       clock_(rte_get_tsc_hz()),
+      fine_clock_(rte_get_tsc_hz()),
       announcer_(worker.pool) {}
 
 void WorkerLoop::run() {
@@ -74,6 +75,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   const uint32_t now_ms = clock_.at(cycles);
   const uint32_t elapsed_ms = now_ms - worker_.now_ms;
   worker_.now_ms = now_ms;
+  worker_.now_ns = fine_clock_.at(cycles);
 
   unsigned touched = relay_frames();
   if (receiving) touched += relay_from_kernel(worker_, taps_);

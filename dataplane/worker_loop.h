@@ -9,6 +9,7 @@
 #include "dataplane/announcer.h"
 #include "dataplane/boot_config.h"
 #include "dataplane/kernel_tap.h"
+#include "dataplane/nanosecond_clock.h"
 #include "dataplane/published.h"
 #include "dataplane/worker.h"
 
@@ -34,6 +35,8 @@ class MillisecondClock {
 /// How long to rest after so many polls in a row that found nothing: not at all, then from 10 us on ever
 /// longer up to half a millisecond. Pure.
 uint32_t rest_microseconds(uint32_t empty_polls);
+/// Rests that long; a pause of the CPU where it is not at all. For a thread with the shortest timer slack.
+void rest(uint32_t empty_polls);
 
 /// One worker thread's loop. What it is given lives as long as the thread runs.
 class WorkerLoop {
@@ -58,6 +61,7 @@ class WorkerLoop {
   const std::atomic<Phase>& phase_;
   IdleMode idle_;
   MillisecondClock clock_;
+  NanosecondClock fine_clock_;
   Announcer announcer_;
   uint64_t table_full_counted_ = 0;
 };

@@ -3,6 +3,16 @@
 #include <algorithm>
 
 namespace sluice::ledger {
+namespace {
+
+// Nobody knows what became of a block that the disk failed under: clients hear nothing, and ask again. Who
+// asked over the control socket waits, and must not for ever.
+bool is_told(const OpenBlock& block, const Requester& requester) {
+  if (block.fate == Fate::kFailed) return requester.channel == Channel::kControl;
+  return requester.channel != Channel::kNone;
+}
+
+}  // namespace
 
 OpenBlock* Ingest::Queue::pop() {
   if (size_ == 0) return nullptr;
@@ -159,7 +169,7 @@ bool Ingest::next_answer(OpenBlock& block, Answer& answer) {
   while (answered_ < block.count()) {
     const uint32_t place = answered_++;
     answer = answer_for(block, place, block.requester(place), true);
-    if (answer.requester.channel != Channel::kNone && block.fate != Fate::kFailed) return true;
+    if (is_told(block, answer.requester)) return true;
   }
   while (block.first_waiter != OpenBlock::kNoWaiter) {
     const uint32_t number = block.first_waiter;
@@ -168,7 +178,7 @@ bool Ingest::next_answer(OpenBlock& block, Answer& answer) {
     block.first_waiter = waiter.next;
     waiter.next = free_waiter_;
     free_waiter_ = number;
-    if (block.fate != Fate::kFailed) return true;
+    if (is_told(block, answer.requester)) return true;
   }
   return false;
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "dataplane/stages/hand_by_target.h"
 #include "dataplane/steering.h"
 
 namespace sluice::dataplane {
@@ -47,22 +48,8 @@ std::span<rte_mbuf*> steer(Worker& worker, std::span<rte_mbuf*> packets) {
       leaving[left++] = packet;
     }
   }
-  // One push for each target: packets of the same one keep their order.
-  std::array<rte_mbuf*, kBurst> together;
-  while (left > 0) {
-    const uint16_t to = target[0];
-    size_t gathered = 0, others = 0;
-    for (size_t i = 0; i < left; ++i) {
-      if (target[i] == to) {
-        together[gathered++] = leaving[i];
-      } else {
-        target[others] = target[i];
-        leaving[others++] = leaving[i];
-      }
-    }
-    hand_over(worker, to, std::span(together).first(gathered));
-    left = others;
-  }
+  hand_by_target(std::span(leaving).first(left), std::span(target).first(left),
+                 [&](unsigned to, std::span<rte_mbuf* const> together) { hand_over(worker, to, together); });
   return packets.first(staying);
 }
 

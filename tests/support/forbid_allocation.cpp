@@ -7,7 +7,7 @@
 
 namespace {
 
-bool is_forbidden = false;
+thread_local bool is_forbidden = false;
 
 void* allocate(size_t size, size_t alignment) {
   if (is_forbidden) {

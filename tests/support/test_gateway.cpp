@@ -4,6 +4,7 @@
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -102,6 +103,7 @@ TestGateway::TestGateway(std::shared_ptr<dataplane::Tables> tables, const Gatewa
                                   SOCKET_ID_ANY);
   if (pool_ == nullptr) give_up("rte_pktmbuf_pool_create");
   connect(shape);
+  if (shape.ledger != nullptr) connect_ledger(shape);
   publish(tables_);
 }
 
@@ -152,7 +154,31 @@ void TestGateway::connect(const GatewayShape& shape) {
   }
 }
 
+void TestGateway::connect_ledger(const GatewayShape& shape) {
+  const bool apart = shape.hash_workers > 0;
+  const std::vector<rte_mempool*> pools(apart ? shape.hash_workers : shape.rx_workers, pool_);
+  const std::vector<uint16_t> mtus{tables_->ports[kEdge].mtu, tables_->ports[kCore].mtu};
+  auto made = dataplane::LedgerStation::create(
+      {.config = *shape.ledger, .files = *shape.ledger_files, .pools = pools, .port_mtus = mtus});
+  if (!made) give_up(made.error().message.c_str());
+  ledger_ = std::move(*made);
+  for (unsigned i = 0; i < shape.rx_workers; ++i) {
+    std::vector<dataplane::PacketRing*> to_hash, from_hash;
+    for (size_t j = 0; j < pools.size(); ++j) {
+      for (auto* to : {&to_hash, &from_hash}) {
+        rings_.push_back(std::make_unique<dataplane::PacketRing>(shape.ring_size));
+        to->push_back(rings_.back().get());
+      }
+    }
+    ledger_->connect(worker(i), to_hash, from_hash);
+    if (!apart) worker(i).hash = &ledger_->hash_worker(i);
+  }
+  if (auto started = ledger_->start(tables_->ingress); !started) give_up(started.error().message.c_str());
+}
+
 TestGateway::~TestGateway() {
+  if (ledger_ != nullptr) ledger_->stop();
+  ledger_.reset();
   for (auto& station : stations_) station->worker().neighbors.give_up();
   stations_.clear();
   for (auto& ring : rings_) {
@@ -199,15 +225,31 @@ void TestGateway::poll() {
   for (auto& station : stations_) {
     Worker& worker = station->worker();
     worker.now_ms = now_ms_;
+    worker.now_ns = uint64_t{now_ms_} * 1'000'000;
     worker.place.receives ? poll_rx_worker(worker) : poll_lb_worker(worker);
     worker.transmit.flush();
     worker.drops.free_pending();
   }
+  for (unsigned i = 0; i < shape_.hash_workers; ++i) {
+    ledger_->hash_worker(i).poll(uint64_t{now_ms_} * 1'000'000);
+  }
+}
+
+bool TestGateway::eventually(const std::function<bool()>& is_so) {
+  constexpr unsigned kPatienceMs = 20'000;
+  for (unsigned waited = 0; waited < kPatienceMs; ++waited) {
+    settle();
+    if (is_so()) return true;
+    const timespec millisecond{0, 1'000'000};
+    nanosleep(&millisecond, nullptr);
+  }
+  return false;
 }
 
 void TestGateway::settle() {
-  // A packet crosses at most as many rings as there are workers, and every crossing is one poll.
-  for (unsigned i = 0; i <= 2 * workers(); ++i) poll();
+  // A packet crosses at most as many rings as there are workers, and every crossing is one poll. A
+  // transaction crosses four up to its block.
+  for (unsigned i = 0; i <= 2 * workers() + 4; ++i) poll();
 }
 
 void TestGateway::receive(uint8_t port, const Bytes& frame, unsigned worker) {

@@ -4,10 +4,13 @@
 // EAL starts with the first gateway of a process and has no huge pages.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "dataplane/drop_reason.h"
+#include "dataplane/ledger_plane.h"
+#include "dataplane/ledger_station.h"
 #include "dataplane/station.h"
 #include "dataplane/worker.h"
 #include "tests/support/packet_builder.h"
@@ -20,10 +23,13 @@ namespace sluice::test {
 struct GatewayShape {
   unsigned rx_workers = 1;
   unsigned lb_workers = 0;
-  uint32_t flow_table_entries = 1024;  ///< per balancing worker
-  size_t ring_size = 256;              ///< packets between two workers
-  uint16_t headroom = 128;             ///< in front of received frames
-  bool splits_flows = false;           ///< as a device with several queues and no RSS does
+  uint32_t flow_table_entries = 1024;               ///< per balancing worker
+  size_t ring_size = 256;                           ///< packets between two workers
+  uint16_t headroom = 128;                          ///< in front of received frames
+  bool splits_flows = false;                        ///< as a device with several queues and no RSS does
+  const dataplane::LedgerConfig* ledger = nullptr;  ///< null: no ledger ingress
+  ledger::FileSystem* ledger_files = nullptr;       ///< that the log lies in
+  unsigned hash_workers = 0;                        ///< 0: rx workers hash
 };
 
 class TestGateway {
@@ -41,6 +47,8 @@ class TestGateway {
   /// Puts a frame in and polls until nothing moves any more.
   void receive(uint8_t port, const Bytes& frame, unsigned worker = 0);
   void settle();
+  /// Polls until that is so, for the threads of the ledger take their time. False: it never came to be.
+  bool eventually(const std::function<bool()>& is_so);
 
   /// The frames that left by `port`, or that the kernel's tap of `port` got, since the last call.
   std::vector<Bytes> sent(uint8_t port);
@@ -54,6 +62,8 @@ class TestGateway {
   uint64_t originated() const;
   uint64_t consumed() const;
 
+  dataplane::LedgerPlane ledger() { return dataplane::LedgerPlane(*ledger_); }
+  dataplane::LedgerStation& ledger_station() { return *ledger_; }
   dataplane::Worker& worker(unsigned index = 0) { return stations_[index]->worker(); }
   unsigned workers() const { return static_cast<unsigned>(stations_.size()); }
   /// New Tables, adopted at once.
@@ -65,6 +75,7 @@ class TestGateway {
  private:
   struct Device;
   void connect(const GatewayShape& shape);
+  void connect_ledger(const GatewayShape& shape);
   rte_mbuf* buffer_with(const Bytes& bytes);
   std::vector<Bytes> drain(Device& device);
 
@@ -76,6 +87,7 @@ class TestGateway {
   std::vector<std::vector<dataplane::ReceiveQueue>> receive_queues_;  ///< by worker
   std::vector<std::unique_ptr<dataplane::Station>> stations_;
   std::vector<std::unique_ptr<dataplane::PacketRing>> rings_;
+  std::unique_ptr<dataplane::LedgerStation> ledger_;
   uint32_t now_ms_ = 1000;
 };
 

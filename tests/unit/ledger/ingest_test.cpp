@@ -94,6 +94,26 @@ TEST_F(IngestTest, ARepeatInFlightGetsTheSameReceipt) {
   EXPECT_EQ(ended(), 4u);
 }
 
+TEST_F(IngestTest, OfABlockThatTheDiskFailedUnderOnlyTheControlSocketHears) {
+  make({{3, 1000}, 100, 8, 8});
+  offer("asked", 1);
+  Transaction heard = transaction_of("heard");
+  heard.requester.channel = Channel::kCoap;
+  ingest_->offer(heard, 0, answer_);
+  ingest_->offer(heard, 0, answer_);
+  offer("asked", 2);
+  offer("full", 3);
+  finish(ingest_->take_sealed(), Fate::kFailed);
+  const std::vector<Answer> all = answers();
+  ASSERT_EQ(all.size(), 3u);
+  for (const Answer& answer : all) {
+    EXPECT_EQ(answer.requester.channel, Channel::kControl);
+    EXPECT_EQ(answer.outcome, Outcome::kDroppedStopping);
+  }
+  EXPECT_EQ(ended(), 5u);
+  EXPECT_TRUE(ingest_->is_idle());
+}
+
 TEST_F(IngestTest, ABitcoinRepeatNeedsTheFirstOnesLeaf) {
   make({{1, 100}, 100, 8, 8});
   Transaction transaction = transaction_of("raw");

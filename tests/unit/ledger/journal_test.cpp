@@ -123,7 +123,9 @@ TEST_F(JournalTest, AFailedSyncEndsAcknowledgingForGood) {
   gateway.settle();
   files_.fault = [](std::string_view) { return 0; };
   files_.calls.clear();
-  EXPECT_EQ(gateway.answers.size(), 1u);
+  ASSERT_EQ(gateway.answers.size(), 2u);
+  EXPECT_EQ(gateway.answers[1].outcome, Outcome::kDroppedStopping)
+      << "who asked by the control socket is told";
   ASSERT_NE(gateway.journal->failure(), nullptr);
   EXPECT_NE(gateway.journal->failure()->message.find("cannot sync"), std::string::npos);
   gateway.offer("after");
@@ -192,7 +194,8 @@ TEST_F(JournalTest, ATornWriteEndsAcknowledging) {
     gateway.offer("torn" + std::string(8000, 'x'));
     gateway.settle();
     EXPECT_NE(gateway.journal->failure(), nullptr);
-    EXPECT_EQ(gateway.answers.size(), 1u);
+    ASSERT_EQ(gateway.answers.size(), 2u);
+    EXPECT_EQ(gateway.answers[1].outcome, Outcome::kDroppedStopping);
     files_.fault = [](std::string_view) { return 0; };
   }
   Gateway again(files_, folder_.path, signer_, {});

@@ -1,0 +1,29 @@
+// A thread that waits for disks, beside the lcores that never wait. Control thread, but for what runs on it.
+#pragma once
+
+#include <pthread.h>
+
+#include "common/result.h"
+
+namespace sluice::dataplane {
+
+/// Runs wherever its creator may run, and takes no signals.
+class BackgroundThread {
+ public:
+  BackgroundThread() = default;
+  BackgroundThread(const BackgroundThread&) = delete;
+  BackgroundThread& operator=(const BackgroundThread&) = delete;
+  ~BackgroundThread() { join(); }
+
+  /// `name`: at most 15 characters, for ps and top.
+  Result<void> start(const char* name, void* (*run)(void*), void* argument);
+  /// Waits for run() to return. Idempotent.
+  void join();
+  bool has_started() const { return has_started_; }
+
+ private:
+  pthread_t thread_{};
+  bool has_started_ = false;
+};
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,19 @@
+#include "dataplane/hash_worker_loop.h"
+
+#include <rte_cycles.h>
+#include <sys/prctl.h>
+
+namespace sluice::dataplane {
+
+void HashWorkerLoop::run() {
+  prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds, as in WorkerLoop
+  const NanosecondClock clock(rte_get_tsc_hz());
+  uint32_t empty_polls = 0;
+  while (phase_.load(std::memory_order_acquire) != Phase::kStopped) {
+    const bool busy = worker_.poll(clock.at(rte_rdtsc())) != 0;
+    empty_polls = busy ? 0 : empty_polls + 1;
+    if (!busy && idle_ == IdleMode::kAdaptive) rest(empty_polls);
+  }
+}
+
+}  // namespace sluice::dataplane

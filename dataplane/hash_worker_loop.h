@@ -1,0 +1,26 @@
+// What a hash worker's own lcore does around its poll(): time, and rest when there is nothing to do.
+#pragma once
+
+#include <atomic>
+
+#include "dataplane/boot_config.h"
+#include "dataplane/hash_worker.h"
+#include "dataplane/worker_loop.h"
+
+namespace sluice::dataplane {
+
+class HashWorkerLoop {
+ public:
+  HashWorkerLoop(HashWorker& worker, const std::atomic<Phase>& phase, IdleMode idle)
+      : worker_(worker), phase_(phase), idle_(idle) {}
+
+  /// The thread's life, until Phase::kStopped.
+  void run();
+
+ private:
+  HashWorker& worker_;
+  const std::atomic<Phase>& phase_;
+  IdleMode idle_;
+};
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,20 @@
+// Where the sealer and the journal thread meet. One of each; memory is allocated once.
+#pragma once
+
+#include "common/spsc_ring.h"
+#include "dataplane/hash_job.h"
+#include "ledger/open_block.h"
+
+namespace sluice::dataplane {
+
+/// The rings of blocks have room for every block that there is, so that a block can always move on.
+struct JournalRings {
+  explicit JournalRings(size_t blocks) : sealed(blocks), finished(blocks) {}
+
+  SpscRing<ledger::OpenBlock*> sealed;    ///< to the journal thread, in order
+  SpscRing<ledger::OpenBlock*> finished;  ///< and back, in the same order
+  AnswerRing to_look_up{256};             ///< answers that lack their leaf hash
+  AnswerRing looked_up{256};
+};
+
+}  // namespace sluice::dataplane

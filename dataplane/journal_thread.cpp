@@ -1,0 +1,136 @@
+#include "dataplane/journal_thread.h"
+
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "dataplane/worker_loop.h"
+
+namespace sluice::dataplane {
+namespace {
+
+uint64_t read_clock(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+JournalThread::JournalThread(std::unique_ptr<ledger::Journal> journal, JournalRings& rings)
+    : journal_(std::move(journal)), rings_(rings) {
+  publish();
+}
+
+Result<void> JournalThread::start() {
+  const auto run_this = [](void* self) -> void* {
+    static_cast<JournalThread*>(self)->run();
+    return nullptr;
+  };
+  return data_sync_.start("sluice-sync")
+      .and_then([&] { return checkpoint_sync_.start("sluice-note"); })
+      .and_then([&] { return thread_.start("sluice-journal", run_this, this); });
+}
+
+void JournalThread::stop() {
+  stopping_.store(true, std::memory_order_release);
+  thread_.join();
+  data_sync_.stop();
+  checkpoint_sync_.stop();
+}
+
+LedgerReach JournalThread::reach() const {
+  return {blocks_.read(), tree_size_.read(), checkpoint_size_.read(),
+          is_full_.load(std::memory_order_relaxed)};
+}
+
+std::optional<Error> JournalThread::failure() const {
+  const Error* const failure = failure_.load(std::memory_order_acquire);
+  return failure == nullptr ? std::nullopt : std::optional(*failure);
+}
+
+void JournalThread::run() {
+  prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds, as in WorkerLoop
+  for (uint32_t empty_steps = 0; !is_finished();) {
+    empty_steps = step() ? 0 : empty_steps + 1;
+    if (empty_steps > 0) rest(empty_steps);
+  }
+}
+
+bool JournalThread::step() {
+  bool has_moved = end_syncs();
+  has_moved |= append_block();
+  has_moved |= begin_syncs();
+  has_moved |= give_back_blocks();
+  has_moved |= look_up();
+  publish();
+  return has_moved;
+}
+
+bool JournalThread::end_syncs() {
+  bool has_ended = false;
+  for (SyncThread* thread : {&data_sync_, &checkpoint_sync_}) {
+    ledger::SyncTask* const task = thread->take_finished();
+    if (task == nullptr) continue;
+    journal_->end(task);
+    has_ended = true;
+  }
+  return has_ended;
+}
+
+/// One, so that its sync is begun before the next is hashed.
+bool JournalThread::append_block() {
+  if (waiting_ == nullptr && rings_.sealed.pop({&waiting_, 1}) == 0) return false;
+  if (journal_->append(*waiting_, read_clock(CLOCK_REALTIME)) == ledger::Journal::Append::kAfterSync)
+    return false;
+  waiting_ = nullptr;
+  return true;
+}
+
+bool JournalThread::begin_syncs() {
+  ledger::SyncTask* const data = journal_->begin_sync();
+  if (data != nullptr) data_sync_.begin(data);
+  ledger::SyncTask* const checkpoint = journal_->begin_checkpoint(read_clock(CLOCK_MONOTONIC));
+  if (checkpoint != nullptr) checkpoint_sync_.begin(checkpoint);
+  return data != nullptr || checkpoint != nullptr;
+}
+
+bool JournalThread::give_back_blocks() {
+  bool has_given = false;
+  for (ledger::OpenBlock* block; (block = journal_->next_finished()) != nullptr; has_given = true) {
+    rings_.finished.push(block);
+  }
+  return has_given;
+}
+
+bool JournalThread::look_up() {
+  ledger::Answer answer;
+  const bool has_room = rings_.looked_up.size() < rings_.looked_up.capacity();
+  if (!has_room || rings_.to_look_up.pop({&answer, 1}) == 0) return false;
+  // A level file that cannot be read: the receipt cannot be had now.
+  if (!journal_->complete(answer)) answer.outcome = ledger::Outcome::kDroppedStopping;
+  rings_.looked_up.push(answer);
+  return true;
+}
+
+/// Whether the thread may end: it is to stop, and all that came is durable, or refused.
+bool JournalThread::is_finished() {
+  if (!stopping_.load(std::memory_order_acquire) || waiting_ != nullptr || rings_.sealed.size() > 0)
+    return false;
+  if (data_sync_.is_busy() || checkpoint_sync_.is_busy()) return false;
+  if (journal_->failure() != nullptr || has_tried_last_checkpoint_) return true;
+  has_tried_last_checkpoint_ = true;
+  ledger::SyncTask* const last = journal_->begin_checkpoint(read_clock(CLOCK_MONOTONIC), true);
+  if (last == nullptr) return true;
+  checkpoint_sync_.begin(last);
+  return false;
+}
+
+void JournalThread::publish() {
+  blocks_.set(journal_->durable().blocks);
+  tree_size_.set(journal_->durable().tree_size);
+  checkpoint_size_.set(journal_->checkpoint_size());
+  is_full_.store(journal_->is_full(), std::memory_order_relaxed);
+  failure_.store(journal_->failure(), std::memory_order_release);
+}
+
+}  // namespace sluice::dataplane

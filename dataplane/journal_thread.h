@@ -1,0 +1,62 @@
+// The one thread that writes the log: blocks come by ring, are appended, synced on a thread beside this one
+// while the next are appended, and go back by ring once they are durable (group commit). So do answers that
+// lack a leaf hash. Sleeps while there is nothing to do.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "common/counter.h"
+#include "dataplane/background_thread.h"
+#include "dataplane/journal_rings.h"
+#include "dataplane/ledger_plane.h"
+#include "dataplane/sync_thread.h"
+#include "ledger/journal.h"
+
+namespace sluice::dataplane {
+
+/// Functions are for the control thread, but where said.
+class JournalThread {
+ public:
+  /// Borrows `rings`.
+  JournalThread(std::unique_ptr<ledger::Journal> journal, JournalRings& rings);
+  /// Stops.
+  ~JournalThread() { stop(); }
+
+  Result<void> start();
+  /// Makes durable what is in the ring, releases a last checkpoint, joins the threads. Idempotent.
+  void stop();
+
+  // For any thread.
+  LedgerReach reach() const;
+  std::optional<Error> failure() const;
+
+ private:
+  void run();
+  bool step();
+  bool end_syncs();
+  bool append_block();
+  bool begin_syncs();
+  bool give_back_blocks();
+  bool look_up();
+  bool is_finished();
+  void publish();
+
+  std::unique_ptr<ledger::Journal> journal_;
+  JournalRings& rings_;
+  ledger::OpenBlock* waiting_ = nullptr;  // for a segment's last sync
+  bool has_tried_last_checkpoint_ = false;
+  SyncThread data_sync_;
+  SyncThread checkpoint_sync_;  // of its own, so that no receipt waits for a checkpoint
+  BackgroundThread thread_;
+  std::atomic<bool> stopping_{false};
+
+  Gauge blocks_;
+  Gauge tree_size_;
+  Gauge checkpoint_size_;
+  std::atomic<bool> is_full_{false};
+  std::atomic<const Error*> failure_{nullptr};
+};
+
+}  // namespace sluice::dataplane

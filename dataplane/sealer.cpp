@@ -1,0 +1,190 @@
+#include "dataplane/sealer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "dataplane/worker.h"
+
+namespace sluice::dataplane {
+namespace {
+
+using ledger::Answer;
+using ledger::Channel;
+using ledger::Decision;
+using ledger::Outcome;
+using ledger::Transaction;
+
+/// Hash workers take at most a burst from each worker between two polls; this keeps up with four.
+constexpr size_t kSealBurst = 4 * kBurst;
+constexpr std::array<uint64_t, 9> kBlockBounds = {1, 4, 16, 64, 256, 1024, 4096, 16384, 65536};
+
+LedgerRequest& request_of(const ledger::Requester& requester) {
+  return *reinterpret_cast<LedgerRequest*>(requester.ticket);
+}
+
+/// The asker may free the request from here on.
+void finish(LedgerRequest& request) {
+  request.done.store(true, std::memory_order_release);
+}
+
+}  // namespace
+
+Sealer::Sealer(const ledger::IngestLimits& limits, ledger::RecentIds& ids, JournalRings& journal,
+               crypto::Sha256 engine)
+    : journal_(journal),
+      engine_(std::move(engine)),
+      scratch_(ledger::kMostPayload),
+      ack_ns_(kAckBounds),
+      block_transactions_(kBlockBounds),
+      ingest_(limits, ids, counters_) {}
+
+void Sealer::connect(JobRing* from, JobRing* back, AnswerRing* answers) {
+  sources_.push_back({from, back, answers});
+}
+
+unsigned Sealer::poll(uint64_t now_ns) {
+  now_ns_ = now_ns;
+  unsigned touched = take_back_blocks();
+  touched += take_answers();
+  touched += offer_hashed();
+  touched += serve_request();
+  if (stopping_.load(std::memory_order_acquire) && !has_stopped_) {
+    has_stopped_ = true;
+    ingest_.stop();
+  }
+  ingest_.poll(now_ns);
+  touched += hand_over_sealed();
+  is_idle_.store(ingest_.is_idle() && look_ups_ == 0, std::memory_order_release);
+  return touched;
+}
+
+unsigned Sealer::take_back_blocks() {
+  unsigned taken = 0;
+  for (ledger::OpenBlock* block = nullptr; journal_.finished.pop({&block, 1}) == 1; ++taken) {
+    if (block->fate == ledger::Fate::kCommitted) block_transactions_.record(block->count());
+    ingest_.finish(block);
+  }
+  return taken;
+}
+
+/// Answers that every ring that one may go to has room for; the producer's view errs on the safe side.
+size_t Sealer::room() const {
+  size_t least = journal_.to_look_up.capacity() - journal_.to_look_up.size();
+  for (const Source& source : sources_) {
+    least = std::min(least, source.answers->capacity() - source.answers->size());
+  }
+  return least;
+}
+
+unsigned Sealer::take_answers() {
+  std::array<Answer, kBurst> buffer;
+  const size_t most = std::min<size_t>(buffer.size(), room());
+  const size_t looked_up = journal_.looked_up.pop(std::span(buffer).first(most));
+  look_ups_ -= looked_up;
+  const size_t count =
+      looked_up + ingest_.take_answers(std::span(buffer).subspan(looked_up, most - looked_up));
+  for (const Answer& answer : std::span(buffer).first(count)) deliver(answer);
+  return static_cast<unsigned>(count);
+}
+
+unsigned Sealer::offer_hashed() {
+  size_t offered = 0;
+  for (const Source& source : sources_) {
+    std::array<HashJob*, kSealBurst> buffer;
+    const size_t most = std::min(buffer.size(), room());
+    const std::span<HashJob*> jobs = std::span(buffer).first(source.from->pop(std::span(buffer).first(most)));
+    for (const HashJob* job : jobs) ingest_.prefetch(job->transaction.txid, job->transaction.profile);
+    for (HashJob* job : jobs) {
+      offer(job->transaction);
+      rte_pktmbuf_free(job->packet);
+      rte_pktmbuf_free(job->gathered);
+      job->packet = job->gathered = nullptr;
+    }
+    source.back->push(jobs);
+    offered += jobs.size();
+  }
+  return static_cast<unsigned>(offered);
+}
+
+void Sealer::offer(const Transaction& transaction) {
+  Answer answer;
+  switch (ingest_.offer(transaction, now_ns_, answer)) {
+    case Decision::kUnderWay:
+      return;
+    case Decision::kAnswered:
+      return deliver(answer);
+    case Decision::kLookUp:
+      if (transaction.requester.channel == Channel::kNone) return;
+      ++look_ups_;
+      journal_.to_look_up.push(answer);
+  }
+}
+
+void Sealer::deliver(const Answer& answer) {
+  switch (answer.requester.channel) {
+    case Channel::kNone:
+      return;
+    case Channel::kCoap:
+      sources_[answer.requester.home].answers->push(answer);
+      return;
+    case Channel::kControl:
+      if (ledger::has_receipt(answer.outcome)) ack_ns_.record(now_ns_ - answer.requester.received_ns);
+      LedgerRequest& request = request_of(answer.requester);
+      std::get<SubmitRequest>(request.question).answer = answer;
+      finish(request);
+  }
+}
+
+/// One a poll: a request may be as long as fifty packets.
+unsigned Sealer::serve_request() {
+  LedgerRequest* request = nullptr;
+  if (room() == 0 || requests_.pop({&request, 1}) == 0) return 0;
+  if (auto* const question = std::get_if<SubmitRequest>(&request->question)) {
+    submit(*request, *question);
+  } else if (auto* const search = std::get_if<LocateRequest>(&request->question)) {
+    const auto location = ingest_.locate(search->txid);
+    if (location && location->is_committed) search->index = location->index;
+    finish(*request);
+  }
+  return 1;
+}
+
+void Sealer::submit(LedgerRequest& request, SubmitRequest& question) {
+  counters_.received.add();
+  Transaction transaction{
+      question.payload.data(), static_cast<uint32_t>(question.payload.size()), question.profile, {}, {}, {}};
+  transaction.requester.channel = Channel::kControl;
+  transaction.requester.ticket = reinterpret_cast<uint64_t>(&request);
+  transaction.requester.received_ns = now_ns_;
+  const ledger::Parsed parsed = ledger::parse(question.profile, question.payload);
+  if (!parsed.is_valid) {
+    counters_.count(Outcome::kRefusedMalformed);
+    return deliver({transaction.requester, Outcome::kRefusedMalformed, {}});
+  }
+  const std::span<const uint8_t> id = ledger::id_bytes(parsed, scratch_);
+  const crypto::Message messages[] = {
+      {id.data(), &transaction.txid, static_cast<uint32_t>(id.size()), crypto::Prefix::none, parsed.rounds},
+      {transaction.payload, &transaction.leaf_hash, transaction.size, crypto::Prefix::leaf,
+       crypto::Rounds::once}};
+  engine_.hash(messages);
+  offer(transaction);
+}
+
+void Sealer::refuse_requests() {
+  for (LedgerRequest* request = nullptr; requests_.pop({&request, 1}) == 1;) {
+    if (auto* const question = std::get_if<SubmitRequest>(&request->question)) {
+      question->answer.outcome = Outcome::kDroppedStopping;
+    }
+    finish(*request);
+  }
+}
+
+unsigned Sealer::hand_over_sealed() {
+  unsigned handed = 0;
+  for (ledger::OpenBlock* block; (block = ingest_.take_sealed()) != nullptr; ++handed) {
+    journal_.sealed.push(block);
+  }
+  return handed;
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,33 @@
+#include "dataplane/stages/send_answers.h"
+
+#include <array>
+
+#include "dataplane/packet.h"
+#include "dataplane/stages/route.h"
+
+namespace sluice::dataplane {
+namespace {
+
+void send_answer(Worker& worker, rte_mbuf* packet) {
+  const auto* const ip = rte_pktmbuf_mtod(packet, const uint8_t*);
+  const bool is_v4 = *ip >> 4 == 4;
+  const Egress egress = route_to(*worker.tables, destination_of(ip, is_v4), meta_of(packet).in_port);
+  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
+  send(worker, egress, packet);
+}
+
+}  // namespace
+
+unsigned send_answers(Worker& worker) {
+  size_t sent = 0;
+  for (PacketRing* ring : worker.from_hash) {
+    std::array<rte_mbuf*, kBurst> buffer;
+    const std::span<rte_mbuf*> answers = std::span(buffer).first(ring->pop(buffer));
+    worker.stats.originated.add(answers.size());
+    for (rte_mbuf* answer : answers) send_answer(worker, answer);
+    sent += answers.size();
+  }
+  return static_cast<unsigned>(sent);
+}
+
+}  // namespace sluice::dataplane
