@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "ctrl/compile_ledger.h"
 #include "ctrl/compile_network.h"
 #include "ctrl/model_changes.h"
 #include "ctrl/pool_use.h"
@@ -67,6 +68,7 @@ class Compiler {
     routes_changed_ = !before_ || before_->routes != model_.routes;
     tables_->routes = routes_changed_ ? route_table(model_) : previous_->routes;
     tables_->neighbors = static_neighbors(model_);
+    tables_->ingress = previous_ ? previous_->ingress : ingress_table(model_);
     SnatOrder order = order_snat(previous_ ? previous_->snat : std::vector<IpAddress>{}, model_.snat);
     tables_->snat = std::move(order.addresses);
     snat_indexes_hold_ = order.indexes_hold;
@@ -304,6 +306,9 @@ class Compiler {
       for (const auto& [name, service] : model_.services) {
         const unsigned width = service->address.address.is_v4() ? 32 : 128;
         if (service->address.length == width) vips->push_back(service->address.address);
+      }
+      for (size_t i = 0; tables_->ingress && i < tables_->ingress->size(); ++i) {
+        vips->push_back((*tables_->ingress)[i].address);
       }
       std::sort(vips->begin(), vips->end());
       vips->erase(std::unique(vips->begin(), vips->end()), vips->end());

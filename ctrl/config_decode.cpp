@@ -29,7 +29,7 @@ void decode_gateway(const Cursor& gateway, Model& model) {
   gateway.read("eal", model.boot.eal);
   gateway.read("workers", model.boot.workers);
   gateway.read("lb_workers", model.boot.lb_workers);
-  gateway.read("hash_workers", model.hash_workers);
+  gateway.read("hash_workers", model.boot.hash_workers);
   read_word(gateway, "idle", idle_of, model.boot.idle);
   gateway.read("flow_table_entries", model.boot.flow_table_entries);
   gateway.parse("hash_key", parse_hash_key, model.hash_key);

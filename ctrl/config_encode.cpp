@@ -16,7 +16,7 @@ json encode_gateway(const Model& model) {
           {"eal", boot.eal},
           {"workers", boot.workers},
           {"lb_workers", boot.lb_workers},
-          {"hash_workers", model.hash_workers},
+          {"hash_workers", model.boot.hash_workers},
           {"idle", word_for(boot.idle)},
           {"flow_table_entries", boot.flow_table_entries},
           {"hash_key", format_hash_key(model.hash_key)}};

@@ -18,6 +18,8 @@
 #include "ctrl/health/health_checks.h"
 #include "ctrl/heartbeat.h"
 #include "ctrl/http_server.h"
+#include "ctrl/ledger_answers.h"
+#include "ctrl/ledger_pages.h"
 #include "ctrl/log.h"
 #include "ctrl/methods/methods.h"
 #include "ctrl/systemd_notify.h"
@@ -82,10 +84,11 @@ struct Daemon::Parts {
   LogModel log;
   bool stopping = false;
 
-  HttpServer::Pages pages();
+  HttpServer::Site site();
   HttpAnswer metrics_page() const;
   HttpAnswer health_page() const;
   HttpAnswer ready_page() const;
+  std::optional<Error> ledger_failure() const;
   void follow_model();
   void follow_signals();
   void reload();
@@ -96,14 +99,19 @@ struct Daemon::Parts {
   void log_totals() const;
 };
 
-HttpServer::Pages Daemon::Parts::pages() {
-  return {{"/metrics", [this] { return metrics_page(); }},
-          {"/healthz", [this] { return health_page(); }},
-          {"/readyz", [this] { return ready_page(); }},
-          {"/version", [this] {
-             const nlohmann::json version = {{"name", "sluice"}, {"version", facts.version}};
-             return HttpAnswer{200, "application/json", version.dump() + "\n"};
-           }}};
+HttpServer::Site Daemon::Parts::site() {
+  HttpServer::Site site;
+  site.pages = {{"/metrics", [this] { return metrics_page(); }},
+                {"/healthz", [this] { return health_page(); }},
+                {"/readyz", [this] { return ready_page(); }},
+                {"/version", [this] {
+                   const nlohmann::json version = {{"name", "sluice"}, {"version", facts.version}};
+                   return HttpAnswer{200, "application/json", version.dump() + "\n"};
+                 }}};
+  site.trees = {{"/ledger/", [this](std::string_view path, const HttpServer::Reply& reply) {
+                   answer_ledger_page(*gateway, path, reply);
+                 }}};
+  return site;
 }
 
 HttpAnswer Daemon::Parts::metrics_page() const {
@@ -123,8 +131,14 @@ HttpAnswer Daemon::Parts::health_page() const {
 
 HttpAnswer Daemon::Parts::ready_page() const {
   if (stopping) return {503, "text/plain; charset=utf-8", "stopping\n"};
+  if (ledger_failure()) return {503, "text/plain; charset=utf-8", "the ledger has failed\n"};
   return {200, "text/plain; charset=utf-8",
           "ready, generation " + std::to_string(gateway->generation()) + "\n"};
+}
+
+std::optional<Error> Daemon::Parts::ledger_failure() const {
+  const auto* ledger = gateway->ledger();
+  return ledger ? ledger->failure() : std::nullopt;
 }
 
 Daemon::Daemon() : parts_(std::make_unique<Parts>()) {}
@@ -141,7 +155,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   auto socket = ControlSocket::open(config.model.control.socket, config.model.control.mode);
   if (!socket) return tl::unexpected(socket.error());
   if (const auto& listen = config.model.http.listen; !listen.empty()) {
-    auto http = HttpServer::open(parts.io, listen, parts.pages());
+    auto http = HttpServer::open(parts.io, listen, parts.site());
     if (!http) return tl::unexpected(http.error());
     parts.http = std::move(*http);
   }
@@ -160,7 +174,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   return daemon;
 }
 
-void Daemon::run() {
+bool Daemon::run() {
   Parts& parts = *parts_;
   parts.gateway->on_change([&parts] { parts.follow_model(); });
   parts.follow_model();
@@ -175,6 +189,9 @@ void Daemon::run() {
   notify_ready("generation " + std::to_string(parts.gateway->generation()));
   parts.io.run();
   parts.log_totals();
+  const auto failure = parts.ledger_failure();
+  if (failure) spdlog::error("the ledger has failed: {}", failure->message);
+  return !failure;
 }
 
 void Daemon::Parts::follow_model() {
@@ -231,6 +248,7 @@ awaitable<void> Daemon::Parts::tick() {
     const bool goes_on = co_await pause(tick_timer, kTick);
     if (!goes_on) co_return;
     gateway->tick();
+    if (ledger_failure()) stop();  // run() says why
   }
 }
 
@@ -272,6 +290,9 @@ void Daemon::Parts::log_totals() const {
     reasons += " " + std::string(dataplane::kDropReasonNames[i]) + "=" + std::to_string(totals.dropped[i]);
   }
   spdlog::info("stopped: {}{}", totals.to_string(), reasons.empty() ? "" : " (" + reasons.substr(1) + ")");
+  if (const auto* ledger = gateway->ledger()) {
+    log_with_field("the ledger stopped", "ledger_totals", totals_object(*ledger));
+  }
 }
 
 }  // namespace sluice::ctrl

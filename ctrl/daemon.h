@@ -25,8 +25,9 @@ class Daemon {
   static Result<std::unique_ptr<Daemon>> start(const DaemonOptions& options, LoadedConfig config);
   ~Daemon();
 
-  /// Until SIGTERM, SIGINT or --exit-idle; then stops everything and says what became of the packets.
-  void run();
+  /// Until SIGTERM, SIGINT, --exit-idle or a failure of the ledger; then stops everything and says what
+  /// became of packets and transactions. False: the ledger failed, the log says why.
+  bool run();
 
  private:
   Daemon();

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ctrl/compile_ledger.h"
 #include "ctrl/config_schema.h"
 #include "ctrl/gateway_parts.h"
 #include "ctrl/model_changes.h"
@@ -16,7 +17,6 @@ nlohmann::json boot_settings(const Model& model) {
   Model boot;
   boot.gateway_name = model.gateway_name;
   boot.boot = model.boot;
-  boot.hash_workers = model.hash_workers;
   boot.hash_key = model.hash_key;
   boot.control = model.control;
   boot.http = model.http;
@@ -52,7 +52,13 @@ Gateway::~Gateway() {
 Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author) {
   std::unique_ptr<Gateway> gateway(new Gateway());
   Parts& parts = *gateway->parts_;
-  auto data_plane = dataplane::DataPlane::create(model.boot);
+  dataplane::BootConfig boot = model.boot;
+  if (model.ledger) {
+    auto ledger = ledger_config(*model.ledger);
+    if (!ledger) return tl::unexpected(ledger.error());
+    boot.ledger = std::move(*ledger);
+  }
+  auto data_plane = dataplane::DataPlane::create(boot);
   if (!data_plane) return tl::unexpected(data_plane.error());
   parts.data_plane = std::move(*data_plane);
   parts.ports = parts.data_plane->ports();
@@ -68,6 +74,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author)
   parts.tables = compiled->tables;
   parts.generation = 1;
   if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
+  if (auto opened = parts.open_log(); !opened) return tl::unexpected(opened.error());
   parts.history.add({1, system_clock::now(), std::move(author), "", compiled->changed}, parts.model);
   return gateway;
 }
@@ -174,11 +181,13 @@ void Gateway::tick() {
   parts_->data_plane->reclaim();
   parts_->collect_numbers();
   parts_->questions.poll(*parts_->data_plane);
+  if (auto* ledger = parts_->data_plane->ledger()) parts_->ledger_questions.poll(*ledger);
 }
 
 void Gateway::stop() {
   if (parts_->data_plane) parts_->data_plane->stop();
   parts_->questions.give_up();
+  parts_->ledger_questions.give_up();
 }
 
 }  // namespace sluice::ctrl

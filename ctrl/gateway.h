@@ -21,6 +21,7 @@
 #include "ctrl/model.h"
 #include "ctrl/target_totals.h"
 #include "dataplane/dataplane.h"
+#include "ledger/log_reader.h"
 
 namespace sluice::ctrl {
 
@@ -93,6 +94,17 @@ class Gateway {
   void explain(const FlowKey& key, ExplainAnswer answer);
   using FlowsAnswer = std::function<void(Outcome<std::vector<dataplane::FlowSnapshot>>)>;
   void list_flows(std::optional<std::string> service, size_t limit, FlowsAnswer answer);
+
+  // The ledger: null and refusals where the configuration has none.
+  const dataplane::LedgerPlane* ledger() const;
+  /// What the released checkpoint covers, read from the disk: bounded by the size of a block.
+  ledger::LogReader* log();
+  using SubmitAnswer = std::function<void(Outcome<ledger::Answer>)>;
+  /// `payload` holds 1 to ledger::kMostPayload bytes.
+  void submit(ledger::Profile profile, std::vector<uint8_t> payload, SubmitAnswer answer);
+  using LocateAnswer = std::function<void(Outcome<std::optional<uint64_t>>)>;
+  /// The leaf index of a transaction that the dedupe window remembers.
+  void locate(const crypto::Digest& txid, LocateAnswer answer);
 
   // Names and numbers.
   const IdRegistry& ids() const;

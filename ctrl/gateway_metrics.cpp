@@ -6,32 +6,15 @@
 #include <utility>
 
 #include "ctrl/config_values.h"
+#include "ctrl/ledger_metrics.h"
+#include "ctrl/metric_family.h"
 #include "ctrl/traffic_totals.h"
 
 namespace sluice::ctrl {
 namespace {
 
-using prometheus::ClientMetric;
 using prometheus::MetricType;
-using Samples = std::vector<ClientMetric>;
-using Labels = std::vector<ClientMetric::Label>;
-
-ClientMetric sample(MetricType type, double value, Labels labels = {}) {
-  ClientMetric metric;
-  metric.label = std::move(labels);
-  (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
-  return metric;
-}
-
-/// A family that is small enough to be made at once: `add(value, labels)` for each sample.
-template <typename Make>
-MetricSource whole(MetricType type, std::string name, std::string help, Make make) {
-  return {
-      std::move(name), std::move(help), type, [type, make](Samples& samples) {
-        make([&](double value, Labels labels) { samples.push_back(sample(type, value, std::move(labels))); });
-        return false;
-      }};
-}
+using Labels = std::vector<prometheus::ClientMetric::Label>;
 
 template <typename Object>
 using Named = std::map<std::string, std::shared_ptr<const Object>>;
@@ -42,7 +25,8 @@ MetricSource over(MetricType type, std::string name, std::string help,
                   const std::shared_ptr<const Named<Object>>& objects, Make make) {
   constexpr size_t kSamplesAtOnce = 2000;
   return {std::move(name), std::move(help), type,
-          [type, objects, make, position = objects->begin()](Samples& samples) mutable {
+          [type, objects, make,
+           position = objects->begin()](std::vector<prometheus::ClientMetric>& samples) mutable {
             const auto add = [&](double value, Labels labels) {
               samples.push_back(sample(type, value, std::move(labels)));
             };
@@ -199,6 +183,7 @@ std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::str
   add_worker_series(sources, gateway);
   add_service_series(sources, gateway);
   add_backend_series(sources, gateway);
+  if (const auto* ledger = gateway.ledger()) add_ledger_series(sources, *ledger);
   return sources;
 }
 

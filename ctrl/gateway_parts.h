@@ -3,12 +3,15 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ctrl/backend_statuses.h"
 #include "ctrl/gateway.h"
+#include "ctrl/ledger_questions.h"
 #include "ctrl/worker_questions.h"
+#include "ledger/file_system.h"
 
 namespace sluice::ctrl {
 
@@ -34,6 +37,9 @@ struct Gateway::Parts {
   TargetTotals<std::string> service_totals;
   TargetTotals<BackendKey> backend_totals;
   WorkerQuestions questions;
+  LedgerQuestions ledger_questions;
+  ledger::PosixFileSystem files;
+  std::optional<ledger::LogReader> log;  ///< reads through `files`
   /// Last, so that workers have stopped before what they use goes.
   std::unique_ptr<dataplane::DataPlane> data_plane;
 
@@ -43,6 +49,8 @@ struct Gateway::Parts {
   /// The same for a new configuration, which the history remembers.
   Outcome<ApplyResult> take(std::shared_ptr<const Model> next, const std::string& author, bool dry_run);
 
+  /// Opens the log that the started data plane writes.
+  Result<void> open_log();
   const PoolModel* pool(const std::string& name) const;
   Totals count_service(lb::ServiceId id) const;
   Totals count_backend(lb::BackendId id) const;

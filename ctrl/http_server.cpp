@@ -1,5 +1,6 @@
 #include "ctrl/http_server.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -16,6 +17,7 @@
 #include <boost/beast/http/write.hpp>
 #include <charconv>
 
+#include "ctrl/awaited_reply.h"
 #include "ctrl/config_values.h"
 
 namespace sluice::ctrl {
@@ -27,7 +29,7 @@ using asio::awaitable;
 using boost::system::error_code;
 
 struct HttpServer::Shared {
-  Pages pages;
+  Site site;
   HttpLimits limits;
   size_t connections = 0;
 };
@@ -41,22 +43,32 @@ auto with(error_code& error) {
   return asio::redirect_error(asio::use_awaitable, error);
 }
 
-HttpAnswer find(const HttpServer::Pages& pages, const Request& request) {
+/// The entry of a tree that `path` lies in.
+auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
+  return std::ranges::find_if(trees, [&](const auto& tree) { return path.starts_with(tree.first); });
+}
+
+awaitable<HttpAnswer> find(const HttpServer::Site& site, const Request& request) {
   const auto target = request.target();
   const std::string_view path(target.data(), std::min(target.find('?'), target.size()));
-  const auto page = pages.find(path);
-  if (page == pages.end()) return {404, "text/plain; charset=utf-8", "not found\n"};
-  if (request.method() != http::verb::get && request.method() != http::verb::head) {
-    return {405, "text/plain; charset=utf-8", "GET or HEAD only\n"};
+  const auto page = site.pages.find(path);
+  const auto tree = tree_of(site.trees, path);
+  if (page == site.pages.end() && tree == site.trees.end()) {
+    co_return HttpAnswer{404, "text/plain; charset=utf-8", "not found\n"};
   }
-  return page->second();
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    co_return HttpAnswer{405, "text/plain; charset=utf-8", "GET or HEAD only\n"};
+  }
+  if (page != site.pages.end()) co_return page->second();
+  co_return co_await awaited_reply<HttpAnswer>(
+      [&](const HttpServer::Reply& reply) { tree->second(path.substr(tree->first.size()), reply); });
 }
 
 template <typename Body>
 http::response<Body> head_of(const HttpAnswer& answer, const Request& request, bool keep_alive) {
   http::response<Body> response(http::int_to_status(answer.status), request.version());
   response.set(http::field::content_type, answer.content_type);
-  response.set(http::field::cache_control, "no-store");
+  response.set(http::field::cache_control, answer.cache_control);
   if (answer.status == 405) response.set(http::field::allow, "GET, HEAD");
   response.keep_alive(keep_alive);
   return response;
@@ -105,7 +117,7 @@ awaitable<void> refuse_request(beast::tcp_stream& stream, error_code reason) {
   co_await write_whole(stream, answer, request, false, ignored);
 }
 
-awaitable<void> converse(Tcp::socket socket, const HttpServer::Pages& pages, const HttpLimits& limits) {
+awaitable<void> converse(Tcp::socket socket, const HttpServer::Site& site, const HttpLimits& limits) {
   beast::tcp_stream stream(std::move(socket));
   beast::flat_buffer buffer(limits.header_bytes + 4096);
   for (bool keep_alive = true; keep_alive;) {
@@ -120,7 +132,7 @@ awaitable<void> converse(Tcp::socket socket, const HttpServer::Pages& pages, con
     if (error) co_return;
     const Request& request = parser.get();
     keep_alive = request.keep_alive() && parser.is_done();  // a body is not read: the connection ends
-    HttpAnswer answer = find(pages, request);
+    HttpAnswer answer = co_await find(site, request);
     stream.expires_after(limits.piece);
     if (answer.pieces) {
       keep_alive = keep_alive && request.version() >= 11;
@@ -141,7 +153,7 @@ awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
     size_t& connections;
     ~Count() { --connections; }
   } count{++shared->connections};
-  co_await converse(std::move(socket), shared->pages, shared->limits);
+  co_await converse(std::move(socket), shared->site, shared->limits);
 }
 
 Result<Tcp::endpoint> endpoint_of(const std::string& listen) {
@@ -163,15 +175,15 @@ Result<Tcp::endpoint> endpoint_of(const std::string& listen) {
 
 }  // namespace
 
-HttpServer::HttpServer(Tcp::acceptor acceptor, Pages pages, HttpLimits limits)
-    : acceptor_(std::move(acceptor)), shared_(std::make_shared<Shared>(Shared{std::move(pages), limits})) {}
+HttpServer::HttpServer(Tcp::acceptor acceptor, Site site, HttpLimits limits)
+    : acceptor_(std::move(acceptor)), shared_(std::make_shared<Shared>(Shared{std::move(site), limits})) {}
 
 HttpServer::~HttpServer() {
   stop();
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, const std::string& listen,
-                                                     Pages pages, HttpLimits limits) {
+                                                     Site site, HttpLimits limits) {
   const auto endpoint = endpoint_of(listen);
   if (!endpoint) return tl::unexpected(endpoint.error());
   error_code error;
@@ -181,7 +193,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, const
   if (!error) acceptor.bind(*endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return fail("http.listen: cannot listen on " + listen + ": " + error.message());
-  std::unique_ptr<HttpServer> server(new HttpServer(std::move(acceptor), std::move(pages), limits));
+  std::unique_ptr<HttpServer> server(new HttpServer(std::move(acceptor), std::move(site), limits));
   asio::co_spawn(io, server->accept(), asio::detached);
   return server;
 }

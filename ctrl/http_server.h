@@ -1,5 +1,5 @@
-// The small HTTP server of monitoring: GET and HEAD of a few fixed paths, on the control loop. Bounded in
-// connections, header bytes and time. Control thread; nothing blocks.
+// The small HTTP server of monitoring and of the log: GET and HEAD of fixed paths and of trees, on the
+// control loop. Bounded in connections, header bytes and time. Control thread; nothing blocks.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/result.h"
 
@@ -20,6 +21,7 @@ struct HttpAnswer {
   unsigned status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string cache_control = "no-store";
   /// Where set, the body is what this puts into its argument until it returns false, and `body` is unused.
   std::function<bool(std::string&)> pieces = {};
 };
@@ -34,11 +36,19 @@ struct HttpLimits {
 class HttpServer {
  public:
   using Pages = std::map<std::string, std::function<HttpAnswer()>, std::less<>>;
+  /// By prefix, which ends in `/`: `path` is what follows it. `reply` is called once, during the call or
+  /// later on the same thread.
+  using Reply = std::function<void(HttpAnswer)>;
+  using Trees = std::map<std::string, std::function<void(std::string_view path, Reply reply)>, std::less<>>;
+  struct Site {
+    Pages pages;
+    Trees trees = {};
+  };
 
   /// Binds `listen` ("127.0.0.1:9464", "[::1]:9464") at once, so that an address in use is an error of the
   /// start; accepts as soon as `io` runs.
   static Result<std::unique_ptr<HttpServer>> open(boost::asio::io_context& io, const std::string& listen,
-                                                  Pages pages, HttpLimits limits = {});
+                                                  Site site, HttpLimits limits = {});
   ~HttpServer();
 
   void stop();
@@ -48,7 +58,7 @@ class HttpServer {
   struct Shared;
   using Tcp = boost::asio::ip::tcp;
 
-  HttpServer(Tcp::acceptor acceptor, Pages pages, HttpLimits limits);
+  HttpServer(Tcp::acceptor acceptor, Site site, HttpLimits limits);
   boost::asio::awaitable<void> accept();
 
   Tcp::acceptor acceptor_;

@@ -1,11 +1,12 @@
+#include "ctrl/json_rpc.h"
+
 #include <spdlog/spdlog.h>
-#include <boost/asio/async_result.hpp>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <memory>
 
-#include "ctrl/json_rpc.h"
+#include "ctrl/awaited_reply.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -172,23 +173,14 @@ asio::awaitable<std::string> JsonRpc::answer_one(json request, const Peer& peer)
 }
 
 asio::awaitable<Answer> JsonRpc::call(const Method& method, const json& params, const Peer& peer) {
-  auto executor = co_await asio::this_coro::executor;
-  // The reply is posted, also where it comes at once: a coroutine must not be resumed before it sleeps.
-  co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(Answer)>(
-      [&](auto waiting) {
-        auto resume = std::make_shared<decltype(waiting)>(std::move(waiting));
-        Reply reply = [resume, executor](Answer answer) {
-          asio::post(executor,
-                     [resume, answer = std::move(answer)]() mutable { (*resume)(std::move(answer)); });
-        };
-        try {
-          method.call(*context_, Call{params, peer}, reply);
-        } catch (const std::exception& error) {
-          spdlog::error("{} failed: {}", method.name, error.what());
-          reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
-        }
-      },
-      asio::use_awaitable);
+  co_return co_await awaited_reply<Answer>([&](const Reply& reply) {
+    try {
+      method.call(*context_, Call{params, peer}, reply);
+    } catch (const std::exception& error) {
+      spdlog::error("{} failed: {}", method.name, error.what());
+      reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
+    }
+  });
 }
 
 }  // namespace sluice::ctrl

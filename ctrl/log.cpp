@@ -20,12 +20,17 @@ void append(spdlog::memory_buf_t& out, std::string_view text) {
   out.append(text.data(), text.data() + text.size());
 }
 
-/// `%*`: the message as a JSON string.
+bool lines_are_json = false;
+/// Of the line that this thread writes: further JSON members, each after a comma. Sinks format at once.
+thread_local std::string members;
+
+/// `%*`: the message as a JSON string, and `members`.
 class JsonMessage : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
     const nlohmann::json text = std::string(message.payload.data(), message.payload.size());
     append(out, text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    append(out, members);
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
 };
@@ -60,6 +65,7 @@ void open_log(const LogModel& log, bool to_journal) {
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   sink->set_formatter(std::move(formatter));
   auto logger = std::make_shared<spdlog::logger>("sluice", std::move(sink));
+  lines_are_json = log.format == "json";
   logger->set_level(spdlog::level::from_str(log.level));
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
@@ -70,6 +76,13 @@ bool stderr_is_journal() {
   struct stat found;
   if (stream == nullptr || ::fstat(STDERR_FILENO, &found) != 0) return false;
   return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino) == stream;
+}
+
+void log_with_field(std::string_view message, std::string_view name, const nlohmann::json& value) {
+  if (!lines_are_json) return spdlog::info("{}: {}={}", message, name, value.dump());
+  members = "," + nlohmann::json(name).dump() + ":" + value.dump();
+  spdlog::info("{}", message);
+  members.clear();
 }
 
 void log_data_plane(dataplane::LogLevel level, std::string_view line) {

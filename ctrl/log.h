@@ -2,6 +2,7 @@
 // Set up by the control thread; lines may come from any thread that is no worker.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,10 @@ namespace sluice::ctrl {
 void open_log(const LogModel& log, bool to_journal);
 /// Whether stderr is journald's (systemd.exec(5), $JOURNAL_STREAM).
 bool stderr_is_journal();
+
+/// One line of level info that programs read too: `message: name=<JSON>`, or a member `name` beside the
+/// message where lines are JSON.
+void log_with_field(std::string_view message, std::string_view name, const nlohmann::json& value);
 
 /// For dataplane::BootConfig::log.
 void log_data_plane(dataplane::LogLevel level, std::string_view line);

@@ -33,8 +33,7 @@ int run(const CommandLine& line) {
     std::fprintf(stderr, "sluiced: %s\n", daemon.error().message.c_str());
     return kFailed;
   }
-  (*daemon)->run();
-  return 0;
+  return (*daemon)->run() ? 0 : kFailed;
 }
 
 int main(int argc, char** argv) {

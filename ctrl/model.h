@@ -92,8 +92,7 @@ struct LogModel {
 
 struct Model {
   std::string gateway_name = "sluice";
-  dataplane::BootConfig boot;          ///< `gateway` and `ports`: a change needs a restart
-  std::vector<unsigned> hash_workers;  ///< CPU ids; part of `gateway`
+  dataplane::BootConfig boot;  ///< `gateway` and `ports`: a change needs a restart; without its ledger
   SipKey hash_key;
   std::vector<RouteModel> routes;
   std::vector<NeighborModel> neighbors;

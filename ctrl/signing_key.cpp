@@ -22,6 +22,12 @@ Result<crypto::SecretText> read_secret(const std::string& path) {
   };
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return refuse(std::strerror(errno));
+  struct stat status {};
+  if (::fstat(file, &status) != 0 || (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    ::close(file);
+    return fail("ledger.signing_key: " + path + " is open to others than its owner: chmod 600 " + path,
+                "/ledger/signing_key");
+  }
   crypto::SecretBytes<kMostBytes> bytes;
   size_t size = 0;
   ssize_t read = 0;

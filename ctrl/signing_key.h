@@ -9,7 +9,7 @@
 namespace sluice::ctrl {
 
 /// Reads the one line of the file that `reference` (`file:/path`) names. Its key must bear the name
-/// `origin`. No error quotes what the file holds.
+/// `origin`, and the file must be its owner's alone. No error quotes what the file holds.
 Result<crypto::NoteSigner> read_signing_key(const std::string& reference, const std::string& origin);
 
 }  // namespace sluice::ctrl

@@ -59,7 +59,8 @@ std::vector<Method> backend_methods() {
        list},
       {"backend.set",
        Role::kOperate,
-       "Sets the weight or the state of a backend; the weight until another is applied, the state until the daemon ends.",
+       "Sets the weight or the state of a backend; the weight until another is applied, the state until the "
+       "daemon ends.",
        "`{generation, changed, disruption}`",
        {{"pool", ParamType::kString, true, "the pool's name"},
         {"address", ParamType::kAddress, true, "the backend's address"},

@@ -29,6 +29,7 @@ std::vector<Method> config_methods();
 std::vector<Method> service_methods();
 std::vector<Method> backend_methods();
 std::vector<Method> flow_methods();
+std::vector<Method> ledger_methods();
 std::vector<Method> trace_methods();
 std::vector<Method> stats_methods();
 std::vector<Method> neighbor_methods();

@@ -35,6 +35,7 @@ json worker_objects(const dataplane::DataPlane& data_plane) {
 
 void info(MethodContext& context, const Call& call, Reply reply) {
   const Gateway& gateway = context.gateway;
+  const auto* ledger = gateway.ledger();
   const auto uptime = std::chrono::system_clock::now() - context.facts.started;
   reply(json{{"name", gateway.model().gateway_name},
              {"version", context.facts.version},
@@ -45,6 +46,7 @@ void info(MethodContext& context, const Call& call, Reply reply) {
              {"generation", gateway.generation()},
              {"last_apply_successful", gateway.last_apply_succeeded()},
              {"role", name_of(call.peer.role)},
+             {"sha256_engine", ledger ? json(ledger->engine()) : json(nullptr)},
              {"ports", port_objects(gateway.data_plane())},
              {"workers", worker_objects(gateway.data_plane())}});
 }
@@ -69,7 +71,7 @@ std::vector<Method> system_methods() {
        Role::kView,
        "What this gateway is: version, start, generation, ports and workers.",
        "`{name, version, pid, started, uptime_seconds, config_file, generation, last_apply_successful, role, "
-       "ports, workers}`; `role` is the caller's own",
+       "sha256_engine, ports, workers}`; `role` is the caller's own, `sha256_engine` the ledger's",
        {},
        info},
       {"system.methods",

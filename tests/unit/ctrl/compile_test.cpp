@@ -85,6 +85,36 @@ class Compile : public testing::Test {
   std::shared_ptr<const Tables> tables_, before_;
 };
 
+TEST_F(Compile, TheIngressIsAnnouncedAndStays) {
+  json config = test::sample_config();
+  EXPECT_EQ(tables_->ingress, nullptr);
+  config["ledger"] = {
+      {"origin", "log.example"},
+      {"directory", "/var/lib/log"},
+      {"signing_key", "file:/etc/log.key"},
+      {"ingress",
+       {{{"address", "203.0.113.9"}, {"port", 9000}, {"framing", "raw"}, {"profile", "bitcoin"}},
+        {{"address", "203.0.113.10"}, {"port", 5683}, {"framing", "coap"}}}}};
+  model_ = nullptr;
+  tables_ = nullptr;
+  ids_ = {};
+  step(config);
+  ASSERT_EQ(tables_->ingress->size(), 2u);
+  const dataplane::Ingress& first = tables_->ingress->front();
+  EXPECT_EQ(first.address, ip("203.0.113.9"));
+  EXPECT_EQ(first.port.host(), 9000);
+  EXPECT_EQ(first.framing, Framing::kRaw);
+  EXPECT_EQ(first.profile, ledger::Profile::kBitcoin);
+  EXPECT_EQ(tables_->ingress->back().framing, Framing::kCoap);
+  EXPECT_EQ(tables_->ingress->back().profile, ledger::Profile::kOpaque);
+  EXPECT_EQ(*tables_->vips,
+            (std::vector<IpAddress>{ip("203.0.113.9"), ip("203.0.113.10"), ip("203.0.113.11")}));
+  config["services"].erase(0);
+  step(config);
+  EXPECT_EQ(tables_->ingress, before_->ingress);
+  EXPECT_EQ(tables_->vips, before_->vips);  // the ingress keeps the address that the service had too
+}
+
 TEST_F(Compile, BuildsTheWholeState) {
   EXPECT_EQ(tables_->generation, 1u);
   EXPECT_EQ(web_slots(), expected_web({{11, 1}, {12, 2}, {13, 1}}));

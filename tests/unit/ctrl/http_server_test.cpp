@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
 #include <thread>
 
 namespace sluice::ctrl {
@@ -64,7 +65,14 @@ class HttpServerTest : public testing::Test {
            return answer;
          }},
     };
-    auto server = HttpServer::open(io_, "127.0.0.1:0", std::move(pages), limits);
+    HttpServer::Trees trees = {
+        {"/tree/",
+         [this](std::string_view path, const HttpServer::Reply& reply) {
+           HttpAnswer answer{200, "application/octet-stream", "at " + std::string(path), "public"};
+           boost::asio::post(io_, [answer, reply] { reply(answer); });
+         }},
+    };
+    auto server = HttpServer::open(io_, "127.0.0.1:0", {std::move(pages), std::move(trees)}, limits);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
     port_ = server_->port();
@@ -108,6 +116,17 @@ TEST_F(HttpServerTest, KnowsOnlyItsPagesAndMethods) {
   const auto post = ask("POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
   EXPECT_TRUE(post.starts_with("HTTP/1.1 405 "));
   EXPECT_NE(post.find("Allow: GET, HEAD\r\n"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, ATreeAnswersAllBelowItAndLater) {
+  serve();
+  const auto answer = ask(get("/tree/x/001?query"));
+  EXPECT_NE(answer.find("Content-Type: application/octet-stream\r\n"), std::string::npos);
+  EXPECT_NE(answer.find("Cache-Control: public\r\n"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nat x/001"));
+  EXPECT_TRUE(ask(get("/tree/")).ends_with("\r\n\r\nat "));
+  EXPECT_TRUE(ask(get("/tree")).starts_with("HTTP/1.1 404 "));
+  EXPECT_TRUE(ask("PUT /tree/x HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 405 "));
 }
 
 TEST_F(HttpServerTest, SendsPiecesInChunks) {

@@ -40,5 +40,22 @@ TEST(Log, LevelsAreKept) {
   EXPECT_EQ(logged({"error", "text"}, false, "message"), "");
 }
 
+TEST(Log, AFieldIsForPrograms) {
+  const auto line = [](const char* format) {
+    testing::internal::CaptureStderr();
+    open_log({"info", format}, false);
+    log_with_field("it stopped", "totals", {{"received", 5}});
+    spdlog::info("next");
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::string text = line("text");
+  EXPECT_NE(text.find("info: it stopped: totals={\"received\":5}\n"), std::string::npos);
+  const std::string lines = line("json");
+  const auto first = nlohmann::json::parse(lines.substr(0, lines.find('\n')));
+  EXPECT_EQ(first["message"], "it stopped");
+  EXPECT_EQ(first["totals"]["received"], 5);
+  EXPECT_FALSE(nlohmann::json::parse(lines.substr(lines.find('\n') + 1)).contains("totals"));
+}
+
 }  // namespace
 }  // namespace sluice::ctrl

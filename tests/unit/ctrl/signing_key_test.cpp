@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/unit/ctrl/temporary_directory.h"
@@ -16,7 +17,9 @@ class SigningKeyTest : public testing::Test {
  protected:
   std::string reference(const std::string& text) {
     const auto path = directory_.file("key");
+    std::filesystem::remove(path);
     std::ofstream(path) << text;
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read);
     return "file:" + path;
   }
   TemporaryDirectory directory_;
@@ -42,6 +45,11 @@ TEST_F(SigningKeyTest, SaysWhatIsWrongAndKeepsTheSecret) {
     const auto why = message(read_signing_key(reference(wrong), "PeterNeumann"));
     EXPECT_NE(why.find("ledger.signing_key"), std::string::npos);
     EXPECT_EQ(why.find("AYEKFALV"), std::string::npos);
+  }
+  const auto open_to_all = reference(kKey);
+  for (const auto right : {std::filesystem::perms::group_read, std::filesystem::perms::others_read}) {
+    std::filesystem::permissions(directory_.file("key"), std::filesystem::perms::owner_read | right);
+    EXPECT_NE(message(read_signing_key(open_to_all, "PeterNeumann")).find("chmod 600"), std::string::npos);
   }
   const auto other = message(read_signing_key(reference(kKey), "log.example"));
   EXPECT_NE(other.find("is named PeterNeumann, but ledger.origin is log.example"), std::string::npos);
