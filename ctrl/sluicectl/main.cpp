@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   add_config_commands(app, session);
   add_backend_commands(app, session);
   add_traffic_commands(app, session);
+  add_ledger_commands(app, session);
   add_top_command(app, session);
   try {
     app.parse(argc, argv);

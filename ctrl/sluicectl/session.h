@@ -42,6 +42,8 @@ class Session {
 void add_config_commands(CLI::App& app, Session& session);
 void add_backend_commands(CLI::App& app, Session& session);
 void add_traffic_commands(CLI::App& app, Session& session);  ///< service flow explain stats drops neighbor
+void add_ledger_commands(CLI::App& app, Session& session);
+void add_ledger_file_commands(CLI::App& ledger, Session& session);  ///< those that need no gateway
 void add_top_command(CLI::App& app, Session& session);
 
 }  // namespace sluice::sluicectl

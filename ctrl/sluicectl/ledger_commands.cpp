@@ -1,0 +1,93 @@
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "crypto/encoding.h"
+#include "ctrl/sluicectl/session.h"
+#include "ledger/transaction.h"
+
+namespace sluice::sluicectl {
+namespace {
+
+using nlohmann::json;
+
+struct Arguments {
+  std::string file;
+  std::string profile = "opaque";
+  std::string transaction;  ///< a txid or an index
+  uint64_t number = 0;
+};
+
+/// The bytes of a file that can be one transaction.
+Attempt<std::vector<uint8_t>> read_payload(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::vector<uint8_t> bytes(ledger::kMostPayload + 1);
+  in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  if (in.gcount() <= 0)
+    return tl::unexpected(Failure{ExitCode::kRefused, path + ": cannot be read, or is empty"});
+  bytes.resize(static_cast<size_t>(in.gcount()));
+  if (bytes.size() > ledger::kMostPayload) {
+    return tl::unexpected(Failure{ExitCode::kRefused, path + ": a transaction has at most " +
+                                                          std::to_string(ledger::kMostPayload) + " bytes"});
+  }
+  return bytes;
+}
+
+void submit(Session& session, const Arguments& arguments) {
+  const auto payload = read_payload(arguments.file);
+  if (!payload) return session.report(payload.error());
+  session.show("ledger.submit", {{"profile", arguments.profile}, {"payload", crypto::to_base64(*payload)}});
+}
+
+/// Prints the text that a method answers as it is: checkpoints and proofs are signed to the byte.
+void show_text(Session& session, const std::string& method, const json& params) {
+  const auto result = session.call(method, params);
+  if (!result) return session.report(result.error());
+  std::fputs(result->get_ref<const std::string&>().c_str(), stdout);
+}
+
+/// A block is for programs: JSON, unless YAML was asked for.
+void show_block(Session& session, uint64_t number) {
+  const auto result = session.call("ledger.block", {{"number", number}});
+  if (!result) return session.report(result.error());
+  const std::string text = session.output() == Format::kYaml ? render_yaml(*result) : render_json(*result);
+  std::fputs(text.c_str(), stdout);
+}
+
+void prove(Session& session, const std::string& transaction) {
+  constexpr size_t kMostIndexDigits = 19;  // of a number that fits into 63 bits; a txid has 64 digits
+  const bool is_index = transaction.size() <= kMostIndexDigits &&
+                        transaction.find_first_not_of("0123456789") == std::string::npos;
+  const json params = is_index ? json{{"index", std::stoull(transaction)}} : json{{"txid", transaction}};
+  show_text(session, "ledger.proof", params);
+}
+
+}  // namespace
+
+void add_ledger_commands(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* ledger =
+      app.add_subcommand("ledger", "Submit transactions, read and verify the log")->require_subcommand(1);
+  ledger->add_subcommand("status", "Show how far the log reaches, and what became of transactions")
+      ->callback([&session] { session.show("ledger.status", json::object()); });
+  auto* submitting = ledger->add_subcommand(
+      "submit", "Put a file's bytes into the log as one transaction; show the receipt");
+  submitting->add_option("FILE", arguments->file, "the transaction, 1 to 65535 bytes")->required();
+  submitting->add_option("--profile", arguments->profile, "what it is")
+      ->check(CLI::IsMember({"opaque", "bitcoin"}))
+      ->capture_default_str();
+  submitting->callback([&session, arguments] { submit(session, *arguments); });
+  auto* block = ledger->add_subcommand("block", "Show a block as JSON");
+  block->add_option("NUMBER", arguments->number, "from 0")->required();
+  block->callback([&session, arguments] { show_block(session, arguments->number); });
+  auto* proof =
+      ledger->add_subcommand("proof", "Print the proof that a transaction is in the log (C2SP tlog-proof)");
+  proof->add_option("TRANSACTION", arguments->transaction, "its txid, or the index of its leaf")->required();
+  proof->callback([&session, arguments] { prove(session, arguments->transaction); });
+  ledger->add_subcommand("checkpoint", "Print the released checkpoint (C2SP signed note)")
+      ->callback([&session] { show_text(session, "ledger.checkpoint", json::object()); });
+  add_ledger_file_commands(*ledger, session);
+}
+
+}  // namespace sluice::sluicectl
