@@ -32,7 +32,8 @@ VerifySource::Bytes VerifySource::peek(uint64_t count) {
 }
 
 void VerifySource::refill(uint64_t count) {
-  std::memmove(buffer_.data(), buffer_.data() + start_, filled_ - start_);
+  if (filled_ > start_)
+    std::memmove(buffer_.data(), buffer_.data() + start_, filled_ - start_);  // not from null
   filled_ -= start_;
   start_ = 0;
   if (buffer_.size() < count) buffer_.resize(std::max<uint64_t>(count, std::min<uint64_t>(size_, 65536)));
