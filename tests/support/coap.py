@@ -1,9 +1,10 @@
 """CoAP messages (RFC 7252) as a client writes and reads them, and the receipts in their answers. Shares no
 code with the gateway."""
 
+import itertools
 import socket
 import struct
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 CON, NON, ACK, RST = range(4)
 POST = 0x02
@@ -39,6 +40,12 @@ class Receipt(NamedTuple):
     leaf_hash: bytes
     block: int
     tree_size: int
+
+
+def fresh_id(numbers: Iterator[int] = itertools.count(1)) -> int:
+    """A Message ID that this process has not used lately: the kernel gives ports out again soon, and the same
+    ID from the same port is a retransmission (RFC 7252, 4.5)."""
+    return next(numbers) & 0xFFFF
 
 
 def _nibble(value: int) -> Tuple[int, bytes]:

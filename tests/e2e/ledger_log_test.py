@@ -1,0 +1,311 @@
+"""The log as its readers meet it: over HTTP, through sluicectl, offline; checked by tests/support/tlog.py."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+import tlog
+from ledger_site import ORIGIN, LedgerSite, ledger_section
+from namespaces import run
+from processes import SLUICECTL, SLUICED, eventually
+
+ENTRIES = 300  # more than one tile
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A gateway whose log holds ENTRIES transactions, which `site.receipts` has by payload."""
+    with LedgerSite(tmp_path_factory.mktemp("ledger")) as running:
+        running.receipts = {}
+        for number in range(ENTRIES):
+            payload = os.urandom(1 + number % 97) + number.to_bytes(2, "big")
+            running.receipts[payload] = running.store(payload)
+        running.checkpoint(ENTRIES)
+        yield running
+
+
+def served(site, path):
+    status, content_type, body = site.fetch(path)
+    assert status == 200, path
+    return content_type, body
+
+
+def block_json(site, number):
+    content_type, body = served(site, f"block/{number}")
+    assert content_type == "application/json"
+    return json.loads(body)
+
+
+def test_the_served_tiles_are_those_of_the_entries(site):
+    checkpoint = site.checkpoint()
+    assert checkpoint.origin == ORIGIN
+    entries = tlog.read_entries(checkpoint.size, lambda path: served(site, path)[1])
+    assert tlog.tree_root([tlog.leaf_hash(entry) for entry in entries]) == checkpoint.root
+    for path, tile in tlog.tiles_of(entries).items():
+        assert served(site, path) == ("application/octet-stream", tile), path
+    for payload, receipt in site.receipts.items():
+        assert entries[receipt.index] == payload
+
+
+def test_every_receipt_is_true(site):
+    indexes = [receipt.index for receipt in site.receipts.values()]
+    assert len(set(indexes)) == len(indexes)
+    for payload, receipt in site.receipts.items():
+        assert receipt.txid == hashlib.sha256(payload).digest()
+        assert receipt.leaf_hash == tlog.leaf_hash(payload)
+
+
+def test_proofs_hold(site):
+    for payload, receipt in list(site.receipts.items())[::37]:
+        content_type, proof = served(site, f"proof/{receipt.txid.hex()}")
+        assert content_type == "text/plain; charset=utf-8"
+        assert tlog.check_proof(proof.decode(), site.verifier_key, payload) == receipt.index
+        for name in (receipt.txid.hex(), receipt.index):
+            printed = site.gateway.ctl("ledger", "proof", name).stdout
+            assert tlog.check_proof(printed, site.verifier_key, payload) == receipt.index
+        with pytest.raises(tlog.Wrong):
+            tlog.check_proof(proof.decode(), site.verifier_key, payload + b"x")
+
+
+def der(tag, content):
+    return bytes([tag, len(content)]) + content
+
+
+def test_blocks_are_chained_as_fabric_does_it(site):
+    previous, number, leaves = b"", 0, []
+    while len(leaves) < ENTRIES:
+        block = block_json(site, number)
+        metadata = base64.b64decode(block["metadata"])
+        hashes = [bytes.fromhex(leaf) for leaf in block["leaf_hashes"]]
+        assert block["first_index"] == len(leaves)
+        leaves += hashes
+        assert metadata == (
+            block["time"].to_bytes(8, "big") + block["first_index"].to_bytes(8, "big")
+            + len(leaves).to_bytes(8, "big") + tlog.tree_root(leaves)
+        )  # fmt: skip
+        assert (block["tree_size"], block["root"]) == (len(leaves), tlog.tree_root(leaves).hex())
+        data_hash = tlog.sha256(metadata + b"".join(hashes))
+        integer = number.to_bytes(number.bit_length() // 8 + 1, "big")
+        header = der(0x30, der(2, integer) + der(4, previous) + der(4, data_hash))
+        assert base64.b64decode(block["header"]) == header
+        assert (block["previous_hash"], block["data_hash"]) == (previous.hex(), data_hash.hex())
+        assert block["hash"] == tlog.sha256(header).hex()
+        assert json.loads(site.gateway.ctl("ledger", "block", number, output="table").stdout) == block
+        previous, number = tlog.sha256(header), number + 1
+    for receipt in site.receipts.values():
+        assert receipt.block < number
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "checkpoint/", "Checkpoint", "tile/0/0", "tile/0/0000", "tile/00/000", "tile/0/000.p/0",
+        "tile/0/000.p/256", "tile/0/001.p/255", "tile/0/x000/000", "tile/0/999", "tile/64/000",
+        "tile/entries/999", "tile/entries/000.p/01", "tile/0/../0/000", "block/", "block/00", "block/+0",
+        "block/999999", "block/18446744073709551616", "proof/", "proof/" + "00" * 32, "proof/0",
+    ],
+)  # fmt: skip
+def test_what_is_not_there_or_not_canonical_is_404(site, path):
+    assert site.fetch(path)[0] == 404
+
+
+def test_a_txid_in_upper_case_is_404(site):
+    txid = next(r.txid.hex() for r in site.receipts.values() if r.txid.hex().upper() != r.txid.hex())
+    assert site.fetch(f"proof/{txid}")[0] == 200
+    assert site.fetch(f"proof/{txid.upper()}")[0] == 404
+
+
+def test_a_partial_tile_stays_served(site):
+    early = served(site, "tile/0/000.p/10")[1]
+    site.store(os.urandom(40))
+    assert served(site, "tile/0/000.p/10")[1] == early == served(site, "tile/0/000")[1][:320]
+
+
+def test_commands_show_what_http_serves(site, tmp_path):
+    assert site.gateway.ctl("ledger", "checkpoint", output="table").stdout.encode() == site.fetch("checkpoint")[2]
+    status = site.gateway.ctl_json("ledger", "status")
+    assert status["origin"] == ORIGIN and status["tree_size"] >= ENTRIES and status["failure"] is None
+    assert status["sha256_engine"] == site.gateway.call("system.info")["sha256_engine"]
+    payload = tmp_path / "payload"
+    payload.write_bytes(os.urandom(3000))  # more than a datagram of this network carries
+    receipt = site.gateway.ctl_json("ledger", "submit", payload)
+    assert receipt["leaf_hash"] == tlog.leaf_hash(payload.read_bytes()).hex()
+    assert site.gateway.ctl_json("ledger", "submit", payload) == receipt
+    refused = site.gateway.ctl("ledger", "submit", payload, "--profile", "bitcoin")
+    assert refused.returncode == 1 and "refused_malformed" in refused.stderr
+    assert site.gateway.ctl("ledger", "block", 10**9).returncode == 1
+    assert site.gateway.ctl("ledger", "proof", "00" * 32).returncode == 1
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["", "====", "YWJj\n", base64.b64encode(bytes(65536)).decode()],
+    ids=["empty", "no-base64", "line-end", "too-large"],
+)
+def test_a_payload_that_is_none_is_refused(site, payload):
+    refused = site.gateway.refusal("ledger.submit", profile="opaque", payload=payload)
+    assert [fault["pointer"] for fault in refused.data["faults"]] == ["/payload"]
+
+
+def test_the_export_is_the_served_tree(site, tmp_path):
+    site.checkpoint(site.gateway.call("ledger.status")["tree_size"])
+    done = site.gateway.ctl("ledger", "export", site.log, tmp_path / "tree")
+    assert done.returncode == 0, done.stderr
+    tree = tmp_path / "tree"
+    checkpoint = tlog.open_checkpoint((tree / "checkpoint").read_text(), site.verifier_key)
+    entries = tlog.read_entries(checkpoint.size, lambda path: (tree / path).read_bytes())
+    expected = {**tlog.tiles_of(entries), "checkpoint": site.fetch("checkpoint")[2]}
+    files = {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+    assert files == expected
+    again = site.gateway.ctl("ledger", "export", site.log, tree)
+    assert again.returncode == 1 and "not empty" in again.stderr
+
+
+def test_promtool_accepts_the_metrics_and_they_add_up(site):
+    text = site.gateway.get("/metrics").stdout
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    assert checked.returncode == 0 and not checked.stderr, checked.stderr
+    totals = site.settled_totals()
+    samples = site.gateway.metrics()
+    outcomes = {
+        re.fullmatch(r'sluice_ledger_transactions_total\{outcome="(\w+)"\}', name)[1]: count
+        for name, count in samples.items()
+        if name.startswith("sluice_ledger_transactions_total")
+    }
+    assert outcomes == totals
+    assert samples["sluice_ledger_tree_size"] == totals["stored"]
+    assert samples["sluice_ledger_block_transactions_count"] == samples["sluice_ledger_blocks_total"]
+    assert samples["sluice_ledger_block_transactions_sum"] == totals["stored"]
+    assert samples["sluice_ledger_ack_seconds_count"] >= ENTRIES
+    engine = site.gateway.call("system.info")["sha256_engine"]
+    assert samples[f'sluice_ledger_sha256_engine_info{{engine="{engine}"}}'] == 1
+
+
+def test_readiness(site):
+    assert "ready" in site.gateway.get("/readyz").stdout
+
+
+def test_verify_passes_while_the_gateway_runs(site):
+    for options in ([], ["--vkey", site.verifier_key], ["--sha256", "openssl"]):
+        done = site.verify(*options)
+        assert done.returncode == 0, done.stderr
+    other = run(SLUICECTL, "ledger", "keygen", "--name", ORIGIN, "--out", site.directory / "other.key")
+    assert site.verify("--vkey", other.stdout.strip()).returncode == 1
+
+
+def flips(file, size):
+    """Offsets to flip a byte at: both ends, the middle and some at random."""
+    chosen = {0, size - 1, size // 2} | {int.from_bytes(os.urandom(4), "big") % size for _ in range(6)}
+    if "journal" in file.parts:  # most of a segment is room for more: look at the records too
+        chosen |= {int.from_bytes(os.urandom(4), "big") % 65536 for _ in range(12)}
+    return sorted(chosen)
+
+
+def test_one_flipped_byte_anywhere_is_found_and_named(wireless, tmp_path):
+    gateway = wireless(ledger=ledger_section(tmp_path, seal={"transactions": 64}))
+    for number in range(ENTRIES):
+        payload = base64.b64encode(b"%d" % number * 20).decode()
+        gateway.call("ledger.submit", profile="opaque", payload=payload)
+    gateway.stop()
+    log = tmp_path / "log"
+    assert run(SLUICECTL, "ledger", "verify", log, check=False).returncode == 0
+    files = [path for path in log.rglob("*") if path.is_file() and path.name != "lock"]
+    assert {"checkpoint", "vkey"} < {path.name for path in files} and len(files) >= 6
+    for path in (path for path in files if path.stat().st_size):
+        whole = path.read_bytes()
+        for offset in flips(path, len(whole)):
+            with open(path, "r+b") as file:
+                file.seek(offset)
+                file.write(bytes([whole[offset] ^ 0x40]))
+            done = run(SLUICECTL, "ledger", "verify", log, check=False)
+            with open(path, "r+b") as file:
+                file.seek(offset)
+                file.write(whole[offset : offset + 1])
+            assert done.returncode == 1, f"byte {offset} of {path.name} went unnoticed"
+            assert str(path.relative_to(log)) in done.stderr and "byte " in done.stderr, done.stderr
+    assert run(SLUICECTL, "ledger", "verify", log, check=False).returncode == 0
+
+
+def test_a_new_log_serves_a_checkpoint_of_size_0(wireless, tmp_path):
+    gateway = wireless(ledger=ledger_section(tmp_path))
+    note = gateway.get("/ledger/checkpoint").stdout
+    key = (tmp_path / "ledger.vkey").read_text()
+    assert tlog.open_checkpoint(note, key) == tlog.Checkpoint(ORIGIN, 0, tlog.sha256(b""))
+
+
+def test_one_writer_per_log_and_a_killed_one_blocks_nobody(wireless, tmp_path):
+    section = ledger_section(tmp_path)
+    first = wireless(ledger=section)
+    with pytest.raises(RuntimeError, match=rf"left with 1:\n(.*\n)*.*held by process {first.process.pid}"):
+        wireless(ledger=section)
+    first.process.kill()
+    first.process.wait()
+    wireless(ledger=section)
+
+
+def test_a_clean_stop_says_what_became_of_transactions(wireless, tmp_path):
+    gateway = wireless(ledger=ledger_section(tmp_path))
+    for payload in ("YQ==", "Yg==", "YQ=="):
+        gateway.call("ledger.submit", profile="opaque", payload=payload)
+    gateway.refusal("ledger.submit", profile="bitcoin", payload="YQ==")
+    assert gateway.stop() == 0
+    lines = [line for line in gateway.log.read_text().splitlines() if "ledger_totals" in line]
+    assert len(lines) == 1
+    totals = json.loads(lines[0].partition("ledger_totals=")[2])
+    assert {name: count for name, count in totals.items() if count} == {
+        "received": 4, "stored": 2, "duplicate": 1, "refused_malformed": 1,
+    }  # fmt: skip
+    restarted = gateway.start()
+    assert restarted.call("ledger.status")["tree_size"] == 2
+    assert restarted.call("ledger.submit", profile="opaque", payload="Yg==")["index"] == 1
+
+
+def test_a_gateway_without_a_ledger_says_so(wireless):
+    gateway = wireless()
+    for method in ("ledger.status", "ledger.checkpoint"):
+        assert gateway.refusal(method).data["kind"] == "not_found"
+    assert gateway.ctl("ledger", "status").returncode == 1
+    assert "ledger" not in gateway.get("/metrics").stdout
+    assert "not found" in gateway.get("/ledger/checkpoint").stdout
+
+
+def test_keygen_makes_a_key_once(tmp_path):
+    key = tmp_path / "key"
+    made = run(SLUICECTL, "ledger", "keygen", "--name", "log.example", "--out", key)
+    assert re.fullmatch(r"log\.example\+[0-9a-f]{8}\+\S+\n", made.stdout)
+    assert key.stat().st_mode & 0o777 == 0o600
+    before = key.read_text()
+    again = run(SLUICECTL, "ledger", "keygen", "--name", "log.example", "--out", key, check=False)
+    assert (again.returncode, again.stdout, key.read_text()) == (1, "", before)
+
+
+@pytest.mark.parametrize("mode,origin,words", [(0o640, ORIGIN, "chmod 600"), (0o600, "other", "named")])
+def test_a_bad_key_is_refused_at_the_start(wireless, tmp_path, mode, origin, words):
+    section = {**ledger_section(tmp_path), "origin": origin}
+    (tmp_path / "ledger.key").chmod(mode)
+    with pytest.raises(RuntimeError, match=words):
+        wireless(ledger=section)
+
+
+def test_a_change_of_the_ledger_needs_a_restart(wireless, tmp_path):
+    gateway = wireless(ledger=ledger_section(tmp_path))
+    gateway.config["ledger"]["seal"] = {"transactions": 7}
+    changed = gateway.ctl("config", "diff", gateway.write(), output="json")
+    assert changed.returncode == 8 and json.loads(changed.stdout)["needs_restart"]
+    assert gateway.ctl("config", "apply", gateway.file).returncode == 1
+
+
+def test_a_log_that_lost_what_its_checkpoint_covers_is_refused(wireless, tmp_path):
+    gateway = wireless(ledger=ledger_section(tmp_path))
+    gateway.call("ledger.submit", profile="opaque", payload="YQ==")
+    eventually(lambda: gateway.call("ledger.status")["checkpoint_size"], "a checkpoint that covers it")
+    gateway.stop()
+    for segment in (tmp_path / "log" / "journal").iterdir():
+        os.truncate(segment, 0)
+    started = subprocess.run([SLUICED, "--config", gateway.file], capture_output=True, text=True, timeout=30)
+    assert started.returncode == 1 and "checkpoint" in started.stderr
