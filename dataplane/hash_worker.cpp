@@ -215,7 +215,7 @@ void HashWorker::refuse(const Requester& requester, Outcome outcome) {
 }
 
 unsigned HashWorker::answer_clients() {
-  std::array<Answer, kBurst> buffer;
+  std::array<Answer, 4 * kBurst> buffer;
   const std::span<Answer> answers = std::span(buffer).first(answers_.pop(buffer));
   for (const Answer& one : answers) answer(one);
   return static_cast<unsigned>(answers.size());

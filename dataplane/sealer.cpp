@@ -14,7 +14,7 @@ using ledger::Decision;
 using ledger::Outcome;
 using ledger::Transaction;
 
-/// Hash workers take at most a burst from each worker between two polls; this keeps up with four.
+/// Hash workers take at most a burst from each worker between two polls; this keeps up with four, both ways.
 constexpr size_t kSealBurst = 4 * kBurst;
 constexpr std::array<uint64_t, 9> kBlockBounds = {1, 4, 16, 64, 256, 1024, 4096, 16384, 65536};
 
@@ -67,9 +67,9 @@ unsigned Sealer::take_back_blocks() {
   return taken;
 }
 
-/// Answers that every ring that one may go to has room for; the producer's view errs on the safe side.
+/// Answers that every hash worker's ring has room for; the producer's view errs on the safe side.
 size_t Sealer::room() const {
-  size_t least = journal_.to_look_up.capacity() - journal_.to_look_up.size();
+  size_t least = kSealBurst;
   for (const Source& source : sources_) {
     least = std::min(least, source.answers->capacity() - source.answers->size());
   }
@@ -77,8 +77,8 @@ size_t Sealer::room() const {
 }
 
 unsigned Sealer::take_answers() {
-  std::array<Answer, kBurst> buffer;
-  const size_t most = std::min<size_t>(buffer.size(), room());
+  std::array<Answer, kSealBurst> buffer;
+  const size_t most = room();
   const size_t looked_up = journal_.looked_up.pop(std::span(buffer).first(most));
   look_ups_ -= looked_up;
   const size_t count =
@@ -91,8 +91,8 @@ unsigned Sealer::offer_hashed() {
   size_t offered = 0;
   for (const Source& source : sources_) {
     std::array<HashJob*, kSealBurst> buffer;
-    const size_t most = std::min(buffer.size(), room());
-    const std::span<HashJob*> jobs = std::span(buffer).first(source.from->pop(std::span(buffer).first(most)));
+    const std::span<HashJob*> jobs =
+        std::span(buffer).first(source.from->pop(std::span(buffer).first(room())));
     for (const HashJob* job : jobs) ingest_.prefetch(job->transaction.txid, job->transaction.profile);
     for (HashJob* job : jobs) {
       offer(job->transaction);
@@ -114,10 +114,20 @@ void Sealer::offer(const Transaction& transaction) {
     case Decision::kAnswered:
       return deliver(answer);
     case Decision::kLookUp:
-      if (transaction.requester.channel == Channel::kNone) return;
-      ++look_ups_;
-      journal_.to_look_up.push(answer);
+      return look_up(answer);
   }
+}
+
+/// No more at once than `looked_up` has room for, so that the journal thread can always give one back. A
+/// repeat beyond that is told to come again: a slow disk must not hold up what needs no look at it.
+void Sealer::look_up(Answer& answer) {
+  if (answer.requester.channel == Channel::kNone) return;
+  if (look_ups_ == journal_.looked_up.capacity()) {
+    answer.outcome = Outcome::kDroppedRingFull;
+    return deliver(answer);
+  }
+  ++look_ups_;
+  journal_.to_look_up.push(answer);
 }
 
 void Sealer::deliver(const Answer& answer) {

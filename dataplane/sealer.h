@@ -55,6 +55,7 @@ class Sealer {
   unsigned hand_over_sealed();
   void offer(const ledger::Transaction& transaction);
   void submit(LedgerRequest& request, SubmitRequest& question);
+  void look_up(ledger::Answer& answer);
   void deliver(const ledger::Answer& answer);
   size_t room() const;
 

@@ -29,9 +29,14 @@ class GatedFiles final : public ledger::PosixFileSystem {
     const int result = error.load() != 0 ? error.load() : PosixFileSystem::sync_data(file);
     return result;
   }
-  std::atomic<bool> is_open{true};  ///< whether a sync may end
-  std::atomic<int> error{0};        ///< below zero: what a sync returns
-  std::atomic<int> begun{0};        ///< syncs
+  int64_t read(int file, std::span<uint8_t> data, uint64_t offset) override {
+    if (read_us.load() > 0) usleep(read_us.load());
+    return PosixFileSystem::read(file, data, offset);
+  }
+  std::atomic<unsigned> read_us{0};  ///< how long a read takes
+  std::atomic<bool> is_open{true};   ///< whether a sync may end
+  std::atomic<int> error{0};         ///< below zero: what a sync returns
+  std::atomic<int> begun{0};         ///< syncs
 };
 
 inline Bytes bytes_of(std::string_view text) {
@@ -96,7 +101,12 @@ inline Bytes acknowledgement(const Coap& request, uint8_t code, const Bytes& opt
               .payload = payload}
       .bytes();
 }
-inline constexpr uint8_t k201 = 0x41, k400 = 0x80, k404 = 0x84, k413 = 0x8d, k429 = 0x9d, k503 = 0xa3;
+inline constexpr uint8_t k201 = 0x41, k400 = 0x80, k402 = 0x82, k404 = 0x84, k405 = 0x85, k406 = 0x86,
+                         k413 = 0x8d, k429 = 0x9d, k503 = 0xa3, k505 = 0xa5;
+/// The acknowledgement of a refusal that a client may retry after `max_age` seconds.
+inline Bytes later(const Coap& request, uint8_t code, uint8_t max_age, std::string_view text) {
+  return acknowledgement(request, code, {0xd1, 1, max_age}, bytes_of(text));
+}
 inline Bytes created(const Coap& request, const Place& place) {
   return acknowledgement(request, k201, {0xc1, 60},
                          receipt(sha256(request.payload), leaf_hash(request.payload), place));
@@ -113,13 +123,13 @@ class LedgerTest : public FamilyTest {
   }
   ~LedgerTest() override { files.is_open = true; }
 
-  /// A gateway whose VIP has three ingresses.
-  void start(GatewayShape shape = {}) {
+  /// A gateway whose VIP has three ingresses beside those services.
+  void start(GatewayShape shape = {}, const std::vector<ServiceSpec>& services = {}) {
     const auto vip = *IpAddress::parse(family().vip);
     const auto on = [&](uint16_t port, Framing framing, Profile profile) {
       return dataplane::Ingress{vip, Be16::from_host(port), framing, profile};
     };
-    auto tables = make_tables({});
+    auto tables = make_tables(services);
     tables->ingress = std::make_shared<const std::vector<dataplane::Ingress>>(std::vector{
         on(kCoapPort, Framing::kCoap, Profile::kOpaque), on(kRawPort, Framing::kRaw, Profile::kOpaque),
         on(kBitcoinPort, Framing::kCoap, Profile::kBitcoin)});
