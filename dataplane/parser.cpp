@@ -130,13 +130,26 @@ DropReason parse_l4(Bytes ip, Bytes l4, IpProtocol protocol, bool is_v4, Checksu
   return DropReason::kNone;
 }
 
+/// Whether an address cannot be a sender's: RFC 1812, 5.3.7, and RFC 4291, 2.5 and 2.7. Whatever answered it
+/// would answer to many, to nobody or to itself.
+bool is_martian(Be32 source) {
+  const uint8_t first = load<uint8_t>(&source);
+  return first - 1u >= 223u || first == 127;  // 0/8, and 224/3: multicast, reserved, broadcast
+}
+bool is_martian(const std::array<uint8_t, 16>& source) {
+  constexpr uint64_t kLoopback = uint64_t{1} << 56;  // read little-endian
+  const bool unspecified_or_loopback =
+      load<uint64_t>(source.data()) == 0 && (load<uint64_t>(source.data() + 8) & ~kLoopback) == 0;
+  return source[0] == 0xff || unspecified_or_loopback;
+}
+
 DropReason parse_ipv4(Bytes ip, DeviceChecksums device, PacketMeta& meta) {
   if (ip.size() < sizeof(Ipv4Header)) return DropReason::kMalformedL3;
   const auto& header = header_at<Ipv4Header>(ip);
   const size_t header_bytes = header.header_bytes();
   const size_t total = header.total_length.host();
   if ((header.version_ihl >> 4) != 4 || header_bytes < sizeof header || total < header_bytes ||
-      total > ip.size()) {
+      total > ip.size() || is_martian(header.source)) {
     return DropReason::kMalformedL3;
   }
   if (device.ip == ChecksumState::kBad || (device.ip == ChecksumState::kUnknown &&
@@ -168,7 +181,10 @@ DropReason parse_ipv6(Bytes ip, DeviceChecksums device, PacketMeta& meta) {
   if (walk.reason != DropReason::kNone) return walk.reason;
   meta.ip_bytes = static_cast<uint16_t>(total);
   meta.l4_offset = static_cast<uint16_t>(meta.l3_offset + walk.l4_offset);
-  return parse_l4(ip, ip.subspan(walk.l4_offset), walk.protocol, false, device.l4, meta);
+  const DropReason reason = parse_l4(ip, ip.subspan(walk.l4_offset), walk.protocol, false, device.l4, meta);
+  // Only a host that looks for its own address has none to ask from (RFC 4862, 5.4.2).
+  if (is_martian(header.source) && meta.kind != PacketKind::kNeighbor) return DropReason::kMalformedL3;
+  return reason;
 }
 
 Quote quote_of(Bytes quote, IpProtocol protocol, size_t l4_offset, const IpAddress& source,
@@ -189,7 +205,8 @@ Quote quote_of(Bytes quote, IpProtocol protocol, size_t l4_offset, const IpAddre
 DropReason parse(Bytes frame, const PortView& port, DeviceChecksums device, PacketMeta& meta) {
   if (frame.size() < sizeof(EthernetHeader)) return DropReason::kMalformedL2;
   const auto& ethernet = header_at<EthernetHeader>(frame);
-  if (!ethernet.destination.is_multicast() && ethernet.destination != port.mac) return DropReason::kNoService;
+  const bool to_many = ethernet.destination.is_multicast();
+  if (!to_many && ethernet.destination != port.mac) return DropReason::kNoService;
   uint16_t type = ethernet.type.host();
   size_t offset = sizeof ethernet;
   unsigned tags = 0;
@@ -206,9 +223,13 @@ DropReason parse(Bytes frame, const PortView& port, DeviceChecksums device, Pack
   meta.l4_offset = static_cast<uint16_t>(offset);
   switch (type) {
     case ether_type::kIpv4:
+      if (to_many) return DropReason::kNoService;  // RFC 1122, 3.3.6: every host would answer
       return parse_ipv4(frame.subspan(offset), device, meta);
-    case ether_type::kIpv6:
-      return parse_ipv6(frame.subspan(offset), device, meta);
+    case ether_type::kIpv6: {
+      const DropReason reason = parse_ipv6(frame.subspan(offset), device, meta);
+      const bool wanted = !to_many || meta.kind == PacketKind::kNeighbor || reason != DropReason::kNone;
+      return wanted ? reason : DropReason::kNoService;
+    }
     case ether_type::kArp:
       if (frame.size() < offset + sizeof(ArpHeader)) return DropReason::kMalformedL3;
       meta.kind = PacketKind::kNeighbor;

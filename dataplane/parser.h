@@ -30,7 +30,8 @@ inline constexpr unsigned kMaxExtensionBytes = 256;
 /// Whatever it accepts is safe to rewrite by the offsets in `meta`: the frame holds l3_offset + ip_bytes
 /// bytes, a complete layer-4 header lies at l4_offset, and an ICMP error's quote holds what parse_quote()
 /// found. IPv6 packets with IPv4-mapped addresses are refused, so that an IpAddress tells the family of
-/// the packet that it came from.
+/// the packet that it came from. But for neighbor discovery, every packet was sent to this station alone, by
+/// an address that one host may have: it may be answered.
 DropReason parse(std::span<const uint8_t> frame, const PortView& port, DeviceChecksums device,
                  PacketMeta& meta);
 

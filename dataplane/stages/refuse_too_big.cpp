@@ -8,13 +8,6 @@
 namespace sluice::dataplane {
 namespace {
 
-/// RFC 1122, 3.2.2: no error goes to an address that does not define a single host.
-bool is_single_host(const IpAddress& address) {
-  if (address.is_v6()) return address.bytes()[0] != 0xff && address != IpAddress();
-  const uint8_t first = address.bytes()[12];
-  return first != 0 && first != 127 && first < 224;
-}
-
 /// Whether the sender asked to be told instead of having its packet fragmented; IPv6 senders always do.
 bool wants_to_know(const uint8_t* ip, bool is_v4) {
   return !is_v4 || reinterpret_cast<const Ipv4Header*>(ip)->dont_fragment();
@@ -29,9 +22,8 @@ void refuse_too_big(Worker& worker, rte_mbuf* packet, size_t mtu) {
   const IpAddress sender = source_of(ip, is_v4);
   const Egress egress = route_to(*worker.tables, sender, meta.in_port);
   const size_t header_bytes = icmp_error_header_bytes(is_v4);
-  if (meta.kind == PacketKind::kIcmpError || !wants_to_know(ip, is_v4) || !is_single_host(sender) ||
-      !egress.found || rte_pktmbuf_headroom(packet) < header_bytes ||
-      !worker.icmp_error_budget.take(worker.now_ms)) {
+  if (meta.kind == PacketKind::kIcmpError || !wants_to_know(ip, is_v4) || !egress.found ||
+      rte_pktmbuf_headroom(packet) < header_bytes || !worker.icmp_error_budget.take(worker.now_ms)) {
     worker.drops.drop(packet, DropReason::kTooBig);
     return;
   }

@@ -1,7 +1,7 @@
 """Frames that are no packet, each counted once by its reason and answered by nothing."""
 
-from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP
-from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
 from scapy.layers.l2 import Ether
 
 from frames import CLIENT_MAC, EDGE_MAC, FAMILIES, V4, V6, from_client
@@ -55,3 +55,15 @@ def build(case):
     for _ in range(40):
         many /= IPv6ExtHdrDestOpt()
     drop("malformed_l3", from_client(many / UDP(sport=4, dport=80) / b"x"))
+
+    # A sender that is no host; and a frame for everybody, which every host of the link would answer.
+    for family, martians in ((V4, ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255")),
+                             (V6, ("::", "::1", "ff02::1"))):  # fmt: skip
+        echo = ICMP(type=8) if family is V4 else ICMPv6EchoRequest()
+        for martian in martians:
+            ip = family.ip(src=martian, dst=family.vip)
+            drop("malformed_l3", from_client(ip / TCP(sport=4, dport=80)), from_client(ip / echo))
+        ip = family.ip(src=family.client, dst=family.vip)
+        for many in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01"):
+            to_many = Ether(src=CLIENT_MAC, dst=many)
+            drop("no_service", to_many / ip / TCP(sport=4, dport=80), to_many / ip / echo)

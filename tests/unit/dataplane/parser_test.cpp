@@ -207,8 +207,34 @@ TEST_P(BothFamilies, ErrorsAboutOtherProtocolsAreNoFlows) {
 TEST_P(BothFamilies, ForeignMacIsNotForUs) {
   const Bytes frame = ethernet({"02:00:00:00:00:99", "02:00:00:00:00:02"}, request().tcp(1, 2));
   EXPECT_EQ(parse_bytes(frame).reason, DropReason::kNoService);
-  const Bytes broadcast = ethernet({"02:00:00:00:00:99", "ff:ff:ff:ff:ff:ff"}, request().tcp(1, 2));
-  EXPECT_EQ(parse_bytes(broadcast).reason, DropReason::kNone);
+}
+
+TEST_P(BothFamilies, WhatIsSentToManyIsNotForUs) {
+  for (const char* many : {"ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "33:33:00:00:00:01"}) {
+    const Link to_many{kToPort.source, many};
+    EXPECT_EQ(parse_bytes(ethernet(to_many, request().tcp(1, 2))).reason, DropReason::kNoService) << many;
+    const Bytes echo = ethernet(to_many, request().icmp(v4() ? 8 : 128, 0, 1));
+    EXPECT_EQ(parse_bytes(echo).reason, DropReason::kNoService) << many;
+  }
+}
+
+TEST_P(BothFamilies, SourcesThatAreNoHostAreMalformed) {
+  const std::vector<const char*> martians =
+      v4() ? std::vector{"0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"}
+           : std::vector{"::", "::1", "ff02::1", "ff0e::7"};
+  for (const char* martian : martians) {
+    const PacketBuilder from = ip(martian, vip());
+    EXPECT_EQ(parse_packet(PacketBuilder(from).udp(1, 2)).reason, DropReason::kMalformedL3) << martian;
+    EXPECT_EQ(parse_packet(PacketBuilder(from).icmp(v4() ? 8 : 128, 0, 1)).reason, DropReason::kMalformedL3)
+        << martian;
+    const PacketBuilder about = ip(vip(), client()).tcp(80, 1);
+    PacketBuilder error = v4() ? PacketBuilder(from).icmp(3, 3, 0) : PacketBuilder(from).icmp(1, 4, 0);
+    EXPECT_EQ(parse_packet(error.payload(about)).reason, DropReason::kMalformedL3) << martian;
+  }
+  for (const char* host : v4() ? std::vector{"1.0.0.1", "126.0.0.1", "128.0.0.1", "223.255.255.254"}
+                               : std::vector{"::2", "::100:0:0:0", "fe80::1", "100::"}) {
+    EXPECT_EQ(parse_packet(ip(host, vip()).udp(1, 2)).reason, DropReason::kNone) << host;
+  }
 }
 
 TEST_P(BothFamilies, VlanTagsMustBeThePortsOwn) {
@@ -264,6 +290,17 @@ TEST(Parser, NeighborDiscoveryIsANeighborPacket) {
   }
   EXPECT_EQ(parse_packet(ip("fe80::7", "ff02::1").ttl(255).icmp(134, 0, 0).payload_bytes(8)).meta.kind,
             PacketKind::kOther);
+}
+
+TEST(Parser, OnlyNeighborDiscoveryIsHeardByManyAndFromNobody) {
+  const Link to_many{kToPort.source, "33:33:ff:00:00:01"};
+  const auto probe = ip("::", "ff02::1:ff00:1").ttl(255).icmp(135, 0, 0).payload_bytes(16);
+  EXPECT_EQ(parse_bytes(ethernet(to_many, probe)).reason, DropReason::kNone);
+  EXPECT_EQ(parse_bytes(ethernet(to_many, probe)).meta.kind, PacketKind::kNeighbor);
+  const auto report = ip("::", "ff02::16").ttl(1).icmp(143, 0, 0).payload_bytes(16);
+  EXPECT_EQ(parse_bytes(ethernet(to_many, report)).reason, DropReason::kMalformedL3);
+  const auto router = ip("fe80::7", "ff02::1").ttl(255).icmp(134, 0, 0).payload_bytes(8);
+  EXPECT_EQ(parse_bytes(ethernet(to_many, router)).reason, DropReason::kNoService);
 }
 
 TEST(Parser, Ipv4HeaderFaults) {
