@@ -85,6 +85,7 @@ struct Worker {
   WorkerRequest* request = nullptr;          ///< being answered, step by step
   TokenBucket kernel_budget{10000, 1000};    ///< packets to the kernel's taps
   TokenBucket icmp_error_budget{1000, 100};  ///< ICMP errors that this worker makes itself
+  TokenBucket echo_budget{10000, 1000};      ///< echo requests that this worker answers
 };
 
 /// One round of an rx worker: receive from every port, parse, submit transactions, steer, and where it

@@ -14,6 +14,7 @@ void answer_echo(Worker& worker, rte_mbuf* packet) {
   if (!is_vip && (tables.ports[meta.in_port].kernel || !is_own_address(tables, asked))) {
     return punt(worker, packet);
   }
+  if (!worker.echo_budget.take(worker.now_ms)) return worker.drops.drop(packet, DropReason::kRateLimited);
   const Egress egress = route_to(tables, meta.key.source, meta.in_port);
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
   uint8_t* const ip = bare_ip(packet);

@@ -51,6 +51,19 @@ TEST_P(Icmp, EchoToOthersIsNot) {
   EXPECT_EQ(gateway.dropped(DropReason::kNoService), 1u);
 }
 
+TEST_P(Icmp, EchoRepliesAreLimited) {
+  TestGateway gateway(make_tables({service(ForwardMode::kFullNat)}));
+  const Bytes frame = from_client(ip(family().client, family().vip).icmp(echo_request(), 0, 1));
+  for (int i = 0; i < 1100; ++i) gateway.receive(kEdge, frame);
+  EXPECT_EQ(gateway.sent(kEdge).size(), 1000u);
+  EXPECT_EQ(gateway.dropped(DropReason::kRateLimited), 100u);
+  gateway.advance_ms(5);
+  for (int i = 0; i < 100; ++i) gateway.receive(kEdge, frame);
+  EXPECT_EQ(gateway.sent(kEdge).size(), 50u);
+  EXPECT_EQ(gateway.dropped(), 150u);
+  expect_counters_to_add_up(gateway);
+}
+
 TEST(IcmpIpv6, EchoFromALinkLocalAddressIsAnsweredOnItsLink) {
   auto tables = make_tables({});
   tables->neighbors.push_back(
