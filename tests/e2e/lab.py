@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """The lab: real clients and real servers in network namespaces, and the gateway between them.
 
-Usage: lab.py [--once]. Sends requests through every service, prints who answered, and keeps the lab up
-until Ctrl-C; --once tears it down at once. Exits 0 only if every request was answered rightly.
+Usage: lab.py [--once]. Sends requests through every service and transactions to the ledger ingress, prints
+who answered what, and keeps the lab up until Ctrl-C; --once tears it down at once. Exits 0 only if every
+request was answered rightly, every transaction was stored, and the log is whole.
 """
 
 import argparse
@@ -21,6 +22,8 @@ if __name__ == "__main__":
 import maglev  # noqa: E402
 from configuration import SERVICES, VIPS_ON_BACKENDS, LabService, lab_configuration, pool_backends
 from gateway import HASH_KEY, Gateway
+from lab_ledger import LedgerRound, show_ledger
+from ledger_site import ingress_section, ledger_section
 from namespaces import clear_leftovers, owner_tag, work_directory
 from processes import SLUICECTL
 from servers import start_backends
@@ -41,7 +44,7 @@ class Answer(NamedTuple):
 class Lab:
     """Namespaces, servers and a gateway. A context manager: leaves nothing behind."""
 
-    def __init__(self, **boot: Any):
+    def __init__(self, has_ledger: bool = False, **boot: Any):
         clear_leftovers()
         self.work = work_directory()
         self.topology = Topology(VIPS_ON_BACKENDS)
@@ -49,6 +52,8 @@ class Lab:
             self.client = self.topology.client
             self.backends = start_backends(list(self.topology.backends.values()), self.work)
             config = lab_configuration(owner_tag(), **boot)
+            if has_ledger:
+                config["ledger"] = ledger_section(self.work, ingress=ingress_section())
             self.gateway = Gateway(self.work / "gateway", config, self.topology.gateway)
         except BaseException:
             self.close()
@@ -111,10 +116,8 @@ class Lab:
 
     def udp_socket(self, service: LabService) -> socket.socket:
         """A client's UDP socket, connected to the service."""
-        with self.client.entered():
-            sock = socket.socket(socket.AF_INET6 if service.is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+        sock = self.client.udp_socket(service.vip, service.port)
         sock.settimeout(3)
-        sock.connect((service.vip, service.port))
         return sock
 
 
@@ -171,7 +174,7 @@ def show_round(lab: Lab) -> bool:
     return all_right
 
 
-def show_commands(lab: Lab) -> None:
+def show_commands(lab: Lab, ledger: LedgerRound) -> None:
     """The commands to try while the lab is up."""
     inside = f"ip netns exec {lab.client.name}"
     control = f"{SLUICECTL} --socket {lab.gateway.socket}"
@@ -186,6 +189,10 @@ The gateway stays up until Ctrl-C. To try next, in another terminal:
   {control} explain --help
   {control} top
   {control} drops
+  {inside} {shlex.join(ledger.submit_command())} | od -An -tx1
+  {control} ledger status
+  {control} ledger proof $(sha256sum <{ledger.transaction} | cut -c-64)
+  {SLUICECTL} ledger verify {ledger.directory}
   {control} config diff {shlex.quote(str(lab.gateway.file))}
   ip netns exec {lab.topology.gateway.name} curl http://{lab.gateway.config['http']['listen']}/metrics
 Configuration: {lab.gateway.file}   log: {lab.gateway.log}
@@ -195,13 +202,15 @@ Configuration: {lab.gateway.file}   log: {lab.gateway.log}
 
 def show(once: bool) -> bool:
     """One round, and then the lab is the user's until Ctrl-C. Returns whether all was right."""
-    with Lab() as lab:
+    with Lab(has_ledger=True) as lab:
+        ledger = LedgerRound(lab.client, lab.gateway, lab.work)
         all_right = show_round(lab)
-        print("every request was answered rightly" if all_right else "some requests went wrong")
+        all_right &= show_ledger(ledger)
+        print("\neverything was answered rightly" if all_right else "\nsomething went wrong")
         if not all_right:
             print(f"the end of sluiced's log:\n{lab.gateway.tail()}")
         if not once:
-            show_commands(lab)
+            show_commands(lab, ledger)
             try:
                 signal.pause()
             except KeyboardInterrupt:

@@ -124,11 +124,7 @@ class LedgerSite:
     @contextlib.contextmanager
     def socket(self, port: int = COAP_PORT, address: str = INGRESS4) -> Iterator[socket.socket]:
         """A client's UDP socket, connected to the ingress."""
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with self.client.entered():
-            sock = socket.socket(family, socket.SOCK_DGRAM)
-        with sock:
-            sock.connect((address, port))
+        with self.client.udp_socket(address, port) as sock:
             yield sock
 
     def post(self, payload: bytes, port: int = COAP_PORT, address: str = INGRESS4) -> coap.Message:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from typing import Iterable, Iterator, List
@@ -81,6 +82,13 @@ class Namespace:
             _setns(home)
             os.close(there)
             os.close(home)
+
+    def udp_socket(self, address: str, port: int) -> socket.socket:
+        """A UDP socket inside, connected to that address."""
+        with self.entered():
+            sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        sock.connect((address, port))
+        return sock
 
     def sysctl(self, *settings: str) -> None:
         """Sets kernel parameters inside, each as name=value."""
