@@ -5,6 +5,9 @@
 #include <openssl/evp.h>
 
 #include <atomic>
+#include <cerrno>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -33,6 +36,10 @@ class GatedFiles final : public ledger::PosixFileSystem {
     if (read_us.load() > 0) usleep(read_us.load());
     return PosixFileSystem::read(file, data, offset);
   }
+  int allocate(int file, uint64_t offset, uint64_t size) override {
+    return is_full.load() ? -ENOSPC : PosixFileSystem::allocate(file, offset, size);
+  }
+  std::atomic<bool> is_full{false};
   std::atomic<unsigned> read_us{0};  ///< how long a read takes
   std::atomic<bool> is_open{true};   ///< whether a sync may end
   std::atomic<int> error{0};         ///< below zero: what a sync returns
@@ -159,6 +166,7 @@ class LedgerTest : public FamilyTest {
   }
   /// Lets time pass, and the ledger come to rest.
   void seal() {
+    gateway->settle();
     gateway->advance_ms(1000);
     EXPECT_TRUE(gateway->eventually([&] { return in_flight() == 0; }));
   }
