@@ -65,9 +65,9 @@ class Compiler {
  private:
   void network() {
     tables_->ports = previous_ ? previous_->ports : port_views(model_, in_.ports);
-    routes_changed_ = !before_ || before_->routes != model_.routes;
+    routes_changed_ = !before_ || before_->routes != model_.routes || before_->neighbors != model_.neighbors;
     tables_->routes = routes_changed_ ? route_table(model_) : previous_->routes;
-    tables_->neighbors = static_neighbors(model_);
+    tables_->neighbors = routes_changed_ ? static_neighbors(model_) : previous_->neighbors;
     tables_->ingress = previous_ ? previous_->ingress : ingress_table(model_);
     SnatOrder order = order_snat(previous_ ? previous_->snat : std::vector<IpAddress>{}, model_.snat);
     tables_->snat = std::move(order.addresses);

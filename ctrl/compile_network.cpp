@@ -13,12 +13,14 @@ using dataplane::PortView;
 using dataplane::Route;
 
 ConnectedNetworks connected_networks(const Model& model) {
-  ConnectedNetworks networks;
+  ConnectedNetworks networks(model.boot.ports.size());
   for (size_t port = 0; port < model.boot.ports.size(); ++port) {
     for (const Prefix& address : model.boot.ports[port].addresses) {
       networks.add(address, static_cast<uint16_t>(port));
     }
   }
+  for (const RouteModel& route : model.routes) networks.add_route(route.to, route.via);
+  for (const NeighborModel& neighbor : model.neighbors) networks.add_neighbor(neighbor.address);
   return networks;
 }
 

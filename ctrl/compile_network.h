@@ -14,7 +14,7 @@
 namespace sluice::ctrl {
 
 std::vector<dataplane::PortView> port_views(const Model& model, std::span<const dataplane::PortInfo> ports);
-/// The configured routes and those to the ports' own networks.
+/// The configured routes, and those to the ports' own networks and to static neighbors beyond them.
 std::shared_ptr<const dataplane::RouteTable> route_table(const Model& model);
 std::vector<dataplane::StaticNeighbor> static_neighbors(const Model& model);
 

@@ -42,11 +42,18 @@ class UniqueNames {
   std::set<std::string> names_;
 };
 
-ConnectedNetworks connected_networks(const Draft& draft) {
-  ConnectedNetworks networks;
+ConnectedNetworks port_networks(const Draft& draft) {
+  ConnectedNetworks networks(draft.model.boot.ports.size());
   for (const auto& [entry, index] : draft.port_addresses) {
     networks.add(entry.address, static_cast<uint16_t>(entry.port));
   }
+  return networks;
+}
+
+ConnectedNetworks connected_networks(const Draft& draft) {
+  ConnectedNetworks networks = port_networks(draft);
+  for (const auto& [route, index] : draft.routes) networks.add_route(route.to, route.via);
+  for (const auto& [neighbor, index] : draft.neighbors) networks.add_neighbor(neighbor.address);
   return networks;
 }
 
@@ -65,7 +72,7 @@ void check_ports(const Draft& draft, Faults& faults) {
       faults.add(pointer("ports", i, "/mtu"), "must be at least 1280 where the port has IPv6 addresses");
     }
   }
-  ConnectedNetworks networks;
+  ConnectedNetworks networks(ports.size());
   for (const auto& [entry, index] : draft.port_addresses) {
     const std::string place = pointer("ports", entry.port, "/addresses/") + std::to_string(index);
     if (networks.is_own(entry.address.address)) {
@@ -104,8 +111,10 @@ void check_neighbors(const Draft& draft, const ConnectedNetworks& networks, Faul
       faults.add(place, address + " is listed twice");
     } else if (networks.is_own(neighbor.address)) {
       faults.add(place, address + " is an address of a port itself");
+    } else if (networks.has_route_to(neighbor.address)) {
+      faults.add(place, "there is a route to " + address + " already");
     } else if (!networks.port_of(neighbor.address)) {
-      faults.add(place, address + " is on no network of a port");
+      faults.add(place, address + " is on no network of a port, and no route says which port leads there");
     }
   }
 }
@@ -256,8 +265,8 @@ class ServiceChecks {
         break;
       case lb::ForwardMode::kDirect:
         if (pool.off_link) {
-          fault("/forward",
-                "direct reaches only the networks of the ports: " + in_pool(*pool.off_link) + " is on none");
+          fault("/forward", "direct reaches only neighbors: " + in_pool(*pool.off_link) +
+                                " is on no network of a port and not in \"neighbors\"");
         }
         break;
     }
@@ -292,9 +301,8 @@ void check_overlaps(const Draft& draft, Faults& faults) {
 
 void check_network(const Draft& draft, Faults& faults) {
   check_ports(draft, faults);
-  const ConnectedNetworks networks = connected_networks(draft);
-  check_routes(draft, networks, faults);
-  check_neighbors(draft, networks, faults);
+  check_routes(draft, port_networks(draft), faults);
+  check_neighbors(draft, connected_networks(draft), faults);
   check_snat(draft, faults);
 }
 

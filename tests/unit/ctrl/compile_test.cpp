@@ -150,6 +150,25 @@ TEST_F(Compile, FindsTheNextHopOfEveryBackend) {
   EXPECT_EQ(hop(web(11)).address, ip("198.51.100.11"));
 }
 
+TEST_F(Compile, AStaticNeighborBeyondAllNetworksIsOnTheLinkOfItsRoute) {
+  const BackendKey far{"mixed", ip("203.0.113.99"), 0};
+  const auto hop = [&] { return (*tables_->next_hops)[backend(far).next_hop]; };
+  EXPECT_EQ(hop().address, ip("192.0.2.254"));
+  json config = test::sample_config();
+  config["neighbors"].push_back({{"address", "203.0.113.99"}, {"mac", "02:00:00:00:00:99"}});
+  config["services"][1]["forward"] = "direct";
+  step(config);
+  EXPECT_EQ(hop().address, ip("203.0.113.99"));
+  EXPECT_EQ(hop().port, 0);
+  ASSERT_EQ(tables_->neighbors.size(), 2u);
+  EXPECT_EQ(tables_->neighbors[1].address, ip("203.0.113.99"));
+  EXPECT_EQ(tables_->neighbors[1].port, 0);
+  config["routes"] = {{{"to", "203.0.113.0/24"}, {"via", "198.51.100.254"}}};
+  step(config);
+  EXPECT_EQ(hop().port, 1);
+  EXPECT_EQ(tables_->neighbors[1].port, 1);
+}
+
 TEST_F(Compile, SharesWhatDidNotChange) {
   json config = test::sample_config();
   config["pools"][0]["backends"][0]["weight"] = 5;

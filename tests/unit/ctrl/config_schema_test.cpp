@@ -6,6 +6,7 @@
 #include <functional>
 #include <set>
 
+#include "ctrl/load_config.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -115,8 +116,14 @@ const Case kCases[] = {
      "/routes/0/via: 192.0.2.1 is an address of a port itself"},
     {"RouteAcrossFamilies", [](json& c) { at(c, "/routes/0/via") = "2001:db8:0:1::9"; },
      "/routes/0/via: must be an address of the family of \"to\""},
-    {"StrangeNeighbor", [](json& c) { at(c, "/neighbors/0/address") = "10.9.9.9"; },
-     "/neighbors/0/address: 10.9.9.9 is on no network of a port"},
+    {"StrangeNeighbor", [](json& c) { at(c, "/neighbors/0/address") = "2001:db8:9::9"; },
+     "/neighbors/0/address: 2001:db8:9::9 is on no network of a port, and no route says which"},
+    {"NeighborWithARoute",
+     [](json& c) {
+       c["routes"].push_back({{"to", "10.9.9.9"}, {"via", "192.0.2.254"}});
+       at(c, "/neighbors/0/address") = "10.9.9.9";
+     },
+     "/neighbors/0/address: there is a route to 10.9.9.9 already"},
     {"NeighborTwice", [](json& c) { c["neighbors"].push_back(c["neighbors"][0]); },
      "/neighbors/1/address: 198.51.100.11 is listed twice"},
     {"SnatTwice", [](json& c) { c["snat"].push_back("198.51.100.1"); },
@@ -149,7 +156,7 @@ const Case kCases[] = {
     {"NoEncapSource", [](json& c) { c["encap"].erase("source6"); },
      "/services/1/forward: ipip to 2001:db8:0:2::11 of pool \"mixed\" needs \"encap.source6\""},
     {"DirectOffLink", [](json& c) { at(c, "/services/1/forward") = "direct"; },
-     "/services/1/forward: direct reaches only the networks of the ports: 203.0.113.99 of pool \"mixed\""},
+     "/services/1/forward: direct reaches only neighbors: 203.0.113.99 of pool \"mixed\" is on no network"},
     {"ServiceOnSnatPorts",
      [](json& c) {
        at(c, "/services/0/address") = "198.51.100.1";
@@ -198,6 +205,20 @@ TEST(ParseConfig, SaysAllFaultsAtOnceAndNoneTwice) {
                                              "/pools/0/backends/0/weight", "/pools/0/table_size",
                                              "/services/0/pool", "/services/1/address", "/routes/0/via"}));
   EXPECT_EQ(faults.size(), pointers.size()) << testing::PrintToString(faults);
+}
+
+TEST(ParseConfig, TakesTheSampleOfTheInterface) {
+  const auto loaded = load_config(SLUICE_SOURCE_ROOT "/tests/unit/ctrl/interface_sample.yaml");
+  EXPECT_TRUE(loaded) << json(loaded.error()).dump();
+}
+
+TEST(ParseConfig, TheOnlyPortHasWhateverNeighborBelongsToNoNetwork) {
+  json config = test::sample_config();
+  config["ports"].erase(1);
+  config["routes"] = json::array();
+  config["services"] = json::array();
+  at(config, "/neighbors/0/address") = "10.9.9.9";
+  EXPECT_TRUE(parse_config(config));
 }
 
 TEST(ParseConfig, BoundsItsAnswerToHostileInput) {
