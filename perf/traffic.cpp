@@ -13,6 +13,7 @@ namespace sluice::perf {
 namespace {
 
 constexpr uint32_t kPortsPerClient = 50'000;
+const Be16 kPort = Be16::from_host(80);
 
 /// Simple IMIX (RFC 6985, appendix A): 7 of 64, 4 of 594 and 1 of 1518 bytes with FCS.
 size_t frame_bytes(const Traffic& traffic, uint32_t index) {
@@ -25,19 +26,33 @@ size_t l4_header_bytes(const Traffic& traffic) {
   return traffic.protocol == IpProtocol::kTcp ? sizeof(TcpHeader) : sizeof(UdpHeader);
 }
 
+IpAddress client(const Traffic& traffic, uint32_t index) {
+  const uint32_t number = index / kPortsPerClient;
+  if (!traffic.v6) return IpAddress::v4(Be32::from_host(0xc6120000 + number));  // 198.18.0.0/15: RFC 2544
+  auto bytes = IpAddress::parse(test::kIpv6.client)->bytes();
+  bytes[14] = static_cast<uint8_t>(number >> 8);
+  bytes[15] = static_cast<uint8_t>(number);
+  return IpAddress::v6(bytes.data());
+}
+
+IpAddress vip(const Traffic& traffic) {
+  return *IpAddress::parse(traffic.v6 ? test::kIpv6.vip : test::kIpv4.vip);
+}
+
+Be16 client_port(uint32_t index) {
+  return Be16::from_host(static_cast<uint16_t>(1024 + index % kPortsPerClient));
+}
+
 /// Writes the IP header of flow `index`; returns its size.
 size_t write_ip(const Traffic& traffic, uint32_t index, uint8_t* at, size_t l4_bytes) {
-  const uint32_t client = index / kPortsPerClient;
   if (traffic.v6) {
     Ipv6Header header{};
     header.version_class_flow = Be32::from_host(6u << 28);
     header.payload_length = Be16::from_host(static_cast<uint16_t>(l4_bytes));
     header.next_header = traffic.protocol;
     header.hop_limit = 64;
-    header.source = IpAddress::parse(test::kIpv6.client)->bytes();
-    header.source[14] = static_cast<uint8_t>(client >> 8);
-    header.source[15] = static_cast<uint8_t>(client);
-    header.destination = IpAddress::parse(test::kIpv6.vip)->bytes();
+    header.source = client(traffic, index).bytes();
+    header.destination = vip(traffic).bytes();
     store(at, header);
     return sizeof header;
   }
@@ -47,16 +62,15 @@ size_t write_ip(const Traffic& traffic, uint32_t index, uint8_t* at, size_t l4_b
   header.fragment = Be16::from_host(Ipv4Header::kDontFragment);
   header.ttl = 64;
   header.protocol = traffic.protocol;
-  header.source = Be32::from_host(0xc6120000 + client);  // 198.18.0.0/15: RFC 2544
-  header.destination = IpAddress::parse(test::kIpv4.vip)->as_v4();
+  header.source = client(traffic, index).as_v4();
+  header.destination = vip(traffic).as_v4();
   header.checksum = checksum_finish(checksum_add(&header, sizeof header));
   store(at, header);
   return sizeof header;
 }
 
 void write_l4(const Traffic& traffic, uint32_t index, uint8_t* ip, uint8_t* at, size_t l4_bytes) {
-  const Be16 source = Be16::from_host(static_cast<uint16_t>(1024 + index % kPortsPerClient));
-  const Be16 destination = Be16::from_host(80);
+  const Be16 source = client_port(index);
   const auto checksum = [&] {
     const uint64_t seed = dataplane::pseudo_header_sum(ip, !traffic.v6, traffic.protocol, l4_bytes);
     return checksum_finish(checksum_add(at, l4_bytes, seed));
@@ -64,14 +78,14 @@ void write_l4(const Traffic& traffic, uint32_t index, uint8_t* ip, uint8_t* at, 
   if (traffic.protocol == IpProtocol::kTcp) {
     TcpHeader tcp{};
     tcp.source_port = source;
-    tcp.destination_port = destination;
+    tcp.destination_port = kPort;
     tcp.data_offset = 0x50;
     tcp.flags = traffic.tcp_flags;
     store(at, tcp);
     tcp.checksum = checksum();
     return store(at, tcp);
   }
-  UdpHeader udp{source, destination, Be16::from_host(static_cast<uint16_t>(l4_bytes)), {}};
+  UdpHeader udp{source, kPort, Be16::from_host(static_cast<uint16_t>(l4_bytes)), {}};
   store(at, udp);
   udp.checksum = checksum();
   store(at, udp);
@@ -89,6 +103,10 @@ std::vector<uint8_t> make_frame(const Traffic& traffic, uint32_t index) {
   const size_t l4_bytes = size - headers;
   write_l4(traffic, index, ip, ip + write_ip(traffic, index, ip, l4_bytes), l4_bytes);
   return frame;
+}
+
+FlowKey make_key(const Traffic& traffic, uint32_t index) {
+  return {client(traffic, index), vip(traffic), client_port(index), kPort, traffic.protocol, {}};
 }
 
 std::vector<uint32_t> shuffled_flows(const Traffic& traffic) {

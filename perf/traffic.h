@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/flow_key.h"
 #include "common/headers.h"
 
 namespace sluice::perf {
@@ -26,6 +27,9 @@ inline constexpr size_t kSmallestFrame = 60;
 
 /// The frame of flow `index` of the traffic, whose five-tuple no other index below 2^28 has.
 std::vector<uint8_t> make_frame(const Traffic& traffic, uint32_t index);
+
+/// What a worker reads from that frame.
+FlowKey make_key(const Traffic& traffic, uint32_t index);
 
 /// The numbers of the traffic's flows in an order that no prefetcher guesses, always the same.
 std::vector<uint32_t> shuffled_flows(const Traffic& traffic);

@@ -67,9 +67,11 @@ Sink& sink() {
 /// Buffers that are filled with the traffic's frames again and again, as a device does it.
 class Source {
  public:
-  explicit Source(const Traffic& traffic) : frames_(traffic.flows) {
+  explicit Source(const Traffic& traffic) : Source(traffic, shuffled_flows(traffic)) {}
+  /// Those flows of the traffic, in that order.
+  Source(const Traffic& traffic, const std::vector<uint32_t>& flows) : frames_(flows.size()) {
     size_t next = 0;
-    for (const uint32_t flow : shuffled_flows(traffic)) {
+    for (const uint32_t flow : flows) {
       const auto frame = make_frame(traffic, flow);
       size_ = static_cast<uint16_t>(frame.size());
       std::copy(frame.begin(), frame.end(), frames_[next++].begin());
@@ -193,19 +195,37 @@ void new_flow(benchmark::State& state, ForwardMode forward, lb::Policy policy) {
   count(state);
 }
 
-/// A burst of established flows in turn with one of somebody else's: only the first is timed. The others
-/// are SYNs of ever new flows (a storm that has filled the table), or as many established flows (calm).
-void established(benchmark::State& state, bool storm) {
+/// Who else is there while established flows are measured.
+enum class Others {
+  kCalm,     ///< as many established flows
+  kStorm,    ///< SYNs, each of a flow that is not known, in a table that they have filled
+  kOneSlot,  ///< the same, all of them aimed at one bucket of the table: more than its ways, its seed
+             ///< betrayed
+};
+
+std::vector<uint32_t> flows_of(Others others, const Traffic& traffic, const Duty& duty, WorkerRig& rig) {
+  std::vector<uint32_t> flows = shuffled_flows(traffic);
+  if (others != Others::kOneSlot) return flows;
+  const lb::FlowTable& table = rig.worker().balancer.flows();
+  const size_t mask = lb::FlowTable::buckets_for(duty.flow_table_entries) - 1;
+  std::erase_if(flows, [&](uint32_t flow) { return (table.hash(make_key(traffic, flow)) & mask) != 0; });
+  return flows;
+}
+
+/// A burst of established flows in turn with one of somebody else's: only the first is timed.
+void established(benchmark::State& state, Others who) {
+  const bool calm = who == Others::kCalm;
   const Traffic good{.flows = 10'000};
-  const Traffic other{.flows = storm ? 2'000'000u : 10'000u,
-                      .tcp_flags = storm ? TcpHeader::kSyn : TcpHeader::kAck,
+  const Traffic other{.flows = calm ? 10'000u : 2'000'000u,
+                      .tcp_flags = calm ? TcpHeader::kAck : TcpHeader::kSyn,
                       .first_flow = 1'000'000};
-  Source source(good), others(other);
   Duty duty = duty_of(good, ForwardMode::kDnat);
   duty.flow_table_entries = 1u << 17;
   WorkerRig rig(duty, Sink::pool(), sink().device());
+  const std::vector<uint32_t> theirs = flows_of(who, other, duty, rig);
+  Source source(good), others(other, theirs);
   introduce(rig, source, good.flows);
-  introduce(rig, others, other.flows);
+  introduce(rig, others, static_cast<uint32_t>(theirs.size()));
   for (auto _ : state) {
     work(rig, others.fill());
     expect_all_sent();
@@ -240,8 +260,9 @@ BENCHMARK(floor)->Arg(1000)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Arg(4'00
 BENCHMARK(by_backends)->Arg(1)->Arg(10)->Arg(100)->Arg(240);
 BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)->Arg(1)->Arg(100)->Arg(10'000);
 BENCHMARK_CAPTURE(new_flow, direct, ForwardMode::kDirect, lb::Policy::kMaglev)->Arg(1);
-BENCHMARK_CAPTURE(established, calm, false)->UseManualTime();
-BENCHMARK_CAPTURE(established, storm, true)->UseManualTime();
+BENCHMARK_CAPTURE(established, calm, Others::kCalm)->UseManualTime();
+BENCHMARK_CAPTURE(established, storm, Others::kStorm)->UseManualTime();
+BENCHMARK_CAPTURE(established, storm_on_one_slot, Others::kOneSlot)->UseManualTime();
 
 /// Huge pages where enough are free: the pool takes about 6 MiB.
 std::string memory_argument() {

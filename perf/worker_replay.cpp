@@ -2,7 +2,7 @@
 // pipeline suite.
 //
 //   worker_replay EAL-ARGUMENTS -- DEVICE BUFFERS DATA-ROOM FORWARD POLICY PROTOCOL FAMILY FLOW-ENTRIES
-//                 BACKENDS VIP|any poll|adaptive
+//                 BACKENDS capture|flowgen poll|adaptive
 //
 // Each line on standard input is answered by one: received, transmitted and dropped packets so far, and
 // the TSC cycles spent in polls that found packets.
@@ -69,7 +69,7 @@ Options read_options(std::span<char*> words) {
   options.duty.v6 = std::string_view(words[6]) == "6";
   options.duty.flow_table_entries = number(words[7]);
   options.duty.backends = number(words[8]);
-  options.duty.any_destination = std::string_view(words[9]) == "any";
+  options.duty.fed_by_flowgen = std::string_view(words[9]) == "flowgen";
   options.idle =
       std::string_view(words[10]) == "adaptive" ? dataplane::IdleMode::kAdaptive : dataplane::IdleMode::kPoll;
   return options;

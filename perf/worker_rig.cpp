@@ -23,9 +23,9 @@ std::string backend_address(const Duty& duty, unsigned number) {
 
 test::ServiceSpec main_service(const Duty& duty) {
   test::ServiceSpec spec;
-  spec.address = duty.any_destination ? "10.253.0.0/16" : duty.v6 ? test::kIpv6.vip : test::kIpv4.vip;
-  spec.first_port = duty.any_destination ? 0 : 80;
-  spec.last_port = duty.any_destination ? 65535 : 80;
+  spec.address = duty.fed_by_flowgen ? "10.253.0.0/16" : duty.v6 ? test::kIpv6.vip : test::kIpv4.vip;
+  spec.first_port = duty.fed_by_flowgen ? 0 : 80;
+  spec.last_port = duty.fed_by_flowgen ? 65535 : 80;
   spec.protocol = duty.protocol;
   spec.forward = duty.forward;
   spec.policy = duty.policy;
@@ -60,6 +60,7 @@ std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty) {
     specs.push_back(other);
   }
   auto tables = test::make_tables(specs);
+  if (duty.fed_by_flowgen) tables->ports[test::kEdge].mac = *MacAddress::parse("00:01:02:03:04:01");
   tables->neighbors.clear();
   for (unsigned i = 0; i < duty.backends; ++i) {
     const std::string address = backend_address(duty, i);

@@ -20,10 +20,9 @@ struct Duty {
   lb::Policy policy = lb::Policy::kMaglev;
   IpProtocol protocol = IpProtocol::kTcp;
   bool v6 = false;
-  bool any_destination =
-      false;                ///< a service on every address and port of 10.253.0.0/16: what flowgen sends to
-  unsigned services = 1;    ///< the first is the VIP that Traffic asks for
-  unsigned backends = 100;  ///< of that one, at most 240, with static neighbors
+  bool fed_by_flowgen = false;  ///< testpmd's traffic: 10.253.0.0/16 on any port, to its own idea of our MAC
+  unsigned services = 1;        ///< the first is the VIP that Traffic asks for
+  unsigned backends = 100;      ///< of that one, at most 240, with static neighbors
   uint32_t flow_table_entries = 1u << 20;
 };
 

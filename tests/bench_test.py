@@ -7,21 +7,70 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "perf" / "suite"))
 
+import bench  # noqa: E402
+import connections  # noqa: E402
+import growth  # noqa: E402
+import idle  # noqa: E402
+import memif  # noqa: E402
 import pipeline  # noqa: E402
-import table  # noqa: E402
-from measure import Row, row_from_json  # noqa: E402
+import units  # noqa: E402
+from measure import Measurement, Wish, row_from_json  # noqa: E402
+
+
+@pytest.fixture
+def moment(tmp_path):
+    return Wish(tmp_path, rounds=1, seconds=0.02)
+
+
+def check(rows, count):
+    """So many rows, each with a figure, and with one of the peer where there is a peer."""
+    rows = list(rows)
+    assert len(rows) == count
+    for row in rows:
+        assert row.error == "" and row.figure is not None, row
+        assert bool(row.peer) == (row.peer_figure is not None), row
+        assert row_from_json(row.as_json()) == row
+    return rows
 
 
 @pytest.mark.parametrize("forward", pipeline.FORWARDS)
-def test_the_worker_forwards_a_capture_beside_testpmd(forward, tmp_path):
-    row = pipeline.measure(pipeline.Case(forward), tmp_path, rounds=1, seconds=0.02)
-    assert row.figure > 0 and row.peer_figure > 0
-    assert row_from_json(row.as_json()) == row
+def test_the_worker_forwards_a_capture_beside_testpmd(forward, moment):
+    check(pipeline.rows(pipeline.Case(forward), moment), 1)
 
 
-def test_a_row_is_judged_by_the_median_of_its_pairs():
-    row = Row("pipeline", "a", "Mpps", [8.0, 1.0, 9.0], "testpmd", [10.0, 10.0, 10.0]).demand_ratio(0.8)
-    assert (row.ratio, row.spread, row.met) == (0.8, 0.5, True)
-    assert "ratio >= 0.8: met" in table.line(row)
-    slow = Row("maglev", "b", "ms", [3.0], "plain", [6.0], more_is_better=False).demand_ratio(0.4)
-    assert slow.met is False and "MISSED" in table.line(slow)
+def test_packets_come_back_over_memif_from_the_worker_and_from_l3fwd(moment):
+    check(memif.rows("dnat", moment), 1)
+
+
+def test_connections_go_through_the_gateway_and_both_proxies(moment):
+    rows = check(connections.rows(moment), 6)
+    assert {row.peer for row in rows} == {"HAProxy (TCP)", "nginx (stream)"}
+
+
+def test_datagrams_go_through_an_adaptive_and_a_polling_gateway(moment):
+    check(idle.rows(moment), 5)
+
+
+def test_a_change_among_services_and_the_room_for_flows_are_measured(moment):
+    check(growth.of_a_change(10, moment), 2)
+    check(growth.of_flows(1 << 16, moment), 1)
+
+
+def test_programs_are_run_and_their_figures_read(moment):
+    check(units.plain("lb_bench", "^(flow_hash|service_find/1)$", moment), 2)
+
+
+def test_every_measurement_has_a_name_of_its_own(moment):
+    names = [each.full_name for suite in bench.SUITES for each in suite.measurements(moment)]
+    assert len(names) == len(set(names)) > 30
+
+
+def test_what_breaks_down_is_a_failed_row_and_stops_nothing(capsys):
+    def breaks():
+        raise RuntimeError("no such device")
+        yield  # pylint: disable=unreachable
+
+    found = bench.measure([Measurement("a", "one", breaks), Measurement("a", "two", lambda: [])])
+    assert [row.error for row in found["a/one"]] == ["no such device"]
+    assert found["a/two"] == []
+    assert "a: one" in capsys.readouterr().out

@@ -1,65 +1,82 @@
 """Measures the gateway beside its peers: `./dev bench [NAME]`. See docs/performance.md."""
 
 import argparse
-import json
 import pathlib
+import signal
 import sys
 import tempfile
-from typing import Callable, Dict, Iterator
+from typing import Iterator, List
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "support")]
 
 # pylint: disable=wrong-import-position
+import connections  # noqa: E402
+import growth  # noqa: E402
+import idle  # noqa: E402
 import machine  # noqa: E402
+import memif  # noqa: E402
 import pipeline  # noqa: E402
+import report  # noqa: E402
+import results  # noqa: E402
+import sha256  # noqa: E402
 import table  # noqa: E402
 import units  # noqa: E402
-from measure import Row  # noqa: E402
+from measure import Measurement, Row, Wish  # noqa: E402
 
-Suite = Callable[[argparse.Namespace], Iterator[Row]]
+SUITES = (pipeline, memif, units, sha256, connections, idle, growth)
 
 
-def suites(scratch: pathlib.Path) -> Dict[str, Suite]:
-    """Every suite by its name, in the order in which they run."""
+def rows_of(measurement: Measurement) -> Iterator[Row]:
+    """Its rows as they are measured; where it breaks down, a row that says so."""
+    try:
+        yield from measurement.take()
+    except Exception as error:  # pylint: disable=broad-except  # whatever it was, the others go on
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield Row(measurement.suite, measurement.name, "", [], error=first_line)
+        print(f"{measurement.full_name}: {error}", file=sys.stderr)
 
-    def unit(measure: Callable[[int, float], Iterator[Row]]) -> Suite:
-        return lambda wish: measure(wish.rounds, wish.seconds)
 
-    return {
-        "pipeline": lambda wish: pipeline.run(scratch, wish.rounds, wish.seconds, wish.all),
-        "worker": unit(units.worker),
-        "maglev": unit(units.maglev),
-        "lb": unit(units.plain("lb_bench", "^(flow|service|balance)")),
-        "crypto_sha256": unit(units.plain("crypto_sha256_bench")),
-        "ledger_window": unit(units.plain("ledger_window_bench")),
-        "ledger_journal": unit(units.plain("ledger_journal_bench")),
-    }
+def measure(chosen: List[Measurement]) -> results.Results:
+    """Runs them in order, and prints each row as soon as it is there."""
+    print(table.heading())
+    found: results.Results = {}
+    for measurement in chosen:
+        rows = found.setdefault(measurement.full_name, [])
+        for row in rows_of(measurement):
+            print(table.line(row), flush=True)
+            rows.append(row)
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", nargs="?", default="", help="only suites whose name contains this")
+    parser.add_argument("name", nargs="?", default="", help="only measurements whose suite/name contains this")
+    parser.add_argument("--list", action="store_true", help="print the measurements' names, and run none")
     parser.add_argument("--all", action="store_true", help="every combination of the pipeline: hours")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of turns for each row")
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
     parser.add_argument("--json", type=pathlib.Path, help="where the rows are written")
+    parser.add_argument("--write-docs", action="store_true",
+                        help="put the rows into docs/performance/results.json, in place of older ones, and write "
+                        "docs/performance.md and its plots anew")  # fmt: skip
     wish = parser.parse_args()
-    rows = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that huge pages and namespaces are given back
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
-        chosen = {name: run for name, run in suites(pathlib.Path(scratch)).items() if wish.name in name}
+        everything = Wish(pathlib.Path(scratch), wish.rounds, wish.seconds, wish.all)
+        known = [each for suite in SUITES for each in suite.measurements(everything)]
+        chosen = [each for each in known if wish.name in each.full_name]
         if not chosen:
-            parser.error(f"no suite's name contains {wish.name!r}")
-        print(table.heading())
-        for run in chosen.values():
-            for row in run(wish):
-                print(table.line(row), flush=True)
-                rows.append(row)
+            parser.error(f"no measurement's name contains {wish.name!r}: --list tells them")
+        if wish.list:
+            print("\n".join(each.full_name for each in chosen))
+            return 0
+        found = measure(chosen)
     if wish.json:
-        wish.json.write_text(
-            json.dumps({"machine": machine.facts(), "rows": [row.as_json() for row in rows]}, indent=1)
-        )
-    return 0
+        results.save(wish.json, found, machine.facts())
+    if wish.write_docs:
+        report.publish(found, machine.facts())
+    return 1 if any(row.error for rows in found.values() for row in rows) else 0
 
 
 if __name__ == "__main__":

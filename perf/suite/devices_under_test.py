@@ -8,31 +8,68 @@ import subprocess
 import tempfile
 import threading
 import time
-from typing import List, Tuple
+from typing import List
 
 from measure import cpu_ns, thread_named
-from processes import BUILD, die_with_parent
+from processes import BUILD, die_with_parent, eventually
 
 PERF = BUILD / "perf"
 WORKER_CPU = max(os.sched_getaffinity(0))
 MAIN_CPU = min(os.sched_getaffinity(0))
 WARM_UP_SECONDS = 0.1
+PATIENCE_SECONDS = 60  # for a turn, on a machine that others use
 ANSWER_SECONDS = 60  # the first answer comes when a large capture has been read
 
 
-def eal_arguments(prefix: str, megabytes: int, huge: bool, cpu: int = WORKER_CPU) -> List[str]:
-    """One lcore that commands and one that works."""
+COMMANDING_AND_WORKING = f"0@{MAIN_CPU},1@{WORKER_CPU}"
+
+
+def eal_arguments(prefix: str, megabytes: int, huge: bool, lcores: str = COMMANDING_AND_WORKING) -> List[str]:
+    """What all programs have in common."""
     memory = ["--in-memory"] if huge else ["--no-huge", "--no-shconf"]
     return [
-        "--lcores", f"0@{MAIN_CPU},1@{cpu}", "--no-pci", "--no-telemetry", "--log-level=err",
+        "--lcores", lcores, "--no-pci", "--no-telemetry", "--log-level=err",
         "--file-prefix", f"sluice-perf-{prefix}", "-m", str(megabytes), *memory,
     ]  # fmt: skip
 
 
-class DeviceUnderTest:
-    """A process that forwards packets, and can be asked how many."""
+class TakesTurns:
+    """Forwards packets while it is its turn, on the CPU time of one thread."""
 
-    question = "\n"
+    def packets(self) -> int:
+        """Packets forwarded so far."""
+        raise NotImplementedError
+
+    def cpu_ns(self) -> int:
+        """How long the forwarding thread has been on its CPU."""
+        raise NotImplementedError
+
+    def pause(self) -> None:
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises if packets were lost that should have been forwarded."""
+
+    def mpps(self, seconds: float) -> float:
+        """One turn: millions of packets for each second that the forwarding thread was on its CPU, over so many
+        of these seconds."""
+        self.resume()
+        time.sleep(WARM_UP_SECONDS)
+        before_packets, before_ns = self.packets(), self.cpu_ns()
+        eventually(lambda: self.cpu_ns() - before_ns >= seconds * 1e9, "the thread gets its CPU", PATIENCE_SECONDS)
+        after_packets, after_ns = self.packets(), self.cpu_ns()
+        self.pause()
+        self.check()
+        return (after_packets - before_packets) * 1e3 / (after_ns - before_ns)
+
+
+class Program(TakesTurns):
+    """A DPDK program with one working lcore, stopped (SIGSTOP) between its turns."""
+
+    working_thread = "rte-worker-1"
 
     def __init__(self, command: List[str]):
         self.command = " ".join(command)
@@ -41,10 +78,14 @@ class DeviceUnderTest:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, bufsize=1,
             preexec_fn=die_with_parent,
         )  # fmt: skip
-        self.packets()  # it runs
-        self._thread = thread_named(self.process.pid, "rte-worker-1")
+        self.await_start()
+        self._thread = thread_named(self.process.pid, self.working_thread)
 
-    def __enter__(self) -> "DeviceUnderTest":
+    def await_start(self) -> None:
+        """Returns once it forwards."""
+        self.packets()
+
+    def __enter__(self) -> "Program":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,7 +93,7 @@ class DeviceUnderTest:
         self.process.kill()
         self.process.wait()
 
-    def _lines_until(self, wanted: str) -> str:
+    def lines_until(self, wanted: str) -> str:
         """What it prints up to the line that matches; raises if it leaves before."""
         text = ""
         deadline = threading.Timer(ANSWER_SECONDS, self.process.kill)
@@ -67,13 +108,6 @@ class DeviceUnderTest:
         self._errors.seek(0)
         raise RuntimeError(f"left before it answered: {self.command}\n{text}{self._errors.read()}")
 
-    def packets(self) -> int:
-        """Packets received so far."""
-        raise NotImplementedError
-
-    def check(self) -> None:
-        """Raises if packets were lost that should have been forwarded."""
-
     def cpu_ns(self) -> int:
         return cpu_ns(self.process.pid, self._thread)
 
@@ -83,22 +117,8 @@ class DeviceUnderTest:
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def sample(self) -> Tuple[int, int]:
-        return self.packets(), self.cpu_ns()
 
-    def mpps(self, seconds: float) -> float:
-        """One turn: millions of packets for each second that the working thread was on its CPU."""
-        self.resume()
-        time.sleep(WARM_UP_SECONDS)
-        before_packets, before_ns = self.sample()
-        time.sleep(seconds)
-        after_packets, after_ns = self.sample()
-        self.pause()
-        self.check()
-        return (after_packets - before_packets) * 1e3 / (after_ns - before_ns)
-
-
-class Worker(DeviceUnderTest):
+class Worker(Program):
     """perf/worker_replay: a worker without the control thread."""
 
     def packets(self) -> int:
@@ -107,7 +127,7 @@ class Worker(DeviceUnderTest):
     def answer(self) -> List[int]:
         """Received, transmitted and dropped packets, and busy cycles."""
         self.process.stdin.write("\n")
-        return [int(word) for word in self._lines_until(r"^\d+ \d+ \d+ \d+$").split()]
+        return [int(word) for word in self.lines_until(r"^\d+ \d+ \d+ \d+$").split()]
 
     def check(self) -> None:
         self.resume()
@@ -117,12 +137,12 @@ class Worker(DeviceUnderTest):
             raise RuntimeError(f"{received} received, {transmitted} sent, {dropped} dropped: {self.command}")
 
 
-class Testpmd(DeviceUnderTest):
+class Testpmd(Program):
     """dpdk-testpmd in one of its forwarding modes."""
 
     def packets(self) -> int:
         self.process.stdin.write("show port stats 0\n")
-        return int(re.search(r"RX-packets:\s+(\d+)", self._lines_until("Tx-pps")).group(1))
+        return int(re.search(r"RX-packets:\s+(\d+)", self.lines_until("Tx-pps")).group(1))
 
 
 def testpmd(eal: List[str], vdev: str, mode: str, buffers: int, data_room: int, *more: str) -> Testpmd:

@@ -1,11 +1,14 @@
 """What the figures were measured on, and what the suite may change of it for its time: huge pages."""
 
 import contextlib
+import datetime
 import os
 import pathlib
 import platform
 import subprocess
 from typing import Dict, Iterator
+
+from processes import ROOT
 
 HUGE_PAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 
@@ -42,6 +45,8 @@ def facts() -> Dict[str, str]:
         "haproxy": _first_line("haproxy", "-v"),
         "nginx": _first_line("nginx", "-v"),
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+        "date": datetime.date.today().isoformat(),
+        "revision": _first_line("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
     }
 
 

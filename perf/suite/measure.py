@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 import statistics
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, Iterable, List, Optional, Sequence
 
 
 @dataclasses.dataclass
@@ -20,10 +20,13 @@ class Row:
     met: Optional[bool] = None  # None where there is no target
     command: str = ""
     more_is_better: bool = True
+    curve: str = ""  # the plot that the figure is a point of, if any
+    at: float = 0.0  # where on that curve
+    error: str = ""  # why there is no figure
 
     @property
-    def figure(self) -> float:
-        return statistics.median(self.ours)
+    def figure(self) -> Optional[float]:
+        return statistics.median(self.ours) if self.ours else None
 
     @property
     def peer_figure(self) -> Optional[float]:
@@ -42,19 +45,22 @@ class Row:
     def spread(self) -> float:
         """Half the range of the ratios (or of the samples, without a peer), by their median."""
         samples = self.ratios or self.ours
-        middle = statistics.median(samples)
-        return (max(samples) - min(samples)) / 2 / middle if middle else 0.0
+        middle = statistics.median(samples) if samples else 0.0
+        return (max(samples) - min(samples)) / 2 / abs(middle) if middle else 0.0
 
     def demand_ratio(self, target: float) -> "Row":
-        """Sets the target that the ratio must reach, in the direction that is better."""
-        self.target = f"ratio {'>=' if self.more_is_better else '<='} {target:g}"
-        self.met = self.ratio >= target if self.more_is_better else self.ratio <= target
-        return self
+        """Adds a target that the ratio must reach, in the direction that is better."""
+        return self._demand("ratio", self.ratio, target, "")
 
     def demand_figure(self, target: float) -> "Row":
-        """Sets the target that the figure itself must reach."""
-        self.target = f"{'>=' if self.more_is_better else '<='} {target:g} {self.unit}"
-        self.met = self.figure >= target if self.more_is_better else self.figure <= target
+        """Adds a target that the figure itself must reach."""
+        return self._demand("", self.figure, target, " " + self.unit)
+
+    def _demand(self, what: str, value: float, target: float, unit: str) -> "Row":
+        words = f"{what} {'>=' if self.more_is_better else '<='} {target:.3g}{unit}".strip()
+        reached = value >= target if self.more_is_better else value <= target
+        self.target = f"{self.target}, {words}" if self.target else words
+        self.met = reached and self.met is not False
         return self
 
     def as_json(self) -> dict:
@@ -71,6 +77,29 @@ def row_from_json(value: dict) -> Row:
     """The inverse of Row.as_json."""
     names = {field.name for field in dataclasses.fields(Row)}
     return Row(**{name: part for name, part in value.items() if name in names})
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What whoever runs the suite asked for."""
+
+    scratch: pathlib.Path  # a directory for captures, sockets and logs
+    rounds: int = 5  # pairs of turns for each row
+    seconds: float = 0.5  # length of a turn
+    everything: bool = False  # every combination of the pipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What is run as one: rows that share their processes. It may raise; the others go on."""
+
+    suite: str
+    name: str
+    take: Callable[[], Iterable[Row]]
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.suite}/{self.name}"
 
 
 def take_turns(measures: Sequence[Callable[[], float]], rounds: int) -> List[List[float]]:

@@ -1,6 +1,7 @@
 """The worker over net_pcap, which replays a capture for ever, beside testpmd on the same file."""
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 import subprocess
@@ -8,7 +9,7 @@ from typing import Iterator, List
 
 from devices_under_test import PERF, Worker, eal_arguments, testpmd, worker
 from machine import huge_pages
-from measure import Row, take_turns
+from measure import Measurement, Row, Wish, take_turns
 
 FORWARDS = ("full-nat", "dnat", "ipip", "gue", "direct")
 POLICIES = ("maglev", "source-hash", "weighted-round-robin", "random", "two-choices", "least-connections")
@@ -30,7 +31,8 @@ class Case:
 
     @property
     def name(self) -> str:
-        return "/".join(str(part) for part in dataclasses.astuple(self)[:-1])
+        words = [self.forward, f"{self.flows} flows", self.policy, f"{self.protocol}{self.family}", self.sizes]
+        return "/".join(words + [self.peer] * (self.peer != "5tswap"))
 
     @property
     def buffers(self) -> int:
@@ -82,7 +84,7 @@ def capture(case: Case, directory: pathlib.Path) -> pathlib.Path:
 def duty(case: Case) -> List[object]:
     """The worker's part of the case: NAT keeps two entries for a flow."""
     entries = max(2 * case.flows * 5 // 4, 1 << 20)
-    return [case.forward, case.policy, case.protocol, case.family, entries, 100, "vip", "poll"]
+    return [case.forward, case.policy, case.protocol, case.family, entries, 100, "capture", "poll"]
 
 
 def measure(case: Case, directory: pathlib.Path, rounds: int, seconds: float) -> Row:
@@ -109,7 +111,10 @@ def meet_every_flow(ours: Worker, flows: int) -> None:
     ours.pause()
 
 
-def run(directory: pathlib.Path, rounds: int, seconds: float, everything: bool) -> Iterator[Row]:
-    """The rows of this suite, as they are measured."""
-    for case in cases(everything):
-        yield measure(case, directory, rounds, seconds)
+def measurements(wish: Wish) -> Iterator[Measurement]:
+    for case in cases(wish.everything):
+        yield Measurement("pipeline", case.name, functools.partial(rows, case, wish))
+
+
+def rows(case: Case, wish: Wish) -> Iterator[Row]:
+    yield measure(case, wish.scratch, wish.rounds, wish.seconds)

@@ -4,7 +4,7 @@ import math
 
 from measure import Row
 
-_FORMAT = "{:<48} {:>12} {:<24} {:>12} {:>7} {:>7}  {}"
+_FORMAT = "{:<58} {:>12} {:<20} {:>12} {:>7} {:>7}  {}"
 
 
 def heading() -> str:
@@ -14,9 +14,13 @@ def heading() -> str:
 def number(value: float) -> str:
     """Three significant digits."""
     if value == 0 or not math.isfinite(value):
-        return str(value)
+        return f"{value:g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{digits}f}"
+
+
+def quantity(value: float, unit: str) -> str:
+    return f"{number(value)} {unit}"
 
 
 def verdict(row: Row) -> str:
@@ -26,9 +30,11 @@ def verdict(row: Row) -> str:
 
 
 def line(row: Row) -> str:
-    peer = "" if row.peer_figure is None else f"{number(row.peer_figure)} {row.unit}"
-    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    name = f"{row.suite}: {row.name}"
+    if row.error:
+        return f"{name:<58} FAILED: {row.error}"
+    peer = "" if row.peer_figure is None else quantity(row.peer_figure, row.unit)
+    ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
     return _FORMAT.format(
-        f"{row.suite}: {row.name}", f"{number(row.figure)} {row.unit}", row.peer, peer, ratio,
-        f"{100 * row.spread:.0f} %", verdict(row),
-    ).rstrip()  # fmt: skip
+        name, quantity(row.figure, row.unit), row.peer, peer, ratio, f"{100 * row.spread:.0f} %", verdict(row)
+    ).rstrip()

@@ -1,0 +1,79 @@
+"""What grows with the configuration and the flows: the time of a change, and memory. How the worker's time for a
+packet grows with flows, backends and services is in `units`."""
+
+import functools
+import pathlib
+import tempfile
+import time
+from typing import Any, Dict, Iterator
+
+from gateway import Gateway, boot_section, eal_arguments
+from measure import Measurement, Row, Wish, take_turns
+
+SERVICES = (1, 10, 100, 1000, 10_000)
+FLOW_ENTRIES = (1 << 16, 1 << 18, 1 << 20, 1 << 22)
+FIRST, *_ = SERVICES
+
+
+def configuration(services: int, **boot: Any) -> Dict[str, Any]:
+    """So many services, each over ten backends of its own, on a port without a wire."""
+    pools = [
+        {"name": f"pool-{index}", "table_size": 1021,
+         "backends": [{"address": f"198.18.{128 + index % 100}.{1 + each}", "port": 1024 + index} for each in range(10)]}
+        for index in range(services)
+    ]  # fmt: skip
+    return {
+        "gateway": boot_section("bench", **boot),
+        "ports": [{"name": "edge0", "device": "net_null0,no-rx=1", "addresses": ["198.18.10.1/24"]}],
+        "pools": pools,
+        "services": [
+            {"name": f"service-{index}", "address": f"203.0.113.{index % 250}", "port": 1024 + index // 250,
+             "protocol": "tcp", "forward": "dnat", "pool": f"pool-{index}"}
+            for index in range(services)
+        ],
+    }  # fmt: skip
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of a process that is really there."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def of_a_change(services: int, wish: Wish) -> Iterator[Row]:
+    """config.apply of the whole with the first pool's weight changed, and the memory of it all."""
+    config = configuration(services)
+    with tempfile.TemporaryDirectory(dir=wish.scratch) as directory:
+        with Gateway(pathlib.Path(directory), config) as gateway:
+            memory = resident_mib(gateway.process.pid)
+            changing = config["pools"][0]["backends"][0]
+
+            def apply_change() -> float:
+                changing["weight"] = 3 - changing.get("weight", 1)
+                began = time.monotonic()
+                gateway.call("config.apply", config=gateway.config)
+                return 1e3 * (time.monotonic() - began)
+
+            (times,) = take_turns((apply_change,), max(2, wish.rounds))
+    yield Row("growth", f"apply, one pool of {services} changed", "ms", times, more_is_better=False,
+              curve="apply by services", at=services, command="config.apply")  # fmt: skip
+    yield Row("growth", f"memory, {services} services", "MiB", [memory], more_is_better=False,
+              curve="memory by services", at=services, command="sluiced: VmRSS")  # fmt: skip
+
+
+def of_flows(entries: int, wish: Wish) -> Iterator[Row]:
+    """Memory of a gateway whose worker has room for so many flows."""
+    megabytes = 160 + entries * 128 // 2**20
+    boot = {"flow_table_entries": entries, "eal": eal_arguments(megabytes)}
+    with tempfile.TemporaryDirectory(dir=wish.scratch) as directory:
+        with Gateway(pathlib.Path(directory), configuration(FIRST, **boot)) as gateway:
+            memory = resident_mib(gateway.process.pid)
+    yield Row("growth", f"memory, room for {entries} flows", "MiB", [memory], more_is_better=False,
+              curve="memory by flows", at=entries, command="sluiced: VmRSS")  # fmt: skip
+
+
+def measurements(wish: Wish) -> Iterator[Measurement]:
+    for services in SERVICES:
+        yield Measurement("growth", f"{services} services", functools.partial(of_a_change, services, wish))
+    for entries in FLOW_ENTRIES:
+        yield Measurement("growth", f"{entries} flows", functools.partial(of_flows, entries, wish))

@@ -1,0 +1,76 @@
+"""What becomes of rows: their verdicts, the committed results, the page and the plots."""
+
+import pathlib
+import sys
+import xml.etree.ElementTree
+
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "perf" / "suite"))
+
+import report  # noqa: E402
+import results  # noqa: E402
+import table  # noqa: E402
+from measure import Row  # noqa: E402
+
+FACTS = dict.fromkeys(("cpu", "flags", "kernel", "compiler", "dpdk", "revision", "date", "load"), "x")
+
+
+def row(name, ours, theirs=(), **more):
+    return Row("pipeline", name, "Mpps", list(ours), "testpmd" if theirs else "", list(theirs), **more)
+
+
+def test_a_row_is_judged_by_the_median_of_its_pairs():
+    fast = row("a", [8.0, 1.0, 9.0], [10.0, 10.0, 10.0]).demand_ratio(0.8)
+    assert (fast.ratio, fast.spread, fast.met) == (0.8, 0.5, True)
+    assert "ratio >= 0.8: met" in table.line(fast)
+    slow = Row("maglev", "b", "ms", [3.0], "plain", [6.0], more_is_better=False).demand_figure(5).demand_ratio(0.4)
+    assert slow.met is False and "<= 5 ms, ratio <= 0.4: MISSED" in table.line(slow)
+
+
+def test_results_replace_those_of_the_same_measurement_alone(tmp_path):
+    file = tmp_path / "results.json"
+    results.merge(file, {"pipeline/a": [row("a", [1.0])], "pipeline/b": [row("b", [2.0])]}, FACTS)
+    content = results.merge(file, {"pipeline/a": [row("a", [3.0])]}, {**FACTS, "revision": "y"})
+    assert [each.figure for each in results.rows_in(content)] == [3.0, 2.0]
+    assert [part["revision"] for part in content["measurements"].values()] == ["y", "x"]
+
+
+def test_results_of_two_machines_are_not_mixed(tmp_path):
+    file = tmp_path / "results.json"
+    results.merge(file, {"pipeline/a": [row("a", [1.0])]}, FACTS)
+    with pytest.raises(RuntimeError, match="another machine .cpu."):
+        results.merge(file, {"pipeline/b": [row("b", [1.0])]}, {**FACTS, "cpu": "other"})
+
+
+@pytest.fixture
+def docs(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(report, "PARTS", tmp_path / "performance")
+    report.PARTS.mkdir()
+    (report.PARTS / "introduction.md").write_text("How to read this.\n")
+    (report.PARTS / "reasons.md").write_text("## pipeline: dnat*\n\nThe cache is cold.\n")
+    return tmp_path
+
+
+def test_the_page_explains_what_misses_and_says_what_nobody_has_explained(docs):
+    missed = [row(name, [1.0], [2.0]).demand_ratio(0.8) for name in ("dnat", "gue")]
+    report.publish({"pipeline/modes": missed, "memif/dnat": [Row("memif", "dnat", "", [], error="no device")]}, FACTS)
+    page = report.PAGE.read_text()
+    explained, _, unexplained = page.partition("The cache is cold.")
+    assert "- **pipeline: dnat**" in explained
+    assert "- **pipeline: gue**\n- **memif: dnat**\n\nNo reason" in unexplained
+    assert "failed: no device" in page and "| pipeline: gue | 1.00 Mpps | testpmd: 2.00 Mpps | 0.5 |" in page
+
+
+def test_the_plots_are_well_formed_and_show_what_the_page_shows(docs):
+    points = [row(str(at), [float(at)], curve="ns by flows", at=at) for at in (1000, 1_000_000)]
+    report.publish({"worker/flows": points, "pipeline/a": [row("a < b", [1.0], [2.0]).demand_ratio(0.8)]}, FACTS)
+    plots = sorted(report.PARTS.glob("*.svg"))
+    assert [plot.name for plot in plots] == ["curve-ns-by-flows.svg", "ratio-pipeline.svg"]
+    for plot in plots:
+        assert f"(performance/{plot.name})" in report.PAGE.read_text()
+    bars = xml.etree.ElementTree.parse(plots[1]).getroot()
+    assert "a < b" in [text.text for text in bars.iter("{http://www.w3.org/2000/svg}text")]
+    curve = xml.etree.ElementTree.parse(plots[0]).getroot()
+    assert len(list(curve.iter("{http://www.w3.org/2000/svg}circle"))) == 2
