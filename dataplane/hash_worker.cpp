@@ -99,7 +99,10 @@ unsigned HashWorker::take_packets() {
     const size_t room = std::min<size_t>(free_.size(), kBurst);
     const std::span<rte_mbuf*> packets = std::span(buffer).first(ring->pop(std::span(buffer).first(room)));
     // They come from another CPU's cache.
-    for (rte_mbuf* packet : packets) rte_prefetch0(&meta_of(packet));
+    for (rte_mbuf* packet : packets) {
+      rte_prefetch0(packet);
+      rte_prefetch0(&meta_of(packet));
+    }
     for (rte_mbuf* packet : packets) rte_prefetch0(rte_pktmbuf_mtod(packet, void*));
     for (rte_mbuf* packet : packets) take(packet);
     taken += packets.size();
@@ -215,8 +218,7 @@ void HashWorker::refuse(const Requester& requester, Outcome outcome) {
 }
 
 unsigned HashWorker::answer_clients() {
-  std::array<Answer, 4 * kBurst> buffer;
-  const std::span<Answer> answers = std::span(buffer).first(answers_.pop(buffer));
+  const std::span<Answer> answers = std::span(taken_).first(answers_.pop(taken_));
   for (const Answer& one : answers) answer(one);
   return static_cast<unsigned>(answers.size());
 }

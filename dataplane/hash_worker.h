@@ -3,6 +3,7 @@
 // that its rate and its CoAP exchanges are known (docs/decisions/0011).
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -89,6 +90,8 @@ class HashWorker {
   crypto::HashBatcher batcher_;
   std::vector<HashJob> jobs_;
   std::vector<HashJob*> free_;
+  std::array<ledger::Answer, kSealBurst>
+      taken_;  // for answer_clients(): too large to be laid out in each poll
   ledger::CoapExchanges exchanges_;
   std::optional<ledger::SourceRate> source_rate_;
   uint16_t own_message_id_;

@@ -14,8 +14,6 @@ using ledger::Decision;
 using ledger::Outcome;
 using ledger::Transaction;
 
-/// Hash workers take at most a burst from each worker between two polls; this keeps up with four, both ways.
-constexpr size_t kSealBurst = 4 * kBurst;
 constexpr std::array<uint64_t, 9> kBlockBounds = {1, 4, 16, 64, 256, 1024, 4096, 16384, 65536};
 
 LedgerRequest& request_of(const ledger::Requester& requester) {
@@ -77,13 +75,11 @@ size_t Sealer::room() const {
 }
 
 unsigned Sealer::take_answers() {
-  std::array<Answer, kSealBurst> buffer;
-  const size_t most = room();
-  const size_t looked_up = journal_.looked_up.pop(std::span(buffer).first(most));
+  const std::span<Answer> room_for = std::span(taken_).first(room());
+  const size_t looked_up = journal_.looked_up.pop(room_for);
   look_ups_ -= looked_up;
-  const size_t count =
-      looked_up + ingest_.take_answers(std::span(buffer).subspan(looked_up, most - looked_up));
-  for (const Answer& answer : std::span(buffer).first(count)) deliver(answer);
+  const size_t count = looked_up + ingest_.take_answers(room_for.subspan(looked_up));
+  for (const Answer& answer : room_for.first(count)) deliver(answer);
   return static_cast<unsigned>(count);
 }
 

@@ -3,6 +3,7 @@
 // request. Called by the first hash worker's thread, but where said.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <vector>
 
@@ -14,6 +15,10 @@
 #include "ledger/ingest.h"
 
 namespace sluice::dataplane {
+
+/// What the sealer takes at a time, of transactions from each hash worker and of answers. Hash workers take
+/// at most a burst from each worker between two polls; this keeps up with four, both ways.
+inline constexpr size_t kSealBurst = 128;
 
 class Sealer {
  public:
@@ -68,7 +73,8 @@ class Sealer {
   Histogram ack_ns_;
   Histogram block_transactions_;
   ledger::Ingest ingest_;
-  size_t look_ups_ = 0;  // under way
+  std::array<ledger::Answer, kSealBurst> taken_;  // for take_answers(): too large to be laid out in each poll
+  size_t look_ups_ = 0;                           // under way
   uint64_t now_ns_ = 0;
   std::atomic<bool> stopping_{false};
   bool has_stopped_ = false;

@@ -13,9 +13,9 @@ bool is_same(const Requester& left, const Requester& right) {
 }  // namespace
 
 CoapExchanges::CoapExchanges(uint32_t capacity, SipKey seed)
-    : seed_(seed), entries_(capacity), buckets_(std::bit_ceil(size_t{capacity}), kNone) {}
+    : seed_(seed), links_(capacity), answers_(capacity), buckets_(std::bit_ceil(size_t{capacity}), kNone) {}
 
-uint32_t& CoapExchanges::bucket_of(const Requester& requester) {
+uint32_t CoapExchanges::hash_of(const Requester& requester) const {
   struct {
     IpAddress address;
     Be16 port;
@@ -23,47 +23,49 @@ uint32_t& CoapExchanges::bucket_of(const Requester& requester) {
     uint32_t ingress;
   } const key{requester.address, requester.port, requester.exchange.message_id, requester.ingress};
   static_assert(sizeof key == 24);
-  return buckets_[siphash24(seed_, &key, sizeof key) & (buckets_.size() - 1)];
+  return static_cast<uint32_t>(siphash24(seed_, &key, sizeof key));
 }
 
-uint32_t CoapExchanges::find(const Requester& requester) {
-  uint32_t index = bucket_of(requester);
-  while (index != kNone && !is_same(entries_[index].answer.requester, requester))
-    index = entries_[index].next;
+uint32_t CoapExchanges::find(const Requester& requester, uint32_t hash) {
+  uint32_t index = bucket_of(hash);
+  while (index != kNone && (links_[index].hash != hash || !is_same(answers_[index].requester, requester)))
+    index = links_[index].next;
   return index;
 }
 
 void CoapExchanges::remove(uint32_t index) {
-  uint32_t* link = &bucket_of(entries_[index].answer.requester);
-  while (*link != index) link = &entries_[*link].next;
-  *link = entries_[index].next;
-  entries_[index].used = false;
+  uint32_t* link = &bucket_of(links_[index].hash);
+  while (*link != index) link = &links_[*link].next;
+  *link = links_[index].next;
+  links_[index].used = false;
 }
 
 CoapExchanges::Verdict CoapExchanges::note(const Requester& requester, uint64_t now_ns) {
-  const uint32_t known = find(requester);
+  const uint32_t hash = hash_of(requester);
+  const uint32_t known = find(requester, hash);
   if (known != kNone) {
-    const Entry& entry = entries_[known];
-    if (now_ns - entry.since_ns < kLifetimeNs) {
-      return entry.is_answered ? Verdict{Seen::kAnswered, &entry.answer} : Verdict{Seen::kPending, nullptr};
+    const Link& link = links_[known];
+    if (now_ns - link.since_ns < kLifetimeNs) {
+      return link.is_answered ? Verdict{Seen::kAnswered, &answers_[known]} : Verdict{Seen::kPending, nullptr};
     }
     remove(known);
   }
   const uint32_t index = oldest_;
-  oldest_ = index + 1 == entries_.size() ? 0 : index + 1;
-  if (entries_[index].used) remove(index);
-  uint32_t& bucket = bucket_of(requester);
-  entries_[index] = {true, false, bucket, now_ns, {requester, {}, {}}};
+  oldest_ = index + 1 == links_.size() ? 0 : index + 1;
+  if (links_[index].used) remove(index);
+  uint32_t& bucket = bucket_of(hash);
+  links_[index] = {now_ns, hash, bucket, true, false};
+  answers_[index].requester = requester;
   bucket = index;
   return {};
 }
 
 void CoapExchanges::answered(const Answer& answer) {
-  const uint32_t index = find(answer.requester);
+  const uint32_t index = find(answer.requester, hash_of(answer.requester));
   if (index == kNone) return;
-  entries_[index].answer.outcome = answer.outcome;
-  entries_[index].answer.receipt = answer.receipt;
-  entries_[index].is_answered = true;
+  answers_[index].outcome = answer.outcome;
+  answers_[index].receipt = answer.receipt;
+  links_[index].is_answered = true;
 }
 
 }  // namespace sluice::ledger

@@ -39,22 +39,25 @@ class CoapExchanges {
   void answered(const Answer& answer);
 
  private:
-  struct Entry {
+  // What a search looks at, apart from the answers so that it stays in the cache.
+  struct Link {
+    uint64_t since_ns = 0;
+    uint32_t hash = 0;
+    uint32_t next = kNone;  // of the same bucket
     bool used = false;
     bool is_answered = false;
-    uint32_t next = kNone;  // of the same bucket
-    uint64_t since_ns = 0;
-    Answer answer;
   };
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  uint32_t& bucket_of(const Requester& requester);
-  uint32_t find(const Requester& requester);
+  uint32_t hash_of(const Requester& requester) const;
+  uint32_t& bucket_of(uint32_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
+  uint32_t find(const Requester& requester, uint32_t hash);
   void remove(uint32_t index);
 
   SipKey seed_;
   uint32_t oldest_ = 0;  // the ring's write position: entries are reused in the order they came
-  std::vector<Entry> entries_;
+  std::vector<Link> links_;
+  std::vector<Answer> answers_;  // by the same index
   std::vector<uint32_t> buckets_;
 };
 

@@ -115,7 +115,11 @@ void Ingest::seal() {
 }
 
 void Ingest::poll(uint64_t now_ns) {
-  if (open_ != nullptr && now_ns - open_->opened_ns() >= limits_.delay_ns) seal();
+  if (open_ == nullptr || now_ns - open_->opened_ns() < limits_.delay_ns) return;
+  // The last block fills up until the journal gives one back: it would only wait there, and refuse what
+  // comes.
+  const bool is_last = free_.size() == 0 && sealed_.size() + in_journal_.size() > 0;
+  if (!is_last) seal();
 }
 
 void Ingest::stop() {

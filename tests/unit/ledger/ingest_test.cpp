@@ -70,6 +70,23 @@ TEST_F(IngestTest, SealsByCountBytesAndDelay) {
   EXPECT_EQ(ingest_->take_sealed(), nullptr) << "no block is empty";
 }
 
+TEST_F(IngestTest, TheLastBlockFillsUpWhileTheJournalHasAllOthers) {
+  make({{3, 100}, 100, 2, 8});
+  offer("a");
+  ingest_->poll(100);
+  OpenBlock* const first = ingest_->take_sealed();
+  ASSERT_NE(first, nullptr);
+  offer("b", 0, 100);
+  ingest_->poll(1000);
+  EXPECT_EQ(ingest_->take_sealed(), nullptr) << "it would only wait there";
+  EXPECT_EQ(offer("c", 0, 1000), Decision::kUnderWay);
+  finish(first, Fate::kCommitted);
+  ingest_->poll(1000);
+  OpenBlock* const second = ingest_->take_sealed();
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(second->count(), 2u);
+}
+
 TEST_F(IngestTest, ARepeatInFlightGetsTheSameReceipt) {
   make({{1, 100}, 100, 8, 8});
   EXPECT_EQ(offer("a", 1), Decision::kUnderWay);
