@@ -24,16 +24,21 @@ tl::unexpected<Refusal> too_many() {
 }  // namespace
 
 void Gateway::explain(const FlowKey& key, ExplainAnswer answer) {
+  const std::vector<unsigned> workers = parts_->data_plane->possible_owners(key);
   WorkerQuestions::Requests requests;
-  requests.push_back(std::make_unique<WorkerRequest>());
-  requests.back()->question = ExplainRequest{key, {}};
+  for (size_t i = 0; i < workers.size(); ++i) {
+    requests.push_back(std::make_unique<WorkerRequest>());
+    requests.back()->question = ExplainRequest{key, {}};
+  }
   const auto finish = [answer](WorkerQuestions::Requests* parts) {
     if (!parts) return answer(no_answer());
-    answer(std::get<ExplainRequest>(parts->front()->question).result);
+    std::vector<dataplane::Explanation> explanations;
+    for (const auto& part : *parts) {
+      explanations.push_back(std::get<ExplainRequest>(part->question).result);
+    }
+    answer(dataplane::owners_explanation(explanations));
   };
-  if (!parts_->questions.ask(std::move(requests), {parts_->data_plane->owner_of(key)}, finish)) {
-    answer(too_many());
-  }
+  if (!parts_->questions.ask(std::move(requests), workers, finish)) answer(too_many());
 }
 
 void Gateway::list_flows(std::optional<std::string> service, size_t limit, FlowsAnswer answer) {

@@ -172,10 +172,13 @@ LedgerPlane* DataPlane::ledger() {
   return parts_->ledger ? &*parts_->ledger : nullptr;
 }
 
-unsigned DataPlane::owner_of(const FlowKey& key) const {
+std::vector<unsigned> DataPlane::possible_owners(const FlowKey& key) const {
   const WorkerPlace& place = parts_->topology.runners.front().place;
-  const unsigned balancer = owner_of_flow(parts_->published->current(), place, key);
-  return worker_of_balancer(place, balancer == kWhoeverReceived ? 0 : balancer);
+  const unsigned owner = owner_of_flow(parts_->published->current(), place, key);
+  if (owner != kWhoeverReceived) return {worker_of_balancer(place, owner)};
+  std::vector<unsigned> all;
+  for (unsigned i = 0; i < place.balancers; ++i) all.push_back(worker_of_balancer(place, i));
+  return all;
 }
 
 }  // namespace sluice::dataplane

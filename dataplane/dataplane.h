@@ -77,8 +77,9 @@ class DataPlane {
   bool ask(unsigned worker, WorkerRequest& request);
   /// The ledger ingress; null where the configuration has none.
   LedgerPlane* ledger();
-  /// The worker that owns a flow, for explain.
-  unsigned owner_of(const FlowKey& key) const;
+  /// The workers that may own a flow, for explain: one; or every balancing one, where a flow belongs to
+  /// whoever its device gave it to.
+  std::vector<unsigned> possible_owners(const FlowKey& key) const;
 
  private:
   DataPlane();

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -22,6 +23,14 @@ struct Explanation {
   uint32_t slot = UINT32_MAX;  ///< of the Maglev table, UINT32_MAX where none was used
   DropReason drop = DropReason::kNone;
 };
+
+/// Of the answers of all who may own a flow: the owner's, who knows it already, else the first.
+inline const Explanation& owners_explanation(std::span<const Explanation> answers) {
+  for (const Explanation& answer : answers) {
+    if (answer.verdict == Explanation::Verdict::kCached) return answer;
+  }
+  return answers.front();
+}
 
 struct FlowSnapshot {
   FlowKey key;

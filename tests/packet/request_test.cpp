@@ -1,6 +1,8 @@
 // Questions of the control thread: explain a flow, list flows.
 #include "dataplane/worker_request.h"
 
+#include <array>
+
 #include "tests/packet/packet_test.h"
 
 namespace sluice::test {
@@ -23,13 +25,13 @@ class Request : public FamilyTest {
             IpProtocol::kTcp,
             {}};
   }
-  static void answer(TestGateway& gateway, WorkerRequest& request, int steps = 1) {
-    ASSERT_TRUE(gateway.worker().requests->push(&request));
-    for (int i = 0; i < steps; ++i) serve_request(gateway.worker());
+  static void answer(TestGateway& gateway, WorkerRequest& request, int steps = 1, unsigned worker = 0) {
+    ASSERT_TRUE(gateway.worker(worker).requests->push(&request));
+    for (int i = 0; i < steps; ++i) serve_request(gateway.worker(worker));
   }
-  static Explanation explain(TestGateway& gateway, const FlowKey& key) {
+  static Explanation explain(TestGateway& gateway, const FlowKey& key, unsigned worker = 0) {
     WorkerRequest request{.question = ExplainRequest{key, {}}};
-    answer(gateway, request);
+    answer(gateway, request, 1, worker);
     EXPECT_TRUE(request.done.load());
     return std::get<ExplainRequest>(request.question).result;
   }
@@ -49,6 +51,19 @@ TEST_P(Request, ExplainTellsPickedFromCachedAndLeavesNoTrace) {
   const Explanation cached = explain(gateway, flow);
   EXPECT_EQ(cached.verdict, Verdict::kCached);
   EXPECT_EQ(cached.backend, 0u);
+}
+
+TEST_P(Request, TheOwnersExplanationIsTheOneThatCounts) {
+  TestGateway gateway(make_tables({service(ForwardMode::kIpip)}), {.rx_workers = 3});
+  const FlowKey flow = key(family().client, 40000, family().vip, 80);
+  const auto ask_all = [&] {
+    return std::array{explain(gateway, flow, 0), explain(gateway, flow, 1), explain(gateway, flow, 2)};
+  };
+  EXPECT_EQ(dataplane::owners_explanation(ask_all()).verdict, Verdict::kPicked);
+  gateway.receive(kEdge, from_client(request()), 1);
+  const auto answers = ask_all();
+  EXPECT_EQ(answers[0].verdict, Verdict::kPicked);
+  EXPECT_EQ(dataplane::owners_explanation(answers).verdict, Verdict::kCached);
 }
 
 TEST_P(Request, ExplainNamesTheReasonOfADrop) {

@@ -126,6 +126,17 @@ TEST(DataPlane, LivesFromStartToStop) {
       [&] { return sum(plane, [](const auto& stats) { return transmitted(stats, 1); }) >= kFlows; }));
   EXPECT_TRUE(eventually([&] { return plane.neighbors().size() == tables->neighbors.size(); }));
 
+  FlowKey flow{*IpAddress::parse(kIpv4.client),
+               *IpAddress::parse(kIpv4.vip),
+               Be16::from_host(1024),
+               Be16::from_host(53),
+               IpProtocol::kUdp,
+               {}};
+  EXPECT_EQ(plane.possible_owners(flow), (std::vector<unsigned>{0, 1})) << "whoever received it";
+  flow.destination = *IpAddress::parse(kIpv4.snat);
+  flow.destination_port = Be16::from_host(1025);
+  EXPECT_EQ(plane.possible_owners(flow).size(), 1u) << "full-nat's ports have their owner";
+
   plane.publish(test::make_tables({}));
   EXPECT_TRUE(eventually([&] { return plane.settled(); }));
   plane.reclaim();
