@@ -80,8 +80,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author)
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
-  auto compiled = compile({*step.model, statuses.all(), ports, generation + 1, model.get(), tables.get(),
-                           step.touched_pools, step.flushed},
+  auto compiled = compile({*step.model, statuses.all(), ports, tables->generation + 1, model.get(),
+                           tables.get(), step.touched_pools, step.flushed},
                           ids);
   if (!compiled || step.dry_run) {
     ids.discard();
@@ -96,7 +96,6 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   model = step.model;
   tables = compiled->tables;
   data_plane->publish(tables);
-  ++generation;
   if (listener) listener();
   return ApplyResult{generation, std::move(compiled->changed), std::move(compiled->disruption), {}};
 }
@@ -111,6 +110,7 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
 }
 
 Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
+  if (step.model != model) ++generation;
   Parts& parts = *parts_;
   if (options.if_generation && *options.if_generation != parts.generation) {
     return refuse(Refusal::Kind::kConflict,

@@ -69,13 +69,13 @@ class Gateway {
   const Model& model() const;
   nlohmann::json configuration() const;  ///< what is applied, defaults filled in
 
-  // Backends at run time; each change is a generation of its own. A weight becomes part of the
-  // configuration, until one with another weight is applied; a state stays as long as the backend.
+  // Backends at run time. A weight becomes part of the configuration, in a generation of its own, until one
+  // with another weight is applied; a state is not the configuration's, and stays as long as the backend.
   Outcome<ApplyResult> set_backend(const BackendKey& key, std::optional<uint32_t> weight,
                                    std::optional<AdminState> state);
   /// What a health check found: `reason` is for people ("connection refused").
   void set_health(const BackendKey& key, bool healthy, const std::string& reason);
-  /// Several results at once make one generation.
+  /// Several results at once make new Tables once.
   struct HealthResult {
     BackendKey key;
     bool healthy;

@@ -31,7 +31,7 @@ struct Gateway::Parts {
   std::shared_ptr<const dataplane::Tables> tables;
   BackendStatuses statuses;
   ConfigHistory history{kHistory};
-  uint64_t generation = 0;
+  uint64_t generation = 0;  ///< of the configuration; Tables have their own
   bool last_apply_succeeded = true;
   std::function<void()> listener;
   TargetTotals<std::string> service_totals;

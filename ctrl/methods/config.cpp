@@ -111,7 +111,7 @@ std::vector<Method> config_methods() {
        apply},
       {"config.history",
        Role::kView,
-       "The last 20 generations that changed the configuration.",
+       "The last 20 generations of the configuration.",
        "a list of `{generation, time, author, sha256, changed}`",
        {},
        history},

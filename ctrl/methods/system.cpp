@@ -69,7 +69,7 @@ std::vector<Method> system_methods() {
   return {
       {"system.info",
        Role::kView,
-       "What this gateway is: version, start, generation, ports and workers.",
+       "What this gateway is: version, start, generation of the configuration, ports and workers.",
        "`{name, version, pid, started, uptime_seconds, config_file, generation, last_apply_successful, role, "
        "sha256_engine, ports, workers}`; `role` is the caller's own, `sha256_engine` the ledger's",
        {},
