@@ -8,6 +8,7 @@
 #include "dataplane/stages/balance.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/stages/relay_icmp_error.h"
+#include "dataplane/stages/relay_tunnel_error.h"
 #include "dataplane/worker.h"
 
 namespace sluice::dataplane {
@@ -40,7 +41,7 @@ void balance_and_forward(Worker& worker, std::span<rte_mbuf*> packets) {
         learn(worker, packet);
         break;
       case PacketKind::kOther:
-        punt(worker, packet);
+        relay_tunnel_error(worker, packet);
         break;
     }
   }

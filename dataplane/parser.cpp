@@ -130,8 +130,6 @@ DropReason parse_l4(Bytes ip, Bytes l4, IpProtocol protocol, bool is_v4, Checksu
   return DropReason::kNone;
 }
 
-/// Whether an address cannot be a sender's: RFC 1812, 5.3.7, and RFC 4291, 2.5 and 2.7. Whatever answered it
-/// would answer to many, to nobody or to itself.
 bool is_martian(Be32 source) {
   const uint8_t first = load<uint8_t>(&source);
   return first - 1u >= 223u || first == 127;  // 0/8, and 224/3: multicast, reserved, broadcast
@@ -201,6 +199,10 @@ Quote quote_of(Bytes quote, IpProtocol protocol, size_t l4_offset, const IpAddre
 }
 
 }  // namespace
+
+bool is_martian(const IpAddress& source) {
+  return source.is_v4() ? is_martian(source.as_v4()) : is_martian(source.bytes());
+}
 
 DropReason parse(Bytes frame, const PortView& port, DeviceChecksums device, PacketMeta& meta) {
   if (frame.size() < sizeof(EthernetHeader)) return DropReason::kMalformedL2;

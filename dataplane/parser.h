@@ -35,6 +35,10 @@ inline constexpr unsigned kMaxExtensionBytes = 256;
 DropReason parse(std::span<const uint8_t> frame, const PortView& port, DeviceChecksums device,
                  PacketMeta& meta);
 
+/// Whether an address cannot be a sender's: RFC 1812, 5.3.7, and RFC 4291, 2.5 and 2.7. Whatever answered it
+/// would answer to many, to nobody or to itself.
+bool is_martian(const IpAddress& source);
+
 /// The packet that an ICMP error quotes.
 struct Quote {
   enum class Status : uint8_t {

@@ -15,21 +15,16 @@ bool wants_to_know(const uint8_t* ip, bool is_v4) {
 
 }  // namespace
 
-void refuse_too_big(Worker& worker, rte_mbuf* packet, size_t mtu) {
-  const PacketMeta& meta = meta_of(packet);
-  const bool is_v4 = meta.is_v4();
+bool tell_too_big(Worker& worker, rte_mbuf* packet, size_t mtu) {
   const uint8_t* const ip = rte_pktmbuf_mtod(packet, const uint8_t*);
+  const bool is_v4 = ip[0] >> 4 == 4;
   const IpAddress sender = source_of(ip, is_v4);
-  const Egress egress = route_to(*worker.tables, sender, meta.in_port);
+  const Egress egress = route_to(*worker.tables, sender, meta_of(packet).in_port);
   const size_t header_bytes = icmp_error_header_bytes(is_v4);
-  if (meta.kind == PacketKind::kIcmpError || !wants_to_know(ip, is_v4) || !egress.found ||
-      rte_pktmbuf_headroom(packet) < header_bytes || !worker.icmp_error_budget.take(worker.now_ms)) {
-    worker.drops.drop(packet, DropReason::kTooBig);
-    return;
+  if (!wants_to_know(ip, is_v4) || !egress.found || rte_pktmbuf_headroom(packet) < header_bytes ||
+      !worker.icmp_error_budget.take(worker.now_ms)) {
+    return false;
   }
-  // The packet is gone; its buffer becomes the error, which quotes it.
-  worker.stats.dropped[static_cast<size_t>(DropReason::kTooBig)].add();
-  worker.stats.originated.add();
   const IpAddress sent_to = destination_of(ip, is_v4);
   const size_t quoted = std::min<size_t>(packet->data_len, max_quoted_bytes(is_v4));
   rte_pktmbuf_trim(packet, static_cast<uint16_t>(packet->data_len - quoted));
@@ -37,6 +32,16 @@ void refuse_too_big(Worker& worker, rte_mbuf* packet, size_t mtu) {
       reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, static_cast<uint16_t>(header_bytes)));
   write_too_big(error, sent_to, sender, mtu, quoted);
   send(worker, egress, packet);
+  return true;
+}
+
+void refuse_too_big(Worker& worker, rte_mbuf* packet, size_t mtu) {
+  if (meta_of(packet).kind == PacketKind::kIcmpError || !tell_too_big(worker, packet, mtu)) {
+    return worker.drops.drop(packet, DropReason::kTooBig);
+  }
+  // The packet is gone; its buffer became the error.
+  worker.stats.dropped[static_cast<size_t>(DropReason::kTooBig)].add();
+  worker.stats.originated.add();
 }
 
 }  // namespace sluice::dataplane

@@ -14,4 +14,9 @@ namespace sluice::dataplane {
 /// it sent to. Nothing is said about ICMP errors, to what is no single host, or beyond the worker's budget.
 void refuse_too_big(Worker& worker, rte_mbuf* packet, size_t mtu);
 
+/// Makes of a bare IP packet, or of as much as is known of it, the ICMP error that tells its sender the
+/// `mtu`, and sends that. False, with everything as it was: the sender does not ask, cannot be reached, or
+/// the worker's budget is spent.
+bool tell_too_big(Worker& worker, rte_mbuf* packet, size_t mtu);
+
 }  // namespace sluice::dataplane

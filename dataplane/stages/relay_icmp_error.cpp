@@ -2,7 +2,7 @@
 
 #include "dataplane/forward/nat.h"
 #include "dataplane/stages/forward.h"
-#include "dataplane/stages/punt.h"
+#include "dataplane/stages/relay_tunnel_error.h"
 #include "dataplane/stages/steer.h"
 #include "dataplane/steering.h"
 
@@ -65,7 +65,7 @@ void relay_icmp_error(Worker& worker, rte_mbuf* packet) {
       return worker.drops.drop(packet, DropReason::kNoBackend);
     case lb::Outcome::kNoService:
     case lb::Outcome::kPortExhausted:
-      return punt(worker, packet);
+      return relay_tunnel_error(worker, packet);
   }
   if ((*worker.tables->services)[decision.service].is_nat()) {
     return translate_and_send(worker, packet, decision);

@@ -191,6 +191,68 @@ TEST_P(Icmp, GueErrorsTakeThePathOfTheirFlow) {
   }
 }
 
+TEST_P(Icmp, TooBigForARouterOnTheWayToABackendIsToldToTheClient) {
+  struct Tunnel {
+    ForwardMode mode;
+    const Family& outer;
+    size_t headers;
+  };
+  for (const Tunnel& tunnel : {Tunnel{ForwardMode::kIpip, kIpv4, 20},
+                               {ForwardMode::kIpip, kIpv6, 40},
+                               {ForwardMode::kGue, kIpv4, 28},
+                               {ForwardMode::kGue, kIpv6, 48}}) {
+    ServiceSpec spec = service(tunnel.mode);
+    spec.backends[0] = {.address = tunnel.outer.backend};
+    TestGateway gateway(make_tables({spec}));
+    const PacketBuilder sent = request().payload_bytes(1000);
+    gateway.receive(kEdge, from_client(sent));
+    Bytes quote = gateway.sent(kCore).at(0);
+    quote.erase(quote.begin(), quote.begin() + 14);
+    for (const size_t quoted : {tunnel.headers + family().header + 8, tunnel.headers + 300}) {
+      const Bytes cut(quote.begin(), quote.begin() + static_cast<long>(quoted));
+      const PacketBuilder error = ip(tunnel.outer.core, tunnel.outer.edge).ttl(60);
+      const bool outer_v4 = tunnel.outer.header == 20;
+      const auto from_router = outer_v4 ? PacketBuilder(error).icmp(3, 4, 1400).payload(cut)
+                                        : PacketBuilder(error).icmp(2, 0, 1400).payload(cut);
+      gateway.receive(kCore, from_backend(tunnel.outer.backend, from_router));
+      EXPECT_EQ(gateway.sent(kEdge),
+                Frames{to_client(as_own(too_big(family().vip, family().client,
+                                                static_cast<uint32_t>(1400 - tunnel.headers), sent,
+                                                quoted - tunnel.headers)))});
+      EXPECT_EQ(gateway.dropped(), 0u);
+    }
+    const Bytes short_of_ports(quote.begin(),
+                               quote.begin() + static_cast<long>(tunnel.headers + family().header + 7));
+    const bool outer_v4 = tunnel.outer.header == 20;
+    PacketBuilder useless = ip(tunnel.outer.core, tunnel.outer.edge);
+    useless = outer_v4 ? useless.icmp(3, 4, 1400) : useless.icmp(2, 0, 1400);
+    gateway.receive(kCore, from_backend(tunnel.outer.backend, useless.payload(short_of_ports)));
+    EXPECT_EQ(gateway.dropped(DropReason::kNoService), 1u);
+    EXPECT_EQ(gateway.sent(kEdge), Frames{});
+    expect_counters_to_add_up(gateway);
+  }
+}
+
+TEST_P(Icmp, ErrorsAboutTunnelsThatAreNotOursAreDropped) {
+  TestGateway gateway(make_tables({service(ForwardMode::kIpip)}));
+  const uint8_t protocol = v4() ? kProtocolIpip : kProtocolIpv6;
+  const auto tunnel = [&](const char* source, const PacketBuilder& inner) {
+    return ip(source, family().backend).protocol(protocol).payload(inner);
+  };
+  const PacketBuilder to_nobody = ip(family().client, family().vip2).tcp(1, 80).payload("data");
+  const PacketBuilder from_all =
+      ip(v4() ? "255.255.255.255" : "ff02::1", family().vip).tcp(1, 80).payload("data");
+  for (const PacketBuilder& quoted : {tunnel(family().core, request()), tunnel(family().edge, to_nobody),
+                                      tunnel(family().edge, from_all)}) {
+    gateway.receive(kCore,
+                    from_backend(family().backend, too_big(family().core, family().edge, 1400, quoted)));
+  }
+  const PacketBuilder known = tunnel(family().edge, request());
+  gateway.receive(kCore, from_backend(family().backend, unreachable(family().core, family().edge, known)));
+  EXPECT_EQ(gateway.sent(kEdge), Frames{});
+  EXPECT_EQ(gateway.dropped(DropReason::kNoService), 4u);
+}
+
 TEST_P(Icmp, ErrorsPassFullNatToTheBackend) {
   TestGateway gateway(make_tables({service(ForwardMode::kFullNat)}));
   gateway.receive(kEdge, from_client(request()));
