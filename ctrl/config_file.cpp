@@ -33,8 +33,12 @@ std::vector<std::string> ConfigFile::describe(const std::vector<Fault>& faults) 
       found = positions.find(pointer);
     }
     const FilePosition position = found == positions.end() ? FilePosition{} : found->second;
-    lines.push_back({position, place(path, position) + fault.message + " (" +
-                                   (fault.pointer.empty() ? "/" : fault.pointer) + ")"});
+    const std::string where = fault.pointer.empty() ? "the whole document" : fault.pointer;
+    lines.push_back({position, place(path, position) + fault.message + " (" + where + ")"});
+  }
+  for (const DuplicateKey& key : duplicates) {
+    lines.push_back(
+        {key.position, place(path, key.position) + "this key is there twice (" + key.pointer + ")"});
   }
   std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
     return std::tie(a.position.line, a.position.column) < std::tie(b.position.line, b.position.column);
@@ -61,7 +65,8 @@ Result<ConfigFile> parse_config_text(const std::string& path, const std::string&
   if (text.size() > kLargestFile) return fail(path + ": is larger than 64 MiB");
   YamlDocument document = read_yaml(text);
   if (document.error) return fail(place(path, document.error->position) + document.error->message);
-  return ConfigFile{path, std::move(document.value), std::move(document.positions)};
+  return ConfigFile{path, std::move(document.value), std::move(document.positions),
+                    std::move(document.duplicates)};
 }
 
 }  // namespace sluice::ctrl

@@ -15,9 +15,10 @@ struct ConfigFile {
   std::string path;
   nlohmann::json config;
   FieldPositions positions;
+  std::vector<DuplicateKey> duplicates;  ///< where there are any, the configuration must not be used
 
-  /// `file:line:column: message (pointer)` for each fault; a pointer to something absent takes the position
-  /// of its nearest ancestor. In the order of the file.
+  /// `file:line:column: message (pointer)` for each fault and each duplicate key; a pointer to something
+  /// absent takes the position of its nearest ancestor. In the order of the file.
   std::vector<std::string> describe(const std::vector<Fault>& faults) const;
 };
 

@@ -215,19 +215,22 @@ void Daemon::Parts::follow_signals() {
 
 void Daemon::Parts::reload() {
   notify_reloading();
-  auto config = load_config(options.config_file);
+  const auto stays = [this](const std::string& message, const std::vector<std::string>& faults) {
+    std::string all = message;
+    for (const auto& line : faults) all += (all.empty() ? "" : "; ") + line;
+    spdlog::error("the configuration stays at generation {}: {}", gateway->generation(), all);
+  };
+  const auto config = load_config(options.config_file);
   if (!config) {
-    std::string faults;
-    for (const auto& line : config.error()) faults += (faults.empty() ? "" : "; ") + line;
-    spdlog::error("the configuration stays at generation {}: {}", gateway->generation(), faults);
+    stays("", config.error());
     (void)gateway->apply(nullptr, {});  // refused, and remembered as the last attempt
-  } else if (const auto applied = gateway->apply(config->source, {.if_generation = {}, .author = "file"});
+  } else if (const auto applied =
+                 gateway->apply(config->file.config, {.if_generation = {}, .author = "file"});
              applied) {
     spdlog::info("{} applied: generation {}, {} changed", options.config_file, applied->generation,
                  applied->changed.size());
   } else {
-    spdlog::error("the configuration stays at generation {}: {}", gateway->generation(),
-                  applied.error().message);
+    stays(applied.error().message, config->file.describe(applied.error().faults));
   }
   notify_ready("generation " + std::to_string(gateway->generation()));
 }

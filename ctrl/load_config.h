@@ -2,21 +2,24 @@
 // `sluicectl config validate` judge. Pure but for reading the file.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "ctrl/config_file.h"
 #include "ctrl/model.h"
 
 namespace sluice::ctrl {
 
 struct LoadedConfig {
-  nlohmann::json source;
+  ConfigFile file;
   Model model;
 };
 
 /// Or every fault, a line each: `file:line:column: message (pointer)`.
 tl::expected<LoadedConfig, std::vector<std::string>> load_config(const std::string& path);
+
+/// The same for a file that has been read.
+tl::expected<LoadedConfig, std::vector<std::string>> check_config_file(ConfigFile file);
 
 }  // namespace sluice::ctrl

@@ -6,6 +6,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <deque>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@ using nlohmann::json;
 constexpr size_t kDeepest = 32;
 constexpr size_t kMostValues = 5'000'000;
 constexpr size_t kMostCopiedValues = 1'000'000;
+constexpr size_t kMostDuplicates = 1000;
 
 struct Refused {
   FilePosition position;
@@ -54,6 +56,7 @@ class Builder : public YAML::EventHandler {
  public:
   json document;
   FieldPositions positions;
+  std::vector<DuplicateKey> duplicates;
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (documents_++ > 0) refuse(mark, "there is more than one document in this file");
@@ -108,6 +111,7 @@ class Builder : public YAML::EventHandler {
     std::string key;        ///< of a mapping: the one whose value comes next
     FilePosition key_position;
     bool has_key = false;
+    bool is_duplicate = false;  ///< the key was there before: its value goes nowhere
   };
 
   [[noreturn]] static void refuse(const YAML::Mark& mark, std::string message) {
@@ -120,12 +124,15 @@ class Builder : public YAML::EventHandler {
   /// True: this node was the key of a mapping's next member. `text` is null where it is no scalar.
   bool take_key(const YAML::Mark& mark, const std::string* text) {
     if (frames_.empty() || !frames_.back().container->is_object() || frames_.back().has_key) return false;
-    if (!text) refuse(mark, "a key must be text");
+    if (!text) refuse(mark, "a key must be text, not null, a list or a mapping");
     Frame& frame = frames_.back();
-    if (frame.container->contains(*text)) refuse(mark, "the key " + json(*text).dump() + " is there twice");
     frame.key = *text;
     frame.key_position = position_of(mark);
     frame.has_key = true;
+    frame.is_duplicate = frame.container->contains(*text);
+    if (frame.is_duplicate && duplicates.size() < kMostDuplicates) {
+      duplicates.push_back({pointer_ + "/" + escape_pointer_token(*text), frame.key_position});
+    }
     return true;
   }
 
@@ -143,6 +150,7 @@ class Builder : public YAML::EventHandler {
     if (frame.container->is_object()) {
       frame.has_key = false;
       pointer_ += escape_pointer_token(frame.key);
+      if (frame.is_duplicate) return discarded_.emplace_back(std::move(value));
       positions.emplace(pointer_, frame.key_position);
       return frame.container->get_ref<json::object_t&>().emplace(frame.key, std::move(value)).first->second;
     }
@@ -196,6 +204,7 @@ class Builder : public YAML::EventHandler {
   }
 
   std::vector<Frame> frames_;
+  std::deque<json> discarded_;  ///< where the values of duplicate keys are built: their places must not move
   std::string pointer_;
   size_t field_length_ = 0;
   std::unordered_map<YAML::anchor_t, json> anchors_;
@@ -262,6 +271,7 @@ YamlDocument read_yaml(const std::string& text) {
   }
   result.value = std::move(builder.document);
   result.positions = std::move(builder.positions);
+  result.duplicates = std::move(builder.duplicates);
   return result;
 }
 

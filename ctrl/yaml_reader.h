@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace sluice::ctrl {
 
@@ -16,9 +17,16 @@ struct FilePosition {
 /// By JSON Pointer: of a member its key, of an element its first character.
 using FieldPositions = std::unordered_map<std::string, FilePosition>;
 
+/// A key that its mapping has already: the first one counts.
+struct DuplicateKey {
+  std::string pointer;
+  FilePosition position;
+};
+
 struct YamlDocument {
   nlohmann::json value;
   FieldPositions positions;
+  std::vector<DuplicateKey> duplicates;  ///< in the order of the text, at most a thousand
   struct SyntaxError {
     FilePosition position;
     std::string message;
@@ -28,8 +36,9 @@ struct YamlDocument {
 
 /// Reads exactly one document, not empty. A plain scalar is null, a boolean or a number where the core
 /// schema says so and no digit is a leading zero (`012` has meant two numbers in YAML's history: it stays
-/// text); everything quoted is text. Duplicate keys, keys that are no text, tags other than `!!str`,
-/// nesting deeper than 32 and aliases that multiply into more than a million values are errors.
+/// text); everything quoted is text. Keys that are no text, tags other than `!!str`, nesting deeper than 32
+/// and aliases that multiply into more than a million values are errors; duplicate keys are told apart, so
+/// that the rest can be looked at.
 YamlDocument read_yaml(const std::string& text);
 
 }  // namespace sluice::ctrl

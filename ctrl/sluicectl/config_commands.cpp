@@ -16,29 +16,31 @@ struct Arguments {
   bool dry_run = false;
 };
 
+std::nullopt_t refuse_file(Session& session, const std::vector<std::string>& faults) {
+  session.exit_code = ExitCode::kConfigInvalid;
+  for (const auto& fault : faults) std::fprintf(stderr, "%s\n", fault.c_str());
+  return std::nullopt;
+}
+
 void validate(Session& session, const std::string& file) {
   const auto config = ctrl::load_config(file);
   if (config) {
     session.print(session.output() == Format::kTable ? json(file + ": ok") : json{{"valid", true}});
     return;
   }
-  session.exit_code = ExitCode::kConfigInvalid;
-  for (const auto& fault : config.error()) std::fprintf(stderr, "%s\n", fault.c_str());
+  refuse_file(session, config.error());
 }
 
 /// Calls a method that takes the configuration in `file`; faults are told with their place in it.
 std::optional<json> call_with_file(Session& session, const std::string& method, const std::string& file,
                                    json params) {
   auto config = ctrl::read_config_file(file);
-  if (!config) {
-    std::fprintf(stderr, "%s\n", config.error().message.c_str());
-    session.exit_code = ExitCode::kConfigInvalid;
-    return std::nullopt;
+  if (!config) return refuse_file(session, {config.error().message});
+  if (!config->duplicates.empty()) {
+    return refuse_file(session, ctrl::check_config_file(std::move(*config)).error());
   }
   if (!config->config.is_object()) {
-    std::fprintf(stderr, "%s:1:1: the configuration must be a mapping\n", file.c_str());
-    session.exit_code = ExitCode::kConfigInvalid;
-    return std::nullopt;
+    return refuse_file(session, {file + ":1:1: the configuration must be a mapping"});
   }
   params["config"] = config->config;
   auto result = session.call(method, params);

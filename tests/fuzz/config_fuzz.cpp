@@ -18,7 +18,8 @@ void check(const ConfigFile& file) {
   const auto model = parse_config(file.config);
   if (!model) {
     require(!model.error().faults.empty());
-    require(file.describe(model.error().faults).size() == model.error().faults.size());
+    const size_t faults = model.error().faults.size() + file.duplicates.size();
+    require(file.describe(model.error().faults).size() == faults);
     for (const Fault& fault : model.error().faults) {
       require(!fault.message.empty() && (fault.pointer.empty() || fault.pointer[0] == '/'));
     }
@@ -39,6 +40,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!file && file.error().message.empty()) std::abort();
   if (file) check(*file);
   const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_discarded()) check({"fuzz.json", json, {}});
+  if (!json.is_discarded()) check({"fuzz.json", json, {}, {}});
   return 0;
 }

@@ -19,7 +19,17 @@ TEST(ConfigFile, NamesTheRootToo) {
   const auto file = parse_config_text("x.yaml", "\n[]\n");
   ASSERT_TRUE(file);
   EXPECT_EQ(file->describe({{"", "must be a mapping"}}),
-            (std::vector<std::string>{"x.yaml:2:1: must be a mapping (/)"}));
+            (std::vector<std::string>{"x.yaml:2:1: must be a mapping (the whole document)"}));
+}
+
+TEST(ConfigFile, SaysDuplicateKeysWithAllElse) {
+  const std::string text = "log: { level: loud }\nhttp: {}\nlog: { format: text }\nports: []\n";
+  const auto file = parse_config_text("x.yaml", text);
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->describe({{"/ports", "too few"}, {"/log/level", "too loud"}}),
+            (std::vector<std::string>{"x.yaml:1:8: too loud (/log/level)",
+                                      "x.yaml:3:1: this key is there twice (/log)",
+                                      "x.yaml:4:1: too few (/ports)"}));
 }
 
 TEST(ConfigFile, SaysWhyItCannotBeRead) {

@@ -53,12 +53,22 @@ TEST(ReadYaml, KnowsWhereEveryFieldStands) {
 }
 
 TEST(ReadYaml, RefusesWhatCouldBeMeantInTwoWays) {
-  EXPECT_EQ(error_of("a: 1\nb: 2\na: 3\n"), "3:1: the key \"a\" is there twice");
-  EXPECT_EQ(error_of("{a: {b: 1, b: 2}}"), "1:12: the key \"b\" is there twice");
   EXPECT_EQ(error_of("a: 1\n---\nb: 2\n"), "2:1: there is more than one document in this file");
-  EXPECT_EQ(error_of("? [a]\n: 1\n"), "1:3: a key must be text");
+  EXPECT_EQ(error_of("? [a]\n: 1\n"), "1:3: a key must be text, not null, a list or a mapping");
   EXPECT_EQ(error_of("a: !!int 1\n"), "1:4: the tag tag:yaml.org,2002:int has no meaning here");
   EXPECT_EQ(error_of("a: !mine [1]\n"), "1:4: the tag !mine has no meaning here");
+}
+
+TEST(ReadYaml, TellsDuplicateKeysAndKeepsTheFirst) {
+  const YamlDocument document = read_yaml("a: {b: 1, b: [2, {c: 3}]}\nlist: [{x: 1, x: 2}]\na: 4\n");
+  ASSERT_FALSE(document.error);
+  EXPECT_EQ(document.value.dump(), R"({"a":{"b":1},"list":[{"x":1}]})");
+  std::vector<std::string> found;
+  for (const DuplicateKey& key : document.duplicates) {
+    found.push_back(std::to_string(key.position.line) + ":" + std::to_string(key.position.column) + " " +
+                    key.pointer);
+  }
+  EXPECT_EQ(found, (std::vector<std::string>{"1:11 /a/b", "2:15 /list/0/x", "3:1 /a"}));
 }
 
 TEST(ReadYaml, RefusesEmptyAndBrokenText) {
