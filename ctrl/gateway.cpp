@@ -1,10 +1,12 @@
 #include "ctrl/gateway.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "ctrl/compile_ledger.h"
 #include "ctrl/config_schema.h"
 #include "ctrl/gateway_parts.h"
+#include "ctrl/memory_needs.h"
 #include "ctrl/model_changes.h"
 
 namespace sluice::ctrl {
@@ -41,6 +43,19 @@ Refusal needs_restart(const std::vector<std::string>& pointers) {
   return refusal;
 }
 
+/// Whether there is room for the pools of another configuration.
+Outcome<void> check_growth(const Model& before, const Model& after) {
+  MemoryNeed need = pool_memory(after);
+  const uint64_t now = pool_memory(before).bytes;
+  need.bytes -= std::min(need.bytes, now);
+  const auto enough = check_memory({need}, available_memory());
+  if (enough) return {};
+  return tl::unexpected(Refusal{Refusal::Kind::kUnavailable,
+                                enough.error().message,
+                                "nothing was applied: a smaller table_size of the pools needs less",
+                                {{need.pointer, enough.error().message}}});
+}
+
 }  // namespace
 
 Gateway::Gateway() : parts_(std::make_unique<Parts>()) {}
@@ -50,6 +65,9 @@ Gateway::~Gateway() {
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author) {
+  if (auto enough = check_memory(memory_needs(model), available_memory()); !enough) {
+    return tl::unexpected(enough.error());
+  }
   std::unique_ptr<Gateway> gateway(new Gateway());
   Parts& parts = *gateway->parts_;
   dataplane::BootConfig boot = model.boot;
@@ -93,6 +111,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   const IdRegistry::Retired retired = ids.commit();
   for (const lb::ServiceId id : retired.services) service_totals.retire(ids.retired_service(id).name, id);
   for (const lb::BackendId id : retired.backends) backend_totals.retire(ids.retired_backend(id), id);
+  if (step.model != model) ++generation;
   model = step.model;
   tables = compiled->tables;
   data_plane->publish(tables);
@@ -110,7 +129,6 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
 }
 
 Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
-  if (step.model != model) ++generation;
   Parts& parts = *parts_;
   if (options.if_generation && *options.if_generation != parts.generation) {
     return refuse(Refusal::Kind::kConflict,
@@ -127,6 +145,10 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
   if (!restart.empty() && !options.dry_run) {
     parts.last_apply_succeeded = false;
     return tl::unexpected(needs_restart(restart));
+  }
+  if (auto enough = check_growth(*parts.model, *model); !enough) {
+    if (!options.dry_run) parts.last_apply_succeeded = false;
+    return tl::unexpected(std::move(enough.error()));
   }
   share_unchanged(*parts.model, *model);
   auto result = parts.take(std::make_shared<const Model>(std::move(*model)), options.author, options.dry_run);
@@ -177,8 +199,22 @@ const dataplane::DataPlane& Gateway::data_plane() const {
   return *parts_->data_plane;
 }
 
+double Gateway::busy_ratio(unsigned worker) const {
+  return parts_->busy_ratios.of(worker);
+}
+
+void Gateway::Parts::watch_workers() {
+  std::vector<WorkerCycles> cycles;
+  for (const dataplane::WorkerInfo& worker : data_plane->workers()) {
+    const dataplane::WorkerStats& stats = data_plane->stats(worker.index);
+    cycles.push_back({stats.busy_cycles.read(), stats.idle_cycles.read()});
+  }
+  busy_ratios.observe(cycles, std::chrono::steady_clock::now());
+}
+
 void Gateway::tick() {
   parts_->data_plane->reclaim();
+  parts_->watch_workers();
   parts_->collect_numbers();
   parts_->questions.poll(*parts_->data_plane);
   if (auto* ledger = parts_->data_plane->ledger()) parts_->ledger_questions.poll(*ledger);

@@ -64,6 +64,7 @@ class Gateway {
   Outcome<std::vector<DiffEntry>> diff(const nlohmann::json& config) const;
   Outcome<ApplyResult> rollback(uint64_t generation, const std::string& author);
   std::vector<HistoryEntry> history() const;
+  /// Of the configuration: what health, an operator's states and flushes do to Tables leaves it as it is.
   uint64_t generation() const;
   bool last_apply_succeeded() const;
   const Model& model() const;
@@ -113,6 +114,8 @@ class Gateway {
   Totals service_totals(const std::string& service) const;
   Totals backend_totals(const BackendKey& key) const;
   const dataplane::DataPlane& data_plane() const;
+  /// The share of the last second in which a worker had packets.
+  double busy_ratio(unsigned worker) const;
 
   /// Frees retired Tables, collects numbers, delivers answers. Every few milliseconds.
   void tick();

@@ -99,13 +99,10 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
          [](const WorkerInfo& worker, const WorkerStats&) { return worker.flow_capacity; });
   series(MetricType::Counter, "sluice_flow_table_full_total", "Flows that there was no room to remember.",
          true, [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_table_full.read(); });
-  series(MetricType::Gauge, "sluice_worker_busy_ratio",
-         "Share of time since the start in which the worker had packets.", false,
-         [](const WorkerInfo&, const WorkerStats& stats) {
-           const double busy = static_cast<double>(stats.busy_cycles.read());
-           const double all = busy + static_cast<double>(stats.idle_cycles.read());
-           return all > 0 ? busy / all : 0.0;
-         });
+  series(
+      MetricType::Gauge, "sluice_worker_busy_ratio",
+      "Share of the last second in which the worker had packets.", false,
+      [&gateway](const WorkerInfo& worker, const WorkerStats&) { return gateway.busy_ratio(worker.index); });
   sources.push_back(whole(MetricType::Counter, "sluice_ring_full_total",
                           "Packets that a ring between workers did not take.", [&data_plane](auto add) {
                             const auto workers = data_plane.workers();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ctrl/backend_statuses.h"
+#include "ctrl/busy_ratios.h"
 #include "ctrl/gateway.h"
 #include "ctrl/ledger_questions.h"
 #include "ctrl/worker_questions.h"
@@ -36,6 +37,7 @@ struct Gateway::Parts {
   std::function<void()> listener;
   TargetTotals<std::string> service_totals;
   TargetTotals<BackendKey> backend_totals;
+  BusyRatios busy_ratios;
   WorkerQuestions questions;
   LedgerQuestions ledger_questions;
   ledger::PosixFileSystem files;
@@ -55,6 +57,7 @@ struct Gateway::Parts {
   Totals count_service(lb::ServiceId id) const;
   Totals count_backend(lb::BackendId id) const;
   void collect_numbers();
+  void watch_workers();
 };
 
 }  // namespace sluice::ctrl

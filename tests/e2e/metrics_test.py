@@ -1,11 +1,14 @@
 """What Prometheus and a load balancer's own probes see."""
 
+import json
+import socket
 import subprocess
 
 import pytest
 
 from configuration import SERVICES
 from lab import faults
+from processes import eventually
 
 ALWAYS = """
 sluice_build_info sluice_config_generation sluice_config_last_apply_successful
@@ -49,22 +52,55 @@ def test_requests_are_counted_by_service(lab, service):
 
 
 def test_drops_are_counted_by_reason(lab):
-    drops = lab.gateway.call("drops.get")
-    series = {name for name in lab.gateway.metrics() if name.startswith("sluice_dropped_packets_total")}
-    assert series == {f'sluice_dropped_packets_total{{reason="{reason}"}}' for reason in drops}
+    """The client's packets would be forwarded by NAT, but for their TTL; nothing else in the lab has such."""
+
+    def counted():
+        drops, samples = lab.gateway.call("drops.get"), lab.gateway.metrics()
+        name = "sluice_dropped_packets_total"
+        assert {series for series in samples if series.startswith(name)} == {
+            f'{name}{{reason="{reason}"}}' for reason in drops
+        }
+        return drops["ttl_expired"], samples[f'{name}{{reason="ttl_expired"}}']
+
+    service = next(service for service in SERVICES if service.name == "full-nat-udp4")
+    before = counted()
+    with lab.udp_socket(service) as sock:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        for _ in range(7):
+            sock.send(b"too far")
+    expected = tuple(count + 7 for count in before)
+    eventually(lambda: counted() == expected, "seven drops are counted, here and there")
 
 
 def test_probes(lab):
-    assert lab.gateway.get("/healthz").stdout
-    assert lab.gateway.get("/readyz").stdout
-    assert "0." in lab.gateway.get("/version").stdout
-    command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"]
+    generation = lab.gateway.call("config.get")["generation"]
+    assert lab.gateway.get("/healthz").stdout == "ok\n"
+    assert lab.gateway.get("/readyz").stdout == f"ready, generation {generation}\n"
+    version = lab.gateway.call("system.info")["version"]
+    assert json.loads(lab.gateway.get("/version").stdout) == {"name": "sluice", "version": version}
+
+
+def test_what_the_http_endpoint_answers_to_others(lab):
+    command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{content_type}"]
     listen = f"http://{lab.gateway.config['http']['listen']}"
 
-    def status(path, *options):
-        return lab.gateway.namespace.run(*command, *options, listen + path).stdout
+    def answer(path, *options):
+        return lab.gateway.namespace.run(*command, *options, listen + path).stdout.split(";")[0]
 
-    assert [status(path) for path in ("/healthz", "/readyz", "/version", "/metrics", "/nothing")] == [
-        "200", "200", "200", "200", "404",
-    ]  # fmt: skip
-    assert status("/metrics", "-X", "POST") == "405"
+    assert answer("/metrics") == "200 text/plain"
+    assert answer("/version") == "200 application/json"
+    assert [answer(path)[:3] for path in ("/healthz", "/readyz", "/nothing")] == ["200", "200", "404"]
+    assert answer("/metrics", "-X", "POST")[:3] == "405"
+
+
+def test_a_worker_is_busy_only_while_packets_come(lab):
+    def busiest():
+        samples = lab.gateway.metrics()
+        return max(value for name, value in samples.items() if name.startswith("sluice_worker_busy_ratio"))
+
+    service = next(service for service in SERVICES if service.name == "full-nat-tcp4")
+    load = lab.client.spawn("wrk", "-t1", "-c16", "-d60s", lab.url(service), stdout=subprocess.DEVNULL)
+    eventually(lambda: busiest() > 0.05, "the load shows")
+    load.terminate()
+    load.wait(10)
+    eventually(lambda: busiest() < 0.02, "and is gone a second after it ended")
