@@ -1,7 +1,6 @@
 #include "ctrl/daemon.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -22,6 +21,7 @@
 #include "ctrl/ledger_pages.h"
 #include "ctrl/log.h"
 #include "ctrl/methods/methods.h"
+#include "ctrl/process.h"
 #include "ctrl/systemd_notify.h"
 #include "ctrl/traffic_totals.h"
 
@@ -52,15 +52,6 @@ awaitable<bool> pause(asio::steady_timer& timer, Clock::duration time) {
   co_return !error;
 }
 
-/// Connections of the control socket, of monitoring and of health checks each need a descriptor.
-size_t raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_cur;
-}
-
 size_t health_concurrency(size_t descriptors) {
   return std::clamp<size_t>(descriptors / 4, 32, 2048);
 }
@@ -72,7 +63,7 @@ struct Daemon::Parts {
   DaemonOptions options;
   DaemonFacts facts;
   asio::io_context io{1};
-  asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
+  asio::signal_set signals{io, SIGHUP};  ///< and those that stop it, from run() on
   asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io};
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<Gateway> gateway;
@@ -151,6 +142,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.facts = {options.version, options.config_file, std::chrono::system_clock::now()};
   const size_t descriptors = raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
+  leave_at_once_on_signals();
 
   auto socket = ControlSocket::open(config.model.control.socket, config.model.control.mode);
   if (!socket) return tl::unexpected(socket.error());
@@ -178,6 +170,7 @@ bool Daemon::run() {
   Parts& parts = *parts_;
   parts.gateway->on_change([&parts] { parts.follow_model(); });
   parts.follow_model();
+  for (const int stop : {SIGTERM, SIGINT}) parts.signals.add(stop);
   parts.follow_signals();
   asio::co_spawn(parts.io, parts.tick(), pass_on);
   asio::co_spawn(parts.io, parts.beat(), pass_on);
