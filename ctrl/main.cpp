@@ -4,6 +4,7 @@
 
 #include "ctrl/daemon.h"
 #include "ctrl/log.h"
+#include "ctrl/usage_error.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -30,7 +31,9 @@ int run(const CommandLine& line) {
   open_log(config->model.log, stderr_is_journal());
   auto daemon = Daemon::start(line.daemon, std::move(*config));
   if (!daemon) {
-    std::fprintf(stderr, "sluiced: %s\n", daemon.error().message.c_str());
+    const Error& error = daemon.error();
+    const std::string place = error.pointer.empty() ? "" : " (" + error.pointer + ")";
+    std::fprintf(stderr, "sluiced: %s%s\n", error.message.c_str(), place.c_str());
     return kFailed;
   }
   return (*daemon)->run() ? 0 : kFailed;
@@ -51,7 +54,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
+    return show_usage_error(app, error) == 0 ? 0 : kUsage;
   }
   if (*idle) line.daemon.exit_idle = std::chrono::duration<double>(exit_idle);
   try {

@@ -29,6 +29,11 @@ tl::unexpected<Error> device_failure(const PortConfig& config, const std::string
   if (reason.empty()) reason = rte_strerror(std::abs(error));
   const bool forbidden =
       reason.find("not permitted") != std::string::npos || reason.find("denied") != std::string::npos;
+  if (reason.find("failed to parse device") != std::string::npos) {
+    reason +=
+        " (a device is a PCI address, or a driver of DPDK and a number: \"net_af_packet0,iface=eth1\" is the "
+        "kernel's eth1)";
+  }
   if (forbidden) reason += " (virtual devices of the kernel need CAP_NET_ADMIN and CAP_NET_RAW)";
   return fail("port \"" + config.name + "\", device \"" + config.device + "\": " + what + ": " + reason);
 }
@@ -45,8 +50,8 @@ Result<uint16_t> find_device(const PortConfig& config, unsigned rx_workers) {
   take_eal_error();
   if (is_pci_device(config.device)) {
     if (rte_eth_dev_get_port_by_name(name.c_str(), &device) == 0) return device;
-    return device_failure(config, "not found, or not bound to a driver of DPDK (see sluicectl doctor)",
-                          ENODEV);
+    return device_failure(
+        config, "not found, or not bound to a driver of DPDK (dpdk-devbind.py --status shows both)", ENODEV);
   }
   if (rte_eth_dev_get_port_by_name(name.c_str(), &device) == 0) {
     return fail("port \"" + config.name + "\": device \"" + name +

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "ctrl/sluicectl/session.h"
+#include "ctrl/usage_error.h"
 
 namespace sluice::sluicectl {
 namespace {
@@ -28,7 +29,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+    return ctrl::show_usage_error(app, error) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "sluicectl: %s\n", error.what());
     return static_cast<int>(ExitCode::kRefused);

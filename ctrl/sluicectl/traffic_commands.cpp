@@ -63,7 +63,7 @@ void add_traffic_commands(CLI::App& app, Session& session) {
   auto* explaining = app.add_subcommand("explain", "Say what would happen to a packet, and why");
   explaining->add_option("FLOW", *words, "SOURCE:PORT DESTINATION:PORT [tcp|udp]")
       ->required()
-      ->expected(2, 5);
+      ->expected(-2);  // two or more: flow_params() says what is too much
   explaining->callback([&session, words] { explain(session, *words); });
 
   app.add_subcommand("stats", "Show what ports and workers have counted")->callback([&session] {

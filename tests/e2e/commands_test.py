@@ -1,6 +1,7 @@
 """Exit statuses and messages of both programs."""
 
 import json
+import os
 import re
 import socket
 
@@ -8,8 +9,9 @@ import pytest
 import yaml
 
 from conftest import wireless_configuration
+from gateway import Gateway
 from namespaces import run
-from processes import ROOT, SLUICECTL, SLUICED
+from processes import ROOT, SLUICECTL, SLUICED, eventually, spawn
 
 EXAMPLES = sorted((ROOT / "packaging" / "examples").glob("*.yaml"))
 
@@ -121,8 +123,16 @@ def test_a_missing_file_is_one_clear_line(tmp_path):
             "none0",
         ),
         ({"gateway": {"workers": [4095]}}, "4095"),
+        (
+            {"ports": [{"name": "p", "device": "eth9", "addresses": ["198.18.1.1/24"]}]},
+            "net_af_packet0,iface=",
+        ),
+        (
+            {"gateway": {"workers": [0] * 64, "flow_table_entries": 268435456}},
+            "/gateway/flow_table_entries",
+        ),
     ],
-    ids=["PCI device", "interface", "CPU"],
+    ids=["PCI device", "interface", "CPU", "driver", "memory"],
 )
 def test_what_the_machine_lacks_is_one_clear_line(tmp_path, change, named):
     config = wireless_configuration("lacking")
@@ -148,6 +158,46 @@ def test_usage_errors_exit_2():
     assert run(SLUICECTL, "nonsense", check=False).returncode == 2
     assert run(SLUICECTL, "service", "table", check=False).returncode == 2
     assert run(SLUICECTL, "--no-such-option", "stats", check=False).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [SLUICECTL, "nonsense"],
+        [SLUICECTL, "service", "nonsense"],
+        [SLUICED, "nonsense"],
+    ],
+    ids=["command", "verb", "sluiced"],
+)
+def test_the_word_that_is_wrong_is_what_is_named(command):
+    done = run(*command, check=False)
+    assert done.returncode == 2
+    assert "nonsense" in done.stderr and "required" not in done.stderr
+
+
+def test_explain_takes_two_to_five_words():
+    assert "2x" not in run(SLUICECTL, "explain", "--help").stdout
+    done = run(SLUICECTL, "explain", *"192.0.2.1 1 192.0.2.2 2 tcp more".split(), check=False)
+    assert done.returncode == 2 and "SOURCE:PORT" in done.stderr
+
+
+def test_sigterm_stops_a_gateway_that_is_still_starting(tmp_path):
+    """It waits for the ledger's key, which nobody writes into the pipe."""
+    os.mkfifo(tmp_path / "key")
+    config = wireless_configuration("starting")
+    config["ledger"] = {
+        "origin": "starting.example/log",
+        "directory": str(tmp_path / "ledger"),
+        "signing_key": f"file:{tmp_path / 'key'}",
+        "ingress": [{"address": "203.0.113.20", "port": 5683, "framing": "coap", "profile": "opaque"}],
+    }
+    gateway = Gateway(tmp_path, config)
+    gateway.write()
+    process = spawn(SLUICED, "--config", gateway.file, log=gateway.log)
+    eventually(gateway.socket.exists, "it has begun")
+    process.terminate()
+    assert process.wait(10) == 0
+    assert "while it was starting" in gateway.log.read_text()
 
 
 def test_no_gateway_exits_4(tmp_path):
@@ -202,8 +252,6 @@ def test_every_output_format(running, command, output):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    from gateway import Gateway
-
     directory = tmp_path_factory.mktemp("formats")
     with Gateway(directory, wireless_configuration("formats")) as gateway:
         yield gateway
