@@ -1,0 +1,107 @@
+"""Settings that are read at the start: how workers rest, and ports that are shared with the kernel."""
+
+import copy
+import pathlib
+import re
+import socket
+import threading
+
+import pytest
+
+from configuration import SERVICES
+from lab import faults
+from processes import eventually
+from topology import CORE4, EDGE4, EDGE6
+
+BY_NAME = {service.name: service for service in SERVICES}
+
+
+def restart(gateway, change):
+    """Starts the lab's gateway anew with its configuration changed in place by `change`."""
+    config = copy.deepcopy(gateway.config)
+    change(config)
+    assert gateway.stop() == 0
+    gateway.config = config
+    gateway.start()
+
+
+def rests(gateway):
+    """How often the workers gave their CPU away of their own accord, as the kernel counted."""
+    count = 0
+    for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
+        if "worker" in (task / "comm").read_text():
+            status = (task / "status").read_text()
+            count += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[1])
+    return count
+
+
+@pytest.mark.parametrize("idle", ["adaptive", "poll"])
+def test_services_are_balanced_however_workers_rest(lab, gateway, idle):
+    restart(gateway, lambda config: config["gateway"].update(idle=idle))
+    before = rests(gateway)
+    for name in ("full-nat-tcp4", "full-nat-udp6", "dnat-udp4", "ipip-tcp6", "gue-udp4"):
+        assert not faults(BY_NAME[name], lab.ask(BY_NAME[name], 6), 6)
+    assert (rests(gateway) - before > 100) == (idle == "adaptive")
+
+
+@pytest.fixture
+def shared_ports(lab, gateway):
+    """The lab's gateway with the kernel behind both ports, which has no other way to the backends."""
+    lab.topology.gateway.ip("address", "del", CORE4 + "2/24", "dev", "health0")
+    restart(gateway, lambda config: [port.update(kernel=True) for port in config["ports"]])
+    yield gateway
+    lab.topology.gateway.ip("address", "add", CORE4 + "2/24", "dev", "health0")
+
+
+class Greeter(threading.Thread):
+    """A TCP server in the gateway's namespace, as an ssh daemon is one: greets, then says what it heard."""
+
+    def __init__(self, namespace, address):
+        super().__init__(daemon=True)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with namespace.entered():
+            self.listener = socket.socket(family, socket.SOCK_STREAM)
+        self.listener.bind((address, 2222))
+        self.listener.listen()
+        self.listener.settimeout(10)
+        self.start()
+
+    def run(self):
+        with self.listener, self.listener.accept()[0] as peer:
+            peer.sendall(b"welcome\n")
+            heard = b""
+            while chunk := peer.recv(65536):
+                heard += chunk
+            peer.sendall(b"heard %d bytes\n" % len(heard))
+
+
+@pytest.mark.parametrize("address", [EDGE4 + "1", EDGE6 + "1"], ids=["IPv4", "IPv6"])
+def test_the_kernel_has_what_is_for_a_ports_own_address(lab, shared_ports, address):
+    Greeter(lab.topology.gateway, address)
+    with lab.client.entered():
+        client = socket.create_connection((address, 2222), timeout=10)
+    with client, client.makefile("rb") as said:
+        assert said.readline() == b"welcome\n"
+        client.sendall(bytes(300_000))
+        client.shutdown(socket.SHUT_WR)
+        assert said.readline() == b"heard 300000 bytes\n"
+    for name in ("full-nat-tcp4", "full-nat-udp6", "direct-udp4"):
+        assert not faults(BY_NAME[name], lab.ask(BY_NAME[name], 6), 6)
+
+
+def test_health_checks_leave_by_the_tap(lab, shared_ports):
+    config = copy.deepcopy(shared_ports.config)
+    pool = next(pool for pool in config["pools"] if pool["name"] == "tcp4")
+    times = {"interval": "200ms", "timeout": "150ms", "rise": 1, "fall": 1}
+    pool["health"] = {"type": "http", "path": "/healthz", **times}
+    shared_ports.call("config.apply", config=config)
+    victim = lab.backends[1]
+
+    def states():
+        return [row["state"] for row in shared_ports.call("backend.list", pool="tcp4")]
+
+    victim.nginx.kill()
+    victim.nginx.wait()
+    eventually(lambda: states() == ["active", "down", "active"], "the death is seen by the tap")
+    victim.start_nginx()
+    eventually(lambda: states() == ["active"] * 3, "and so is the return, which takes an answer")
