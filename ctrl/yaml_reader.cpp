@@ -124,7 +124,7 @@ class Builder : public YAML::EventHandler {
   /// True: this node was the key of a mapping's next member. `text` is null where it is no scalar.
   bool take_key(const YAML::Mark& mark, const std::string* text) {
     if (frames_.empty() || !frames_.back().container->is_object() || frames_.back().has_key) return false;
-    if (!text) refuse(mark, "a key must be text, not null, a list or a mapping");
+    if (!text) refuse(mark, "a key must be text, and a list or mapping must be closed");  // both look alike
     Frame& frame = frames_.back();
     frame.key = *text;
     frame.key_position = position_of(mark);

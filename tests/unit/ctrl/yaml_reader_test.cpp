@@ -54,7 +54,9 @@ TEST(ReadYaml, KnowsWhereEveryFieldStands) {
 
 TEST(ReadYaml, RefusesWhatCouldBeMeantInTwoWays) {
   EXPECT_EQ(error_of("a: 1\n---\nb: 2\n"), "2:1: there is more than one document in this file");
-  EXPECT_EQ(error_of("? [a]\n: 1\n"), "1:3: a key must be text, not null, a list or a mapping");
+  EXPECT_EQ(error_of("? [a]\n: 1\n"), "1:3: a key must be text, and a list or mapping must be closed");
+  EXPECT_EQ(error_of(std::string(200'000, '[')), error_of("[["));
+  EXPECT_EQ(error_of("a: [b\n"), "2:1: end of sequence flow not found");
   EXPECT_EQ(error_of("a: !!int 1\n"), "1:4: the tag tag:yaml.org,2002:int has no meaning here");
   EXPECT_EQ(error_of("a: !mine [1]\n"), "1:4: the tag !mine has no meaning here");
 }
