@@ -29,6 +29,7 @@ MemoryNeed pool_memory(const Model& model) {
   uint64_t slots = 0;
   for (const auto& [name, use] : pool_uses(model)) {
     const PoolModel& pool = *model.pools.at(std::string(name));
+    if (pool.backends.empty()) continue;  // and so is its table
     const uint64_t size = pool.table_size.value_or(lb::maglev_table_size(pool.backends.size()));
     slots += size * (use.tcp.has_value() + use.udp.has_value());
   }
@@ -37,10 +38,11 @@ MemoryNeed pool_memory(const Model& model) {
 
 std::vector<MemoryNeed> memory_needs(const Model& model) {
   constexpr uint64_t kBytesPerRememberedId = 40;
-  std::vector<MemoryNeed> needs = {{"/gateway/flow_table_entries", "flow tables", flow_table_bytes(model.boot)},
-                                   pool_memory(model)};
+  std::vector<MemoryNeed> needs = {
+      {"/gateway/flow_table_entries", "flow tables", flow_table_bytes(model.boot)}, pool_memory(model)};
   if (model.ledger) {
-    needs.push_back({"/ledger/dedupe_window", "the ids of transactions", model.ledger->dedupe_window * kBytesPerRememberedId});
+    needs.push_back({"/ledger/dedupe_window", "the ids of transactions",
+                     model.ledger->dedupe_window * kBytesPerRememberedId});
   }
   return needs;
 }

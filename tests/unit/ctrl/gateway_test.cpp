@@ -136,6 +136,23 @@ TEST_F(GatewayTest, ADryRunOnlySaysWhatWouldHappen) {
   EXPECT_EQ(gateway_->backends("web")->size(), 3u);
 }
 
+TEST_F(GatewayTest, RefusesPoolsThatThereIsNoMemoryFor) {
+  const uint64_t before = gateway_->generation();
+  json greedy = config();
+  for (int i = 0; i < 50'000; ++i) {  // 26 MB each
+    greedy["pools"].push_back({{"name", "p" + std::to_string(i)},
+                               {"table_size", 6553621},
+                               {"backends", {{{"address", "198.51.100.11"}}}}});
+  }
+  const auto refused = gateway_->apply(greedy, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, Refusal::Kind::kUnavailable);
+  ASSERT_EQ(refused.error().faults.size(), 1u);
+  EXPECT_EQ(refused.error().faults[0].pointer, "/pools");
+  EXPECT_EQ(gateway_->generation(), before);
+  EXPECT_FALSE(gateway_->last_apply_succeeded());
+}
+
 TEST_F(GatewayTest, SetsBackendsAtRunTime) {
   const uint64_t before = gateway_->generation();
   const auto drained = gateway_->set_backend(web(11), std::nullopt, AdminState::kDraining);
