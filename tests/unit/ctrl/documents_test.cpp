@@ -42,7 +42,8 @@ std::vector<Link> links_of(const std::string& page) {
 std::vector<fs::path> pages() {
   std::vector<fs::path> found = {kRoot / "README.md"};
   for (const auto& entry : fs::recursive_directory_iterator(kRoot / "docs")) {
-    if (entry.path().extension() == ".md") found.push_back(entry.path());
+    const bool is_part = entry.path().parent_path() == kRoot / "docs/performance";  // of performance.md
+    if (entry.path().extension() == ".md" && !is_part) found.push_back(entry.path());
   }
   return found;
 }
