@@ -71,7 +71,8 @@ def main() -> int:
         if wish.list:
             print("\n".join(each.full_name for each in chosen))
             return 0
-        found = measure(chosen)
+        with machine.alone():
+            found = measure(chosen)
     if wish.json:
         results.save(wish.json, found, machine.facts())
     if wish.write_docs:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from typing import Callable, Iterator, List
 
-from devices_under_test import MAIN_CPU, WORKER_CPU, Program, TakesTurns, Testpmd, eal_arguments, testpmd, worker
+from devices_under_test import MAIN_CPU, PERF, WORKER_CPU, Program, TakesTurns, Testpmd, eal_arguments, testpmd, worker
 from machine import huge_pages
 from measure import Measurement, Row, Wish, take_turns
 from processes import eventually
@@ -52,14 +52,15 @@ class Loop(TakesTurns):
         self._generator.resume()
 
 
-def build_l3fwd(directory: pathlib.Path) -> pathlib.Path:
-    """Compiles it for this CPU; once."""
+def build_l3fwd() -> pathlib.Path:
+    """Compiles it for this CPU; once for a build directory."""
+    directory = PERF / "peers"
     program = directory / "l3fwd" / "build" / "l3fwd"
     if not program.exists():
         if not (L3FWD_SOURCES / "l3fwd").exists():
             raise RuntimeError("l3fwd's sources are not there: install dpdk-doc")
         for part in ("l3fwd", "common"):
-            shutil.copytree(L3FWD_SOURCES / part, directory / part)
+            shutil.copytree(L3FWD_SOURCES / part, directory / part, dirs_exist_ok=True)
         main = directory / "l3fwd" / "main.c"
         main.write_text(main.read_text().replace("RTE_ETH_RX_OFFLOAD_CHECKSUM", "0"))
         # LDFLAGS stand behind the -march of DPDK's own flags.
@@ -76,7 +77,7 @@ def rules(directory: pathlib.Path) -> List[str]:
 
 
 def l3fwd(eal: List[str], vdev: str, directory: pathlib.Path) -> L3fwd:
-    program = str(build_l3fwd(directory))
+    program = str(build_l3fwd())
     return L3fwd(["stdbuf", "--output=L", program, *eal, "--vdev", vdev, "--",
                   "-p", "0x1", "-P", "--config=(0,0,0)", "--parse-ptype", *rules(directory)])  # fmt: skip
 
