@@ -2,6 +2,7 @@
 // tests/support/test_tables.h. Pure; any thread.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -19,6 +20,8 @@ struct Traffic {
   uint8_t tcp_flags = TcpHeader::kAck;
   bool imix = false;        ///< else every frame is as small as Ethernet allows
   uint32_t first_flow = 0;  ///< flows below belong to somebody else
+
+  auto operator<=>(const Traffic&) const = default;
 };
 
 /// The largest frame of IMIX, and the smallest of Ethernet, both without FCS.

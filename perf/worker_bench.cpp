@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
+#include <memory>
 #include <string>
 
 #include "dataplane/stages/receive.h"
@@ -64,18 +66,29 @@ Sink& sink() {
   return one;
 }
 
+using Frames = std::vector<std::array<uint8_t, kFrame>>;
+
+std::shared_ptr<const Frames> make_frames(const Traffic& traffic, const std::vector<uint32_t>& flows) {
+  auto frames = std::make_shared<Frames>(flows.size());
+  for (size_t i = 0; i < flows.size(); ++i)
+    std::ranges::copy(make_frame(traffic, flows[i]), (*frames)[i].begin());
+  return frames;
+}
+
+/// Of all its flows, shuffled. Kept for the next repetition: millions take seconds to make.
+std::shared_ptr<const Frames> frames_of(const Traffic& traffic) {
+  static std::map<Traffic, std::shared_ptr<const Frames>> kept;
+  std::shared_ptr<const Frames>& frames = kept[traffic];
+  if (frames == nullptr) frames = make_frames(traffic, shuffled_flows(traffic));
+  return frames;
+}
+
 /// Buffers that are filled with the traffic's frames again and again, as a device does it.
 class Source {
  public:
-  explicit Source(const Traffic& traffic) : Source(traffic, shuffled_flows(traffic)) {}
-  /// Those flows of the traffic, in that order.
-  Source(const Traffic& traffic, const std::vector<uint32_t>& flows) : frames_(flows.size()) {
-    size_t next = 0;
-    for (const uint32_t flow : flows) {
-      const auto frame = make_frame(traffic, flow);
-      size_ = static_cast<uint16_t>(frame.size());
-      std::copy(frame.begin(), frame.end(), frames_[next++].begin());
-    }
+  explicit Source(const Traffic& traffic) : Source(traffic, frames_of(traffic)) {}
+  Source(const Traffic& traffic, std::shared_ptr<const Frames> frames)
+      : frames_(std::move(frames)), size_(static_cast<uint16_t>(make_frame(traffic, 0).size())) {
     if (rte_pktmbuf_alloc_bulk(Sink::pool(), buffers_.data(), kBuffers) != 0) std::abort();
   }
   ~Source() { rte_pktmbuf_free_bulk(buffers_.data(), kBuffers); }
@@ -87,17 +100,17 @@ class Source {
       packet->data_off = RTE_PKTMBUF_HEADROOM;
       packet->data_len = size_;
       packet->pkt_len = size_;
-      std::memcpy(rte_pktmbuf_mtod(packet, void*), frames_[next_frame_].data(), kFrame);
-      next_frame_ = next_frame_ + 1 < frames_.size() ? next_frame_ + 1 : 0;
+      std::memcpy(rte_pktmbuf_mtod(packet, void*), (*frames_)[next_frame_].data(), kFrame);
+      next_frame_ = next_frame_ + 1 < frames_->size() ? next_frame_ + 1 : 0;
     }
     next_buffer_ = (next_buffer_ + kBurst) % kBuffers;
     return burst;
   }
 
  private:
-  std::vector<std::array<uint8_t, kFrame>> frames_;
+  std::shared_ptr<const Frames> frames_;
   std::array<rte_mbuf*, kBuffers> buffers_;
-  uint16_t size_ = 0;
+  uint16_t size_;
   size_t next_frame_ = 0;
   size_t next_buffer_ = 0;
 };
@@ -203,13 +216,14 @@ enum class Others {
              ///< betrayed
 };
 
-std::vector<uint32_t> flows_of(Others others, const Traffic& traffic, const Duty& duty, WorkerRig& rig) {
-  std::vector<uint32_t> flows = shuffled_flows(traffic);
-  if (others != Others::kOneSlot) return flows;
+std::shared_ptr<const Frames> frames_of(Others who, const Traffic& traffic, const Duty& duty,
+                                        WorkerRig& rig) {
+  if (who != Others::kOneSlot) return frames_of(traffic);
   const lb::FlowTable& table = rig.worker().balancer.flows();
   const size_t mask = lb::FlowTable::buckets_for(duty.flow_table_entries) - 1;
+  std::vector<uint32_t> flows = shuffled_flows(traffic);
   std::erase_if(flows, [&](uint32_t flow) { return (table.hash(make_key(traffic, flow)) & mask) != 0; });
-  return flows;
+  return make_frames(traffic, flows);
 }
 
 /// A burst of established flows in turn with one of somebody else's: only the first is timed.
@@ -222,10 +236,10 @@ void established(benchmark::State& state, Others who) {
   Duty duty = duty_of(good, ForwardMode::kDnat);
   duty.flow_table_entries = 1u << 17;
   WorkerRig rig(duty, Sink::pool(), sink().device());
-  const std::vector<uint32_t> theirs = flows_of(who, other, duty, rig);
+  const auto theirs = frames_of(who, other, duty, rig);
   Source source(good), others(other, theirs);
   introduce(rig, source, good.flows);
-  introduce(rig, others, static_cast<uint32_t>(theirs.size()));
+  introduce(rig, others, static_cast<uint32_t>(theirs->size()));
   for (auto _ : state) {
     work(rig, others.fill());
     expect_all_sent();

@@ -70,7 +70,8 @@ def test_what_breaks_down_is_a_failed_row_and_stops_nothing(capsys):
         raise RuntimeError("no such device")
         yield  # pylint: disable=unreachable
 
-    found = bench.measure([Measurement("a", "one", breaks), Measurement("a", "two", lambda: [])])
+    found = {}
+    bench.measure([Measurement("a", "one", breaks), Measurement("a", "two", lambda: [])], found)
     assert [row.error for row in found["a/one"]] == ["no such device"]
     assert found["a/two"] == []
     assert "a: one" in capsys.readouterr().out

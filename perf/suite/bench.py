@@ -37,19 +37,18 @@ def rows_of(measurement: Measurement) -> Iterator[Row]:
         print(f"{measurement.full_name}: {error}", file=sys.stderr)
 
 
-def measure(chosen: List[Measurement]) -> results.Results:
-    """Runs them in order, and prints each row as soon as it is there."""
+def measure(chosen: List[Measurement], found: results.Results) -> None:
+    """Runs them in order, prints each row as soon as it is there, and adds it to what was found."""
     print(table.heading())
-    found: results.Results = {}
     for measurement in chosen:
-        rows = found.setdefault(measurement.full_name, [])
+        rows = []
         for row in rows_of(measurement):
             print(table.line(row), flush=True)
             rows.append(row)
-    return found
+        found[measurement.full_name] = rows
 
 
-def main() -> int:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", nargs="?", default="", help="only measurements whose suite/name contains this")
     parser.add_argument("--list", action="store_true", help="print the measurements' names, and run none")
@@ -60,6 +59,11 @@ def main() -> int:
     parser.add_argument("--write-docs", action="store_true",
                         help="put the rows into docs/performance/results.json, in place of older ones, and write "
                         "docs/performance.md and its plots anew")  # fmt: skip
+    return parser
+
+
+def main() -> int:
+    parser = arguments()
     wish = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that huge pages and namespaces are given back
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
@@ -71,12 +75,15 @@ def main() -> int:
         if wish.list:
             print("\n".join(each.full_name for each in chosen))
             return 0
-        with machine.alone():
-            found = measure(chosen)
-    if wish.json:
-        results.save(wish.json, found, machine.facts())
-    if wish.write_docs:
-        report.publish(found, machine.facts())
+        found: results.Results = {}
+        try:
+            with machine.alone():
+                measure(chosen, found)
+        finally:  # where somebody ends it early, too
+            if wish.json:
+                results.save(wish.json, found, machine.facts())
+            if wish.write_docs:
+                report.publish(found, machine.facts())
     return 1 if any(row.error for rows in found.values() for row in rows) else 0
 
 
