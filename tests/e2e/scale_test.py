@@ -58,7 +58,7 @@ def test_ten_thousand_services_load_and_one_of_them_changes(wireless, capsys):
     gateway = wireless(**many_services())
     report(
         capsys,
-        f"{SERVICES} services with {BACKENDS_EACH} backends each: up in {time.monotonic() - started:.2f} s",
+        f"{SERVICES} services with {BACKENDS_EACH} backends each: file written and up in {time.monotonic() - started:.2f} s",
     )
     assert len(gateway.call("service.list")) == SERVICES
     assert len(gateway.call("backend.list")) == SERVICES * BACKENDS_EACH

@@ -63,7 +63,7 @@ class Gateway:
         """Writes the configuration file, with `config` as the new wish if given."""
         if config is not None:
             self.config = config
-        self.file.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        self.file.write_text(yaml.dump(self.config, Dumper=yaml.CSafeDumper, sort_keys=False))
         return self.file
 
     def start(self, *arguments: str, seconds: float = 30) -> "Gateway":
