@@ -56,9 +56,10 @@ def large_pool():
 def test_ten_thousand_services_load_and_one_of_them_changes(wireless, capsys):
     started = time.monotonic()
     gateway = wireless(**many_services())
+    seconds = time.monotonic() - started
     report(
         capsys,
-        f"{SERVICES} services with {BACKENDS_EACH} backends each: file written and up in {time.monotonic() - started:.2f} s",
+        f"{SERVICES} services with {BACKENDS_EACH} backends each: file written and up in {seconds:.2f} s",
     )
     assert len(gateway.call("service.list")) == SERVICES
     assert len(gateway.call("backend.list")) == SERVICES * BACKENDS_EACH
