@@ -207,8 +207,8 @@ bool is_martian(const IpAddress& source) {
 DropReason parse(Bytes frame, const PortView& port, DeviceChecksums device, PacketMeta& meta) {
   if (frame.size() < sizeof(EthernetHeader)) return DropReason::kMalformedL2;
   const auto& ethernet = header_at<EthernetHeader>(frame);
-  const bool to_many = ethernet.destination.is_multicast();
-  if (!to_many && ethernet.destination != port.mac) return DropReason::kNoService;
+  const bool to_us = ethernet.destination == port.mac;
+  if (!to_us && !ethernet.destination.is_multicast()) return DropReason::kNoService;
   uint16_t type = ethernet.type.host();
   size_t offset = sizeof ethernet;
   unsigned tags = 0;
@@ -225,11 +225,11 @@ DropReason parse(Bytes frame, const PortView& port, DeviceChecksums device, Pack
   meta.l4_offset = static_cast<uint16_t>(offset);
   switch (type) {
     case ether_type::kIpv4:
-      if (to_many) return DropReason::kNoService;  // RFC 1122, 3.3.6: every host would answer
+      if (!to_us) return DropReason::kNoService;  // RFC 1122, 3.3.6: every host would answer
       return parse_ipv4(frame.subspan(offset), device, meta);
     case ether_type::kIpv6: {
       const DropReason reason = parse_ipv6(frame.subspan(offset), device, meta);
-      const bool wanted = !to_many || meta.kind == PacketKind::kNeighbor || reason != DropReason::kNone;
+      const bool wanted = to_us || meta.kind == PacketKind::kNeighbor || reason != DropReason::kNone;
       return wanted ? reason : DropReason::kNoService;
     }
     case ether_type::kArp:
