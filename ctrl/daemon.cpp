@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 
 #include "ctrl/control_server.h"
@@ -184,6 +185,11 @@ bool Daemon::run() {
   parts.log_totals();
   const auto failure = parts.ledger_failure();
   if (failure) spdlog::error("the ledger has failed: {}", failure->message);
+  if (parts.gateway->ledger() && parts.gateway->ledger()->is_stuck()) {
+    spdlog::error("the ledger's disk does not answer: leaving without it; what has a receipt is safe");
+    parts.control.reset();     // the socket goes with it
+    std::_Exit(EXIT_FAILURE);  // all else would wait for the thread that waits for the disk
+  }
   return !failure;
 }
 
@@ -252,11 +258,7 @@ awaitable<void> Daemon::Parts::beat() {
   const auto watchdog = watchdog_interval();
   const auto interval = watchdog ? std::min<Clock::duration>(kBeat, *watchdog / 2) : Clock::duration(kBeat);
   for (bool goes_on = true; goes_on;) {
-    std::vector<uint64_t> polls;
-    for (const auto& worker : gateway->data_plane().workers()) {
-      polls.push_back(gateway->data_plane().stats(worker.index).polls.read());
-    }
-    heartbeat.observe(polls, Clock::now());
+    heartbeat.observe(gateway->data_plane().polls(), Clock::now());
     if (watchdog && heartbeat.stuck(Clock::now()).empty()) notify_alive();
     goes_on = co_await pause(beat_timer, interval);
   }

@@ -209,6 +209,9 @@ void Gateway::Parts::watch_workers() {
     const dataplane::WorkerStats& stats = data_plane->stats(worker.index);
     cycles.push_back({stats.busy_cycles.read(), stats.idle_cycles.read()});
   }
+  for (const auto& worker : data_plane->hash_workers()) {
+    cycles.push_back({worker.busy_cycles, worker.idle_cycles});
+  }
   busy_ratios.observe(cycles, std::chrono::steady_clock::now());
 }
 

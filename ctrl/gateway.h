@@ -114,7 +114,7 @@ class Gateway {
   Totals service_totals(const std::string& service) const;
   Totals backend_totals(const BackendKey& key) const;
   const dataplane::DataPlane& data_plane() const;
-  /// The share of the last second in which a worker had packets.
+  /// The share of the last second in which a worker (numbered as by DataPlane::polls) had packets.
   double busy_ratio(unsigned worker) const;
 
   /// Frees retired Tables, collects numbers, delivers answers. Every few milliseconds.

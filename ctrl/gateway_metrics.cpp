@@ -81,11 +81,10 @@ void add_traffic_series(std::vector<MetricSource>& sources, const Gateway& gatew
 
 void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
   const auto& data_plane = gateway.data_plane();
-  const auto series = [&](MetricType type, const char* name, const char* help, bool balancers_only,
-                          auto value) {
-    sources.push_back(whole(type, name, help, [&data_plane, balancers_only, value](auto add) {
+  const auto of_balancers = [&](MetricType type, const char* name, const char* help, auto value) {
+    sources.push_back(whole(type, name, help, [&data_plane, value](auto add) {
       for (const auto& worker : data_plane.workers()) {
-        if (balancers_only && !worker.balances) continue;
+        if (!worker.balances) continue;
         add(static_cast<double>(value(worker, data_plane.stats(worker.index))),
             {{"worker", std::to_string(worker.index)}});
       }
@@ -93,20 +92,25 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
   };
   using dataplane::WorkerInfo;
   using dataplane::WorkerStats;
-  series(MetricType::Gauge, "sluice_flow_table_entries", "Flows that the worker remembers.", true,
-         [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_entries.read(); });
-  series(MetricType::Gauge, "sluice_flow_table_capacity", "Flows that the worker can remember.", true,
-         [](const WorkerInfo& worker, const WorkerStats&) { return worker.flow_capacity; });
-  series(MetricType::Counter, "sluice_flow_table_full_total", "Flows that there was no room to remember.",
-         true, [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_table_full.read(); });
-  series(
-      MetricType::Gauge, "sluice_worker_busy_ratio",
-      "Share of the last second in which the worker had packets.", false,
-      [&gateway](const WorkerInfo& worker, const WorkerStats&) { return gateway.busy_ratio(worker.index); });
+  of_balancers(MetricType::Gauge, "sluice_flow_table_entries", "Flows that the worker remembers.",
+               [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_entries.read(); });
+  of_balancers(MetricType::Gauge, "sluice_flow_table_capacity", "Flows that the worker can remember.",
+               [](const WorkerInfo& worker, const WorkerStats&) { return worker.flow_capacity; });
+  of_balancers(MetricType::Counter, "sluice_flow_table_full_total",
+               "Flows that there was no room to remember.",
+               [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_table_full.read(); });
+  sources.push_back(whole(MetricType::Gauge, "sluice_worker_busy_ratio",
+                          "Share of the last second in which the worker had packets.",
+                          [&gateway, &data_plane](auto add) {
+                            const size_t workers = data_plane.polls().size();
+                            for (unsigned i = 0; i < workers; ++i)
+                              add(gateway.busy_ratio(i), {{"worker", std::to_string(i)}});
+                          }));
   sources.push_back(whole(MetricType::Counter, "sluice_ring_full_total",
-                          "Packets that a ring between workers did not take.", [&data_plane](auto add) {
+                          "Packets that a ring between workers did not take.",
+                          [&data_plane, has_ledger = gateway.ledger() != nullptr](auto add) {
                             const auto workers = data_plane.workers();
-                            if (workers.size() < 2) return;  // no rings
+                            if (workers.size() < 2 && !has_ledger) return;  // no rings
                             for (const auto& worker : workers) {
                               add(static_cast<double>(data_plane.stats(worker.index).ring_full.read()),
                                   {{"ring", "worker-" + std::to_string(worker.index)}});

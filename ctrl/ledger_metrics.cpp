@@ -54,6 +54,9 @@ void add_ledger_series(std::vector<MetricSource>& sources, const LedgerPlane& le
   sources.push_back(whole(MetricType::Gauge, "sluice_ledger_tree_size",
                           "Transactions of the log that are durable.",
                           [&ledger](auto add) { add(static_cast<double>(ledger.reach().tree_size), {}); }));
+  sources.push_back(whole(MetricType::Counter, "sluice_ledger_answers_lost_total",
+                          "Answers that no ring or buffer was free for; their clients ask again.",
+                          [&ledger](auto add) { add(static_cast<double>(ledger.answers_lost()), {}); }));
   sources.push_back(histogram("sluice_ledger_block_transactions", "Transactions of each block.", ledger,
                               &LedgerPlane::block_transactions, 1));
   sources.push_back(histogram("sluice_ledger_ack_seconds", "From a transaction's reception to its receipt.",

@@ -1,6 +1,7 @@
 #include "dataplane/background_thread.h"
 
 #include <signal.h>
+#include <time.h>
 
 #include <cstring>
 #include <string>
@@ -23,6 +24,18 @@ void BackgroundThread::join() {
   if (!has_started_) return;
   pthread_join(thread_, nullptr);
   has_started_ = false;
+}
+
+bool BackgroundThread::join_within(uint32_t milliseconds) {
+  if (!has_started_) return true;
+  timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += milliseconds / 1000;
+  until.tv_nsec += static_cast<long>(milliseconds % 1000) * 1'000'000;
+  until.tv_sec += until.tv_nsec / 1'000'000'000;
+  until.tv_nsec %= 1'000'000'000;
+  has_started_ = pthread_clockjoin_np(thread_, nullptr, CLOCK_MONOTONIC, &until) != 0;
+  return !has_started_;
 }
 
 }  // namespace sluice::dataplane

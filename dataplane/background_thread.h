@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include <cstdint>
+
 #include "common/result.h"
 
 namespace sluice::dataplane {
@@ -19,6 +21,8 @@ class BackgroundThread {
   Result<void> start(const char* name, void* (*run)(void*), void* argument);
   /// Waits for run() to return. Idempotent.
   void join();
+  /// The same, but gives up after so long: false, and the thread still runs.
+  bool join_within(uint32_t milliseconds);
   bool has_started() const { return has_started_; }
 
  private:

@@ -91,6 +91,16 @@ std::vector<WorkerInfo> DataPlane::workers() const {
   return infos;
 }
 
+std::vector<HashWorkerInfo> DataPlane::hash_workers() const {
+  std::vector<HashWorkerInfo> infos;
+  for (unsigned i = 0; i < parts_->hash_loops.size(); ++i) {
+    const HashWorkerLoop& loop = *parts_->hash_loops[i];
+    infos.push_back({static_cast<unsigned>(parts_->stations.size()) + i, parts_->config.hash_workers[i],
+                     loop.busy_cycles().read(), loop.idle_cycles().read()});
+  }
+  return infos;
+}
+
 Result<void> DataPlane::start(std::shared_ptr<const Tables> first) {
   if (parts_->published != nullptr) return fail("the data plane has been started before");
   parts_->published = std::make_unique<Published<Tables>>(std::move(first), parts_->stations.size());
@@ -131,6 +141,15 @@ void DataPlane::reclaim() {
 
 const WorkerStats& DataPlane::stats(unsigned worker) const {
   return parts_->stations[worker]->worker().stats;
+}
+
+std::vector<uint64_t> DataPlane::polls() const {
+  std::vector<uint64_t> polls;
+  for (const auto& station : parts_->stations) polls.push_back(station->worker().stats.polls.read());
+  for (unsigned i = 0; i < parts_->hash_loops.size(); ++i) {
+    polls.push_back(parts_->ledger_station->hash_worker(i).polls().read());
+  }
+  return polls;
 }
 
 std::span<const lb::TargetCounters> DataPlane::service_counters(unsigned worker) const {

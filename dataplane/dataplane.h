@@ -41,6 +41,14 @@ struct WorkerInfo {
   size_t flow_capacity;
 };
 
+/// A hash worker with an lcore of its own, and how it has fared. Indexes go on where workers' end.
+struct HashWorkerInfo {
+  unsigned index;
+  unsigned cpu;
+  uint64_t busy_cycles;  ///< TSC, of polls that found something
+  uint64_t idle_cycles;  ///< of all others
+};
+
 /// All functions are for the control thread. One per process, as EAL is.
 class DataPlane {
  public:
@@ -53,6 +61,8 @@ class DataPlane {
   /// By configured port, known before the first Tables are built.
   std::vector<PortInfo> ports() const;
   std::vector<WorkerInfo> workers() const;
+  /// Empty where workers hash what they receive, and before the start.
+  std::vector<HashWorkerInfo> hash_workers() const;
 
   /// Starts the ports and the worker threads on the first Tables.
   Result<void> start(std::shared_ptr<const Tables> first);
@@ -67,6 +77,8 @@ class DataPlane {
   void reclaim();
 
   const WorkerStats& stats(unsigned worker) const;
+  /// How often each has gone round: workers, then hash_workers().
+  std::vector<uint64_t> polls() const;
   /// Indexed by ServiceId and BackendId.
   std::span<const lb::TargetCounters> service_counters(unsigned worker) const;
   std::span<const lb::TargetCounters> backend_counters(unsigned worker) const;

@@ -17,10 +17,16 @@ class HashWorkerLoop {
   /// The thread's life, until Phase::kStopped.
   void run();
 
+  // For any thread: TSC cycles of polls that found something, and of all others with the rest after them.
+  const Counter& busy_cycles() const { return busy_cycles_; }
+  const Counter& idle_cycles() const { return idle_cycles_; }
+
  private:
   HashWorker& worker_;
   const std::atomic<Phase>& phase_;
   IdleMode idle_;
+  Counter busy_cycles_;
+  Counter idle_cycles_;
 };
 
 }  // namespace sluice::dataplane

@@ -31,9 +31,20 @@ Result<void> JournalThread::start() {
       .and_then([&] { return thread_.start("sluice-journal", run_this, this); });
 }
 
-void JournalThread::stop() {
+JournalThread::~JournalThread() {
   stopping_.store(true, std::memory_order_release);
   thread_.join();
+  stop_syncs();
+}
+
+bool JournalThread::stop(uint32_t patience_ms) {
+  stopping_.store(true, std::memory_order_release);
+  if (!thread_.join_within(patience_ms)) return false;
+  stop_syncs();
+  return true;
+}
+
+void JournalThread::stop_syncs() {
   data_sync_.stop();
   checkpoint_sync_.stop();
 }

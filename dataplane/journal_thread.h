@@ -21,12 +21,13 @@ class JournalThread {
  public:
   /// Borrows `rings`.
   JournalThread(std::unique_ptr<ledger::Journal> journal, JournalRings& rings);
-  /// Stops.
-  ~JournalThread() { stop(); }
+  /// Joins the threads, however long that takes: they use what goes away.
+  ~JournalThread();
 
   Result<void> start();
-  /// Makes durable what is in the ring, releases a last checkpoint, joins the threads. Idempotent.
-  void stop();
+  /// Makes durable what is in the ring, releases a last checkpoint, joins the threads. Idempotent. False: the
+  /// disk has not answered for `patience_ms`, and a thread still waits for it.
+  bool stop(uint32_t patience_ms);
 
   // For any thread.
   LedgerReach reach() const;
@@ -34,6 +35,7 @@ class JournalThread {
 
  private:
   void run();
+  void stop_syncs();
   bool step();
   bool end_syncs();
   bool append_block();

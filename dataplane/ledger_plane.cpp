@@ -47,6 +47,16 @@ std::optional<Error> LedgerPlane::failure() const {
   return station_.journal().failure();
 }
 
+bool LedgerPlane::is_stuck() const {
+  return station_.is_stuck();
+}
+
+uint64_t LedgerPlane::answers_lost() const {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < station_.hash_workers(); ++i) sum += station_.hash_worker(i).answers_lost().read();
+  return sum;
+}
+
 bool LedgerPlane::ask(LedgerRequest& request) {
   return !station_.has_stopped() && station_.sealer().ask(request);
 }

@@ -65,6 +65,11 @@ class LedgerPlane {
   HistogramReading block_transactions() const;
   /// Why nothing more is acknowledged: the gateway must stop and leave with a status above 0.
   std::optional<Error> failure() const;
+  /// Whether, after DataPlane::stop(), a thread still waits for a disk that does not answer. The process can
+  /// only leave at once then: destroying the DataPlane would wait, too.
+  bool is_stuck() const;
+  /// Answers that no ring or buffer was free for: their clients ask again.
+  uint64_t answers_lost() const;
   /// Puts a request before the sealing hash worker. False: its ring is full, ask later.
   bool ask(LedgerRequest& request);
 

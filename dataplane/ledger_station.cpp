@@ -12,7 +12,8 @@
 namespace sluice::dataplane {
 namespace {
 
-constexpr unsigned kPatienceMs = 3500;  ///< for either half of drain()
+constexpr unsigned kPatienceMs = 2500;         ///< for either half of drain()
+constexpr uint32_t kJournalPatienceMs = 2500;  ///< for the last syncs: a clean stop ends within 10 s
 constexpr size_t kAnswerRing = 1024;
 
 uint64_t monotonic_ns() {
@@ -179,7 +180,7 @@ void LedgerStation::drain() {
 void LedgerStation::stop() {
   if (std::exchange(has_stopped_, true)) return;
   sealer_->refuse_requests();
-  journal_->stop();
+  is_stuck_ = !journal_->stop(kJournalPatienceMs);
 }
 
 }  // namespace sluice::dataplane

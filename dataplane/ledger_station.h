@@ -54,9 +54,12 @@ class LedgerStation {
   /// While the workers run and receive nothing more: sees to it that every transaction is durable or refused,
   /// and its answer on the way. Gives up after some seconds, which only a disk that hangs can take.
   void drain();
-  /// After the workers have stopped: ends the journal with a last checkpoint. Idempotent.
+  /// After the workers have stopped: ends the journal with a last checkpoint. Idempotent. Gives up after some
+  /// seconds, too: then is_stuck().
   void stop();
   bool has_stopped() const { return has_stopped_; }
+  /// Whether a thread still waits for a disk that does not answer. Destroying the station waits for it, too.
+  bool is_stuck() const { return is_stuck_; }
 
  private:
   LedgerStation() = default;
@@ -76,6 +79,7 @@ class LedgerStation {
   std::vector<const Worker*> rx_workers_;
   std::shared_ptr<const std::vector<Ingress>> ingress_;
   bool has_stopped_ = false;
+  bool is_stuck_ = false;
 };
 
 }  // namespace sluice::dataplane

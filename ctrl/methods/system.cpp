@@ -30,6 +30,13 @@ json worker_objects(const dataplane::DataPlane& data_plane) {
                        {"balances", worker.balances},
                        {"flow_capacity", worker.flow_capacity}});
   }
+  for (const auto& worker : data_plane.hash_workers()) {
+    workers.push_back({{"index", worker.index},
+                       {"cpu", worker.cpu},
+                       {"role", "hash_worker"},
+                       {"balances", false},
+                       {"flow_capacity", 0}});
+  }
   return workers;
 }
 

@@ -12,7 +12,7 @@ import pytest
 import tlog
 from ledger_site import ORIGIN, LedgerSite, ledger_section
 from namespaces import run
-from processes import SLUICECTL, SLUICED, eventually
+from processes import SLUICECTL
 
 ENTRIES = 300  # more than one tile
 
@@ -229,83 +229,3 @@ def test_one_flipped_byte_anywhere_is_found_and_named(wireless, tmp_path):
             assert done.returncode == 1, f"byte {offset} of {path.name} went unnoticed"
             assert str(path.relative_to(log)) in done.stderr and "byte " in done.stderr, done.stderr
     assert run(SLUICECTL, "ledger", "verify", log, check=False).returncode == 0
-
-
-def test_a_new_log_serves_a_checkpoint_of_size_0(wireless, tmp_path):
-    gateway = wireless(ledger=ledger_section(tmp_path))
-    note = gateway.get("/ledger/checkpoint").stdout
-    key = (tmp_path / "ledger.vkey").read_text()
-    assert tlog.open_checkpoint(note, key) == tlog.Checkpoint(ORIGIN, 0, tlog.sha256(b""))
-
-
-def test_one_writer_per_log_and_a_killed_one_blocks_nobody(wireless, tmp_path):
-    section = ledger_section(tmp_path)
-    first = wireless(ledger=section)
-    with pytest.raises(RuntimeError, match=rf"left with 1:\n(.*\n)*.*held by process {first.process.pid}"):
-        wireless(ledger=section)
-    first.process.kill()
-    first.process.wait()
-    wireless(ledger=section)
-
-
-def test_a_clean_stop_says_what_became_of_transactions(wireless, tmp_path):
-    gateway = wireless(ledger=ledger_section(tmp_path))
-    for payload in ("YQ==", "Yg==", "YQ=="):
-        gateway.call("ledger.submit", profile="opaque", payload=payload)
-    gateway.refusal("ledger.submit", profile="bitcoin", payload="YQ==")
-    assert gateway.stop() == 0
-    lines = [line for line in gateway.log.read_text().splitlines() if "ledger_totals" in line]
-    assert len(lines) == 1
-    totals = json.loads(lines[0].partition("ledger_totals=")[2])
-    assert {name: count for name, count in totals.items() if count} == {
-        "received": 4, "stored": 2, "duplicate": 1, "refused_malformed": 1,
-    }  # fmt: skip
-    restarted = gateway.start()
-    assert restarted.call("ledger.status")["tree_size"] == 2
-    assert restarted.call("ledger.submit", profile="opaque", payload="Yg==")["index"] == 1
-
-
-def test_a_gateway_without_a_ledger_says_so(wireless):
-    gateway = wireless()
-    for method in ("ledger.status", "ledger.checkpoint"):
-        assert gateway.refusal(method).data["kind"] == "not_found"
-    assert gateway.ctl("ledger", "status").returncode == 1
-    assert "ledger" not in gateway.get("/metrics").stdout
-    assert "not found" in gateway.get("/ledger/checkpoint").stdout
-
-
-def test_keygen_makes_a_key_once(tmp_path):
-    key = tmp_path / "key"
-    made = run(SLUICECTL, "ledger", "keygen", "--name", "log.example", "--out", key)
-    assert re.fullmatch(r"log\.example\+[0-9a-f]{8}\+\S+\n", made.stdout)
-    assert key.stat().st_mode & 0o777 == 0o600
-    before = key.read_text()
-    again = run(SLUICECTL, "ledger", "keygen", "--name", "log.example", "--out", key, check=False)
-    assert (again.returncode, again.stdout, key.read_text()) == (1, "", before)
-
-
-@pytest.mark.parametrize("mode,origin,words", [(0o640, ORIGIN, "chmod 600"), (0o600, "other", "named")])
-def test_a_bad_key_is_refused_at_the_start(wireless, tmp_path, mode, origin, words):
-    section = {**ledger_section(tmp_path), "origin": origin}
-    (tmp_path / "ledger.key").chmod(mode)
-    with pytest.raises(RuntimeError, match=words):
-        wireless(ledger=section)
-
-
-def test_a_change_of_the_ledger_needs_a_restart(wireless, tmp_path):
-    gateway = wireless(ledger=ledger_section(tmp_path))
-    gateway.config["ledger"]["seal"] = {"transactions": 7}
-    changed = gateway.ctl("config", "diff", gateway.write(), output="json")
-    assert changed.returncode == 8 and json.loads(changed.stdout)["needs_restart"]
-    assert gateway.ctl("config", "apply", gateway.file).returncode == 1
-
-
-def test_a_log_that_lost_what_its_checkpoint_covers_is_refused(wireless, tmp_path):
-    gateway = wireless(ledger=ledger_section(tmp_path))
-    gateway.call("ledger.submit", profile="opaque", payload="YQ==")
-    eventually(lambda: gateway.call("ledger.status")["checkpoint_size"], "a checkpoint that covers it")
-    gateway.stop()
-    for segment in (tmp_path / "log" / "journal").iterdir():
-        os.truncate(segment, 0)
-    started = subprocess.run([SLUICED, "--config", gateway.file], capture_output=True, text=True, timeout=30)
-    assert started.returncode == 1 and "checkpoint" in started.stderr

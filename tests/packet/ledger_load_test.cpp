@@ -73,6 +73,27 @@ TEST_P(LedgerLoad, ASlowDiskFillsTheBlocksAndThenClientsAreToldSo) {
   expect_at_rest();
 }
 
+/// A worker that takes answers slower than they come: what is lost is there for whoever asks again.
+TEST_P(LedgerLoad, ALostAnswerIsCountedAndSentToTheRetransmission) {
+  constexpr uint16_t kRing = 8, kSent = 4 * kRing;
+  config.seal = {kSent, 1 << 20};
+  start({.ring_size = kRing, .hash_workers = 1});
+  const auto send_some = [&](uint16_t first) {
+    for (uint16_t i = first; i < first + kRing; ++i) {
+      gateway->put(kEdge, from_client(to_ledger(kCoapPort, post(i, i).bytes())));
+    }
+    gateway->settle();
+  };
+  for (uint16_t i = 0; i < kSent; i += kRing) send_some(i);  // the last one fills the block
+  EXPECT_TRUE(gateway->eventually([&] { return in_flight() == 0; }));
+  EXPECT_EQ(gateway->sent(kEdge).size(), kRing);
+  EXPECT_EQ(gateway->ledger().answers_lost(), kSent - kRing);
+  for (uint16_t i = 0; i < kSent; i += kRing) send_some(i);
+  EXPECT_EQ(gateway->sent(kEdge).size(), kSent);
+  EXPECT_EQ(ended(Outcome::kStored), kSent);
+  expect_at_rest();
+}
+
 TEST_P(LedgerLoad, EveryShapeStoresEveryTransactionOnce) {
   constexpr uint16_t kEach = 40;
   config.seal = {16, 1 << 20};
