@@ -3,9 +3,10 @@
 import functools
 import json
 import pathlib
+import re
 import subprocess
 import tempfile
-from typing import Callable, Dict, Iterator, List
+from typing import Callable, Dict, Iterator, List, Tuple
 
 from devices_under_test import PERF, WORKER_CPU
 from machine import huge_pages
@@ -41,7 +42,12 @@ def _by_name(runs: List[dict]) -> Samples:
         items = run.get("items_per_second")
         each = 1e9 / items if items else run["cpu_time"] * _NANOSECONDS[run["time_unit"]]
         found.setdefault(run["run_name"], []).append(each)
-    return found
+    return dict(sorted(found.items(), key=_natural))  # they ran in random order
+
+
+def _natural(item: Tuple[str, List[float]]) -> List[object]:
+    """Numbers by their size."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", item[0])]
 
 
 def _row(suite: str, name: str, ours: List[float], program: str, **more: object) -> Row:
