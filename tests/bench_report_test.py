@@ -55,17 +55,20 @@ def docs(tmp_path, monkeypatch):
 
 def test_the_page_explains_what_misses_and_says_what_nobody_has_explained(docs):
     missed = [row(name, [1.0], [2.0]).demand_ratio(0.8) for name in ("dnat", "gue")]
-    report.publish({"pipeline/modes": missed, "memif/dnat": [Row("memif", "dnat", "", [], error="no device")]}, FACTS)
+    failed = [Row("memif", "dnat", "", [], error="no device")]
+    found = {"pipeline/modes": missed, "memif/dnat": failed, "gone": [row("gone", [1.0])]}
+    report.publish(found, FACTS, ["pipeline/modes", "memif/dnat"])
     page = report.PAGE.read_text()
     explained, _, unexplained = page.partition("The cache is cold.")
     assert "- **pipeline: dnat**" in explained
     assert "- **pipeline: gue**\n- **memif: dnat**\n\nNo reason" in unexplained
-    assert "failed: no device" in page and "| pipeline: gue | 1.00 Mpps | testpmd: 2.00 Mpps | 0.5 |" in page
+    assert "failed: no device" in page and "gone" not in page and "| pipeline: gue | 1.00 Mpps | testpmd: 2.00 Mpps | 0.5 |" in page
 
 
 def test_the_plots_are_well_formed_and_show_what_the_page_shows(docs):
     points = [row(str(at), [float(at)], curve="ns by flows", at=at) for at in (1000, 1_000_000)]
-    report.publish({"worker/flows": points, "pipeline/a": [row("a < b", [1.0], [2.0]).demand_ratio(0.8)]}, FACTS)
+    found = {"worker/flows": points, "pipeline/a": [row("a < b", [1.0], [2.0]).demand_ratio(0.8)]}
+    report.publish(found, FACTS, list(found))
     plots = sorted(report.PARTS.glob("*.svg"))
     assert [plot.name for plot in plots] == ["curve-ns-by-flows.svg", "ratio-pipeline.svg"]
     for plot in plots:

@@ -83,7 +83,7 @@ def main() -> int:
             if wish.json:
                 results.save(wish.json, found, machine.facts())
             if wish.write_docs:
-                report.publish(found, machine.facts())
+                report.publish(found, machine.facts(), [each.full_name for each in known])
     return 1 if any(row.error for rows in found.values() for row in rows) else 0
 
 

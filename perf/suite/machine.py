@@ -45,7 +45,7 @@ def facts() -> Dict[str, str]:
         "kernel": platform.release(),
         "compiler": _first_line("g++", "--version"),
         "dpdk": _first_line("pkg-config", "--modversion", "libdpdk"),
-        "haproxy": _first_line("haproxy", "-v"),
+        "haproxy": _first_line("haproxy", "-v").partition(" - ")[0],
         "nginx": _first_line("nginx", "-v"),
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "date": datetime.date.today().isoformat(),

@@ -24,9 +24,12 @@ _CURVES = {  # by the name that rows give: the title, and the names of the axes
 }
 
 
-def publish(found: results.Results, facts: Dict[str, str]) -> None:
-    """Merges what was found into the committed results, and writes the page and the plots anew."""
+def publish(found: results.Results, facts: Dict[str, str], order: List[str]) -> None:
+    """Merges what was found into the committed results, and writes the page and the plots anew: of the measurements
+    named, in that order."""
     content = results.merge(PARTS / "results.json", found, facts)
+    measured = content["measurements"]
+    content["measurements"] = {name: measured[name] for name in order if name in measured}
     rows = results.rows_in(content)
     plots = {**ratio_plots(rows), **curve_plots(rows)}
     for stale in PARTS.glob("*.svg"):
