@@ -11,6 +11,7 @@ import bench  # noqa: E402
 import connections  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
+import ledger  # noqa: E402
 import memif  # noqa: E402
 import pipeline  # noqa: E402
 import units  # noqa: E402
@@ -58,6 +59,11 @@ def test_a_change_among_services_and_the_room_for_flows_are_measured(moment):
 
 def test_programs_are_run_and_their_figures_read(moment):
     check(units.plain("lb_bench", "^(flow_hash|service_find/1)$", moment), 2)
+
+
+def test_the_ledger_is_measured_end_to_end_and_its_journal_beside_a_plain_writer(moment):
+    check(ledger.ingress(moment), 8)
+    check(ledger.journal(moment), 1)
 
 
 def test_every_measurement_has_a_name_of_its_own(moment):

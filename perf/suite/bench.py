@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "support")]
 import connections  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
+import ledger  # noqa: E402
 import machine  # noqa: E402
 import memif  # noqa: E402
 import pipeline  # noqa: E402
@@ -24,7 +25,7 @@ import table  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Row, Wish  # noqa: E402
 
-SUITES = (pipeline, memif, units, sha256, connections, idle, growth)
+SUITES = (pipeline, memif, units, sha256, connections, idle, growth, ledger)
 
 
 def rows_of(measurement: Measurement) -> Iterator[Row]:

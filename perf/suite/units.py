@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -18,27 +19,34 @@ _NANOSECONDS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 Samples = Dict[str, List[float]]
 
 
-def samples(program: str, wanted: str, wish: Wish) -> Samples:
-    """CPU nanoseconds for each item (or each iteration, where none is counted), by benchmark."""
+def runs(program: str, wanted: str, wish: Wish, every_cpu: bool = False, **environment: str) -> List[dict]:
+    """What a program says of each repetition of the benchmarks wanted; on one CPU, unless it has threads."""
+    pin = [] if every_cpu else ["taskset", "--cpu-list", str(WORKER_CPU)]
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         done = subprocess.run(
-            ["taskset", "--cpu-list", str(WORKER_CPU), str(PERF / program), f"--benchmark_filter={wanted}",
+            [*pin, str(PERF / program), f"--benchmark_filter={wanted}",
              f"--benchmark_min_time={UNIT_SECONDS * wish.seconds}", f"--benchmark_repetitions={wish.rounds}",
              "--benchmark_enable_random_interleaving=true", f"--benchmark_out={file.name}"],
-            check=False, capture_output=True, text=True,
+            check=False, capture_output=True, text=True, env={**os.environ, **environment},
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{program} left with {done.returncode}: {done.stderr.strip()}")
-        return _by_name(json.loads(pathlib.Path(file.name).read_text())["benchmarks"])
-
-
-def _by_name(runs: List[dict]) -> Samples:
-    found: Samples = {}
-    for run in runs:
+        found = json.loads(pathlib.Path(file.name).read_text())["benchmarks"]
+    for run in found:
         if "error_message" in run:
             raise RuntimeError(f"{run['name']}: {run['error_message']}")
-        if run["run_type"] != "iteration":
-            continue
+    return [run for run in found if run["run_type"] == "iteration"]
+
+
+def samples(program: str, wanted: str, wish: Wish) -> Samples:
+    """CPU nanoseconds for each item (or each iteration, where none is counted), by benchmark."""
+    return samples_of(runs(program, wanted, wish))
+
+
+def samples_of(repetitions: List[dict]) -> Samples:
+    """The same, of what runs() found."""
+    found: Samples = {}
+    for run in repetitions:
         items = run.get("items_per_second")
         each = 1e9 / items if items else run["cpu_time"] * _NANOSECONDS[run["time_unit"]]
         found.setdefault(run["run_name"], []).append(each)
@@ -114,5 +122,3 @@ def measurements(wish: Wish) -> Iterator[Measurement]:
     yield each("worker", "storm", storms)
     yield each("maglev", "build", maglev)
     yield each("lb", "units", plain, "lb_bench", "^(flow|service|balance)")
-    yield each("ledger", "window", plain, "ledger_window_bench", ".")
-    yield each("ledger", "journal", plain, "ledger_journal_bench", ".")

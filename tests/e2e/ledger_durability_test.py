@@ -123,9 +123,24 @@ def events(trace):
             yield "sent"
 
 
+def wait_for_silence(site, seconds=3):
+    """Until the gateway has sent nothing by itself for so long: it announces its addresses twice."""
+    sent, since = None, time.monotonic()
+
+    def is_silent():
+        nonlocal sent, since
+        now_sent = site.gateway.metrics()['sluice_port_transmitted_packets_total{port="edge0"}']
+        if now_sent != sent:
+            sent, since = now_sent, time.monotonic()
+        return time.monotonic() - since > seconds
+
+    eventually(is_silent, "the gateway is silent", 30)
+
+
 def test_no_receipt_is_sent_before_its_block_is_synced(tmp_path):
     with LedgerSite(tmp_path, checkpoint_interval="1h") as site:
         site.store(b"the client's address is resolved by now")
+        wait_for_silence(site)
         trace = tmp_path / "trace"
         tracer = spawn("strace", "-f", "-y", "-e", "trace=fdatasync,sendto", "-o", trace,
                        "-p", site.gateway.process.pid, log=tmp_path / "strace.log")  # fmt: skip
