@@ -40,7 +40,7 @@ def test_the_worker_forwards_a_capture_beside_testpmd(forward, moment):
 
 
 def test_packets_come_back_over_memif_from_the_worker_and_from_l3fwd(moment):
-    check(memif.rows("dnat", moment), 1)
+    check(memif.rows("full-nat", moment), 1)
 
 
 def test_connections_go_through_the_gateway_and_both_proxies(moment):
