@@ -16,6 +16,7 @@ import memif  # noqa: E402
 import pipeline  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Wish, row_from_json  # noqa: E402
+from processes import ROOT  # noqa: E402
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def check(rows, count):
         assert row.error == "" and row.figure is not None, row
         assert bool(row.peer) == (row.peer_figure is not None), row
         assert row_from_json(row.as_json()) == row
+        assert "/tmp" not in row.command and str(ROOT) not in row.command  # it is committed
     return rows
 
 

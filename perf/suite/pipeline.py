@@ -98,7 +98,8 @@ def measure(case: Case, directory: pathlib.Path, rounds: int, seconds: float) ->
                 theirs.pause()
                 meet_every_flow(ours, case.flows)
                 samples = take_turns((lambda: ours.mpps(seconds), lambda: theirs.mpps(seconds)), rounds)
-    row = Row("pipeline", case.name, "Mpps", samples[0], f"testpmd {case.peer}", samples[1], command=ours.command)
+    command = ours.command.replace(f"{PERF}/", "").replace(f"{directory}/", "")  # no path of this machine
+    row = Row("pipeline", case.name, "Mpps", samples[0], f"testpmd {case.peer}", samples[1], command=command)
     targeted = case == Case(case.forward, case.flows) and case.forward in TARGETED
     return row.demand_ratio(TARGET_BY_FLOWS[case.flows]) if targeted and case.flows in TARGET_BY_FLOWS else row
 
