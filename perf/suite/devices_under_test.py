@@ -106,7 +106,9 @@ class Program(TakesTurns):
         finally:
             deadline.cancel()
         self._errors.seek(0)
-        raise RuntimeError(f"left before it answered: {self.command}\n{text}{self._errors.read()}")
+        errors = self._errors.read()
+        first = errors.partition("\n")[0] or "without a word"
+        raise RuntimeError(f"{type(self).__name__} left before it answered: {first}\n{self.command}\n{text}{errors}")
 
     def cpu_ns(self) -> int:
         return cpu_ns(self.process.pid, self._thread)
