@@ -71,12 +71,15 @@ def alone() -> Iterator[None]:
 def huge_pages(megabytes: int) -> Iterator[bool]:
     """Reserves so much, if it may; gives back what it took. Yields whether there is enough."""
     count = HUGE_PAGES / "nr_hugepages"
-    before = int(count.read_text()) if count.exists() else 0
+    if not count.exists():
+        yield False
+        return
+    before = int(count.read_text())
     with contextlib.suppress(OSError):
         count.write_text(str(before + megabytes // 2))
+    taken = int(count.read_text()) - before
     try:
-        free = int((HUGE_PAGES / "free_hugepages").read_text()) if count.exists() else 0
-        yield free >= megabytes // 2
+        yield int((HUGE_PAGES / "free_hugepages").read_text()) >= megabytes // 2
     finally:
-        with contextlib.suppress(OSError):
-            count.write_text(str(before))
+        with contextlib.suppress(OSError):  # others may have reserved some meanwhile: theirs stay
+            count.write_text(str(max(0, int(count.read_text()) - taken)))
