@@ -45,7 +45,10 @@ class IpAddress {
   /// `192.0.2.1`, or RFC 5952's form for IPv6.
   std::string to_string() const;
 
-  bool operator==(const IpAddress& other) const { return bytes_ == other.bytes_; }
+  bool operator==(const IpAddress& other) const {
+    return load<uint64_t>(bytes_.data()) == load<uint64_t>(other.bytes_.data()) &&
+           load<uint64_t>(bytes_.data() + 8) == load<uint64_t>(other.bytes_.data() + 8);
+  }
   auto operator<=>(const IpAddress& other) const = default;
 
  private:
@@ -81,6 +84,10 @@ struct MacAddress {
   bool is_multicast() const { return (bytes[0] & 1) != 0; }
   bool is_zero() const { return bytes == std::array<uint8_t, 6>{}; }
   std::string to_string() const;
+  bool operator==(const MacAddress& other) const {
+    return load<uint32_t>(bytes.data()) == load<uint32_t>(other.bytes.data()) &&
+           load<uint16_t>(bytes.data() + 4) == load<uint16_t>(other.bytes.data() + 4);
+  }
   auto operator<=>(const MacAddress&) const = default;
 };
 

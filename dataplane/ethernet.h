@@ -19,7 +19,10 @@ inline void write_ethernet(uint8_t* at, const PortView& port, const MacAddress& 
   uint16_t first_type = type;
   if (port.vlan_tags == 1) first_type = ether_type::kVlan;
   if (port.vlan_tags == 2) first_type = ether_type::kQinq;
-  store(at, EthernetHeader{destination, port.mac, Be16::from_host(first_type)});
+  // Field by field: a header put together in memory would be loaded before its stores are done.
+  store(at, destination);
+  store(at + offsetof(EthernetHeader, source), port.mac);
+  store(at + offsetof(EthernetHeader, type), Be16::from_host(first_type));
   at += sizeof(EthernetHeader);
   for (unsigned i = 0; i < port.vlan_tags; ++i) {
     const uint16_t next_type = i + 1u < port.vlan_tags ? ether_type::kVlan : type;

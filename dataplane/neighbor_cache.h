@@ -15,9 +15,8 @@
 
 namespace sluice::dataplane {
 
-/// One neighbor, in one cache line.
+/// One neighbor. What the worker reads for a packet lies in the first cache line.
 struct alignas(64) NeighborEntry {
-  SequenceLocked<Neighbors::Snapshot> record;
   uint32_t used_ms = 0;       ///< when a packet was last sent to it
   uint32_t confirmed_ms = 0;  ///< when it last answered
   uint32_t asked_ms = 0;      ///< when it was last asked
@@ -25,13 +24,14 @@ struct alignas(64) NeighborEntry {
   uint16_t first_waiting = 0;
   uint8_t waiting = 0;   ///< packets
   uint8_t attempts = 0;  ///< questions since the last answer
+  SequenceLocked<Neighbors::Snapshot> record;
 
   bool is(uint16_t port, const IpAddress& address) const {
-    const auto known = record.own();
+    const auto& known = record.own();
     return known.port == port && known.address == address && known.state != NeighborState::kFree;
   }
 };
-static_assert(sizeof(NeighborEntry) == 64);
+static_assert(sizeof(NeighborEntry) == 128);
 
 /// A chained hash table over a fixed array of entries.
 class NeighborCache {

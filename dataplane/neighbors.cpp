@@ -64,7 +64,7 @@ void Neighbors::send(const Tables& tables, uint16_t port, const IpAddress& next_
                      uint32_t now_ms, Transmit& transmit) {
   NeighborEntry* entry = cache_->find(port, next_hop);
   if (entry != nullptr) {
-    const auto known = entry->record.own();
+    const Snapshot& known = entry->record.own();
     if (entry->used_ms != now_ms) entry->used_ms = now_ms;
     if (has_mac(known.state)) {
       const PortView& view = tables.ports[port];

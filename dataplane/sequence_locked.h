@@ -11,7 +11,9 @@
 
 namespace sluice::dataplane {
 
-/// T is trivially copyable; it is kept in 8-byte words.
+/// T is trivially copyable. It is kept twice: in 8-byte words for the other threads, and as it is for the
+/// writing one, whose loads would wait for what is assembled from words (a store must be as wide as the load
+/// that it forwards to).
 template <typename T>
 class SequenceLocked {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -19,6 +21,7 @@ class SequenceLocked {
  public:
   /// The writing thread alone.
   void write(const T& value) {
+    own_ = value;
     std::array<uint64_t, kWords> words{};
     std::memcpy(words.data(), static_cast<const void*>(&value), sizeof value);
     const uint32_t before = sequence_.load(std::memory_order_relaxed);
@@ -29,13 +32,13 @@ class SequenceLocked {
   }
 
   /// The value as the writing thread itself left it; on that thread alone.
-  T own() const { return assemble(std::memory_order_relaxed); }
+  const T& own() const { return own_; }
 
   /// A value that was written at once. Any thread; repeats itself while it meets a write.
   T read() const {
     while (true) {
       const uint32_t before = sequence_.load(std::memory_order_acquire);
-      const T value = assemble(std::memory_order_acquire);
+      const T value = assemble();
       if (before % 2 == 0 && sequence_.load(std::memory_order_relaxed) == before) return value;
     }
   }
@@ -43,14 +46,15 @@ class SequenceLocked {
  private:
   static constexpr size_t kWords = (sizeof(T) + 7) / 8;
 
-  T assemble(std::memory_order order) const {
+  T assemble() const {
     std::array<uint64_t, kWords> words;
-    for (size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(order);
+    for (size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_acquire);
     T value;
     std::memcpy(static_cast<void*>(&value), words.data(), sizeof value);
     return value;
   }
 
+  T own_{};
   std::atomic<uint32_t> sequence_{0};
   std::array<std::atomic<uint64_t>, kWords> words_{};
 };
