@@ -22,8 +22,8 @@ class IpAddress {
   constexpr IpAddress() = default;
   static IpAddress v4(Be32 address) {
     IpAddress result;
-    store(result.bytes_.data() + 8, kMappedMark);
-    store(result.bytes_.data() + 12, address);
+    // As one word: readers load words, and would wait for two halves to leave the store buffer.
+    store(result.bytes_.data() + 8, uint64_t{address.network()} << 32 | kMappedMark);
     return result;
   }
   /// Copies 16 bytes in network order. A mapped IPv4 address given here counts as IPv4.

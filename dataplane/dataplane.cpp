@@ -166,14 +166,14 @@ DeviceCounters DataPlane::device_counters(unsigned port) const {
   return {.missed_packets = stats.imissed + stats.rx_nombuf};
 }
 
-std::vector<Neighbors::Snapshot> DataPlane::neighbors() const {
-  std::vector<Neighbors::Snapshot> all;
+std::vector<NeighborRecord> DataPlane::neighbors() const {
+  std::vector<NeighborRecord> all;
   for (const auto& station : parts_->stations) {
     const auto known = station->worker().neighbors.snapshot();
     all.insert(all.end(), known.begin(), known.end());
   }
   // Of what several workers know, the one to trust most.
-  const auto key = [](const Neighbors::Snapshot& one) { return std::pair(one.port, one.address); };
+  const auto key = [](const NeighborRecord& one) { return std::pair(one.port, one.address); };
   std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) {
     return key(a) != key(b) ? key(a) < key(b) : ranks_above(a.state, b.state);
   });

@@ -83,7 +83,7 @@ class DataPlane {
   std::span<const lb::TargetCounters> service_counters(unsigned worker) const;
   std::span<const lb::TargetCounters> backend_counters(unsigned worker) const;
   DeviceCounters device_counters(unsigned port) const;
-  std::vector<Neighbors::Snapshot> neighbors() const;
+  std::vector<NeighborRecord> neighbors() const;
 
   /// Puts a request before a balancing worker. False: its ring is full, ask later.
   bool ask(unsigned worker, WorkerRequest& request);

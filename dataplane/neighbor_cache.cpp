@@ -1,7 +1,5 @@
 #include "dataplane/neighbor_cache.h"
 
-#include <nmmintrin.h>
-
 #include <algorithm>
 
 namespace sluice::dataplane {
@@ -15,26 +13,11 @@ constexpr unsigned kEvictionSample = 16;
 NeighborCache::NeighborCache(uint32_t capacity)
     : capacity_(capacity),
       entries_(new NeighborEntry[capacity]),
-      buckets_(new uint32_t[capacity]),
-      last_found_(entries_.get()) {
+      buckets_(new uint32_t[capacity]) {
   std::fill_n(buckets_.get(), capacity, kNone);
   for (unsigned i = 0; i < kWaitingSlots; ++i) {
     waiting_[i] = {nullptr, static_cast<uint16_t>(i + 1 < kWaitingSlots ? i + 1 : kNoSlot)};
   }
-}
-
-uint32_t& NeighborCache::bucket_of(uint16_t port, const IpAddress& address) {
-  uint64_t hash = _mm_crc32_u64(port, load<uint64_t>(address.bytes().data()));
-  hash = _mm_crc32_u64(hash, load<uint64_t>(address.bytes().data() + 8));
-  return buckets_[hash & (capacity_ - 1)];
-}
-
-NeighborEntry* NeighborCache::find(uint16_t port, const IpAddress& address) {
-  if (last_found_->is(port, address)) return last_found_;
-  for (uint32_t i = bucket_of(port, address); i != kNone; i = entries_[i].next) {
-    if (entries_[i].is(port, address)) return last_found_ = &entries_[i];
-  }
-  return nullptr;
 }
 
 NeighborEntry* NeighborCache::insert(uint16_t port, const IpAddress& address, uint32_t now_ms, Drops& drops) {
@@ -81,6 +64,7 @@ uint32_t NeighborCache::evict(uint32_t now_ms, Drops& drops) {
 }
 
 void NeighborCache::erase(NeighborEntry& entry, Drops& drops) {
+  next_version();
   while (rte_mbuf* packet = take_waiting(entry)) drops.drop(packet, DropReason::kNeighborUnresolved);
   const auto known = entry.record.own();
   const auto index = static_cast<uint32_t>(&entry - entries_.get());

@@ -2,6 +2,7 @@
 // writes; the control thread may read records. Memory is allocated once.
 #pragma once
 
+#include <nmmintrin.h>
 #include <rte_mbuf.h>
 
 #include <array>
@@ -10,10 +11,26 @@
 #include <memory>
 #include <vector>
 
-#include "dataplane/neighbors.h"
+#include "common/address.h"
+#include "dataplane/drops.h"
 #include "dataplane/sequence_locked.h"
 
 namespace sluice::dataplane {
+
+inline constexpr unsigned kMaxNeighbors = 65536;   ///< per worker; one that is long unused gives way
+inline constexpr unsigned kMaxWaitingPackets = 8;  ///< per neighbor while it is being resolved
+
+enum class NeighborState : uint8_t { kFree, kIncomplete, kReachable, kStale, kStatic };
+
+/// What is known of a neighbor.
+struct NeighborRecord {
+  uint16_t port;
+  IpAddress address;
+  MacAddress mac;
+  NeighborState state;
+
+  bool has_mac() const { return state >= NeighborState::kReachable; }
+};
 
 /// One neighbor. What the worker reads for a packet lies in the first cache line.
 struct alignas(64) NeighborEntry {
@@ -24,7 +41,7 @@ struct alignas(64) NeighborEntry {
   uint16_t first_waiting = 0;
   uint8_t waiting = 0;   ///< packets
   uint8_t attempts = 0;  ///< questions since the last answer
-  SequenceLocked<Neighbors::Snapshot> record;
+  SequenceLocked<NeighborRecord> record;
 
   bool is(uint16_t port, const IpAddress& address) const {
     const auto& known = record.own();
@@ -42,7 +59,12 @@ class NeighborCache {
   /// `capacity` entries, a power of two of at most kMaxNeighbors.
   explicit NeighborCache(uint32_t capacity = kMaxNeighbors);
 
-  NeighborEntry* find(uint16_t port, const IpAddress& address);
+  NeighborEntry* find(uint16_t port, const IpAddress& address) {
+    for (uint32_t i = bucket_of(port, address); i != kNone; i = entries_[i].next) {
+      if (entries_[i].is(port, address)) return &entries_[i];
+    }
+    return nullptr;
+  }
   /// Adds an entry (kIncomplete) that is not there. Where the cache is full, the longest unused of a few
   /// that are not static gives way, and what waited for it is put before `drops`; null where all are
   /// static.
@@ -55,6 +77,10 @@ class NeighborCache {
   /// The packet that has waited longest, or null.
   rte_mbuf* take_waiting(NeighborEntry& entry);
 
+  /// Never 0. Whoever keeps what he took from an entry may rely on it as long as this stays the same.
+  uint32_t version() const { return version_; }
+  void next_version() { version_ += version_ == UINT32_MAX ? 2 : 1; }
+
   /// Entries [0, touched()) have been in use at some time; for walks and for snapshots.
   uint32_t touched() const { return touched_.load(std::memory_order_acquire); }
   NeighborEntry& at(uint32_t index) { return entries_[index]; }
@@ -66,14 +92,18 @@ class NeighborCache {
     rte_mbuf* packet;
     uint16_t next;
   };
-  uint32_t& bucket_of(uint16_t port, const IpAddress& address);
+  uint32_t& bucket_of(uint16_t port, const IpAddress& address) {
+    uint64_t hash = _mm_crc32_u64(port, load<uint64_t>(address.bytes().data()));
+    hash = _mm_crc32_u64(hash, load<uint64_t>(address.bytes().data() + 8));
+    return buckets_[hash & (capacity_ - 1)];
+  }
   uint32_t allocate(uint32_t now_ms, Drops& drops);
   uint32_t evict(uint32_t now_ms, Drops& drops);
 
   const uint32_t capacity_;
   const std::unique_ptr<NeighborEntry[]> entries_;
   const std::unique_ptr<uint32_t[]> buckets_;
-  NeighborEntry* last_found_;
+  uint32_t version_ = 1;
   uint32_t free_ = kNone;
   uint32_t eviction_cursor_ = 0;
   std::atomic<uint32_t> touched_{0};

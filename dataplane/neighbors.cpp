@@ -3,12 +3,9 @@
 #include <algorithm>
 
 #include "dataplane/arp.h"
-#include "dataplane/ethernet.h"
 #include "dataplane/ndp.h"
-#include "dataplane/neighbor_cache.h"
 #include "dataplane/neighbor_frames.h"
 #include "dataplane/packet.h"
-#include "dataplane/transmit.h"
 
 namespace sluice::dataplane {
 namespace {
@@ -19,10 +16,6 @@ constexpr uint8_t kMaxQuestions = 3;       ///< MAX_MULTICAST_SOLICIT, and as ma
 constexpr uint32_t kForgetMs = 600'000;    ///< an unused entry goes after that
 constexpr uint32_t kVisitsPerMs = 64;      ///< so that a full cache is walked in a second
 constexpr uint32_t kMaxVisits = 1024;      ///< in one tick
-
-bool has_mac(NeighborState state) {
-  return state >= NeighborState::kReachable;
-}
 
 /// Whether a question on `port` about `address` is ours to answer.
 bool is_ours(const Tables& tables, uint16_t port, const IpAddress& address) {
@@ -60,33 +53,29 @@ void Neighbors::give_up() {
   }
 }
 
-void Neighbors::send(const Tables& tables, uint16_t port, const IpAddress& next_hop, rte_mbuf* packet,
-                     uint32_t now_ms, Transmit& transmit) {
-  NeighborEntry* entry = cache_->find(port, next_hop);
-  if (entry != nullptr) {
-    const Snapshot& known = entry->record.own();
-    if (entry->used_ms != now_ms) entry->used_ms = now_ms;
-    if (has_mac(known.state)) {
-      const PortView& view = tables.ports[port];
-      const bool v4 = (*rte_pktmbuf_mtod(packet, const uint8_t*) >> 4) == 4;
-      auto* const at = reinterpret_cast<uint8_t*>(
-          rte_pktmbuf_prepend(packet, static_cast<uint16_t>(ethernet_bytes(view))));
-      if (at == nullptr) return drops_.drop(packet, DropReason::kNoHeadroom);
-      write_ethernet(at, view, known.mac, v4 ? ether_type::kIpv4 : ether_type::kIpv6);
-      return transmit.send(port, packet);
-    }
-  } else {
+void Neighbors::resolve(const Tables& tables, NeighborEntry* entry, uint16_t port, const IpAddress& next_hop,
+                        rte_mbuf* packet, uint32_t now_ms, Transmit& transmit) {
+  if (entry == nullptr) {
     entry = cache_->insert(port, next_hop, now_ms, drops_);
     if (entry != nullptr) ask(tables, *entry, now_ms, transmit);
+  } else {
+    entry->used_ms = now_ms;
   }
   if (entry == nullptr || !cache_->keep(*entry, packet)) {
     drops_.drop(packet, DropReason::kNeighborUnresolved);
   }
 }
 
+const MacAddress* Neighbors::mac_of(uint16_t port, const IpAddress& next_hop, uint32_t now_ms) {
+  NeighborEntry* const entry = cache_->find(port, next_hop);
+  if (entry == nullptr || !entry->record.own().has_mac()) return nullptr;
+  entry->used_ms = now_ms;
+  return &entry->record.own().mac;
+}
+
 void Neighbors::ask(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit) {
   const auto known = entry.record.own();
-  const bool unicast = has_mac(known.state) && entry.attempts < kMaxQuestions;
+  const bool unicast = known.has_mac() && entry.attempts < kMaxQuestions;
   entry.asked_ms = now_ms;
   ++entry.attempts;
   rte_mbuf* const frame =
@@ -156,6 +145,7 @@ void Neighbors::learn(const Tables& tables, const Claim& claim, uint32_t now_ms,
     return entry->record.write(known);
   }
   if (incomplete || names_other) {
+    cache_->next_version();
     known.mac = claim.mac;
     known.state = NeighborState::kStale;
     entry->attempts = 0;
@@ -172,6 +162,7 @@ void Neighbors::learn(const Tables& tables, const Claim& claim, uint32_t now_ms,
 void Neighbors::tick(const Tables& tables, uint32_t now_ms, Transmit& transmit) {
   const uint32_t elapsed = now_ms - last_tick_ms_;
   if (elapsed == 0) return;
+  if ((now_ms ^ last_tick_ms_) >> 10 != 0) cache_->next_version();
   last_tick_ms_ = now_ms;
   const uint32_t touched = cache_->touched();
   const uint32_t visits = std::min({touched, kMaxVisits, std::min(elapsed, kMaxVisits) * kVisitsPerMs});
@@ -207,6 +198,7 @@ void Neighbors::age(const Tables& tables, NeighborEntry& entry, uint32_t now_ms,
 
 void Neighbors::adopt_static(const Tables& tables, uint32_t now_ms, Transmit& transmit) {
   ++static_round_;
+  cache_->next_version();
   for (const StaticNeighbor& neighbor : tables.neighbors) {
     NeighborEntry* entry = cache_->find(neighbor.port, neighbor.address);
     if (entry == nullptr) entry = cache_->insert(neighbor.port, neighbor.address, now_ms, drops_);
@@ -222,10 +214,10 @@ void Neighbors::adopt_static(const Tables& tables, uint32_t now_ms, Transmit& tr
   }
 }
 
-std::vector<Neighbors::Snapshot> Neighbors::snapshot() const {
-  std::vector<Snapshot> result;
+std::vector<NeighborRecord> Neighbors::snapshot() const {
+  std::vector<NeighborRecord> result;
   for (uint32_t i = 0; i < cache_->touched(); ++i) {
-    const Snapshot entry = cache_->at(i).record.read();
+    const NeighborRecord entry = cache_->at(i).record.read();
     if (entry.state != NeighborState::kFree) result.push_back(entry);
   }
   return result;

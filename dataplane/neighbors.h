@@ -13,18 +13,12 @@
 
 #include "common/address.h"
 #include "dataplane/drops.h"
+#include "dataplane/ethernet.h"
+#include "dataplane/neighbor_cache.h"
 #include "dataplane/tables.h"
+#include "dataplane/transmit.h"
 
 namespace sluice::dataplane {
-
-class NeighborCache;
-class Transmit;
-struct NeighborEntry;
-
-inline constexpr unsigned kMaxNeighbors = 65536;   ///< per worker; one that is long unused gives way
-inline constexpr unsigned kMaxWaitingPackets = 8;  ///< per neighbor while it is being resolved
-
-enum class NeighborState : uint8_t { kFree, kIncomplete, kReachable, kStale, kStatic };
 
 class Neighbors {
  public:
@@ -38,6 +32,13 @@ class Neighbors {
   /// neighbor_unresolved.
   void send(const Tables& tables, uint16_t port, const IpAddress& next_hop, rte_mbuf* packet, uint32_t now_ms,
             Transmit& transmit);
+
+  /// The address of a neighbor that is resolved and is about to be sent to, or null. It may be kept as long
+  /// as version() stays the same, which is no longer than a second: by then it must be asked for again, so
+  /// that neighbors in use are known from others (RFC 4861, 7.3).
+  const MacAddress* mac_of(uint16_t port, const IpAddress& next_hop, uint32_t now_ms);
+  /// Changes with every address that changes or is forgotten, with new Tables, and each second. Never 0.
+  uint32_t version() const { return cache_->version(); }
 
   /// Handles an ARP or NDP packet as the parser left it (PacketKind::kNeighbor). `received_here`: answer it
   /// too, where it asks for an address of ours (ports, VIPs, SNAT); else it is a copy to learn from. The
@@ -53,14 +54,8 @@ class Neighbors {
   /// Drops every packet that waits, as neighbor_unresolved: the worker stops.
   void give_up();
 
-  struct Snapshot {
-    uint16_t port;
-    IpAddress address;
-    MacAddress mac;
-    NeighborState state;
-  };
   /// A consistent copy of the cache, for the control thread: entries are read under a sequence lock each.
-  std::vector<Snapshot> snapshot() const;
+  std::vector<NeighborRecord> snapshot() const;
   size_t size() const;
 
  private:
@@ -72,6 +67,9 @@ class Neighbors {
     bool solicited;  ///< in answer to a question of ours
     bool overrides;  ///< replaces what is cached
   };
+  /// send() to a neighbor whose MAC address is not known; `entry` may be null.
+  void resolve(const Tables& tables, NeighborEntry* entry, uint16_t port, const IpAddress& next_hop,
+               rte_mbuf* packet, uint32_t now_ms, Transmit& transmit);
   void ask(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit);
   void receive_arp(const Tables& tables, std::span<const uint8_t> payload, uint16_t port, bool received_here,
                    uint32_t now_ms, Transmit& transmit);
@@ -88,5 +86,22 @@ class Neighbors {
   uint32_t tick_cursor_ = 0;
   uint8_t static_round_ = 0;
 };
+
+inline void Neighbors::send(const Tables& tables, uint16_t port, const IpAddress& next_hop, rte_mbuf* packet,
+                            uint32_t now_ms, Transmit& transmit) {
+  NeighborEntry* const entry = cache_->find(port, next_hop);
+  if (entry == nullptr || !entry->record.own().has_mac()) [[unlikely]] {
+    return resolve(tables, entry, port, next_hop, packet, now_ms, transmit);
+  }
+  entry->used_ms = now_ms;
+  const PortView& view = tables.ports[port];
+  const bool is_v4 = (*rte_pktmbuf_mtod(packet, const uint8_t*) >> 4) == 4;
+  auto* const at =
+      reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, static_cast<uint16_t>(ethernet_bytes(view))));
+  if (at == nullptr) [[unlikely]]
+    return drops_.drop(packet, DropReason::kNoHeadroom);
+  write_ethernet(at, view, entry->record.own().mac, is_v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+  transmit.send(port, packet);
+}
 
 }  // namespace sluice::dataplane

@@ -54,33 +54,47 @@ ExtensionWalk walk_extensions(Bytes ip, bool quoted) {
   }
 }
 
-/// Whether the one's complement sum over the pseudo-header and `l4` is what a right checksum makes it.
-bool l4_checksum_right(Bytes ip, bool is_v4, IpProtocol protocol, Bytes l4) {
-  const uint64_t seed =
-      protocol == IpProtocol::kIcmp ? 0 : pseudo_header_sum(ip.data(), is_v4, protocol, l4.size());
-  return checksum_fold(checksum_add(l4.data(), l4.size(), seed)) == 0xffff;
+/// Whether the one's complement sum over the pseudo-header and what lies at `l4_at` up to the packet's end is
+/// what a right checksum makes it.
+[[gnu::always_inline]] inline bool l4_checksum_right(Bytes ip, size_t l4_at, bool is_v4,
+                                                     IpProtocol protocol) {
+  const size_t l4_bytes = ip.size() - l4_at;
+  const size_t addresses_at = is_v4 ? offsetof(Ipv4Header, source) : offsetof(Ipv6Header, source);
+  const size_t header_bytes = is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  uint64_t sum = 0;
+  if (protocol == IpProtocol::kIcmp) {
+    sum = checksum_add(ip.data() + l4_at, l4_bytes);
+  } else if (l4_at == header_bytes) [[likely]] {
+    // The addresses lie right in front of layer 4: one piece.
+    sum = checksum_add(ip.data() + addresses_at, ip.size() - addresses_at,
+                       pseudo_header_rest(protocol, l4_bytes));
+  } else {
+    sum = checksum_add(ip.data() + l4_at, l4_bytes, pseudo_header_sum(ip.data(), is_v4, protocol, l4_bytes));
+  }
+  return checksum_fold(sum) == 0xffff;
 }
 
-DropReason parse_tcp(Bytes l4, PacketMeta& meta) {
+DropReason parse_ports(Bytes l4, PacketMeta& meta) {
+  // Both ports at once, as they lie: the same two fields begin TCP and UDP headers and end the key.
+  static_assert(offsetof(FlowKey, destination_port) == offsetof(FlowKey, source_port) + 2);
+  store(&meta.key.source_port, load<uint32_t>(l4.data()));
+  meta.kind = PacketKind::kFlow;
+  return DropReason::kNone;
+}
+
+inline DropReason parse_tcp(Bytes l4, PacketMeta& meta) {
   if (l4.size() < sizeof(TcpHeader)) return DropReason::kMalformedL4;
   const auto& tcp = header_at<TcpHeader>(l4);
   const size_t header_bytes = (tcp.data_offset >> 4) * 4u;
   if (header_bytes < sizeof(TcpHeader) || header_bytes > l4.size()) return DropReason::kMalformedL4;
-  meta.key.source_port = tcp.source_port;
-  meta.key.destination_port = tcp.destination_port;
   meta.tcp_flags = tcp.flags;
-  meta.kind = PacketKind::kFlow;
-  return DropReason::kNone;
+  return parse_ports(l4, meta);
 }
 
-DropReason parse_udp(Bytes l4, PacketMeta& meta) {
+inline DropReason parse_udp(Bytes l4, PacketMeta& meta) {
   if (l4.size() < sizeof(UdpHeader)) return DropReason::kMalformedL4;
-  const auto& udp = header_at<UdpHeader>(l4);
-  if (udp.length.host() != l4.size()) return DropReason::kMalformedL4;
-  meta.key.source_port = udp.source_port;
-  meta.key.destination_port = udp.destination_port;
-  meta.kind = PacketKind::kFlow;
-  return DropReason::kNone;
+  if (header_at<UdpHeader>(l4).length.host() != l4.size()) return DropReason::kMalformedL4;
+  return parse_ports(l4, meta);
 }
 
 DropReason parse_icmp(Bytes l4, bool is_v4, PacketMeta& meta) {
@@ -106,9 +120,10 @@ DropReason parse_icmp(Bytes l4, bool is_v4, PacketMeta& meta) {
   return DropReason::kNone;
 }
 
-/// `ip` ends with the packet, `l4` with it; meta.key has the addresses.
-DropReason parse_l4(Bytes ip, Bytes l4, IpProtocol protocol, bool is_v4, ChecksumState checksum,
-                    PacketMeta& meta) {
+/// `ip` ends with the packet, whose layer-4 header is at `l4_at`; meta.key has the addresses.
+[[gnu::always_inline]] inline DropReason parse_l4(Bytes ip, size_t l4_at, IpProtocol protocol, bool is_v4,
+                                                  ChecksumState checksum, PacketMeta& meta) {
+  const Bytes l4 = ip.subspan(l4_at);
   meta.key.protocol = protocol;
   DropReason reason = DropReason::kNone;
   if (protocol == IpProtocol::kTcp) {
@@ -124,25 +139,32 @@ DropReason parse_l4(Bytes ip, Bytes l4, IpProtocol protocol, bool is_v4, Checksu
     return DropReason::kNone;
   }
   if (reason != DropReason::kNone || checksum == ChecksumState::kGood) return reason;
-  if (checksum == ChecksumState::kBad || !l4_checksum_right(ip, is_v4, protocol, l4)) {
+  if (checksum == ChecksumState::kBad || !l4_checksum_right(ip, l4_at, is_v4, protocol)) {
     return DropReason::kBadChecksum;
   }
   return DropReason::kNone;
 }
 
-bool is_martian(Be32 source) {
+inline bool is_martian(Be32 source) {
   const uint8_t first = load<uint8_t>(&source);
   return first - 1u >= 223u || first == 127;  // 0/8, and 224/3: multicast, reserved, broadcast
 }
-bool is_martian(const std::array<uint8_t, 16>& source) {
+inline bool is_martian(const std::array<uint8_t, 16>& source) {
   constexpr uint64_t kLoopback = uint64_t{1} << 56;  // read little-endian
   const bool unspecified_or_loopback =
       load<uint64_t>(source.data()) == 0 && (load<uint64_t>(source.data() + 8) & ~kLoopback) == 0;
   return source[0] == 0xff || unspecified_or_loopback;
 }
 
-DropReason parse_ipv4(Bytes ip, DeviceChecksums device, PacketMeta& meta) {
-  if (ip.size() < sizeof(Ipv4Header)) return DropReason::kMalformedL3;
+[[gnu::always_inline]] inline bool ipv4_checksum_right(Bytes header, ChecksumState checksum) {
+  if (checksum == ChecksumState::kUnknown) {
+    return checksum_fold(checksum_add(header.data(), header.size())) == 0xffff;
+  }
+  return checksum == ChecksumState::kGood;
+}
+
+/// Why a packet is dropped that does not begin with IPv4 and a header of 20 bytes, which `ip` has room for.
+[[gnu::cold]] DropReason refuse_ipv4(Bytes ip, ChecksumState checksum) {
   const auto& header = header_at<Ipv4Header>(ip);
   const size_t header_bytes = header.header_bytes();
   const size_t total = header.total_length.host();
@@ -150,21 +172,28 @@ DropReason parse_ipv4(Bytes ip, DeviceChecksums device, PacketMeta& meta) {
       total > ip.size() || is_martian(header.source)) {
     return DropReason::kMalformedL3;
   }
-  if (device.ip == ChecksumState::kBad || (device.ip == ChecksumState::kUnknown &&
-                                           checksum_fold(checksum_add(ip.data(), header_bytes)) != 0xffff)) {
-    return DropReason::kBadChecksum;
-  }
-  if (header_bytes > sizeof header) return DropReason::kIpOptions;
+  return ipv4_checksum_right(ip.first(header_bytes), checksum) ? DropReason::kIpOptions
+                                                               : DropReason::kBadChecksum;
+}
+
+inline DropReason parse_ipv4(Bytes ip, DeviceChecksums device, PacketMeta& meta) {
+  constexpr uint8_t kVersionAndLength = 0x45;
+  if (ip.size() < sizeof(Ipv4Header)) return DropReason::kMalformedL3;
+  const auto& header = header_at<Ipv4Header>(ip);
+  if (header.version_ihl != kVersionAndLength) return refuse_ipv4(ip, device.ip);
+  const size_t total = header.total_length.host();
+  if (total < sizeof header || total > ip.size() || is_martian(header.source))
+    return DropReason::kMalformedL3;
+  if (!ipv4_checksum_right(ip.first(sizeof header), device.ip)) return DropReason::kBadChecksum;
   if (header.is_fragment()) return DropReason::kFragment;
   meta.key.source = IpAddress::v4(header.source);
   meta.key.destination = IpAddress::v4(header.destination);
   meta.ip_bytes = static_cast<uint16_t>(total);
   meta.l4_offset = static_cast<uint16_t>(meta.l3_offset + sizeof header);
-  ip = ip.first(total);
-  return parse_l4(ip, ip.subspan(sizeof header), header.protocol, true, device.l4, meta);
+  return parse_l4(ip.first(total), sizeof header, header.protocol, true, device.l4, meta);
 }
 
-DropReason parse_ipv6(Bytes ip, DeviceChecksums device, PacketMeta& meta) {
+inline DropReason parse_ipv6(Bytes ip, DeviceChecksums device, PacketMeta& meta) {
   if (ip.size() < sizeof(Ipv6Header)) return DropReason::kMalformedL3;
   const auto& header = header_at<Ipv6Header>(ip);
   const size_t total = sizeof header + header.payload_length.host();
@@ -179,7 +208,7 @@ DropReason parse_ipv6(Bytes ip, DeviceChecksums device, PacketMeta& meta) {
   if (walk.reason != DropReason::kNone) return walk.reason;
   meta.ip_bytes = static_cast<uint16_t>(total);
   meta.l4_offset = static_cast<uint16_t>(meta.l3_offset + walk.l4_offset);
-  const DropReason reason = parse_l4(ip, ip.subspan(walk.l4_offset), walk.protocol, false, device.l4, meta);
+  const DropReason reason = parse_l4(ip, walk.l4_offset, walk.protocol, false, device.l4, meta);
   // Only a host that looks for its own address has none to ask from (RFC 4862, 5.4.2).
   if (is_martian(header.source) && meta.kind != PacketKind::kNeighbor) return DropReason::kMalformedL3;
   return reason;

@@ -20,7 +20,8 @@ Result<void> Station::map_arrays(const StationPlan& plan) {
           [&] { return map_array(buckets_, lb::FlowTable::buckets_for(entries), plan.numa_node, true); })
       .and_then([&] { return map_array(services_, lb::kMaxServices, plan.numa_node, false); })
       .and_then([&] { return map_array(backends_, lb::kMaxBackends, plan.numa_node, false); })
-      .and_then([&] { return map_array(cursors_, lb::kMaxPools, plan.numa_node, false); });
+      .and_then([&] { return map_array(cursors_, lb::kMaxPools, plan.numa_node, false); })
+      .and_then([&] { return map_array(paths_, KnownPaths::kPlaces, plan.numa_node, false); });
 }
 
 Station::~Station() {
@@ -41,6 +42,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .receive_queues = plan.receive_queues,
       .balancer = lb::Balancer(memory, ports, plan.flow_hash_seed),
       .neighbors = Neighbors(plan.pool, station->drops_),
+      .paths = KnownPaths(station->paths_.elements()),
       .transmit = Transmit(plan.devices, plan.taps, static_cast<uint16_t>(plan.place.index), plan.to_transmit,
                            station->drops_, station->stats_),
       .drops = station->drops_,

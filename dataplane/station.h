@@ -47,6 +47,7 @@ class Station {
   MappedArray<lb::TargetCounters> services_;
   MappedArray<lb::TargetCounters> backends_;
   MappedArray<uint32_t> cursors_;
+  MappedArray<KnownPath> paths_;
   SpscRing<WorkerRequest*> requests_{64};
   std::unique_ptr<Worker> worker_;
 };

@@ -15,10 +15,6 @@ Transmit::Transmit(std::span<const TransmitDevice> devices, std::span<const Tran
   for (size_t port = 0; port < taps.size(); ++port) buffers_[kMaxPorts + port].target = taps[port];
 }
 
-void Transmit::send(uint16_t port, rte_mbuf* frame) {
-  add(port, frame);
-}
-
 void Transmit::send_new(uint16_t port, rte_mbuf* frame) {
   stats_.originated.add();
   add(port, frame);
@@ -32,13 +28,6 @@ void Transmit::send_to_kernel(uint16_t port, rte_mbuf* frame) {
 
 void Transmit::relay(rte_mbuf* frame) {
   add(meta_of(frame).in_port, frame);
-}
-
-void Transmit::add(unsigned slot, rte_mbuf* frame) {
-  Buffer& buffer = buffers_[slot];
-  if (buffer.count == kBuffer) flush(slot);
-  buffer.frames[buffer.count++] = frame;
-  pending_ |= uint64_t{1} << slot;
 }
 
 void Transmit::flush() {

@@ -30,7 +30,7 @@ class Transmit {
            SpscRing<rte_mbuf*>* to_transmit, Drops& drops, WorkerStats& stats);
 
   /// Takes over a finished frame that leaves by configured port `port`.
-  void send(uint16_t port, rte_mbuf* frame);
+  void send(uint16_t port, rte_mbuf* frame) { add(port, frame); }
   /// The same for a frame that was made here, or came from a kernel tap: counts it as originated.
   void send_new(uint16_t port, rte_mbuf* frame);
   /// Takes over a frame, without VLAN tags, for the kernel's tap of configured port `port`; dropped
@@ -59,6 +59,13 @@ class Transmit {
   uint64_t pending_ = 0;  ///< a bit for each slot whose buffer holds frames
   std::array<Buffer, kSlots> buffers_;
 };
+
+inline void Transmit::add(unsigned slot, rte_mbuf* frame) {
+  Buffer& buffer = buffers_[slot];
+  if (buffer.count == kBuffer) flush(slot);
+  buffer.frames[buffer.count++] = frame;
+  pending_ |= uint64_t{1} << slot;
+}
 static_assert(2 * kMaxPorts <= 64);
 
 }  // namespace sluice::dataplane

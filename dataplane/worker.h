@@ -12,6 +12,7 @@
 
 #include "common/spsc_ring.h"
 #include "dataplane/drops.h"
+#include "dataplane/known_paths.h"
 #include "dataplane/neighbors.h"
 #include "dataplane/stats.h"
 #include "dataplane/tables.h"
@@ -62,6 +63,7 @@ struct Worker {
 
   lb::Balancer balancer;
   Neighbors neighbors;
+  KnownPaths paths;
   Transmit transmit;
   Drops& drops;
   WorkerStats& stats;

@@ -61,11 +61,6 @@ bool is_telling(const FlowEntry& flow, const PacketFacts& packet) {
   return flow.state == FlowState::kEmbryonic || (packet.tcp_flags & (TcpHeader::kFin | TcpHeader::kRst)) != 0;
 }
 
-void count_packet(TargetCounters& target, const PacketFacts& packet) {
-  target.packets.add();
-  target.bytes.add(packet.frame_bytes);
-}
-
 Decision cached(FlowEntry& flow) {
   return {.outcome = Outcome::kCached,
           .is_reply = flow.is_reply,
@@ -95,8 +90,8 @@ Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, 
       flow->last_seen_ms = now_ms;
       if (key.protocol == IpProtocol::kTcp && is_telling(*flow, packet)) follow(*flow, packet);
       if (!flow->is_reply) {
-        count_packet(services_[flow->service], packet);
-        count_packet(backends_[flow->backend], packet);
+        services_[flow->service].count_packet(packet.frame_bytes);
+        backends_[flow->backend].count_packet(packet.frame_bytes);
       }
       return cached(*flow);
     }
@@ -174,8 +169,8 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   } else if (key.protocol == IpProtocol::kTcp) {
     follow(*decision.flow, packet);
   }
-  count_packet(services_[decision.service], packet);
-  count_packet(backends_[decision.backend], packet);
+  services_[decision.service].count_packet(packet.frame_bytes);
+  backends_[decision.backend].count_packet(packet.frame_bytes);
   return decision;
 }
 

@@ -75,8 +75,12 @@ class FlowTable {
   /// not know the seed can aim flows at one bucket; then mixed. It is not the policy's hash.
   uint64_t hash(const FlowKey& key) const;
   void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
-  /// Call some packets after prefetch_bucket(): fetches the entry that the bucket's tag points at.
-  void prefetch_entry(uint64_t hash) const;
+  /// The entry that the tags of a hash's first bucket point at, or null: if any entry has the hash's key, then
+  /// all but always this. Call it some packets after prefetch_bucket(); it fetches the entry's memory, which
+  /// the caller compares some packets later.
+  FlowEntry* candidate(uint64_t hash);
+  /// Fetches the memory of a NAT flow's other entry.
+  void prefetch_peer(const FlowEntry& entry) const { __builtin_prefetch(&entries_[entry.peer]); }
 
   /// The entry of that key, or null. `hash` is hash(key) here and below.
   FlowEntry* find(const FlowKey& key, uint64_t hash);
@@ -166,10 +170,13 @@ inline uint64_t FlowTable::hash(const FlowKey& key) const {
   return mixed ^ mixed >> 29;
 }
 
-inline void FlowTable::prefetch_entry(uint64_t hash) const {
+inline FlowEntry* FlowTable::candidate(uint64_t hash) {
   const Bucket& bucket = buckets_[first_bucket(hash)];
   const unsigned ways = bucket.ways(tag_of(hash));
-  if (ways != 0) __builtin_prefetch(&entries_[bucket.index[static_cast<size_t>(std::countr_zero(ways))]], 1);
+  if (ways == 0) return nullptr;
+  FlowEntry* const entry = &entries_[bucket.index[static_cast<size_t>(std::countr_zero(ways))]];
+  __builtin_prefetch(entry, 1);
+  return entry;
 }
 
 inline FlowEntry* FlowTable::find_in(const Bucket& bucket, uint16_t tag, const FlowKey& key) {

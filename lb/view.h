@@ -34,6 +34,11 @@ struct TargetCounters {
   Counter bytes;
   Counter flows;  ///< ever remembered
   Gauge active_flows;
+
+  void count_packet(uint16_t frame_bytes) {
+    packets.add();
+    bytes.add(frame_bytes);
+  }
 };
 static_assert(sizeof(TargetCounters) == 32);
 

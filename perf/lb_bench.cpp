@@ -117,7 +117,7 @@ void flow_find(benchmark::State& state, bool is_known) {
       hash[i] = flows.table.hash(keys[next + i]);
       flows.table.prefetch_bucket(hash[i]);
     }
-    for (unsigned i = 0; i < kBurst; ++i) flows.table.prefetch_entry(hash[i]);
+    for (unsigned i = 0; i < kBurst; ++i) benchmark::DoNotOptimize(flows.table.candidate(hash[i]));
     for (unsigned i = 0; i < kBurst; ++i) {
       benchmark::DoNotOptimize(flows.table.find(keys[next + i], hash[i]));
     }
@@ -187,7 +187,7 @@ void run(benchmark::State& state, Gateway& gateway, const std::vector<FlowKey>& 
       hash[i] = flows.hash(keys[next + i]);
       flows.prefetch_bucket(hash[i]);
     }
-    for (unsigned i = 0; i < kBurst; ++i) flows.prefetch_entry(hash[i]);
+    for (unsigned i = 0; i < kBurst; ++i) benchmark::DoNotOptimize(flows.candidate(hash[i]));
     for (unsigned i = 0; i < kBurst; ++i) {
       benchmark::DoNotOptimize(
           gateway.balancer->balance(view, keys[next + i], hash[i], {tcp_flags, 64}, now_ms));

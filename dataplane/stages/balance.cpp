@@ -1,6 +1,8 @@
 #include "dataplane/stages/balance.h"
 
-#include "dataplane/stages/forward.h"
+#include <array>
+
+#include "dataplane/stages/forward_known.h"
 #include "dataplane/stages/punt.h"
 
 namespace sluice::dataplane {
@@ -9,6 +11,9 @@ namespace {
 void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   switch (decision.outcome) {
     case lb::Outcome::kCached:
+      forward(worker, packet, decision);
+      if (!decision.is_reply) remember_path(worker, decision);
+      return;
     case lb::Outcome::kPicked:
       return forward(worker, packet, decision);
     case lb::Outcome::kNoService:
@@ -30,8 +35,11 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
     meta.flow_hash = flows.hash(meta.key);
     flows.prefetch_bucket(meta.flow_hash);
   }
-  for (rte_mbuf* packet : packets) flows.prefetch_entry(meta_of(packet).flow_hash);
-  for (rte_mbuf* packet : packets) {
+  std::array<lb::FlowEntry*, kBurst> candidates;
+  for (size_t i = 0; i < packets.size(); ++i) candidates[i] = flows.candidate(meta_of(packets[i]).flow_hash);
+  for (size_t i = 0; i < packets.size(); ++i) {
+    rte_mbuf* const packet = packets[i];
+    if (candidates[i] != nullptr && forward_known(worker, packet, *candidates[i])) continue;
     const PacketMeta& meta = meta_of(packet);
     const lb::PacketFacts facts{meta.tcp_flags, static_cast<uint16_t>(packet->pkt_len)};
     // A decision's flow is valid until the next one, so each packet is sent before the next is decided.

@@ -16,6 +16,7 @@ ChecksumState state_of(uint64_t flags, uint64_t mask, uint64_t good, uint64_t ba
 }
 
 DeviceChecksums device_checksums(const rte_mbuf& frame) {
+  if ((frame.ol_flags & (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK)) == 0) return {};
   return {state_of(frame.ol_flags, RTE_MBUF_F_RX_IP_CKSUM_MASK, RTE_MBUF_F_RX_IP_CKSUM_GOOD,
                    RTE_MBUF_F_RX_IP_CKSUM_BAD),
           state_of(frame.ol_flags, RTE_MBUF_F_RX_L4_CKSUM_MASK, RTE_MBUF_F_RX_L4_CKSUM_GOOD,

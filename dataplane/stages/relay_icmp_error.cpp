@@ -35,13 +35,14 @@ IpAddress error_source(const IpAddress& source, const FlowKey& from, const FlowK
 
 void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   const PacketMeta& meta = meta_of(packet);
-  const FlowKey to = translated_key(worker, decision);
-  const Egress egress = egress_of(worker, decision, to, meta.in_port);
+  const NatTarget target = nat_target(worker, decision);
+  const Egress egress = egress_of(worker, decision, target, meta.in_port);
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
   uint8_t* const ip = bare_ip(packet);
   if (packet->pkt_len > worker.tables->ports[egress.port].mtu) {
     return worker.drops.drop(packet, DropReason::kTooBig);
   }
+  const FlowKey to = target.key();
   const IpAddress source = error_source(source_of(ip, meta.is_v4()), decision.flow->key, to);
   const DropReason reason =
       translate_icmp_error({ip, packet->data_len}, meta.l4_offset - size_t{meta.l3_offset}, source, to);

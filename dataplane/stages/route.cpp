@@ -16,12 +16,6 @@ Egress route_to(const Tables& tables, const IpAddress& destination, uint16_t in_
   return {true, route->port, route->on_link ? destination : route->gateway};
 }
 
-Egress route_to_backend(const Tables& tables, const lb::Backend& backend) {
-  if (backend.next_hop == UINT32_MAX) return {};
-  const NextHop& next_hop = (*tables.next_hops)[backend.next_hop];
-  return {true, next_hop.port, next_hop.address};
-}
-
 IpAddress source_of(const uint8_t* ip, bool is_v4) {
   return is_v4 ? IpAddress::v4(reinterpret_cast<const Ipv4Header*>(ip)->source)
                : IpAddress::v6(reinterpret_cast<const Ipv6Header*>(ip)->source.data());

@@ -22,7 +22,11 @@ struct Egress {
 Egress route_to(const Tables& tables, const IpAddress& destination, uint16_t in_port);
 
 /// To a backend: the next hop that the control thread found for it.
-Egress route_to_backend(const Tables& tables, const lb::Backend& backend);
+inline Egress route_to_backend(const Tables& tables, const lb::Backend& backend) {
+  if (backend.next_hop == UINT32_MAX) return {};
+  const NextHop& next_hop = (*tables.next_hops)[backend.next_hop];
+  return {true, next_hop.port, next_hop.address};
+}
 
 /// Cuts off the Ethernet header and the padding behind the IP packet. Returns the packet's first byte.
 inline uint8_t* bare_ip(rte_mbuf* packet) {

@@ -46,7 +46,7 @@ void check_accepted(std::span<uint8_t> frame, const PortView& port, DeviceChecks
   const FlowKey to = translation_of(meta);
   if (meta.kind == PacketKind::kFlow) {
     require(ip.size() >= l4_offset + 8);
-    if (translate(ip.data(), l4_offset, to) != DropReason::kNone) return;
+    if (translate(ip.data(), l4_offset, NatTarget::of(to)) != DropReason::kNone) return;
   } else if (meta.kind == PacketKind::kIcmpError) {
     if (translate_icmp_error(ip, l4_offset, to.source, to) != DropReason::kNone) return;
   } else if (meta.kind == PacketKind::kEcho) {

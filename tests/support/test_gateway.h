@@ -61,6 +61,8 @@ class TestGateway {
   uint64_t transmitted() const;
   uint64_t originated() const;
   uint64_t consumed() const;
+  /// Of worker 0, by BackendId.
+  const lb::TargetCounters& backend(lb::BackendId id) const { return stations_[0]->backends()[id]; }
 
   dataplane::LedgerPlane ledger() { return dataplane::LedgerPlane(*ledger_); }
   dataplane::LedgerStation& ledger_station() { return *ledger_; }

@@ -1,0 +1,149 @@
+// The short way of established flows: whatever it forwards looks as the long way has it, and it is left as
+// soon as anything is different.
+#include <tuple>
+
+#include "tests/packet/packet_test.h"
+
+namespace sluice::test {
+namespace {
+
+bool is_known(TestGateway& gateway) {
+  dataplane::Worker& worker = gateway.worker();
+  return worker.paths.find(0, 0, worker.neighbors.version()) != nullptr;
+}
+
+class KnownPath : public FamilyTest {
+ protected:
+  /// The flow's packets until its path is known, which two of them take.
+  void make_known(TestGateway& gateway) const {
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_FALSE(is_known(gateway));
+      gateway.receive(kEdge, from_client(request()));
+    }
+    EXPECT_TRUE(is_known(gateway));
+    EXPECT_EQ(gateway.sent(kCore).size(), 2u);
+  }
+};
+INSTANTIATE_FOR_FAMILIES(KnownPath);
+
+class KnownPathShapes
+    : public testing::TestWithParam<std::tuple<Family, ForwardMode, bool, IpProtocol, unsigned>> {};
+INSTANTIATE_TEST_SUITE_P(All, KnownPathShapes,
+                         testing::Combine(testing::Values(kIpv4, kIpv6),
+                                          testing::Values(ForwardMode::kFullNat, ForwardMode::kDnat,
+                                                          ForwardMode::kIpip, ForwardMode::kGue,
+                                                          ForwardMode::kDirect),
+                                          testing::Bool(),
+                                          testing::Values(IpProtocol::kTcp, IpProtocol::kUdp),
+                                          testing::Values(0u, 1u, 2u)));
+
+TEST_P(KnownPathShapes, SendsWhatTheLongWaySends) {
+  const auto& [family, mode, across, protocol, vlan_tags] = GetParam();
+  const bool tunnel = mode == ForwardMode::kIpip || mode == ForwardMode::kGue;
+  if (across && !tunnel) return;
+  const Family& other = family.header == 20 ? kIpv6 : kIpv4;
+  ServiceSpec spec{.address = family.vip,
+                   .protocol = protocol,
+                   .forward = mode,
+                   .backends = {{.address = across ? other.backend : family.backend, .port = 8080}}};
+  auto tables = make_tables({spec});
+  tables->ports[kCore].vlan_tags = static_cast<uint8_t>(vlan_tags);
+  tables->ports[kCore].vlan_ids = {100, 200};
+  TestGateway gateway(tables);
+  for (const size_t payload : {size_t{0}, size_t{1}, size_t{18}, size_t{63}, size_t{700}}) {
+    const PacketBuilder from = ip(family.client, family.vip);
+    const PacketBuilder packet = (protocol == IpProtocol::kTcp ? PacketBuilder(from).tcp(40000, 80)
+                                                               : PacketBuilder(from).udp(40000, 80))
+                                     .payload_bytes(payload);
+    gateway.worker().neighbors.adopt_static(*tables, 1000, gateway.worker().transmit);  // forgets the path
+    gateway.receive(kEdge, from_client(packet));
+    gateway.receive(kEdge, from_client(packet));
+    ASSERT_TRUE(is_known(gateway));
+    gateway.receive(kEdge, from_client(packet));
+    const Frames out = gateway.sent(kCore);
+    ASSERT_EQ(out.size(), 3u);
+    EXPECT_EQ(out[2], out[1]);
+    EXPECT_EQ(out[1], out[0]);
+  }
+  EXPECT_EQ(gateway.dropped(), 0u);
+  expect_counters_to_add_up(gateway);
+}
+
+TEST_P(KnownPath, CountsItsPacketsToo) {
+  TestGateway gateway(make_tables({service(ForwardMode::kDnat)}));
+  make_known(gateway);
+  gateway.receive(kEdge, from_client(request()));
+  EXPECT_EQ(gateway.sent(kCore).size(), 1u);
+  EXPECT_EQ(gateway.worker().balancer.flows().size(), 2u);
+  EXPECT_EQ(gateway.backend(0).packets.read(), 3u);
+}
+
+TEST_P(KnownPath, FollowsANeighborThatMoves) {
+  auto tables = make_tables({service(ForwardMode::kDnat)});
+  TestGateway gateway(tables);
+  make_known(gateway);
+  auto changed = std::make_shared<dataplane::Tables>(*tables);
+  for (auto& neighbor : changed->neighbors) neighbor.mac = *MacAddress::parse("02:00:00:00:99:99");
+  gateway.publish(changed);
+  EXPECT_FALSE(is_known(gateway));
+  gateway.receive(kEdge, from_client(request()));
+  const Frames out = gateway.sent(kCore);
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(destination_mac_of(out[0]), (Bytes{2, 0, 0, 0, 0x99, 0x99}));
+}
+
+TEST_P(KnownPath, IsAskedForAnewEachSecond) {
+  TestGateway gateway(make_tables({service(ForwardMode::kDnat)}));
+  make_known(gateway);
+  gateway.worker().neighbors.tick(*gateway.worker().tables, 1500, gateway.worker().transmit);
+  gateway.worker().neighbors.tick(*gateway.worker().tables, 2500, gateway.worker().transmit);
+  EXPECT_FALSE(is_known(gateway)) << "a neighbor in use must look used";
+}
+
+TEST_P(KnownPath, LeavesABackendThatIsTakenAway) {
+  ServiceSpec spec = service(ForwardMode::kDnat);
+  TestGateway gateway(make_tables({spec}));
+  make_known(gateway);
+  spec.backends[0].state = BackendState::kRemoved;
+  gateway.publish(make_tables({spec}));
+  gateway.receive(kEdge, from_client(request()));
+  EXPECT_EQ(gateway.sent(kCore).size(), 0u);
+  EXPECT_EQ(gateway.dropped(DropReason::kNoBackend), 1u);
+}
+
+TEST_P(KnownPath, StillEndsPacketsWhoseTimeIsOver) {
+  TestGateway gateway(make_tables({service(ForwardMode::kFullNat)}));
+  make_known(gateway);
+  gateway.receive(kEdge, from_client(request().ttl(1)));
+  EXPECT_EQ(gateway.dropped(DropReason::kTtlExpired), 1u);
+  EXPECT_EQ(gateway.sent(kCore).size(), 0u);
+  expect_counters_to_add_up(gateway);
+}
+
+TEST_P(KnownPath, StillRefusesWhatDoesNotFit) {
+  auto tables = make_tables({service(ForwardMode::kGue)});
+  tables->ports[kCore].mtu = 1400;
+  TestGateway gateway(tables);
+  make_known(gateway);
+  gateway.receive(kEdge, from_client(request().payload_bytes(1400 - family().header - 20)));
+  EXPECT_EQ(gateway.sent(kCore).size(), 0u);
+  EXPECT_EQ(gateway.dropped(DropReason::kTooBig), 1u);
+}
+
+TEST_P(KnownPath, EndsWithTheFlow) {
+  TestGateway gateway(make_tables({service(ForwardMode::kDnat)}));
+  make_known(gateway);
+  gateway.advance_ms(30'001);
+  gateway.receive(kEdge, from_client(request()));
+  EXPECT_EQ(gateway.backend(0).flows.read(), 2u) << "begun anew: it was idle for too long";
+}
+
+TEST_P(KnownPath, NeedsRoomInFrontOfAFrame) {
+  TestGateway gateway(make_tables({service(ForwardMode::kDnat)}), {.headroom = 0});
+  make_known(gateway);
+  gateway.receive(kEdge, from_client(request()));
+  EXPECT_EQ(gateway.sent(kCore).size(), 1u);
+}
+
+}  // namespace
+}  // namespace sluice::test
