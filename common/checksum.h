@@ -59,6 +59,16 @@ inline uint16_t checksum_fold(uint64_t sum) {
   return static_cast<uint16_t>((half + std::rotl(half, 16)) >> 16);
 }
 
+/// Whether the sum over data that include their checksum says that they are whole: whether it folds to
+/// 0xffff, which a sum does that is a multiple of it. One multiplication by the inverse tells (Granlund and
+/// Montgomery, 1994, section 9). For sums that are not zero, as no header's is.
+inline bool checksum_is_right(uint64_t sum) {
+  constexpr uint64_t kQuotients = UINT64_MAX / 0xffff;
+  constexpr uint64_t kInverse = -kQuotients;
+  static_assert(kInverse * 0xffff == 1);
+  return sum * kInverse <= kQuotients;
+}
+
 /// The checksum field for a sum: folded and complemented.
 inline Be16 checksum_finish(uint64_t sum) {
   return Be16::from_network(static_cast<uint16_t>(~checksum_fold(sum)));
@@ -69,32 +79,26 @@ inline Be16 checksum_finish(uint64_t sum) {
 /// ICMP fields are.
 class ChecksumDelta {
  public:
-  /// Notes that `size` bytes (even) at `before` become those at `after`.
-  void replace(const void* before, const void* after, size_t size) {
-    const auto* old_bytes = static_cast<const uint8_t*>(before);
-    const auto* new_bytes = static_cast<const uint8_t*>(after);
-    for (size_t i = 0; i < size; i += 2) {
-      sum_ += static_cast<uint16_t>(~load<uint16_t>(old_bytes + i));
-      sum_ += load<uint16_t>(new_bytes + i);
+  /// Notes that the 16 bytes at `before` become those at `after`.
+  void replace_16_bytes(const void* before, const void* after) {
+    for (size_t i = 0; i < 16; i += 4) {
+      replace(load<Be32>(static_cast<const uint8_t*>(before) + i),
+              load<Be32>(static_cast<const uint8_t*>(after) + i));
     }
   }
-  void replace(Be16 before, Be16 after) {
-    sum_ += static_cast<uint16_t>(~before.network());
-    sum_ += after.network();
-  }
-  void replace(Be32 before, Be32 after) {
-    sum_ += static_cast<uint32_t>(~before.network());
-    sum_ += after.network();
-  }
+  void replace(Be16 before, Be16 after) { difference_ += int64_t{after.network()} - before.network(); }
+  void replace(Be32 before, Be32 after) { difference_ += int64_t{after.network()} - before.network(); }
   /// Notes the changes of another part of the same data.
-  void add(const ChecksumDelta& other) { sum_ += other.sum_; }
+  void add(const ChecksumDelta& other) { difference_ += other.difference_; }
   /// RFC 1624, equation 3: HC' = ~(~HC + ~m + m').
   Be16 apply(Be16 checksum) const {
-    return checksum_finish(sum_ + static_cast<uint16_t>(~checksum.network()));
+    constexpr int64_t kBias = int64_t{0xffff} << 32;  // a multiple of 0xffff, which changes no folded sum
+    const int64_t sum = kBias + difference_ + static_cast<uint16_t>(~checksum.network());
+    return checksum_finish(static_cast<uint64_t>(sum));
   }
 
  private:
-  uint64_t sum_ = 0;
+  int64_t difference_ = 0;  ///< of what was replaced; at most 2^32 for each word
 };
 
 }  // namespace sluice

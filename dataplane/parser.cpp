@@ -71,7 +71,7 @@ ExtensionWalk walk_extensions(Bytes ip, bool quoted) {
   } else {
     sum = checksum_add(ip.data() + l4_at, l4_bytes, pseudo_header_sum(ip.data(), is_v4, protocol, l4_bytes));
   }
-  return checksum_fold(sum) == 0xffff;
+  return checksum_is_right(sum);
 }
 
 DropReason parse_ports(Bytes l4, PacketMeta& meta) {
@@ -158,7 +158,7 @@ inline bool is_martian(const std::array<uint8_t, 16>& source) {
 
 [[gnu::always_inline]] inline bool ipv4_checksum_right(Bytes header, ChecksumState checksum) {
   if (checksum == ChecksumState::kUnknown) {
-    return checksum_fold(checksum_add(header.data(), header.size())) == 0xffff;
+    return checksum_is_right(checksum_add(header.data(), header.size()));
   }
   return checksum == ChecksumState::kGood;
 }

@@ -22,8 +22,8 @@ inline void readdress_ipv4(Ipv4Header& header, const IpAddress& source, const Ip
 
 inline void readdress_ipv6(Ipv6Header& header, const IpAddress& source, const IpAddress& destination,
                            ChecksumDelta& pseudo_header) {
-  pseudo_header.replace(header.source.data(), source.bytes().data(), 16);
-  pseudo_header.replace(header.destination.data(), destination.bytes().data(), 16);
+  pseudo_header.replace_16_bytes(header.source.data(), source.bytes().data());
+  pseudo_header.replace_16_bytes(header.destination.data(), destination.bytes().data());
   header.source = source.bytes();
   header.destination = destination.bytes();
 }
