@@ -27,14 +27,17 @@ class AddressSet {
   }
   bool empty() const { return slots_.empty(); }
 
- private:
-  size_t slot_of(const IpAddress& address) const {
-    const uint64_t mixed =
-        (load<uint64_t>(address.bytes().data()) ^ load<uint64_t>(address.bytes().data() + 8) * kGolden) *
-        kGolden;
-    return static_cast<size_t>(mixed >> 32) & mask_;
+  /// Spreads addresses over all values. Neighbors differ in the last bytes, a loaded word's upper ones, of
+  /// which a product's lower half knows nothing: both halves count.
+  static size_t spread(const IpAddress& address) {
+    const auto product =
+        static_cast<unsigned __int128>(load<uint64_t>(address.bytes().data()) ^ 0x9e3779b97f4a7c15) *
+        (load<uint64_t>(address.bytes().data() + 8) ^ 0xbf58476d1ce4e5b9);
+    return static_cast<size_t>(product ^ product >> 64);
   }
-  static constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
+
+ private:
+  size_t slot_of(const IpAddress& address) const { return spread(address) & mask_; }
 
   std::vector<IpAddress> slots_;  // the unspecified address marks a free slot
   size_t mask_ = 0;
