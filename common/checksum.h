@@ -12,7 +12,7 @@
 namespace sluice {
 
 /// The unfolded sum of the 32-byte blocks of `size` bytes: what is vectors' work of a long packet.
-inline uint64_t checksum_add_blocks(const uint8_t* bytes, size_t size) {
+[[gnu::noinline]] inline uint64_t checksum_add_blocks(const uint8_t* bytes, size_t size) {
   __m256i lanes = _mm256_setzero_si256();
   for (size_t i = 0; i + 16 <= size / 32 * 32; i += 16) {
     const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i));

@@ -29,16 +29,15 @@ inline void encapsulate_gue(uint8_t* outer, const Encapsulation& encapsulation, 
   const size_t udp_bytes = sizeof(UdpHeader) + inner_bytes;
   write_outer_ip(outer, encapsulation, backend, IpProtocol::kUdp,
                  traffic_class_of(udp_at + sizeof(UdpHeader), inner_v4), udp_bytes);
-  UdpHeader udp{};
+  auto& udp = *reinterpret_cast<UdpHeader*>(udp_at);
   udp.source_port = source_port;
   udp.destination_port = Be16::from_host(encapsulation.gue_port);
   udp.length = Be16::from_host(static_cast<uint16_t>(udp_bytes));
-  store(udp_at, udp);
+  udp.checksum = {};
   if (outer_v4) return;
   udp.checksum = checksum_finish(
       checksum_add(udp_at, udp_bytes, pseudo_header_sum(outer, false, IpProtocol::kUdp, udp_bytes)));
   if (udp.checksum.network() == 0) udp.checksum = Be16::from_network(0xffff);
-  store(udp_at, udp);
 }
 
 }  // namespace sluice::dataplane

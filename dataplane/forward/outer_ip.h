@@ -28,17 +28,24 @@ inline constexpr uint8_t kOuterTtl = 64;
 
 inline void write_outer_ipv4(uint8_t* at, Be32 source, Be32 destination, IpProtocol protocol, uint8_t tos,
                              size_t payload_bytes) {
-  Ipv4Header header{};
-  header.version_ihl = 0x45;
-  header.tos = tos;
-  header.total_length = Be16::from_host(static_cast<uint16_t>(sizeof header + payload_bytes));
-  header.fragment = Be16::from_host(Ipv4Header::kDontFragment);
-  header.ttl = kOuterTtl;
-  header.protocol = protocol;
-  header.source = source;
-  header.destination = destination;
-  header.checksum = checksum_finish(checksum_add(&header, sizeof header));
-  store(at, header);
+  // The sum is made of the values: loading back what has just been stored by the field would wait for the
+  // store buffer. By two bytes, as the fields lie that are no address.
+  const auto version_and_tos = Be16::from_host(static_cast<uint16_t>(0x4500 | tos));
+  const auto total_length = Be16::from_host(static_cast<uint16_t>(sizeof(Ipv4Header) + payload_bytes));
+  const auto fragment = Be16::from_host(Ipv4Header::kDontFragment);
+  const auto ttl_and_protocol =
+      Be16::from_host(static_cast<uint16_t>(kOuterTtl << 8 | static_cast<uint8_t>(protocol)));
+  const Be16 checksum =
+      checksum_finish(uint64_t{version_and_tos.network()} + total_length.network() + fragment.network() +
+                      ttl_and_protocol.network() + source.network() + destination.network());
+  store(at, version_and_tos);
+  store(at + offsetof(Ipv4Header, total_length), total_length);
+  store(at + offsetof(Ipv4Header, id), Be16());
+  store(at + offsetof(Ipv4Header, fragment), fragment);
+  store(at + offsetof(Ipv4Header, ttl), ttl_and_protocol);
+  store(at + offsetof(Ipv4Header, checksum), checksum);
+  store(at + offsetof(Ipv4Header, source), source);
+  store(at + offsetof(Ipv4Header, destination), destination);
 }
 
 /// Writes a header from the configured outer source of `destination`'s family, with TTL 64, in front of
@@ -50,14 +57,13 @@ inline void write_outer_ip(uint8_t* at, const Encapsulation& encapsulation, cons
                      payload_bytes);
     return;
   }
-  Ipv6Header header{};
+  auto& header = *reinterpret_cast<Ipv6Header*>(at);
   header.version_class_flow = Be32::from_host(6u << 28 | uint32_t{traffic_class} << 20);
   header.payload_length = Be16::from_host(static_cast<uint16_t>(payload_bytes));
   header.next_header = protocol;
   header.hop_limit = kOuterTtl;
   header.source = encapsulation.source6.bytes();
   header.destination = destination.bytes();
-  store(at, header);
 }
 
 }  // namespace sluice::dataplane
