@@ -60,13 +60,13 @@ inline uint16_t checksum_fold(uint64_t sum) {
 }
 
 /// Whether the sum over data that include their checksum says that they are whole: whether it folds to
-/// 0xffff, which a sum does that is a multiple of it. One multiplication by the inverse tells (Granlund and
-/// Montgomery, 1994, section 9). For sums that are not zero, as no header's is.
+/// 0xffff, which a sum does that is a multiple of it and not zero. One multiplication by the inverse tells
+/// (Granlund and Montgomery, 1994, section 9).
 inline bool checksum_is_right(uint64_t sum) {
   constexpr uint64_t kQuotients = UINT64_MAX / 0xffff;
   constexpr uint64_t kInverse = -kQuotients;
   static_assert(kInverse * 0xffff == 1);
-  return sum * kInverse <= kQuotients;
+  return sum * kInverse - 1 < kQuotients;
 }
 
 /// The checksum field for a sum: folded and complemented.

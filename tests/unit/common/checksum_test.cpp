@@ -60,6 +60,10 @@ RC_GTEST_PROP(Checksum, IsRightWhereTheDefinitionSaysSo, (std::vector<uint8_t> d
   RC_ASSERT(!checksum_is_right(checksum_add(data.data(), data.size())));
 }
 
+TEST(Checksum, IsNotRightWhereAllIsZero) {
+  EXPECT_FALSE(checksum_is_right(checksum_add("\0\0\0\0\0\0\0", 8)));
+}
+
 TEST(ChecksumDelta, GivesTheExampleOfRfc1624) {
   // Section 4: equation 2 gives the wrong 0xffff here.
   ChecksumDelta delta;
