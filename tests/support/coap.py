@@ -115,7 +115,7 @@ def receipt_of(cbor: bytes) -> Receipt:
     return Receipt(*(fields[key] for key in range(1, 6)))
 
 
-def exchange(sock: socket.socket, message: Message, seconds: float = 5) -> Optional[Message]:
+def exchange(sock: socket.socket, message: Message, seconds: float = 30) -> Optional[Message]:
     """Sends a request until its answer comes, as a client does; None where none came. An answer that comes
     by itself after an empty acknowledgement is acknowledged."""
     sock.settimeout(seconds)

@@ -88,9 +88,9 @@ class Gateway:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def stop(self) -> int:
-        """SIGTERM; returns the exit status, 0 also where it was never started."""
-        return stop(self.process) if self.process else 0
+    def stop(self, seconds: float = 10) -> int:
+        """SIGTERM, and SIGKILL after `seconds`; returns the exit status, 0 also where it was never started."""
+        return stop(self.process, seconds) if self.process else 0
 
     def reload(self) -> None:
         """SIGHUP: apply the file again."""
