@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -68,7 +67,8 @@ class NumberPool {
   }
   /// Takes them back.
   void discard() {
-    for (const auto& [change, number] : std::views::reverse(changes_)) {
+    for (auto made = changes_.rbegin(); made != changes_.rend(); ++made) {
+      const auto& [change, number] = *made;
       Slot& slot = slots_[number];
       slot.in_use = change != Change::kGiven;
       if (change == Change::kGiven) {
