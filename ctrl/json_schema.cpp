@@ -278,10 +278,11 @@ class JsonSchema::Check {
 
   void object(const Node& node, const json& document) {
     const auto& members = document.get_ref<const json::object_t&>();
-    for (const auto& [key, member] : members) {
+    for (const auto& entry : members) {
       if (faults.size() >= kMostFaults) return;
+      const std::string& key = entry.first;
       if (const auto known = node.properties.find(key); known != node.properties.end()) {
-        at(key, [&] { value(*known->second, member); });
+        at(key, [&] { value(*known->second, entry.second); });
       } else if (!node.additional_properties) {
         at(key, [&] { fault("unknown key " + show(key) + suggestion(key, node.keys)); });
       }
