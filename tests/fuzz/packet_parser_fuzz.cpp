@@ -50,6 +50,7 @@ void check_accepted(std::span<uint8_t> frame, const PortView& port, DeviceChecks
   } else if (meta.kind == PacketKind::kIcmpError) {
     if (translate_icmp_error(ip, l4_offset, to.source, to) != DropReason::kNone) return;
   } else if (meta.kind == PacketKind::kEcho) {
+    if (is_martian(meta.key.destination)) return;  // no address of ours, so never answered from
     turn_into_echo_reply(ip.data(), meta.is_v4(), l4_offset);
   } else {
     return;
