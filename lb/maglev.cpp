@@ -1,16 +1,11 @@
 #include "lb/maglev.h"
 
 #include <algorithm>
-#include <bit>
+
+#include "lb/maglev_fill.h"
 
 namespace sluice::lb {
 namespace {
-
-/// A backend's walk through its own permutation of the slots: offset, offset + skip, offset + 2 skip, ...
-struct Walk {
-  uint32_t slot;  ///< where it stands: nothing before it is free
-  uint32_t skip;  ///< 1..size-1, so that it visits every slot of a table of prime size
-};
 
 Walk first_step(const Endpoint& endpoint, uint32_t size, const SipKey& key) {
   uint8_t input[Endpoint::kBytes + 1];
@@ -19,7 +14,7 @@ Walk first_step(const Endpoint& endpoint, uint32_t size, const SipKey& key) {
   const uint64_t offset = siphash24(key, input, sizeof input) % size;
   input[Endpoint::kBytes] = 1;
   const uint64_t skip = siphash24(key, input, sizeof input) % (size - 1) + 1;
-  return {static_cast<uint32_t>(offset), static_cast<uint32_t>(skip)};
+  return {static_cast<uint32_t>(offset), static_cast<uint32_t>(skip), size};
 }
 
 /// The rounds of the weighted fill. A backend whose credit grows by `weight` in every round and is spent
@@ -37,6 +32,7 @@ class Rounds {
       turns_.push_back({backend.weight, greatest_ / backend.weight, greatest_ % backend.weight});
       turns_.back().advance();
     }
+    is_even_ = sum == uint64_t{greatest_} * sorted.size();
     // As many rounds at once as have about one turn for each backend.
     takers_.resize(std::max<uint64_t>(1, sorted.size() * greatest_ / sum));
   }
@@ -44,10 +40,20 @@ class Rounds {
   /// Calls take(i) for backend after backend in the order of their turns, until it returns false.
   template <typename Take>
   void run(Take&& take) {
+    if (is_even_) return run_all_at_once(take);
     takers_.size() == 1 ? run_one_by_one(take) : run_by_stretches(take);
   }
 
  private:
+  template <typename Take>
+  void run_all_at_once(Take&& take) {
+    for (;;) {
+      for (uint32_t i = 0; i < turns_.size(); ++i) {
+        if (!take(i)) return;
+      }
+    }
+  }
+
   template <typename Take>
   void run_one_by_one(Take&& take) {
     for (uint32_t round = 1;; ++round) {
@@ -91,107 +97,9 @@ class Rounds {
   };
 
   uint32_t greatest_ = 0;
+  bool is_even_ = false;  ///< every backend has a turn in every round
   std::vector<Turn> turns_;
   std::vector<std::vector<uint32_t>> takers_;  ///< of each round of a stretch
-};
-
-/// Arithmetic modulo a prime below 2^31, by a reciprocal: it is rounded up by less than 1 of 2^64, and
-/// a product of two residues is below 2^62, so a quotient is at most one too great.
-class Modulus {
- public:
-  explicit Modulus(uint32_t modulus) : modulus_(modulus), reciprocal_(UINT64_MAX / modulus + 1) {}
-  uint32_t multiply(uint32_t a, uint32_t b) const {
-    const uint64_t product = uint64_t{a} * b;
-    const auto quotient = static_cast<uint64_t>(static_cast<unsigned __int128>(product) * reciprocal_ >> 64);
-    const uint64_t remainder = product - quotient * modulus_;
-    return static_cast<uint32_t>(std::min(remainder, remainder + modulus_));
-  }
-  uint32_t subtract(uint32_t a, uint32_t b) const { return std::min(a - b, a - b + modulus_); }
-  /// By Fermat's little theorem: a^(p-2) for a prime p.
-  uint32_t inverse(uint32_t a) const {
-    uint32_t result = 1;
-    for (uint32_t exponent = modulus_ - 2; exponent != 0; exponent /= 2, a = multiply(a, a)) {
-      if ((exponent & 1) != 0) result = multiply(result, a);
-    }
-    return result;
-  }
-
- private:
-  uint32_t modulus_;
-  uint64_t reciprocal_;
-};
-
-/// The table being filled. While many slots are free a backend walks to its next one; a walk takes
-/// size / free steps on average, so for the last few slots it is cheaper to ask of each of those
-/// when the backend would come by.
-class Fill {
- public:
-  explicit Fill(uint32_t size)
-      : size_(size), modulus_(size), left_(size), taken_(size), slots_(size, kNoBackend) {
-    while (few_ * few_ < size) ++few_;
-  }
-
-  /// Gives `id` the next free slot of its walk. False once the table is full.
-  bool take(Walk& walk, BackendId id) {
-    if (left_ > few_) {
-      walk.slot = next_free(walk);
-    } else {
-      if (free_.empty()) list_free();
-      walk.slot = take_nearest(walk);
-    }
-    taken_[walk.slot] = 1;
-    slots_[walk.slot] = id;
-    return --left_ != 0;
-  }
-
-  std::vector<BackendId> finish() { return std::move(slots_); }
-
- private:
-  /// slot + steps modulo the size. Of the two sums the second has wrapped to a great number just where
-  /// it is not wanted.
-  uint32_t ahead(uint32_t slot, uint32_t steps) const { return std::min(slot + steps, slot + steps - size_); }
-
-  /// Looks at four slots at a time: their loads overlap, and whether one of four is free is guessed right
-  /// by the processor far more often than whether the next one is.
-  uint32_t next_free(const Walk& walk) const {
-    const uint32_t skip2 = ahead(walk.skip, walk.skip);
-    for (uint32_t slot = walk.slot;;) {
-      const uint32_t at[4] = {slot, ahead(slot, walk.skip), ahead(slot, skip2),
-                              ahead(ahead(slot, walk.skip), skip2)};
-      const unsigned taken = taken_[at[0]] | taken_[at[1]] << 1 | taken_[at[2]] << 2 | taken_[at[3]] << 3;
-      if (taken != 0xf) return at[std::countr_one(taken)];
-      slot = ahead(at[2], skip2);
-    }
-  }
-
-  void list_free() {
-    for (uint32_t slot = 0; slot < size_; ++slot) {
-      if (taken_[slot] == 0) free_.push_back(slot);
-    }
-  }
-
-  uint32_t take_nearest(const Walk& walk) {
-    const uint32_t inverse = modulus_.inverse(walk.skip);
-    size_t nearest = 0;
-    uint32_t least_steps = UINT32_MAX;
-    for (size_t i = 0; i < free_.size(); ++i) {
-      const uint32_t steps = modulus_.multiply(modulus_.subtract(free_[i], walk.slot), inverse);
-      nearest = steps < least_steps ? i : nearest;
-      least_steps = std::min(least_steps, steps);
-    }
-    const uint32_t slot = free_[nearest];
-    free_[nearest] = free_.back();
-    free_.pop_back();
-    return slot;
-  }
-
-  const uint32_t size_;
-  const Modulus modulus_;
-  uint32_t left_;
-  uint32_t few_ = 1;            ///< about the square root of the size
-  std::vector<uint8_t> taken_;  ///< a flag for each slot: compact, so that walks stay in near caches
-  std::vector<uint32_t> free_;  ///< the last few
-  std::vector<BackendId> slots_;
 };
 
 }  // namespace
@@ -214,7 +122,7 @@ std::vector<BackendId> build_maglev(std::span<const WeightedEndpoint> backends, 
   walks.reserve(sorted.size());
   for (const auto& backend : sorted) walks.push_back(first_step(backend.endpoint, table_size, key));
 
-  Fill fill(table_size);
+  MaglevFill fill(table_size);
   Rounds(sorted).run([&](uint32_t i) { return fill.take(walks[i], sorted[i].id); });
   return fill.finish();
 }
