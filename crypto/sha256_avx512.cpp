@@ -45,9 +45,11 @@ inline __m512i load_edge(const LaneGroup& group, unsigned lane, uint32_t index) 
   const uint64_t prefix = index == 0 ? group.kind[lane] & kPrefixed : 0;
   const uint8_t* from = left > 0 ? group.start[lane] + uint64_t{index} * 64 : kZeros;
   const uint64_t end = static_cast<uint64_t>(left) < 64 ? uint64_t{1} << left : 0;
-  const auto value = static_cast<char>((group.kind[lane] & kNodePrefix) / kNodePrefix);
   __m512i bytes = _mm512_maskz_loadu_epi8(_bzhi_u64(~uint64_t{0}, here) & ~prefix, from);
-  bytes = _mm512_mask_set1_epi8(bytes, prefix, value);
+  if (index == 0) {
+    const int value = (group.kind[lane] & kNodePrefix) / kNodePrefix;
+    bytes = _mm512_or_si512(bytes, _mm512_zextsi128_si512(_mm_cvtsi32_si128(value)));
+  }
   return _mm512_mask_mov_epi8(bytes, end, _mm512_set1_epi8(static_cast<char>(0x80)));
 }
 
@@ -56,23 +58,19 @@ inline void load_block(const LaneGroup& group, const Shape<kGroups>& shape, uint
                        Block<kGroups>& block) {
   const bool plain = index < shape.whole_blocks && (index != 0 || shape.prefixed == 0);
   for (unsigned g = 0; g < kGroups; ++g) {
-    __m512i row[16];
+    __m512i(&word)[16] = block.word[g];
     if (plain) {
-#pragma GCC unroll 16
-      for (unsigned lane = 0; lane < 16; ++lane)
-        row[lane] = _mm512_loadu_si512(group.start[16 * g + lane] + uint64_t{index} * 64);
+      load_words([&](unsigned lane) { return group.start[16 * g + lane] + uint64_t{index} * 64; }, word);
     } else {
-      for (unsigned lane = 0; lane < 16; ++lane) row[lane] = load_edge(group, 16 * g + lane, index);
+      alignas(64) uint8_t edge[16][64];
+      for (unsigned lane = 0; lane < 16; ++lane)
+        _mm512_store_si512(edge[lane], load_edge(group, 16 * g + lane, index));
+      load_words([&](unsigned lane) { return edge[lane]; }, word);
     }
-#pragma GCC unroll 16
-    for (unsigned lane = 0; lane < 16; ++lane) row[lane] = big_endian(row[lane]);
-    transpose(row);
     if (index + 1 >= shape.least_blocks) {
       const __mmask16 last = _mm512_cmpeq_epi32_mask(shape.blocks[g], broadcast(index + 1));
-      row[15] = _mm512_mask_or_epi32(row[15], last, row[15], _mm512_slli_epi32(shape.total[g], 3));
+      word[15] = _mm512_mask_or_epi32(word[15], last, word[15], _mm512_slli_epi32(shape.total[g], 3));
     }
-#pragma GCC unroll 16
-    for (unsigned t = 0; t < 16; ++t) block.word[g][t] = row[t];
   }
 }
 

@@ -53,31 +53,38 @@ inline __m512i big_endian(__m512i words) {
   return _mm512_shuffle_epi8(words, order);
 }
 
-/// 16 rows of 16 words become 16 columns.
-inline void transpose(__m512i (&row)[16]) {
-  __m512i pair[16];
+/// The 16 words of a block from where `from(lane)` points, of 16 lanes. Half a block at a time, and two
+/// lanes to a register as they are loaded: that takes one shuffle less, which one port alone executes.
+template <typename From>
+inline __attribute__((always_inline)) void load_words(From from, __m512i (&word)[16]) {
+#pragma GCC unroll 2
+  for (unsigned half = 0; half < 2; ++half) {
+    const auto load = [&](unsigned lane) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from(lane) + 32 * half));
+    };
+    __m512i row[8], pair[8];
 #pragma GCC unroll 8
-  for (unsigned i = 0; i < 16; i += 2) {
-    pair[i] = _mm512_unpacklo_epi32(row[i], row[i + 1]);
-    pair[i + 1] = _mm512_unpackhi_epi32(row[i], row[i + 1]);
-  }
+    for (unsigned i = 0; i < 8; ++i) {
+      const unsigned lane = i < 4 ? i : i + 4;
+      row[i] = big_endian(_mm512_inserti64x4(_mm512_castsi256_si512(load(lane)), load(lane + 4), 1));
+    }
 #pragma GCC unroll 4
-  for (unsigned i = 0; i < 16; i += 4) {
-    row[i] = _mm512_unpacklo_epi64(pair[i], pair[i + 2]);
-    row[i + 1] = _mm512_unpackhi_epi64(pair[i], pair[i + 2]);
-    row[i + 2] = _mm512_unpacklo_epi64(pair[i + 1], pair[i + 3]);
-    row[i + 3] = _mm512_unpackhi_epi64(pair[i + 1], pair[i + 3]);
-  }
+    for (unsigned i = 0; i < 8; i += 2) {
+      pair[i] = _mm512_unpacklo_epi32(row[i], row[i + 1]);
+      pair[i + 1] = _mm512_unpackhi_epi32(row[i], row[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (unsigned i = 0; i < 8; i += 4) {
+      row[i] = _mm512_unpacklo_epi64(pair[i], pair[i + 2]);
+      row[i + 1] = _mm512_unpackhi_epi64(pair[i], pair[i + 2]);
+      row[i + 2] = _mm512_unpacklo_epi64(pair[i + 1], pair[i + 3]);
+      row[i + 3] = _mm512_unpackhi_epi64(pair[i + 1], pair[i + 3]);
+    }
 #pragma GCC unroll 4
-  for (unsigned i = 0; i < 4; ++i) {
-    const __m512i even_ab = _mm512_shuffle_i32x4(row[i], row[4 + i], 0x88);
-    const __m512i even_cd = _mm512_shuffle_i32x4(row[8 + i], row[12 + i], 0x88);
-    const __m512i odd_ab = _mm512_shuffle_i32x4(row[i], row[4 + i], 0xdd);
-    const __m512i odd_cd = _mm512_shuffle_i32x4(row[8 + i], row[12 + i], 0xdd);
-    row[i] = _mm512_shuffle_i32x4(even_ab, even_cd, 0x88);
-    row[4 + i] = _mm512_shuffle_i32x4(odd_ab, odd_cd, 0x88);
-    row[8 + i] = _mm512_shuffle_i32x4(even_ab, even_cd, 0xdd);
-    row[12 + i] = _mm512_shuffle_i32x4(odd_ab, odd_cd, 0xdd);
+    for (unsigned i = 0; i < 4; ++i) {
+      word[8 * half + i] = _mm512_shuffle_i32x4(row[i], row[4 + i], 0x88);
+      word[8 * half + 4 + i] = _mm512_shuffle_i32x4(row[i], row[4 + i], 0xdd);
+    }
   }
 }
 
@@ -111,29 +118,48 @@ inline void add_to(State<kGroups>& state, const State<kGroups>& s) {
   }
 }
 
+/// The word of the schedule that takes the place of word `j`.
+inline __attribute__((always_inline)) void schedule(__m512i (&w)[16], unsigned j) {
+  w[j] = add(add(w[j], w[(j + 9) & 15]), add(small_sigma0(w[(j + 1) & 15]), small_sigma1(w[(j + 14) & 15])));
+}
+
+/// The rounds from `first` on, a multiple of 16; uses up `block`. Two groups hide each other's latency, and
+/// go through rounds and schedule by turns because their schedules do not fit into the registers.
+inline void rounds_from(unsigned first, State<2>& s, Block<2>& block) {
+#pragma GCC unroll 1
+  for (unsigned t = first; t < 64; t += 16) {
+#pragma GCC unroll 16
+    for (unsigned j = 0; j < 16; ++j) {
+      const __m512i constant = broadcast(kSha256Rounds[t + j]);
+      for (unsigned g = 0; g < 2; ++g) round(s, j, g, add(block.word[g][j], constant));
+    }
+    if (t == 48) break;
+#pragma GCC unroll 16
+    for (unsigned j = 0; j < 16; ++j)
+      for (unsigned g = 0; g < 2; ++g) schedule(block.word[g], j);
+  }
+}
+
+/// One group alone has its schedule to hide the rounds' latency, word by word; that also spreads the rotates,
+/// which one port alone executes.
+inline void rounds_from(unsigned first, State<1>& s, Block<1>& block) {
+#pragma GCC unroll 1
+  for (unsigned t = first; t < 48; t += 16) {
+#pragma GCC unroll 16
+    for (unsigned j = 0; j < 16; ++j) {
+      round(s, j, 0, add(block.word[0][j], broadcast(kSha256Rounds[t + j])));
+      schedule(block.word[0], j);
+    }
+  }
+#pragma GCC unroll 16
+  for (unsigned j = 0; j < 16; ++j) round(s, j, 0, add(block.word[0][j], broadcast(kSha256Rounds[48 + j])));
+}
+
 /// FIPS 180-4, 6.2.2 over one block of every lane; uses up `block`.
 template <unsigned kGroups>
 inline void compress(State<kGroups>& state, Block<kGroups>& block) {
   State<kGroups> s = state;
-#pragma GCC unroll 1
-  for (unsigned t = 0; t < 64; t += 16) {
-#pragma GCC unroll 16
-    for (unsigned j = 0; j < 16; ++j) {
-      const __m512i constant = broadcast(kSha256Rounds[t + j]);
-#pragma GCC unroll 2
-      for (unsigned g = 0; g < kGroups; ++g) round(s, j, g, add(block.word[g][j], constant));
-    }
-    if (t == 48) break;
-#pragma GCC unroll 16
-    for (unsigned j = 0; j < 16; ++j) {
-#pragma GCC unroll 2
-      for (unsigned g = 0; g < kGroups; ++g) {
-        __m512i(&w)[16] = block.word[g];
-        w[j] = add(add(w[j], w[(j + 9) & 15]),
-                   add(small_sigma0(w[(j + 1) & 15]), small_sigma1(w[(j + 14) & 15])));
-      }
-    }
-  }
+  rounds_from(0, s, block);
   add_to(state, s);
 }
 

@@ -25,12 +25,16 @@ constexpr unsigned kFewestLanesWithShaNi = 10;
 
 }  // namespace
 
-std::optional<LaneSha256> LaneSha256::create() {
+unsigned LaneSha256::best_most_lanes() {
+  return __builtin_cpu_is("intel") ? kLanes : kMostLanes;
+}
+
+std::optional<LaneSha256> LaneSha256::create(unsigned most_lanes) {
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512vl");
   if (!has_avx512) return std::nullopt;
   const bool has_sha_ni = cpu_has_sha_ni();
-  return LaneSha256(has_sha_ni, has_sha_ni ? kFewestLanesWithShaNi : kFewestLanes);
+  return LaneSha256(has_sha_ni, has_sha_ni ? kFewestLanesWithShaNi : kFewestLanes, most_lanes);
 }
 
 void LaneSha256::hash(std::span<const Message> messages) {
@@ -146,10 +150,8 @@ void LaneSha256::run_one_by_one(const LaneGroup& group, unsigned count) {
 
 void LaneSha256::run(unsigned count) {
   for (unsigned done = 0; done < count;) {
-    // Two interleaved groups where the second has enough to do, else one, else no lanes at all.
-    const unsigned left = count - done;
-    const unsigned lanes = left >= kLanes + fewest_lanes_ ? kMostLanes : kLanes;
-    const unsigned taken = std::min(left, lanes);
+    const unsigned lanes = lanes_for(count - done);
+    const unsigned taken = std::min(count - done, lanes);
     const LaneGroup group = group_at(done, taken, lanes);
     if (lanes == kMostLanes) {
       sha256_avx512_x32(group);
@@ -167,20 +169,18 @@ void LaneSha256::hash_nodes(std::span<const Digest> children, std::span<Digest> 
   // child on still end before the first child that is not read.
   for (size_t done = 0; done < parents.size();) {
     const size_t left = parents.size() - done;
+    const unsigned lanes = lanes_for(left);
+    const auto count = static_cast<unsigned>(std::min<size_t>(left, lanes));
     const uint8_t* from = children[2 * done].data();
     uint8_t* to = parents[done].data();
-    if (left >= kLanes + fewest_lanes_) {
-      const auto count = static_cast<unsigned>(std::min<size_t>(left, kMostLanes));
+    if (lanes == kMostLanes) {
       sha256_avx512_nodes_x32(from, to, count);
-      done += count;
-    } else if (left >= 2) {
-      const auto count = static_cast<unsigned>(std::min<size_t>(left, kLanes));
+    } else if (count >= 2) {
       sha256_avx512_nodes_x16(from, to, count);
-      done += count;
     } else {
       parents[done] = sha256_node(children[2 * done], children[2 * done + 1]);
-      ++done;
     }
+    done += count;
   }
 }
 
