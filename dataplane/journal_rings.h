@@ -1,6 +1,8 @@
 // Where the sealer and the journal thread meet. One of each; memory is allocated once.
 #pragma once
 
+#include <atomic>
+
 #include "common/spsc_ring.h"
 #include "dataplane/hash_job.h"
 #include "ledger/open_block.h"
@@ -15,6 +17,9 @@ struct JournalRings {
   SpscRing<ledger::OpenBlock*> finished;  ///< and back, in the same order
   AnswerRing to_look_up{256};             ///< answers that lack their leaf hash
   AnswerRing looked_up{256};
+  /// Whether the sealer has nothing under way that would come by one of these: the journal thread may sleep
+  /// for longer. Written by the sealer at each poll.
+  std::atomic<bool> sealer_is_idle{true};
 };
 
 }  // namespace sluice::dataplane

@@ -1,12 +1,15 @@
 #include "dataplane/journal_thread.h"
 
-#include <sys/prctl.h>
 #include <time.h>
 
-#include "dataplane/worker_loop.h"
+#include <algorithm>
 
 namespace sluice::dataplane {
 namespace {
+
+constexpr uint64_t kRestStepNs = 20'000;
+constexpr uint64_t kLongestRestNs = 500'000;
+constexpr uint64_t kLongestIdleRestNs = 2'000'000;
 
 uint64_t read_clock(clockid_t clock) {
   timespec now;
@@ -16,8 +19,11 @@ uint64_t read_clock(clockid_t clock) {
 
 }  // namespace
 
-JournalThread::JournalThread(std::unique_ptr<ledger::Journal> journal, JournalRings& rings)
-    : journal_(std::move(journal)), rings_(rings) {
+JournalThread::JournalThread(std::unique_ptr<ledger::Journal> journal, JournalRings& rings,
+                             uint64_t seal_delay_ns)
+    : journal_(std::move(journal)),
+      rings_(rings),
+      idle_rest_ns_(std::clamp(seal_delay_ns / 4 * 3, kLongestRestNs, kLongestIdleRestNs)) {
   publish();
 }
 
@@ -33,12 +39,14 @@ Result<void> JournalThread::start() {
 
 JournalThread::~JournalThread() {
   stopping_.store(true, std::memory_order_release);
+  doorbell_.ring();
   thread_.join();
   stop_syncs();
 }
 
 bool JournalThread::stop(uint32_t patience_ms) {
   stopping_.store(true, std::memory_order_release);
+  doorbell_.ring();
   if (!thread_.join_within(patience_ms)) return false;
   stop_syncs();
   return true;
@@ -60,11 +68,19 @@ std::optional<Error> JournalThread::failure() const {
 }
 
 void JournalThread::run() {
-  prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds, as in WorkerLoop
   for (uint32_t empty_steps = 0; !is_finished();) {
     empty_steps = step() ? 0 : empty_steps + 1;
     if (empty_steps > 0) rest(empty_steps);
   }
+}
+
+/// Syncs ring when they end. Workers, who make no system calls, cannot: while the sealer has something under
+/// way this looks after its rings often, else at least once while a block is open, so that it is awake when
+/// that comes.
+void JournalThread::rest(uint32_t empty_steps) {
+  const bool is_idle = rings_.sealer_is_idle.load(std::memory_order_acquire) && !data_sync_.is_busy() &&
+                       !checkpoint_sync_.is_busy();
+  doorbell_.sleep(is_idle ? idle_rest_ns_ : std::min(empty_steps * kRestStepNs, kLongestRestNs));
 }
 
 bool JournalThread::step() {

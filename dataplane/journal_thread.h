@@ -9,6 +9,7 @@
 
 #include "common/counter.h"
 #include "dataplane/background_thread.h"
+#include "dataplane/doorbell.h"
 #include "dataplane/journal_rings.h"
 #include "dataplane/ledger_plane.h"
 #include "dataplane/sync_thread.h"
@@ -19,8 +20,8 @@ namespace sluice::dataplane {
 /// Functions are for the control thread, but where said.
 class JournalThread {
  public:
-  /// Borrows `rings`.
-  JournalThread(std::unique_ptr<ledger::Journal> journal, JournalRings& rings);
+  /// Borrows `rings`. `seal_delay_ns` is how long a block stays open that does not fill up.
+  JournalThread(std::unique_ptr<ledger::Journal> journal, JournalRings& rings, uint64_t seal_delay_ns);
   /// Joins the threads, however long that takes: they use what goes away.
   ~JournalThread();
 
@@ -42,6 +43,7 @@ class JournalThread {
   bool begin_syncs();
   bool give_back_blocks();
   bool look_up();
+  void rest(uint32_t empty_steps);
   bool is_finished();
   void publish();
 
@@ -49,8 +51,10 @@ class JournalThread {
   JournalRings& rings_;
   ledger::OpenBlock* waiting_ = nullptr;  // for a segment's last sync
   bool has_tried_last_checkpoint_ = false;
-  SyncThread data_sync_;
-  SyncThread checkpoint_sync_;  // of its own, so that no receipt waits for a checkpoint
+  uint64_t idle_rest_ns_;
+  Doorbell doorbell_;  // of this thread, for the syncs and for stop()
+  SyncThread data_sync_{doorbell_};
+  SyncThread checkpoint_sync_{doorbell_};  // of its own, so that no receipt waits for a checkpoint
   BackgroundThread thread_;
   std::atomic<bool> stopping_{false};
 

@@ -109,7 +109,7 @@ Result<void> LedgerStation::open_log(const LedgerPlan& plan, const ledger::Inges
     return tl::unexpected(at("/ledger/directory", filled.error()));
   }
   journal_rings_ = std::make_unique<JournalRings>(limits.blocks);
-  journal_ = std::make_unique<JournalThread>(std::move(*journal), *journal_rings_);
+  journal_ = std::make_unique<JournalThread>(std::move(*journal), *journal_rings_, limits.delay_ns);
   return {};
 }
 

@@ -52,7 +52,7 @@ unsigned Sealer::poll(uint64_t now_ns) {
   }
   ingest_.poll(now_ns);
   touched += hand_over_sealed();
-  is_idle_.store(ingest_.is_idle() && look_ups_ == 0, std::memory_order_release);
+  journal_.sealer_is_idle.store(ingest_.is_idle() && look_ups_ == 0, std::memory_order_release);
   return touched;
 }
 

@@ -44,7 +44,7 @@ class Sealer {
   const Histogram& ack_ns() const { return ack_ns_; }  ///< of requests
   const Histogram& block_transactions() const { return block_transactions_; }
   /// Whether everything offered was answered or handed on, after the last poll.
-  bool is_idle() const { return is_idle_.load(std::memory_order_acquire); }
+  bool is_idle() const { return journal_.sealer_is_idle.load(std::memory_order_acquire); }
 
  private:
   struct Source {
@@ -78,7 +78,6 @@ class Sealer {
   uint64_t now_ns_ = 0;
   std::atomic<bool> stopping_{false};
   bool has_stopped_ = false;
-  std::atomic<bool> is_idle_{true};
 };
 
 }  // namespace sluice::dataplane

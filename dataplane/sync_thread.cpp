@@ -37,6 +37,7 @@ void SyncThread::run() {
     }
     task_->run();
     state_.store(kFinished, std::memory_order_release);
+    journal_thread_.ring();
   }
 }
 

@@ -5,12 +5,16 @@
 #include <cstdint>
 
 #include "dataplane/background_thread.h"
+#include "dataplane/doorbell.h"
 #include "ledger/journal.h"
 
 namespace sluice::dataplane {
 
 class SyncThread {
  public:
+  /// Rings `journal_thread` when a task has run.
+  explicit SyncThread(Doorbell& journal_thread) : journal_thread_(journal_thread) {}
+
   /// `name`: at most 15 characters.
   Result<void> start(const char* name);
   /// Not while busy.
@@ -27,6 +31,7 @@ class SyncThread {
   enum State : uint32_t { kIdle, kBegun, kFinished, kStop };
   void run();
 
+  Doorbell& journal_thread_;
   ledger::SyncTask* task_ = nullptr;
   std::atomic<uint32_t> state_{kIdle};
   BackgroundThread thread_;
