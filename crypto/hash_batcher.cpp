@@ -4,9 +4,15 @@
 
 namespace sluice::crypto {
 
+/// By block count, 1 to 25 (1591 bytes) and all that is longer, and by prefix.
+size_t HashBatcher::bucket_of(const Message& message) {
+  const uint64_t length = std::min<uint64_t>(message.blocks(), kBuckets / 2) - 1;
+  return 2 * length + (message.prefix != Prefix::none);
+}
+
 HashBatcher::Finished HashBatcher::add(const Message& message, uint32_t tag, uint64_t now) {
   if (held_ == 0) oldest_since_ = now;
-  Bucket& bucket = buckets_[std::min<uint64_t>(message.blocks() - 1, kBuckets - 1)];
+  Bucket& bucket = buckets_[bucket_of(message)];
   bucket.messages[bucket.count] = message;
   bucket.tags[bucket.count] = tag;
   ++bucket.count;

@@ -12,10 +12,11 @@ namespace sluice::crypto {
 
 class HashBatcher {
  public:
-  /// Messages of one block count that are hashed as soon as they are there.
+  /// Messages of one kind that are hashed as soon as they are there.
   static constexpr size_t kGroup = kMostLanes;
-  /// Groups that fill side by side: block counts 1 to 25 (1591 bytes), and one of all that is longer.
-  static constexpr size_t kBuckets = 26;
+  /// Groups that fill side by side, with a prefix and without: an id and a leaf of one payload have one
+  /// length each, and a group of one length goes the short way.
+  static constexpr size_t kBuckets = 2 * 26;
   /// More messages than are ever held: a full group does not wait.
   static constexpr size_t kCapacity = kBuckets * kGroup;
 
@@ -46,6 +47,8 @@ class HashBatcher {
     std::array<Message, kGroup> messages;
     std::array<uint32_t, kGroup> tags;
   };
+
+  static size_t bucket_of(const Message& message);
 
   Sha256& engine_;
   uint64_t most_delay_;

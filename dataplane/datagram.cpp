@@ -41,7 +41,12 @@ void write_ipv6(uint8_t* at, const IpAddress& from, const IpAddress& to, size_t 
 rte_mbuf* make_datagram(rte_mempool* pool, const UdpEnd& from, const UdpEnd& to,
                         std::span<const uint8_t> payload) {
   rte_mbuf* const packet = rte_pktmbuf_alloc(pool);
-  if (packet == nullptr) return nullptr;
+  if (packet != nullptr) write_datagram(packet, from, to, payload);
+  return packet;
+}
+
+void write_datagram(rte_mbuf* packet, const UdpEnd& from, const UdpEnd& to,
+                    std::span<const uint8_t> payload) {
   const bool is_v4 = from.address.is_v4();
   const size_t ip_header = is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
   const size_t udp_bytes = sizeof(UdpHeader) + payload.size();
@@ -57,7 +62,6 @@ rte_mbuf* make_datagram(rte_mempool* pool, const UdpEnd& from, const UdpEnd& to,
       checksum_finish(checksum_add(l4, udp_bytes, pseudo_header_sum(ip, is_v4, IpProtocol::kUdp, udp_bytes)));
   udp.checksum = sum.network() == 0 ? Be16::from_host(0xffff) : sum;  // RFC 768: zero says that there is none
   store(l4, udp);
-  return packet;
 }
 
 std::span<const uint8_t> udp_payload(rte_mbuf* frame) {

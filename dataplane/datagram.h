@@ -21,6 +21,8 @@ struct UdpEnd {
 inline constexpr size_t kMostDatagramBytes = 512;
 rte_mbuf* make_datagram(rte_mempool* pool, const UdpEnd& from, const UdpEnd& to,
                         std::span<const uint8_t> payload);
+/// The same in a fresh buffer.
+void write_datagram(rte_mbuf* packet, const UdpEnd& from, const UdpEnd& to, std::span<const uint8_t> payload);
 
 /// The UDP payload of a frame as the parser left it.
 std::span<const uint8_t> udp_payload(rte_mbuf* frame);

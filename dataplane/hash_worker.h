@@ -62,16 +62,18 @@ class HashWorker {
 
   void take_jobs_back();
   unsigned take_packets();
-  void take(rte_mbuf* packet);
+  bool read_framing(rte_mbuf* packet, HashJob& job);
   Bytes read_coap(Bytes datagram, size_t most_payload, ledger::Requester& requester);
-  bool is_repeated(const ledger::Requester& requester);
-  bool begin(rte_mbuf* packet, Bytes payload, const ledger::Requester& requester);
+  bool is_repeated(ledger::Requester& requester, uint32_t exchange_hash);
+  bool begin(HashJob& job);
+  void give_up(HashJob& job);
   rte_mbuf* gather(const ledger::Parsed& parsed);
   void hash(HashJob& job, const crypto::Message& message);
   void pass_on(crypto::HashBatcher::Finished finished);
   void refuse(const ledger::Requester& requester, ledger::Outcome outcome);
   unsigned answer_clients();
   void answer(const ledger::Answer& answer);
+  rte_mbuf* fresh_packet();
   void send(const ledger::Answer& answer);
   void send(const ledger::Requester& to, Bytes message);
 
@@ -90,6 +92,7 @@ class HashWorker {
   crypto::HashBatcher batcher_;
   std::vector<HashJob> jobs_;
   std::vector<HashJob*> free_;
+  std::vector<rte_mbuf*> fresh_;  // for answers, at most a burst
   std::array<ledger::Answer, kSealBurst>
       taken_;  // for answer_clients(): too large to be laid out in each poll
   ledger::CoapExchanges exchanges_;

@@ -1,6 +1,7 @@
 #include "ledger/coap_exchanges.h"
 
 #include <bit>
+#include <cstddef>
 
 namespace sluice::ledger {
 namespace {
@@ -34,14 +35,18 @@ uint32_t CoapExchanges::find(const Requester& requester, uint32_t hash) {
 }
 
 void CoapExchanges::remove(uint32_t index) {
-  uint32_t* link = &bucket_of(links_[index].hash);
-  while (*link != index) link = &links_[*link].next;
-  *link = links_[index].next;
+  const Link& link = links_[index];
+  (link.previous == kNone ? bucket_of(link.hash) : links_[link.previous].next) = link.next;
+  if (link.next != kNone) links_[link.next].previous = link.previous;
   links_[index].used = false;
 }
 
-CoapExchanges::Verdict CoapExchanges::note(const Requester& requester, uint64_t now_ns) {
-  const uint32_t hash = hash_of(requester);
+void CoapExchanges::prefetch_entry(uint32_t hash) const {
+  const uint32_t index = buckets_[hash & (buckets_.size() - 1)];
+  if (index != kNone) __builtin_prefetch(&links_[index]);
+}
+
+CoapExchanges::Verdict CoapExchanges::note(Requester& requester, uint32_t hash, uint64_t now_ns) {
   const uint32_t known = find(requester, hash);
   if (known != kNone) {
     const Link& link = links_[known];
@@ -54,15 +59,23 @@ CoapExchanges::Verdict CoapExchanges::note(const Requester& requester, uint64_t 
   oldest_ = index + 1 == links_.size() ? 0 : index + 1;
   if (links_[index].used) remove(index);
   uint32_t& bucket = bucket_of(hash);
-  links_[index] = {now_ns, hash, bucket, true, false};
-  answers_[index].requester = requester;
+  links_[index] = {now_ns, hash, bucket, kNone, true, false};
+  if (bucket != kNone) links_[bucket].previous = index;
   bucket = index;
+  requester.ticket = index;
+  answers_[index].requester = requester;
   return {};
 }
 
+void CoapExchanges::prefetch(const Answer& answer) const {
+  __builtin_prefetch(&links_[answer.requester.ticket], 1);
+  const auto* const entry = reinterpret_cast<const std::byte*>(&answers_[answer.requester.ticket]);
+  for (size_t at = 0; at < sizeof(Answer); at += 64) __builtin_prefetch(entry + at, 1);
+}
+
 void CoapExchanges::answered(const Answer& answer) {
-  const uint32_t index = find(answer.requester, hash_of(answer.requester));
-  if (index == kNone) return;
+  const auto index = static_cast<uint32_t>(answer.requester.ticket);
+  if (!links_[index].used || !is_same(answers_[index].requester, answer.requester)) return;
   answers_[index].outcome = answer.outcome;
   answers_[index].receipt = answer.receipt;
   links_[index].is_answered = true;

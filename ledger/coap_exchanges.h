@@ -32,9 +32,16 @@ class CoapExchanges {
     const Answer* answer = nullptr;  ///< only for kAnswered; valid until the next call
   };
 
-  /// Notes a request. `requester` gives address, port and exchange.
-  Verdict note(const Requester& requester, uint64_t now_ns);
+  /// Of address, port and exchange, for the calls below.
+  uint32_t hash_of(const Requester& requester) const;
+  /// Fetch what note() will look at, one after the other. Call each for a whole burst.
+  void prefetch_bucket(uint32_t hash) const { __builtin_prefetch(&buckets_[hash & (buckets_.size() - 1)]); }
+  void prefetch_entry(uint32_t hash) const;
+  /// Notes a request. Where it is new, sets its `ticket`, by which answered() finds it again.
+  Verdict note(Requester& requester, uint32_t hash, uint64_t now_ns);
 
+  /// Fetches what answered() will look at. Call it some answers before.
+  void prefetch(const Answer& answer) const;
   /// Notes what a request was answered. Nothing happens where it was forgotten meanwhile.
   void answered(const Answer& answer);
 
@@ -44,12 +51,12 @@ class CoapExchanges {
     uint64_t since_ns = 0;
     uint32_t hash = 0;
     uint32_t next = kNone;  // of the same bucket
+    uint32_t previous = kNone;
     bool used = false;
     bool is_answered = false;
   };
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  uint32_t hash_of(const Requester& requester) const;
   uint32_t& bucket_of(uint32_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
   uint32_t find(const Requester& requester, uint32_t hash);
   void remove(uint32_t index);

@@ -12,6 +12,13 @@ bool is_told(const OpenBlock& block, const Requester& requester) {
   return requester.channel != Channel::kNone;
 }
 
+/// Of a block that is back, for the first who sent a transaction or for who repeated it.
+Outcome outcome_of(const OpenBlock& block, bool is_first) {
+  if (block.fate == Fate::kDiskFull) return Outcome::kDroppedDiskFull;
+  if (block.fate == Fate::kFailed) return Outcome::kDroppedStopping;
+  return is_first ? Outcome::kStored : Outcome::kDuplicate;
+}
+
 }  // namespace
 
 OpenBlock* Ingest::Queue::pop() {
@@ -172,8 +179,13 @@ size_t Ingest::take_answers(std::span<Answer> out) {
 bool Ingest::next_answer(OpenBlock& block, Answer& answer) {
   while (answered_ < block.count()) {
     const uint32_t place = answered_++;
-    answer = answer_for(block, place, block.requester(place), true);
-    if (is_told(block, answer.requester)) return true;
+    const Requester& requester = block.requester(place);
+    if (!is_told(block, requester)) {
+      counters_.count(outcome_of(block, true));
+      continue;
+    }
+    answer = answer_for(block, place, requester, true);
+    return true;
   }
   while (block.first_waiter != OpenBlock::kNoWaiter) {
     const uint32_t number = block.first_waiter;
@@ -188,11 +200,9 @@ bool Ingest::next_answer(OpenBlock& block, Answer& answer) {
 }
 
 Answer Ingest::answer_for(const OpenBlock& block, uint32_t place, const Requester& requester, bool is_first) {
-  Answer answer{requester, is_first ? Outcome::kStored : Outcome::kDuplicate, {}};
-  if (block.fate == Fate::kDiskFull) answer.outcome = Outcome::kDroppedDiskFull;
-  if (block.fate == Fate::kFailed) answer.outcome = Outcome::kDroppedStopping;
+  Answer answer{requester, outcome_of(block, is_first), {}};
   counters_.count(answer.outcome);
-  if (!has_receipt(answer.outcome) || requester.channel == Channel::kNone) return answer;
+  if (!has_receipt(answer.outcome)) return answer;
   const uint64_t index = block.first_index() + place;
   answer.receipt = {ids_.txid_of(index, block.profile(place)), index, block.leaf_hashes()[place],
                     block.number(), block.tree_size()};

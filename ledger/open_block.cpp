@@ -41,13 +41,24 @@ void OpenBlock::restart(uint64_t number, uint64_t first_index, uint64_t now_ns) 
 }
 
 void OpenBlock::add(const Transaction& transaction) {
-  std::memcpy(record_.get() + sizeof(RecordHead) + payload_bytes_, transaction.payload, transaction.size);
+  uint8_t* const to = record_.get() + sizeof(RecordHead) + payload_bytes_;
+  prefetch_room(to, transaction.size);
+  std::memcpy(to, transaction.payload, transaction.size);
   payload_bytes_ += transaction.size;
   entries_[count_] = {Be16::from_host(static_cast<uint16_t>(transaction.size)),
                       static_cast<uint8_t>(transaction.profile), 0};
   leaf_hashes_[count_] = transaction.leaf_hash;
   requesters_[count_] = transaction.requester;
   ++count_;
+}
+
+/// The journal thread's CPU has read these lines since: fetches those that a later transaction will be
+/// written to. Beyond an array's end this does nothing.
+void OpenBlock::prefetch_room(const uint8_t* to, uint32_t size) const {
+  constexpr uint32_t kAheadBytes = 2048, kAhead = 8;
+  for (uint32_t at = 0; at < size; at += 64) __builtin_prefetch(to + kAheadBytes + at, 1);
+  __builtin_prefetch(&leaf_hashes_[count_ + kAhead], 1);
+  __builtin_prefetch(&requesters_[count_ + kAhead], 1);
 }
 
 std::span<uint8_t> OpenBlock::finish_record(const BlockMetadata& metadata, const BlockHeader& header) {

@@ -67,6 +67,8 @@ class OpenBlock {
     void operator()(uint8_t* memory) const;
   };
 
+  void prefetch_room(const uint8_t* to, uint32_t size) const;
+
   Limits limits_;
   std::unique_ptr<uint8_t[], Free> record_;
   std::unique_ptr<crypto::Digest[]> leaf_hashes_;

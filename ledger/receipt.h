@@ -33,7 +33,7 @@ size_t encode_cbor(const Receipt& receipt, std::span<uint8_t, kMostReceiptBytes>
 /// How an answer travels, if one does.
 enum class Channel : uint8_t {
   kNone,     ///< raw framing: nothing is answered
-  kCoap,     ///< a CoAP message to address and port
+  kCoap,     ///< a CoAP message to address and port; `ticket` is CoapExchanges' own
   kControl,  ///< `ledger.submit`: `ticket` names the request of the control thread
 };
 

@@ -18,12 +18,18 @@ Requester requester_of(uint16_t message_id, uint16_t port = 5683, const char* ad
   return requester;
 }
 
+CoapExchanges::Verdict note(CoapExchanges& exchanges, Requester requester, uint64_t now_ns) {
+  return exchanges.note(requester, exchanges.hash_of(requester), now_ns);
+}
+
 TEST(CoapExchanges, AnswersARetransmissionLikeTheFirst) {
   CoapExchanges exchanges(16, {1, 2});
-  EXPECT_EQ(exchanges.note(requester_of(7), 0).seen, Seen::kNew);
-  EXPECT_EQ(exchanges.note(requester_of(7), 1).seen, Seen::kPending);
-  exchanges.answered({requester_of(7), Outcome::kDuplicate, {{}, 42, {}, 3, 50}});
-  const auto verdict = exchanges.note(requester_of(7), 2);
+  note(exchanges, requester_of(6), 0);
+  Requester first = requester_of(7);
+  EXPECT_EQ(exchanges.note(first, exchanges.hash_of(first), 0).seen, Seen::kNew);
+  EXPECT_EQ(note(exchanges, requester_of(7), 1).seen, Seen::kPending);
+  exchanges.answered({first, Outcome::kDuplicate, {{}, 42, {}, 3, 50}});
+  const auto verdict = note(exchanges, requester_of(7), 2);
   ASSERT_EQ(verdict.seen, Seen::kAnswered);
   EXPECT_EQ(verdict.answer->outcome, Outcome::kDuplicate);
   EXPECT_EQ(verdict.answer->receipt.index, 42u);
@@ -31,17 +37,17 @@ TEST(CoapExchanges, AnswersARetransmissionLikeTheFirst) {
 
 TEST(CoapExchanges, TellsEndpointsApart) {
   CoapExchanges exchanges(16, {1, 2});
-  EXPECT_EQ(exchanges.note(requester_of(7), 0).seen, Seen::kNew);
-  EXPECT_EQ(exchanges.note(requester_of(8), 0).seen, Seen::kNew);
-  EXPECT_EQ(exchanges.note(requester_of(7, 5684), 0).seen, Seen::kNew);
-  EXPECT_EQ(exchanges.note(requester_of(7, 5683, "192.0.2.1"), 0).seen, Seen::kNew);
+  EXPECT_EQ(note(exchanges, requester_of(7), 0).seen, Seen::kNew);
+  EXPECT_EQ(note(exchanges, requester_of(8), 0).seen, Seen::kNew);
+  EXPECT_EQ(note(exchanges, requester_of(7, 5684), 0).seen, Seen::kNew);
+  EXPECT_EQ(note(exchanges, requester_of(7, 5683, "192.0.2.1"), 0).seen, Seen::kNew);
 }
 
 TEST(CoapExchanges, ForgetsAfterTheLifetime) {
   CoapExchanges exchanges(16, {1, 2});
-  exchanges.note(requester_of(7), 100);
-  EXPECT_EQ(exchanges.note(requester_of(7), 99 + CoapExchanges::kLifetimeNs).seen, Seen::kPending);
-  EXPECT_EQ(exchanges.note(requester_of(7), 100 + CoapExchanges::kLifetimeNs).seen, Seen::kNew);
+  note(exchanges, requester_of(7), 100);
+  EXPECT_EQ(note(exchanges, requester_of(7), 99 + CoapExchanges::kLifetimeNs).seen, Seen::kPending);
+  EXPECT_EQ(note(exchanges, requester_of(7), 100 + CoapExchanges::kLifetimeNs).seen, Seen::kNew);
 }
 
 // A list that is searched from the front, of the last so many that were new.
@@ -53,7 +59,7 @@ TEST(CoapExchanges, RemembersWhatANaiveListRemembers) {
   for (int i = 0; i < 20000; ++i) {
     const auto id = static_cast<uint16_t>(random() % 24);
     const bool is_known = std::find(newest.begin(), newest.end(), id) != newest.end();
-    ASSERT_EQ(exchanges.note(requester_of(id), 0).seen, is_known ? Seen::kPending : Seen::kNew) << i;
+    ASSERT_EQ(note(exchanges, requester_of(id), 0).seen, is_known ? Seen::kPending : Seen::kNew) << i;
     if (is_known) continue;
     newest.push_back(id);
     if (newest.size() > kCapacity) newest.pop_front();
@@ -62,10 +68,11 @@ TEST(CoapExchanges, RemembersWhatANaiveListRemembers) {
 
 TEST(CoapExchanges, AnAnswerToAForgottenRequestChangesNothing) {
   CoapExchanges exchanges(1, {1, 2});
-  exchanges.note(requester_of(1), 0);
-  exchanges.note(requester_of(2), 0);
-  exchanges.answered({requester_of(1), Outcome::kStored, {}});
-  EXPECT_EQ(exchanges.note(requester_of(2), 0).seen, Seen::kPending);
+  Requester first = requester_of(1);
+  exchanges.note(first, exchanges.hash_of(first), 0);
+  note(exchanges, requester_of(2), 0);
+  exchanges.answered({first, Outcome::kStored, {}});
+  EXPECT_EQ(note(exchanges, requester_of(2), 0).seen, Seen::kPending);
 }
 
 }  // namespace
