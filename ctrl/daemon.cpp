@@ -68,6 +68,7 @@ struct Daemon::Parts {
   asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io};
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<Gateway> gateway;
+  std::unique_ptr<LedgerPages> ledger_pages;
   std::unique_ptr<MethodContext> context;
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
@@ -101,7 +102,7 @@ HttpServer::Site Daemon::Parts::site() {
                    return HttpAnswer{200, "application/json", version.dump() + "\n"};
                  }}};
   site.trees = {{"/ledger/", [this](std::string_view path, const HttpServer::Reply& reply) {
-                   answer_ledger_page(*gateway, path, reply);
+                   ledger_pages->answer(path, reply);
                  }}};
   return site;
 }
@@ -157,6 +158,9 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   auto gateway = Gateway::start(std::move(config.model), "file");
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
+  auto pages = LedgerPages::open(parts.io, *parts.gateway);
+  if (!pages) return tl::unexpected(pages.error());
+  parts.ledger_pages = std::move(*pages);
 
   parts.context = std::make_unique<MethodContext>(MethodContext{*parts.gateway, parts.facts, all_methods()});
   parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get());

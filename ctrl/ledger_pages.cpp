@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <boost/asio/post.hpp>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -28,10 +29,10 @@ HttpAnswer unreadable(const Error& error) {
 }
 
 /// A page of something that never changes once it is there.
-HttpAnswer page_of(const char* content_type, Result<std::optional<std::string>> found) {
-  if (!found) return unreadable(found.error());
+Result<HttpAnswer> page_of(const char* content_type, Result<std::optional<std::string>> found) {
+  if (!found) return tl::unexpected(found.error());
   if (!*found) return not_found();
-  return {200, content_type, std::move(**found), kForEver};
+  return HttpAnswer{200, content_type, std::move(**found), kForEver};
 }
 
 /// A number as it is written in decimal, without leading zeros.
@@ -42,50 +43,72 @@ std::optional<uint64_t> number_of(std::string_view text) {
   return number;
 }
 
-HttpAnswer checkpoint_page(ledger::LogReader& log) {
+Result<HttpAnswer> checkpoint_page(ledger::LogReader& log) {
   auto note = log.checkpoint();
-  if (!note) return unreadable(note.error());
-  return {200, kText, std::move(*note)};
+  if (!note) return tl::unexpected(note.error());
+  return HttpAnswer{200, kText, std::move(*note)};
 }
 
-HttpAnswer tile_page(ledger::LogReader& log, std::string_view path) {
-  const auto tile = ledger::TilePath::parse(path);
-  return tile ? page_of(kBytes, log.tile(*tile)) : not_found();
+Result<HttpAnswer> tile_page(ledger::LogReader& log, const ledger::TilePath& tile) {
+  return page_of(kBytes, log.tile(tile));
 }
 
-HttpAnswer block_page(ledger::LogReader& log, std::string_view path) {
-  const auto number = number_of(path);
-  if (!number) return not_found();
-  const auto block = log.block(*number);
-  if (!block) return unreadable(block.error());
+Result<HttpAnswer> block_page(ledger::LogReader& log, uint64_t number) {
+  const auto block = log.block(number);
+  if (!block) return tl::unexpected(block.error());
   if (!*block) return not_found();
   return page_of(kJson, block_object(**block).dump() + "\n");
 }
 
-void answer_proof(Gateway& gateway, std::string_view path, const HttpServer::Reply& reply) {
-  const auto txid = digest_of(path);
-  if (!txid) return reply(not_found());
-  gateway.locate(*txid, [&log = *gateway.log(), reply](const Outcome<std::optional<uint64_t>>& index) {
-    if (!index) return reply({503, kText, index.error().message + "\n"});
-    if (!*index) return reply(not_found());
-    auto proof = log.proof(**index);
-    if (!proof) return reply(unreadable(proof.error()));
-    if (!*proof) return reply(not_found());
-    reply({200, kText, std::move(**proof)});  // another one under the next checkpoint
-  });
+Result<HttpAnswer> proof_page(ledger::LogReader& log, uint64_t index) {
+  auto proof = log.proof(index);
+  if (!proof) return tl::unexpected(proof.error());
+  if (!*proof) return not_found();
+  return HttpAnswer{200, kText, std::move(**proof)};  // another one under the next checkpoint
 }
 
 }  // namespace
 
-void answer_ledger_page(Gateway& gateway, std::string_view path, const HttpServer::Reply& reply) {
-  ledger::LogReader* const log = gateway.log();
-  if (!log) return reply(not_found());
+Result<std::unique_ptr<LedgerPages>> LedgerPages::open(boost::asio::io_context& control, Gateway& gateway) {
+  std::unique_ptr<LedgerPages> pages(new LedgerPages(control, gateway));
+  const auto& ledger = gateway.model().ledger;
+  if (!ledger) return pages;
+  auto log = ledger::LogReader::open(pages->files_, ledger->directory);
+  if (!log) return tl::unexpected(log.error());
+  pages->log_ = std::move(*log);
+  return pages;
+}
+
+void LedgerPages::answer(std::string_view path, const HttpServer::Reply& reply) {
+  if (!log_) return reply(not_found());
   const auto below = [&](std::string_view folder) { return path.substr(folder.size()); };
-  if (path == "checkpoint") return reply(checkpoint_page(*log));
-  if (path.starts_with("tile/")) return reply(tile_page(*log, below("tile/")));
-  if (path.starts_with("block/")) return reply(block_page(*log, below("block/")));
-  if (path.starts_with("proof/")) return answer_proof(gateway, below("proof/"), reply);
+  if (path == "checkpoint") return read(checkpoint_page, reply);
+  if (path.starts_with("tile/")) {
+    const auto tile = ledger::TilePath::parse(below("tile/"));
+    if (tile) return read([tile](ledger::LogReader& log) { return tile_page(log, *tile); }, reply);
+  } else if (path.starts_with("block/")) {
+    const auto number = number_of(below("block/"));
+    if (number) return read([number](ledger::LogReader& log) { return block_page(log, *number); }, reply);
+  } else if (path.starts_with("proof/")) {
+    const auto txid = digest_of(below("proof/"));
+    if (txid) return prove(*txid, reply);
+  }
   reply(not_found());
+}
+
+void LedgerPages::prove(const crypto::Digest& txid, const HttpServer::Reply& reply) {
+  gateway_.locate(txid, [this, reply](const Outcome<std::optional<uint64_t>>& index) {
+    if (!index) return reply({503, kText, index.error().message + "\n"});
+    if (!*index) return reply(not_found());
+    read([at = **index](ledger::LogReader& log) { return proof_page(log, at); }, reply);
+  });
+}
+
+void LedgerPages::read(Page page, const HttpServer::Reply& reply) {
+  boost::asio::post(reader_, [this, page = std::move(page), reply] {
+    boost::asio::post(
+        control_, [reply, answer = page(*log_)] { reply(answer ? *answer : unreadable(answer.error())); });
+  });
 }
 
 }  // namespace sluice::ctrl

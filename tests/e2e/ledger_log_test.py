@@ -1,9 +1,11 @@
 """The log as its readers meet it: over HTTP, through sluicectl, offline; checked by tests/support/tlog.py."""
 
 import base64
+import concurrent.futures
 import hashlib
 import json
 import os
+import pathlib
 import re
 import subprocess
 
@@ -12,7 +14,7 @@ import pytest
 import tlog
 from ledger_site import ORIGIN, LedgerSite, ledger_section
 from namespaces import run
-from processes import SLUICECTL
+from processes import SLUICECTL, eventually
 
 ENTRIES = 300  # more than one tile
 
@@ -50,6 +52,32 @@ def test_the_served_tiles_are_those_of_the_entries(site):
         assert served(site, path) == ("application/octet-stream", tile), path
     for payload, receipt in site.receipts.items():
         assert entries[receipt.index] == payload
+
+
+def waits_for_a_writer(process):
+    """Whether a thread of the process is about to read a named pipe that nobody writes."""
+    tasks = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
+    return any((task / "wchan").read_text() in ("wait_for_partner", "fifo_open") for task in tasks)
+
+
+def test_a_disk_that_does_not_answer_holds_up_readers_alone(tmp_path):
+    with LedgerSite(tmp_path) as running:
+        running.store(b"a transaction")
+        running.checkpoint(1)
+        (segment,) = (running.log / "journal").iterdir()
+        segment.rename(tmp_path / "segment")  # which the gateway goes on writing
+        os.mkfifo(segment)
+        with concurrent.futures.ThreadPoolExecutor() as beside:
+            page = beside.submit(running.fetch, "block/0")
+            eventually(lambda: waits_for_a_writer(running.gateway.process), "the block is being read")
+            assert running.gateway.call("stats.get")
+            running.store(b"another transaction")
+            assert not page.done()
+            segment.write_bytes(b"")
+            status, _, _ = page.result()
+        assert status == 500
+        (tmp_path / "segment").rename(segment)
+        served(running, "block/0")
 
 
 def test_every_receipt_is_true(site):
