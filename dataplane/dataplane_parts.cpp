@@ -204,10 +204,22 @@ Result<void> DataPlane::Parts::start_devices() {
   return {};
 }
 
+Result<void> DataPlane::Parts::make_rests() {
+  if (config.idle == IdleMode::kPoll) return {};
+  for (const auto& station : stations) {
+    auto rest = WorkerRest::create(station->worker(), taps);
+    if (!rest) return tl::unexpected(rest.error());
+    rests.push_back(std::move(*rest));
+  }
+  return {};
+}
+
 Result<void> DataPlane::Parts::start_workers() {
+  if (auto made = make_rests(); !made) return made;
   for (unsigned i = 0; i < stations.size(); ++i) {
     Worker& worker = stations[i]->worker();
-    loops.push_back(std::make_unique<WorkerLoop>(worker, published->reader(i), taps, phase, config.idle));
+    WorkerRest* const rest = rests.empty() ? nullptr : rests[i].get();
+    loops.push_back(std::make_unique<WorkerLoop>(worker, published->reader(i), taps, phase, rest));
     if (rte_eal_remote_launch(run_loop<WorkerLoop>, loops.back().get(), lcore_of(i)) != 0) {
       return fail("worker " + std::to_string(i) + " does not start");
     }

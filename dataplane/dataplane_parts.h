@@ -18,6 +18,7 @@
 #include "dataplane/station.h"
 #include "dataplane/topology.h"
 #include "dataplane/worker_loop.h"
+#include "dataplane/worker_rest.h"
 
 namespace sluice::dataplane {
 
@@ -37,6 +38,8 @@ struct DataPlane::Parts {
 
   Result<void> start_devices();
   Result<void> start_workers();
+  /// Where workers rest: before any thread runs, for rings are told whom to wake.
+  Result<void> make_rests();
   Result<void> start_hash_workers();
   /// Waits, within reason, until no packet is on its way between workers.
   void drain() const;
@@ -57,11 +60,12 @@ struct DataPlane::Parts {
   std::map<int, rte_mempool*> pools;  ///< by NUMA node
   Topology topology;
   std::vector<std::unique_ptr<PacketRing>> rings;
-  std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops
+  std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops and rests
   ledger::PosixFileSystem ledger_files;
   std::unique_ptr<LedgerStation> ledger_station;  ///< null: no ledger ingress
   std::optional<LedgerPlane> ledger;
   std::unique_ptr<Published<Tables>> published;
+  std::vector<std::unique_ptr<WorkerRest>> rests;  ///< none: they only poll
   std::vector<std::unique_ptr<WorkerLoop>> loops;
   std::vector<std::unique_ptr<HashWorkerLoop>> hash_loops;  ///< of those with an lcore of their own
   std::atomic<Phase> phase{Phase::kRunning};

@@ -42,26 +42,24 @@ void rest(uint32_t empty_polls) {
 }
 
 WorkerLoop::WorkerLoop(Worker& worker, Published<Tables>::Reader& tables, std::span<const KernelTap> taps,
-                       const std::atomic<Phase>& phase, IdleMode idle)
+                       const std::atomic<Phase>& phase, WorkerRest* rest)
     : worker_(worker),
       tables_(tables),
       taps_(taps),
       phase_(phase),
-      idle_(idle),
+      rest_(rest),
       clock_(rte_get_tsc_hz()),
       fine_clock_(rte_get_tsc_hz()),
       announcer_(worker.pool) {}
 
 void WorkerLoop::run() {
   prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds: the default of 50 us would be the shortest rest
-  uint32_t empty_polls = 0;
   uint64_t before = rte_rdtsc();
   worker_.now_ms = clock_.at(before);
   for (Phase phase; (phase = phase_.load(std::memory_order_acquire)) != Phase::kStopped;) {
     if (phase == Phase::kDraining) worker_.receive_queues = {};
     const bool busy = poll_once(before, phase == Phase::kRunning) != 0;
-    empty_polls = busy ? 0 : empty_polls + 1;
-    if (!busy && idle_ == IdleMode::kAdaptive) rest(empty_polls);
+    if (rest_ != nullptr) busy ? rest_->after_busy_poll() : rest_->after_empty_poll();
     const uint64_t after = rte_rdtsc();
     count(after - before, busy);
     before = after;
@@ -80,6 +78,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   unsigned touched = relay_frames();
   if (receiving) touched += relay_from_kernel(worker_, taps_);
   touched += worker_.place.receives ? poll_rx_worker(worker_) : poll_lb_worker(worker_);
+  worker_.transmit.flush();  // at once: a frame that ended a long rest finds many milliseconds to make up for
   if (elapsed_ms != 0) {
     worker_.neighbors.tick(*worker_.tables, now_ms, worker_.transmit);
     if (worker_.place.index == 0) announcer_.tick(*worker_.tables, now_ms, worker_.transmit);

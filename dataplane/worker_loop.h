@@ -7,11 +7,11 @@
 #include <span>
 
 #include "dataplane/announcer.h"
-#include "dataplane/boot_config.h"
 #include "dataplane/kernel_tap.h"
 #include "dataplane/nanosecond_clock.h"
 #include "dataplane/published.h"
 #include "dataplane/worker.h"
+#include "dataplane/worker_rest.h"
 
 namespace sluice::dataplane {
 
@@ -41,9 +41,9 @@ void rest(uint32_t empty_polls);
 /// One worker thread's loop. What it is given lives as long as the thread runs.
 class WorkerLoop {
  public:
-  /// `taps` by configured port.
+  /// `taps` by configured port. `rest` is null where polls that find nothing just follow each other.
   WorkerLoop(Worker& worker, Published<Tables>::Reader& tables, std::span<const KernelTap> taps,
-             const std::atomic<Phase>& phase, IdleMode idle);
+             const std::atomic<Phase>& phase, WorkerRest* rest);
 
   /// The thread's life, until Phase::kStopped. Returns with everything sent or counted as a drop.
   void run();
@@ -59,7 +59,7 @@ class WorkerLoop {
   Published<Tables>::Reader& tables_;
   std::span<const KernelTap> taps_;
   const std::atomic<Phase>& phase_;
-  IdleMode idle_;
+  WorkerRest* const rest_;
   MillisecondClock clock_;
   NanosecondClock fine_clock_;
   Announcer announcer_;

@@ -4,6 +4,7 @@ import copy
 import pathlib
 import re
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -42,6 +43,36 @@ def test_services_are_balanced_however_workers_rest(lab, gateway, idle):
     for name in ("full-nat-tcp4", "full-nat-udp6", "dnat-udp4", "ipip-tcp6", "gue-udp4"):
         assert not faults(BY_NAME[name], lab.ask(BY_NAME[name], 6), 6)
     assert (rests(gateway) - before > 100) == (idle == "adaptive")
+
+
+def asked(command):
+    """What a command says of a process's descriptors, although some of them come and go meanwhile."""
+    return subprocess.run(command, shell=True, capture_output=True, text=True, check=False).stdout
+
+
+def watched(process):
+    """Which of a process's descriptors its epolls watch, as the kernel tells."""
+    return {int(number) for number in re.findall(r"^tfd:\s+(\d+)", asked(f"cat /proc/{process.pid}/fdinfo/*"), re.M)}
+
+
+def descriptors(process, target):
+    """A process's descriptors that lead to such a target."""
+    listing = asked(f"find /proc/{process.pid}/fd -printf '%f %l\\n'")
+    return {int(number) for number in re.findall(rf"^(\d+) (?:{target})$", listing, re.M)}
+
+
+def packet_sockets(process):
+    """A process's packet sockets that are bound to an interface: what its ports receive from."""
+    lines = pathlib.Path(f"/proc/{process.pid}/net/packet").read_text().splitlines()[1:]
+    bound = [fields[8] for fields in map(str.split, lines) if fields[4] != "0"]
+    return descriptors(process, r"socket:\[(?:" + "|".join(bound) + r")\]")
+
+
+def test_a_frame_from_the_kernel_wakes_a_worker_that_rests(gateway):
+    restart(gateway, lambda config: config["gateway"].update(idle="adaptive"))
+    sockets = packet_sockets(gateway.process)
+    assert len(sockets) >= len(gateway.config["ports"])
+    assert sockets <= watched(gateway.process)
 
 
 @pytest.fixture
@@ -105,3 +136,10 @@ def test_health_checks_leave_by_the_tap(lab, shared_ports):
     eventually(lambda: states() == ["active", "down", "active"], "the death is seen by the tap")
     victim.start_nginx()
     eventually(lambda: states() == ["active"] * 3, "and so is the return, which takes an answer")
+
+
+@pytest.mark.usefixtures("shared_ports")
+def test_a_frame_from_a_program_on_this_machine_wakes_a_worker_that_rests(gateway):
+    taps = descriptors(gateway.process, "/dev/net/tun")
+    assert len(taps) >= len(gateway.config["ports"])
+    assert taps <= watched(gateway.process)
