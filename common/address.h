@@ -18,6 +18,9 @@ namespace sluice {
 /// bytes are also the address in hashes and endpoints.
 class IpAddress {
  public:
+  /// The third 32-bit word of an IPv4 address; the fourth is the address, the first two are zero.
+  static constexpr uint32_t kMappedMark = 0xffff0000;  // bytes 00 00 ff ff, read little-endian
+
   /// The unspecified IPv6 address, `::`.
   constexpr IpAddress() = default;
   static IpAddress v4(Be32 address) {
@@ -52,7 +55,6 @@ class IpAddress {
   auto operator<=>(const IpAddress& other) const = default;
 
  private:
-  static constexpr uint32_t kMappedMark = 0xffff0000;  // bytes 00 00 ff ff, read little-endian
   alignas(8) std::array<uint8_t, 16> bytes_{};
 };
 static_assert(sizeof(IpAddress) == 16);

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -11,45 +12,48 @@
 
 namespace sluice {
 
-/// The unfolded sum of the 32-byte blocks of `size` bytes: what is vectors' work of a long packet.
-[[gnu::noinline]] inline uint64_t checksum_add_blocks(const uint8_t* bytes, size_t size) {
-  __m256i lanes = _mm256_setzero_si256();
-  for (size_t i = 0; i + 16 <= size / 32 * 32; i += 16) {
-    const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + i));
-    lanes = _mm256_add_epi64(lanes, _mm256_cvtepu32_epi64(words));
+/// The last `size` (1 to 15) of the sixteen bytes before `end`, with zeros behind them.
+inline __m128i load_tail(const uint8_t* end, size_t size) {
+  // A window on it: the places of the bytes that stay, then places that are none.
+  alignas(32) static constexpr std::array<uint8_t, 32> kPlaces = {
+      0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,
+      0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
+  return _mm_shuffle_epi8(load<__m128i>(end - 16), load<__m128i>(kPlaces.data() + 16 - size));
+}
+
+/// The unfolded sum of less than 16 bytes.
+inline uint64_t checksum_add_few(const uint8_t* bytes, size_t size, uint64_t sum) {
+  if ((size & 8) != 0) {
+    sum += uint64_t{load<uint32_t>(bytes)} + load<uint32_t>(bytes + 4);
+    bytes += 8;
   }
-  const __m128i pair = _mm_add_epi64(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
-  return static_cast<uint64_t>(_mm_cvtsi128_si64(pair)) + static_cast<uint64_t>(_mm_extract_epi64(pair, 1));
+  if ((size & 4) != 0) {
+    sum += load<uint32_t>(bytes);
+    bytes += 4;
+  }
+  if ((size & 2) != 0) {
+    sum += load<uint16_t>(bytes);
+    bytes += 2;
+  }
+  return (size & 1) != 0 ? sum + *bytes : sum;
 }
 
 /// The unfolded one's complement sum of `size` bytes, continued from `sum`. An odd last byte counts as
 /// if a zero byte followed it; so only the last piece of a message may be odd.
 [[gnu::always_inline]] inline uint64_t checksum_add(const void* data, size_t size, uint64_t sum = 0) {
   const auto* bytes = static_cast<const uint8_t*>(data);
-  if (size >= 64) {
-    sum += checksum_add_blocks(bytes, size);
-    bytes += size / 32 * 32;
-    size %= 32;
+  if (size < 16) return checksum_add_few(bytes, size, sum);
+  const uint8_t* const end = bytes + size;
+  __m256i lanes = _mm256_setzero_si256();
+  for (; end - bytes >= 16; bytes += 16) {
+    lanes = _mm256_add_epi64(lanes, _mm256_cvtepu32_epi64(load<__m128i>(bytes)));
   }
-  unsigned __int128 wide = 0;
-  for (; size >= 16; bytes += 16, size -= 16) {
-    wide += load<uint64_t>(bytes);
-    wide += load<uint64_t>(bytes + 8);
+  if (bytes != end) {
+    const __m128i tail = load_tail(end, static_cast<size_t>(end - bytes));
+    lanes = _mm256_add_epi64(lanes, _mm256_cvtepu32_epi64(tail));
   }
-  if ((size & 8) != 0) {
-    wide += load<uint64_t>(bytes);
-    bytes += 8;
-  }
-  if ((size & 4) != 0) {
-    wide += load<uint32_t>(bytes);
-    bytes += 4;
-  }
-  if ((size & 2) != 0) {
-    wide += load<uint16_t>(bytes);
-    bytes += 2;
-  }
-  if ((size & 1) != 0) wide += *bytes;
-  return sum + static_cast<uint32_t>(wide) + static_cast<uint64_t>(wide >> 32);
+  const __m128i pair = _mm_add_epi64(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+  return sum + static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair))));
 }
 
 /// Folds a sum to 16 bits, not complemented.

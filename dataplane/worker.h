@@ -90,8 +90,13 @@ struct Worker {
   TokenBucket echo_budget{10000, 1000};      ///< echo requests that this worker answers
 };
 
-/// One round of an rx worker: receive from every port, parse, submit transactions, steer, and where it
-/// balances: balance, forward, transmit. Returns how many packets it touched.
+/// The stages behind reception, for a burst that came in at `port`: forward what goes on with known flows;
+/// parse the others, submit transactions, steer, balance and forward. Frames are consumed. Also the entry
+/// point of benchmarks.
+void process(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
+
+/// One round of an rx worker: receive from every port, process, and transmit what others hand over. Returns
+/// how many packets it touched.
 unsigned poll_rx_worker(Worker& worker);
 
 /// One round of a balancing worker apart from receiving. Returns how many packets it touched.
@@ -101,8 +106,7 @@ unsigned poll_lb_worker(Worker& worker);
 /// roles; for the worker loop also the way to drain. Returns how many packets it touched.
 unsigned take_handed_over(Worker& worker);
 
-/// The stages after steering, for a burst whose flows this worker owns. Packets are consumed. Also the
-/// entry point of packet tests and of the pipeline benchmark.
+/// The stages after steering, for a burst whose flows this worker owns. Packets are consumed.
 void balance_and_forward(Worker& worker, std::span<rte_mbuf*> packets);
 
 /// Answers at most one bounded step of the oldest request.

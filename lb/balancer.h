@@ -48,12 +48,11 @@ class Balancer {
   FlowTable& flows() { return flows_; }
   const FlowTable& flows() const { return flows_; }
 
-  /// The short way for by far the most packets: whether a client's packet with that key goes on with `flow`,
-  /// and neither begins nor ends anything. Then flow and counters have been updated. Else nothing has
-  /// changed, and it is balance() that decides. `flow` may be any entry, used or not, but no reply's; the
-  /// caller knows that its service is there, with that idle timeout, and that its backend keeps its flows.
-  bool goes_on(FlowEntry& flow, const FlowKey& key, const PacketFacts& packet, uint32_t now_ms,
-               uint32_t idle_timeout_ms);
+  /// The short way for by far the most packets: whether a packet with the key of `flow` goes on with it. The
+  /// packet is none that begins, ends or resets a connection. Then flow and counters have been updated. Else
+  /// nothing has changed, and it is balance() that decides. `flow` may be any entry, used or not; the caller
+  /// knows that its service is there, with that idle timeout, and that its backend keeps its flows.
+  bool goes_on(FlowEntry& flow, uint32_t frame_bytes, uint32_t now_ms, uint32_t idle_timeout_ms);
 
   /// Decides for one packet and updates flow, state and counters. `hash` is flows().hash(key).
   Decision balance(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
@@ -114,16 +113,14 @@ class Balancer {
   uint32_t next_port_;
 };
 
-inline bool Balancer::goes_on(FlowEntry& flow, const FlowKey& key, const PacketFacts& packet, uint32_t now_ms,
+inline bool Balancer::goes_on(FlowEntry& flow, uint32_t frame_bytes, uint32_t now_ms,
                               uint32_t idle_timeout_ms) {
-  constexpr uint8_t kTurning = TcpHeader::kSyn | TcpHeader::kFin | TcpHeader::kRst;
-  if (!(flow.key == key) || flow.state != FlowState::kEstablished || (packet.tcp_flags & kTurning) != 0 ||
-      now_ms - flow.last_seen_ms > idle_timeout_ms) {
-    return false;
-  }
-  flow.last_seen_ms = now_ms;
-  services_[flow.service].count_packet(packet.frame_bytes);
-  backends_[flow.backend].count_packet(packet.frame_bytes);
+  const uint32_t idle_ms = now_ms - flow.last_seen_ms;
+  if (flow.state != FlowState::kEstablished || idle_ms > idle_timeout_ms) return false;
+  if (idle_ms != 0) flow.last_seen_ms = now_ms;  // a line that is only read need not be written back
+  if (flow.is_reply) return true;
+  services_[flow.service].count_packet(frame_bytes);
+  backends_[flow.backend].count_packet(frame_bytes);
   return true;
 }
 

@@ -17,14 +17,6 @@ int used_ways(const FlowTable::Bucket& bucket) {
   return static_cast<int>(FlowTable::Bucket::kWays) - std::popcount(bucket.ways(0));
 }
 
-/// SplitMix64: one seed into several keys.
-uint64_t next_key(uint64_t& state) {
-  uint64_t z = state += 0x9e3779b97f4a7c15;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-  z = (z ^ z >> 27) * 0x94d049bb133111eb;
-  return z ^ z >> 31;
-}
-
 }  // namespace
 
 /// The best candidate for eviction among those looked at.
@@ -66,8 +58,11 @@ size_t FlowTable::buckets_for(size_t entries) {
 }
 
 FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Bucket> buckets, uint64_t seed)
-    : entries_(entries), buckets_(buckets), embryonic_(entries.size()), closing_(entries.size()) {
-  for (uint64_t& key : keys_) key = next_key(seed);
+    : entries_(entries),
+      buckets_(buckets),
+      hash_(seed),
+      embryonic_(entries.size()),
+      closing_(entries.size()) {
   std::fill(buckets_.begin(), buckets_.end(), Bucket{});
   for (size_t i = entries_.size(); i-- > 0;) {
     entries_[i] = FlowEntry{};

@@ -11,6 +11,7 @@
 
 #include "common/flow_key.h"
 #include "lb/backend.h"
+#include "lb/flow_hash.h"
 #include "lb/index_set.h"
 #include "lb/service.h"
 
@@ -37,9 +38,9 @@ struct alignas(64) FlowEntry {
   FlowIndex peer = kNoFlow;
   Be16 translated_port;  ///< full-nat: the source port towards the backend; gue: the outer one, once known
   uint8_t snat = 0;      ///< full-nat: index into Tables::snat
+  uint8_t fin_seen = 0;  ///< bit 0: from the client, bit 1: from the backend
   FlowState state = FlowState::kFree;  ///< FlowTable::set_state() alone writes it
   bool is_reply = false;
-  uint8_t fin_seen = 0;  ///< bit 0: from the client, bit 1: from the backend
   uint8_t unused[2] = {};
 };
 static_assert(sizeof(FlowEntry) == 64);
@@ -71,16 +72,15 @@ class FlowTable {
   /// Takes over zeroed or stale memory; entries.size() is the capacity. `seed` keys the hash.
   FlowTable(std::span<FlowEntry> entries, std::span<Bucket> buckets, uint64_t seed);
 
-  /// A fast keyed hash: NH (RFC 4418, section 5.2), an almost-universal family, so that nobody who does
-  /// not know the seed can aim flows at one bucket; then mixed. It is not the policy's hash.
-  uint64_t hash(const FlowKey& key) const;
+  uint64_t hash(const FlowKey& key) const { return hash_(key); }
+  const FlowHash& hash() const { return hash_; }
   void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
-  /// The entry that the tags of a hash's first bucket point at, or null: if any entry has the hash's key, then
-  /// all but always this. Call it some packets after prefetch_bucket(); it fetches the entry's memory, which
-  /// the caller compares some packets later.
+  /// The entry that the tags of a hash's first bucket point at, or null: if any entry has the hash's key,
+  /// then all but always this. Call it some packets after prefetch_bucket(); it fetches the entry's memory,
+  /// which the caller compares some packets later.
   FlowEntry* candidate(uint64_t hash);
-  /// Fetches the memory of a NAT flow's other entry.
-  void prefetch_peer(const FlowEntry& entry) const { __builtin_prefetch(&entries_[entry.peer]); }
+  /// Fetches the memory of a NAT flow's other entry. Any entry will do, used or not.
+  void prefetch_peer(const FlowEntry& entry) const { __builtin_prefetch(entries_.data() + entry.peer); }
 
   /// The entry of that key, or null. `hash` is hash(key) here and below.
   FlowEntry* find(const FlowKey& key, uint64_t hash);
@@ -152,23 +152,13 @@ class FlowTable {
 
   std::span<FlowEntry> entries_;
   std::span<Bucket> buckets_;
-  std::array<uint64_t, 6> keys_;
+  FlowHash hash_;
   IndexSet embryonic_;
   IndexSet closing_;
   size_t used_ = 0;
   FlowIndex free_ = kNoFlow;  ///< list through FlowEntry::peer
   FlowIndex hand_ = 0;        ///< where the search for a victim in a full table goes on
 };
-
-inline uint64_t FlowTable::hash(const FlowKey& key) const {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&key);
-  const auto word = [&](size_t i) { return load<uint64_t>(bytes + 8 * i) + keys_[i]; };
-  using Wide = unsigned __int128;
-  const Wide sum = Wide{word(0)} * word(1) + Wide{word(2)} * word(3) + Wide{word(4)} * keys_[5];
-  uint64_t mixed = static_cast<uint64_t>(sum) ^ static_cast<uint64_t>(sum >> 64);
-  mixed = (mixed ^ mixed >> 32) * 0x9e3779b97f4a7c15;
-  return mixed ^ mixed >> 29;
-}
 
 inline FlowEntry* FlowTable::candidate(uint64_t hash) {
   const Bucket& bucket = buckets_[first_bucket(hash)];

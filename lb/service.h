@@ -25,6 +25,10 @@ constexpr bool uses_schedule(Policy policy) {
 }
 enum class ForwardMode : uint8_t { kFullNat, kDnat, kIpip, kGue, kDirect };
 
+constexpr bool is_nat(ForwardMode mode) {
+  return mode == ForwardMode::kFullNat || mode == ForwardMode::kDnat;
+}
+
 /// Index into View::services. As with BackendId, an id is reused only once no flow refers to it; a
 /// service whose address, port, protocol, pool or forwarding mode changes gets a new one.
 using ServiceId = uint32_t;
@@ -38,7 +42,7 @@ struct Service {
   IpProtocol protocol{};
   uint32_t idle_timeout_ms = 0;  ///< of an established flow, by the service's protocol
 
-  bool is_nat() const { return forward == ForwardMode::kFullNat || forward == ForwardMode::kDnat; }
+  bool is_nat() const { return lb::is_nat(forward); }
 };
 
 /// What a service listens on: the input of ServiceTable.

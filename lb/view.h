@@ -35,7 +35,7 @@ struct TargetCounters {
   Counter flows;  ///< ever remembered
   Gauge active_flows;
 
-  void count_packet(uint16_t frame_bytes) {
+  void count_packet(uint32_t frame_bytes) {
     packets.add();
     bytes.add(frame_bytes);
   }

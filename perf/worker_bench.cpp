@@ -17,8 +17,6 @@
 #include <memory>
 #include <string>
 
-#include "dataplane/stages/receive.h"
-#include "dataplane/stages/steer.h"
 #include "perf/traffic.h"
 #include "perf/worker_rig.h"
 
@@ -120,9 +118,7 @@ void work(WorkerRig& rig, std::span<rte_mbuf* const> burst) {
   Worker& worker = rig.worker();
   std::array<rte_mbuf*, kBurst> packets;
   std::copy(burst.begin(), burst.end(), packets.begin());
-  std::span<rte_mbuf*> kept = parse_frames(worker, test::kEdge, packets);
-  kept = steer(worker, kept);
-  balance_and_forward(worker, kept);
+  process(worker, test::kEdge, packets);
   worker.transmit.flush();
   worker.drops.free_pending();
 }

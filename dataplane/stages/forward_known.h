@@ -9,55 +9,87 @@
 
 namespace sluice::dataplane {
 
-/// Forwards a packet whose key may be that of `flow`, if it goes on with it, begins and ends nothing, fits,
-/// and the flow's path is known: true, and the packet is taken over. Else nothing has changed.
-inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow) {
-  constexpr unsigned kRoom = kMaxAddedHeaders + KnownPath::kLinkRoom;
-  const PacketMeta& meta = meta_of(packet);
+/// The received packets of a burst, at `port`, that are plain and go on with a flow of this worker's whose
+/// path is known, sent on: by far the most, before anything else is made of them. Returns the others, moved
+/// to the front, in their order; nothing has changed about them. A packet never overtakes another of its
+/// flow.
+std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
+
+/// Where the headers of a packet are.
+struct KnownPacket {
+  uint8_t* ip;
+  size_t ip_bytes;
+  bool is_v4;
+};
+
+/// The path of a flow's packets to its backend, or null where there is none, or the packet does not fit it.
+/// Its version tells that the flow's service and backend are there, for replies too.
+inline const KnownPath* path_of(const Worker& worker, const rte_mbuf& packet, size_t ip_bytes,
+                                const lb::FlowEntry& flow) {
+  constexpr unsigned kRoom = kMaxAddedHeaders + KnownPath::kMostLinkBytes;
   const KnownPath* const path = worker.paths.find(flow.service, flow.backend, worker.neighbors.version());
-  if (path == nullptr || flow.is_reply || meta.ip_bytes > path->most_ip_bytes || packet->data_off < kRoom) {
+  const bool fits = path != nullptr && ip_bytes <= path->most_ip_bytes && packet.data_off >= kRoom;
+  return fits ? path : nullptr;
+}
+
+/// Puts the outer headers of a tunnel's mode in front of a packet. Returns where they begin.
+[[gnu::noinline]] inline uint8_t* encapsulate(const Worker& worker, const KnownPacket& at,
+                                              lb::FlowEntry& flow, const KnownPath& path) {
+  const Encapsulation& encapsulation = worker.tables->encapsulation;
+  uint8_t* const outer = at.ip - added_bytes(path.forward, path.backend_address.is_v4());
+  if (path.forward == lb::ForwardMode::kIpip) {
+    encapsulate_ipip(outer, encapsulation, path.backend_address, at.is_v4, at.ip_bytes);
+  } else {
+    encapsulate_gue(outer, encapsulation, path.backend_address, at.is_v4, at.ip_bytes,
+                    gue_port_of_flow(worker, flow.key, &flow));
+  }
+  return outer;
+}
+
+/// What NAT gives to the packets of a flow from a client.
+inline NatTarget known_target(const Worker& worker, const lb::FlowEntry& flow, const KnownPath& path) {
+  const bool full = path.forward == lb::ForwardMode::kFullNat;
+  return {full ? &worker.tables->snat[flow.snat] : &flow.key.source, &path.backend_address,
+          full ? flow.translated_port : flow.key.source_port,
+          path.backend_port.network() != 0 ? path.backend_port : flow.key.destination_port,
+          flow.key.protocol};
+}
+
+/// Sends a packet, rewritten for its path, whose outermost IP header is at `front`. Takes it over.
+[[gnu::always_inline]] inline void send_known(Worker& worker, rte_mbuf* packet, uint8_t* front,
+                                              const KnownPacket& at, const KnownPath& path) {
+  uint8_t* const frame = front - path.link_bytes;
+  path.write_link(frame);
+  packet->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(packet->buf_addr));
+  packet->data_len = static_cast<uint16_t>(at.ip + at.ip_bytes - frame);
+  packet->pkt_len = packet->data_len;
+  worker.transmit.send(path.port, packet);
+}
+
+/// Forwards a parsed packet whose key may be that of `flow`, if it goes on with it, begins and ends nothing,
+/// fits, and the flow's path is known: true, and the packet is taken over. Else nothing has changed.
+inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow) {
+  const PacketMeta& meta = meta_of(packet);
+  const KnownPath* const path = path_of(worker, *packet, meta.ip_bytes, flow);
+  if (path == nullptr || flow.is_reply || !(flow.key == meta.key) ||
+      (meta.tcp_flags & TcpHeader::kTurning) != 0 ||
+      !worker.balancer.goes_on(flow, packet->pkt_len, worker.now_ms, path->idle_timeout_ms)) {
     return false;
   }
-  const lb::PacketFacts facts{meta.tcp_flags, static_cast<uint16_t>(packet->pkt_len)};
-  if (!worker.balancer.goes_on(flow, meta.key, facts, worker.now_ms, path->idle_timeout_ms)) return false;
-
-  const Encapsulation& encapsulation = worker.tables->encapsulation;
-  uint8_t* const ip = rte_pktmbuf_mtod_offset(packet, uint8_t*, meta.l3_offset);
-  uint8_t* front = ip;
-  switch (path->forward) {
-    case lb::ForwardMode::kFullNat:
-    case lb::ForwardMode::kDnat: {
-      const bool full = path->forward == lb::ForwardMode::kFullNat;
-      const NatTarget to{full ? &worker.tables->snat[flow.snat] : &flow.key.source, &path->backend_address,
-                         full ? flow.translated_port : flow.key.source_port,
-                         path->backend_port.network() != 0 ? path->backend_port : flow.key.destination_port,
-                         flow.key.protocol};
-      const DropReason reason = translate(ip, size_t{meta.l4_offset} - meta.l3_offset, to);
-      if (reason != DropReason::kNone) [[unlikely]] {
-        worker.drops.drop(packet, reason);
-        return true;
-      }
-      break;
+  const KnownPacket at{rte_pktmbuf_mtod_offset(packet, uint8_t*, meta.l3_offset), meta.ip_bytes,
+                       meta.is_v4()};
+  uint8_t* front = at.ip;
+  if (lb::is_nat(path->forward)) {
+    const DropReason reason =
+        translate(at.ip, size_t{meta.l4_offset} - meta.l3_offset, known_target(worker, flow, *path));
+    if (reason != DropReason::kNone) [[unlikely]] {
+      worker.drops.drop(packet, reason);
+      return true;
     }
-    case lb::ForwardMode::kIpip:
-      front -= ipip_bytes(path->backend_address.is_v4());
-      encapsulate_ipip(front, encapsulation, path->backend_address, meta.is_v4(), meta.ip_bytes);
-      break;
-    case lb::ForwardMode::kGue:
-      front -= gue_bytes(path->backend_address.is_v4());
-      encapsulate_gue(front, encapsulation, path->backend_address, meta.is_v4(), meta.ip_bytes,
-                      gue_port_of_flow(worker, meta.key, &flow));
-      break;
-    case lb::ForwardMode::kDirect:
-      break;
+  } else if (path->forward != lb::ForwardMode::kDirect) {
+    front = encapsulate(worker, at, flow, *path);
   }
-  // All of the room at once: what lies in front of the header is nobody's.
-  store(front - KnownPath::kLinkRoom, path->link);
-  uint8_t* const frame = front - path->link_bytes;
-  packet->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(packet->buf_addr));
-  packet->data_len = static_cast<uint16_t>(ip + meta.ip_bytes - frame);
-  packet->pkt_len = packet->data_len;
-  worker.transmit.send(path->port, packet);
+  send_known(worker, packet, front, at, *path);
   return true;
 }
 
@@ -85,8 +117,7 @@ inline void remember_path(Worker& worker, const lb::Decision& decision) {
       .backend_address = backend.address,
       .link = {},
   };
-  write_ethernet(path.link.data() + KnownPath::kLinkRoom - path.link_bytes, view, *mac,
-                 is_v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+  write_ethernet(path.link.data(), view, *mac, is_v4 ? ether_type::kIpv4 : ether_type::kIpv6);
   worker.paths.keep(path);
 }
 

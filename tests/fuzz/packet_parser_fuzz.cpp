@@ -8,6 +8,7 @@
 #include "dataplane/forward/nat.h"
 #include "dataplane/icmp.h"
 #include "dataplane/parser.h"
+#include "dataplane/plain_packets.h"
 
 namespace sluice::dataplane {
 namespace {
@@ -63,6 +64,24 @@ void check_accepted(std::span<uint8_t> frame, const PortView& port, DeviceChecks
   if (meta.kind == PacketKind::kIcmpError) require(again.key == to.reversed());
 }
 
+/// A plain packet is one that the parser accepts, but for its source.
+void check_plain(std::span<uint8_t> frame, const PortView& port) {
+  if (frame.size() > UINT16_MAX) return;
+  rte_mbuf packet{};
+  packet.buf_addr = frame.data();
+  packet.buf_len = packet.data_len = static_cast<uint16_t>(frame.size());
+  packet.nb_segs = 1;
+  rte_mbuf* const burst[] = {&packet};
+  const lb::FlowHash hash(1);
+  const PlainPackets packets(burst, PlainLink(port), hash);
+  if (!packets.is_plain(0)) return;
+  const auto source = load<Be32>(packets.ip(0) + offsetof(Ipv4Header, source));
+  if (is_martian(IpAddress::v4(source))) return;
+  PacketMeta meta;
+  require(parse(frame, port, {}, meta) == DropReason::kNone);
+  require(meta.kind == PacketKind::kFlow && hash(meta.key) == packets.hash(0));
+}
+
 }  // namespace
 }  // namespace sluice::dataplane
 
@@ -75,6 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // A copy of exactly that size: the sanitizer then sees the first byte beyond.
   const std::unique_ptr<uint8_t[]> copy(new uint8_t[size - 1]);
   std::memcpy(copy.get(), data + 1, size - 1);
+  check_plain({copy.get(), size - 1}, port);
   PacketMeta meta;
   if (parse({copy.get(), size - 1}, port, device, meta) == DropReason::kNone) {
     check_accepted({copy.get(), size - 1}, port, device, meta);

@@ -1,5 +1,6 @@
 // The short way of established flows: whatever it forwards looks as the long way has it, and it is left as
 // soon as anything is different.
+#include <map>
 #include <tuple>
 
 #include "tests/packet/packet_test.h"
@@ -136,6 +137,98 @@ TEST_P(KnownPath, EndsWithTheFlow) {
   gateway.advance_ms(30'001);
   gateway.receive(kEdge, from_client(request()));
   EXPECT_EQ(gateway.backend(0).flows.read(), 2u) << "begun anew: it was idle for too long";
+}
+
+TEST_P(KnownPath, HasAnswersThatLookAsBefore) {
+  for (const ForwardMode mode : {ForwardMode::kFullNat, ForwardMode::kDnat}) {
+    for (const IpProtocol protocol : {IpProtocol::kTcp, IpProtocol::kUdp}) {
+      TestGateway gateway(make_tables({service(mode, protocol)}));
+      const bool tcp = protocol == IpProtocol::kTcp;
+      const PacketBuilder from = ip(family().client, family().vip);
+      const PacketBuilder asks =
+          tcp ? PacketBuilder(from).tcp(40000, 80) : PacketBuilder(from).udp(40000, 80);
+      gateway.receive(kEdge, from_client(asks));
+      const uint16_t port = source_port_of(gateway.sent(kCore).at(0));
+      const PacketBuilder to =
+          ip(family().backend, mode == ForwardMode::kDnat ? family().client : family().snat);
+      PacketBuilder answer = tcp ? PacketBuilder(to).tcp(8080, port) : PacketBuilder(to).udp(8080, port);
+      answer.payload("answer");
+      gateway.receive(kCore, from_backend(family().backend, answer));
+      EXPECT_FALSE(is_known(gateway));
+      gateway.receive(kEdge, from_client(asks));
+      EXPECT_TRUE(is_known(gateway));
+      gateway.receive(kCore, from_backend(family().backend, answer));
+      const Frames out = gateway.sent(kEdge);
+      ASSERT_EQ(out.size(), 2u);
+      EXPECT_EQ(out[1], out[0]);
+      EXPECT_EQ(gateway.backend(0).packets.read(), 2u) << "answers are not counted";
+      EXPECT_EQ(gateway.dropped(), 0u);
+    }
+  }
+}
+
+TEST_P(KnownPath, RefusesAnswersThatDoNotFitTheClientsPort) {
+  auto tables = make_tables({service(ForwardMode::kDnat)});
+  tables->ports[kEdge].mtu = 1300;
+  TestGateway gateway(tables);
+  make_known(gateway);
+  const PacketBuilder answer = ip(family().backend, family().client).tcp(8080, 40000).payload_bytes(1300);
+  gateway.receive(kCore, from_backend(family().backend, answer));
+  EXPECT_EQ(gateway.sent(kEdge).size(), 0u);
+  EXPECT_EQ(gateway.dropped(DropReason::kTooBig), 1u);
+}
+
+TEST_P(KnownPath, IsNotTakenPastPacketsOfTheSameFlow) {
+  TestGateway gateway(make_tables({service(ForwardMode::kDnat)}));
+  make_known(gateway);
+  const std::vector<PacketBuilder> in_order = {request().payload("one"), request().fin().payload("two"),
+                                               request().payload("three"), request(40001).syn(),
+                                               request(40001).ack().payload("four")};
+  for (const PacketBuilder& packet : in_order) gateway.put(kEdge, from_client(packet));
+  gateway.settle();
+  const Frames out = gateway.sent(kCore);
+  ASSERT_EQ(out.size(), in_order.size());
+  const size_t tcp_flags = 14 + family().header + 13;
+  std::map<uint16_t, std::vector<uint8_t>> flags;
+  for (const Bytes& frame : out) flags[source_port_of(frame)].push_back(frame[tcp_flags]);
+  EXPECT_EQ(flags[40000], (std::vector<uint8_t>{0x10, 0x11, 0x10}));
+  EXPECT_EQ(flags[40001], (std::vector<uint8_t>{0x02, 0x10}));
+}
+
+TEST_P(KnownPath, TakesWholeBurstsOfManyFlows) {
+  TestGateway gateway(make_tables({service(ForwardMode::kDnat)}));
+  constexpr uint16_t kFlows = 100;
+  for (unsigned round = 0; round < 3; ++round) {
+    for (uint16_t flow = 0; flow < kFlows; ++flow) {
+      gateway.put(kEdge, from_client(request(static_cast<uint16_t>(40000 + flow)).payload_bytes(flow)));
+    }
+    gateway.settle();
+    const Frames out = gateway.sent(kCore);
+    ASSERT_EQ(out.size(), kFlows);
+    for (uint16_t flow = 0; flow < kFlows; ++flow) {
+      const Bytes expected = to_backend(family().backend, ip(family().client, family().backend)
+                                                              .tcp(static_cast<uint16_t>(40000 + flow), 8080)
+                                                              .ttl(63)
+                                                              .payload_bytes(flow));
+      EXPECT_EQ(out[flow], expected) << round << ", " << flow;
+    }
+  }
+  EXPECT_TRUE(is_known(gateway));
+  EXPECT_EQ(gateway.backend(0).packets.read(), 3u * kFlows);
+}
+
+TEST_P(KnownPath, IsTakenFromATaggedPort) {
+  auto tables = make_tables({service(ForwardMode::kFullNat)});
+  tables->ports[kEdge].vlan_tags = 1;
+  tables->ports[kEdge].vlan_ids = {7, 0};
+  TestGateway gateway(tables);
+  const Bytes frame = ethernet({kRouterMac, kEdgeMac, {7}}, request());
+  for (unsigned i = 0; i < 4; ++i) gateway.receive(kEdge, frame);
+  const Frames out = gateway.sent(kCore);
+  ASSERT_EQ(out.size(), 4u);
+  EXPECT_EQ(out[3], out[0]);
+  gateway.receive(kEdge, ethernet({kRouterMac, kEdgeMac, {8}}, request()));
+  EXPECT_EQ(gateway.dropped(DropReason::kWrongVlan), 1u);
 }
 
 TEST_P(KnownPath, NeedsRoomInFrontOfAFrame) {

@@ -1,0 +1,74 @@
+// The hash of the flow table. Any thread; plain values.
+#pragma once
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "common/bytes.h"
+#include "common/flow_key.h"
+
+namespace sluice::lb {
+
+/// A fast keyed hash: NH (RFC 4418, section 5.2), an almost-universal family, so that nobody who does not
+/// know the seed can aim flows at one bucket; then mixed. It is not the policy's hash.
+class FlowHash {
+ public:
+  explicit FlowHash(uint64_t seed);
+
+  uint64_t operator()(const FlowKey& key) const {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&key);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < kWords; i += 2) {
+      sum += uint64_t{load<uint32_t>(bytes + 4 * i) + keys_[i]} *
+             (load<uint32_t>(bytes + 4 * i + 4) + keys_[i + 1]);
+    }
+    return mix(sum);
+  }
+
+  /// The hashes of the keys of eight IPv4 packets. The four fields of each, as they lie in the packet, are
+  /// 32-bit lanes.
+  [[gnu::always_inline]] void hash_eight(__m256i source, __m256i destination, __m256i ports, __m256i protocol,
+                                         std::span<uint64_t, 8> hashes) const {
+    const auto key = [this](size_t word) { return _mm256_set1_epi32(static_cast<int>(keys_[word])); };
+    const __m256i mark = _mm256_set1_epi32(static_cast<int>(IpAddress::kMappedMark));
+    __m256i even = _mm256_set1_epi64x(static_cast<int64_t>(v4_constant_)), odd = even;
+    const auto add_product = [&](__m256i a, __m256i b) {
+      even = _mm256_add_epi64(even, _mm256_mul_epu32(a, b));
+      odd = _mm256_add_epi64(odd, _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32)));
+    };
+    add_product(_mm256_add_epi32(mark, key(2)), _mm256_add_epi32(source, key(3)));
+    add_product(_mm256_add_epi32(mark, key(6)), _mm256_add_epi32(destination, key(7)));
+    add_product(_mm256_add_epi32(ports, key(8)), _mm256_add_epi32(protocol, key(9)));
+    even = mix_four(even);
+    odd = mix_four(odd);
+    const __m256i low = _mm256_unpacklo_epi64(even, odd), high = _mm256_unpackhi_epi64(even, odd);
+    store(hashes.data(), _mm256_permute2x128_si256(low, high, 0x20));
+    store(hashes.data() + 4, _mm256_permute2x128_si256(low, high, 0x31));
+  }
+
+ private:
+  static constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;
+
+  /// Spreads the sum's 2^-32 over all bits.
+  static uint64_t mix(uint64_t sum) {
+    const uint64_t product = static_cast<uint32_t>(sum ^ sum >> 32) * kMultiplier;
+    return product ^ product >> 29;
+  }
+  static __m256i mix_four(__m256i sums) {
+    const __m256i folded = _mm256_xor_si256(sums, _mm256_srli_epi64(sums, 32));
+    const __m256i low = _mm256_mul_epu32(folded, _mm256_set1_epi64x(static_cast<int64_t>(kMultiplier)));
+    const __m256i high =
+        _mm256_mul_epu32(folded, _mm256_set1_epi64x(static_cast<int64_t>(kMultiplier >> 32)));
+    const __m256i product = _mm256_add_epi64(low, _mm256_slli_epi64(high, 32));
+    return _mm256_xor_si256(product, _mm256_srli_epi64(product, 29));
+  }
+
+  static constexpr size_t kWords = sizeof(FlowKey) / 4;
+  std::array<uint32_t, kWords> keys_;
+  uint64_t v4_constant_;  ///< of the words that are zero in every IPv4 key
+};
+
+}  // namespace sluice::lb

@@ -1,0 +1,244 @@
+// Which packets are plain, beside the parser that judges all.
+#include "dataplane/plain_packets.h"
+
+#include <gtest/gtest.h>
+
+#include <list>
+#include <random>
+
+#include "dataplane/parser.h"
+#include "tests/support/packet_builder.h"
+
+namespace sluice::dataplane {
+namespace {
+
+using test::Bytes;
+using test::ethernet;
+using test::ip;
+using test::Link;
+using test::PacketBuilder;
+
+constexpr const char* kClient = "198.51.100.7";
+constexpr const char* kVip = "203.0.113.10";
+const Link kToPort{"02:00:00:00:00:99", "02:00:00:00:00:01"};
+const lb::FlowHash kHash(42);
+
+PortView port(std::vector<uint16_t> vlans = {}) {
+  PortView view;
+  view.mac = *MacAddress::parse("02:00:00:00:00:01");
+  view.vlan_tags = static_cast<uint8_t>(vlans.size());
+  std::copy(vlans.begin(), vlans.end(), view.vlan_ids.begin());
+  return view;
+}
+
+/// Frames in buffers with `room` bytes behind each, so that a sanitizer sees what is read beyond that.
+class Burst {
+ public:
+  rte_mbuf& add(const Bytes& frame, size_t room = 64) {
+    Bytes& buffer = buffers_.emplace_back(frame.size() + room);
+    std::copy(frame.begin(), frame.end(), buffer.begin());
+    rte_mbuf& packet = packets_.emplace_back();
+    packet.buf_addr = buffer.data();
+    packet.buf_len = static_cast<uint16_t>(buffer.size());
+    packet.data_off = 0;
+    packet.data_len = static_cast<uint16_t>(frame.size());
+    packet.pkt_len = packet.data_len;
+    packet.nb_segs = 1;
+    frames_.push_back(&packet);
+    return packet;
+  }
+  rte_mbuf& add(const PacketBuilder& packet) { return add(ethernet(kToPort, packet)); }
+  PlainPackets look(const PortView& view = port()) const { return {frames_, PlainLink(view), kHash}; }
+  std::span<rte_mbuf* const> frames() const { return frames_; }
+
+ private:
+  std::list<Bytes> buffers_;
+  std::list<rte_mbuf> packets_;
+  std::vector<rte_mbuf*> frames_;
+};
+
+PacketBuilder tcp() {
+  return ip(kClient, kVip).tcp(40000, 80).ack();
+}
+PacketBuilder udp() {
+  return ip(kClient, kVip).udp(40000, 53);
+}
+
+DropReason parse_one(const rte_mbuf& packet, const PortView& view, PacketMeta& meta) {
+  const auto* const bytes = rte_pktmbuf_mtod(&packet, const uint8_t*);
+  return parse({bytes, packet.data_len}, view, {}, meta);
+}
+
+/// Whatever is plain is what the parser says of it, and nothing turning.
+void expect_parser_agrees(const Burst& burst, const PlainPackets& packets, const PortView& view = port()) {
+  for (size_t i = 0; i < burst.frames().size(); ++i) {
+    if (!packets.is_plain(i)) continue;
+    PacketMeta meta;
+    ASSERT_EQ(parse_one(*burst.frames()[i], view, meta), DropReason::kNone);
+    EXPECT_EQ(meta.kind, PacketKind::kFlow);
+    EXPECT_EQ(meta.tcp_flags & TcpHeader::kTurning, 0);
+    EXPECT_EQ(packets.ip(i), rte_pktmbuf_mtod_offset(burst.frames()[i], uint8_t*, meta.l3_offset));
+    EXPECT_EQ(packets.hash(i), kHash(meta.key));
+  }
+}
+
+bool is_plain(const PacketBuilder& packet) {
+  Burst burst;
+  burst.add(packet);
+  const PlainPackets packets = burst.look();
+  expect_parser_agrees(burst, packets);
+  return packets.is_plain(0);
+}
+
+TEST(PlainPackets, AreOrdinarySegmentsAndDatagramsOfAnySize) {
+  for (const PacketBuilder& packet :
+       {tcp(), udp(), udp().l4_checksum(0), tcp().tcp_flags(0x18).data_offset(5)}) {
+    for (const size_t payload :
+         {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 19, 20, 21, 24, 25, 31, 64, 511, 1400}) {
+      EXPECT_TRUE(is_plain(PacketBuilder(packet).payload_bytes(static_cast<size_t>(payload)))) << payload;
+    }
+  }
+}
+
+TEST(PlainPackets, MayHaveTcpOptionsPaddingAndAnyTrafficClass) {
+  EXPECT_TRUE(is_plain(tcp().data_offset(8).payload_bytes(12)));
+  EXPECT_TRUE(is_plain(tcp().traffic_class(0xb8)));
+  EXPECT_TRUE(is_plain(tcp().dont_fragment(false).ip_id(0)));
+  Burst burst;
+  Bytes padded = ethernet(kToPort, tcp());
+  padded.resize(60, 0xee);
+  burst.add(padded);
+  EXPECT_TRUE(burst.look().is_plain(0));
+}
+
+TEST(PlainPackets, AreNoneOfOtherKinds) {
+  const std::vector<std::pair<const char*, PacketBuilder>> others = {
+      {"SYN", tcp().syn()},
+      {"FIN", tcp().fin()},
+      {"RST", tcp().rst()},
+      {"its time is over", tcp().ttl(1)},
+      {"no time", tcp().ttl(0)},
+      {"options", tcp().options({1, 1, 1, 1})},
+      {"first fragment", tcp().fragment_field(0x2000)},
+      {"later fragment", tcp().fragment_field(0x0001)},
+      {"far fragment", tcp().fragment_field(0x1f00)},
+      {"another version", tcp().version(6)},
+      {"short header", tcp().header_words(4)},
+      {"wrong header checksum", tcp().ip_checksum(0x1234)},
+      {"wrong TCP checksum", tcp().l4_checksum(0x1234).payload_bytes(9)},
+      {"wrong UDP checksum", udp().l4_checksum(0x1234).payload_bytes(9)},
+      {"wrong checksum of a long packet", udp().l4_checksum(0x1234).payload_bytes(900)},
+      {"longer than the frame", tcp().length_field(41)},
+      {"shorter than TCP", tcp().length_field(39)},
+      {"shorter than UDP", udp().length_field(27)},
+      {"shorter than IP", udp().length_field(19)},
+      {"short TCP header", tcp().data_offset(4)},
+      {"TCP header beyond the packet", tcp().data_offset(6)},
+      {"UDP length too long", udp().udp_length(9)},
+      {"UDP length too short", udp().udp_length(7).payload_bytes(1)},
+      {"ICMP", ip(kClient, kVip).icmp(8, 0, 1)},
+      {"IP in IP", ip(kClient, kVip).protocol(4).payload(tcp())},
+      {"IPv6", ip("2001:db8:c::7", "2001:db8:1::10").tcp(40000, 80).ack()},
+  };
+  for (const auto& [name, packet] : others) EXPECT_FALSE(is_plain(packet)) << name;
+}
+
+TEST(PlainPackets, AreForThePortAlone) {
+  Burst burst;
+  burst.add(ethernet({"02:00:00:00:00:99", "02:00:00:00:00:02"}, tcp()));
+  burst.add(ethernet({"02:00:00:00:00:99", "ff:ff:ff:ff:ff:ff"}, tcp()));
+  burst.add(ethernet(kToPort, tcp().bytes(), 0x0806));
+  burst.add(ethernet({kToPort.source, kToPort.destination, {100}}, tcp()));
+  for (size_t i = 0; i < burst.frames().size(); ++i) EXPECT_FALSE(burst.look().is_plain(i)) << i;
+}
+
+TEST(PlainPackets, HaveThePortsVlanTags) {
+  Burst burst;
+  burst.add(ethernet(kToPort, tcp()));
+  burst.add(ethernet({kToPort.source, kToPort.destination, {100}}, tcp()));
+  burst.add(ethernet({kToPort.source, kToPort.destination, {101}}, tcp()));
+  burst.add(ethernet({kToPort.source, kToPort.destination, {100, 200}}, tcp()));
+  burst.add(ethernet({kToPort.source, kToPort.destination, {200, 100}}, tcp()));
+  const std::vector<std::pair<PortView, size_t>> ports = {
+      {port(), 0}, {port({100}), 1}, {port({100, 200}), 3}};
+  for (const auto& [view, own] : ports) {
+    const PlainPackets packets = burst.look(view);
+    for (size_t i = 0; i < burst.frames().size(); ++i) EXPECT_EQ(packets.is_plain(i), i == own) << i;
+    expect_parser_agrees(burst, packets, view);
+  }
+}
+
+TEST(PlainPackets, BelieveTheDevice) {
+  constexpr uint64_t kGood = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+  Burst burst;
+  burst.add(tcp().l4_checksum(1).ip_checksum(1)).ol_flags = kGood;
+  burst.add(tcp()).ol_flags = kGood;
+  burst.add(tcp()).ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD;
+  burst.add(tcp()).ol_flags = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+  const PlainPackets packets = burst.look();
+  EXPECT_TRUE(packets.is_plain(0));
+  EXPECT_TRUE(packets.is_plain(1));
+  EXPECT_FALSE(packets.is_plain(2));
+  EXPECT_FALSE(packets.is_plain(3));
+}
+
+TEST(PlainPackets, AreWholeAndInOneSegment) {
+  Burst burst;
+  burst.add(tcp().payload_bytes(50)).nb_segs = 2;
+  for (size_t bytes = 0; bytes < ethernet(kToPort, tcp()).size(); ++bytes) {
+    if (burst.frames().size() == PlainPackets::kMost) burst = {};
+    Bytes cut = ethernet(kToPort, tcp());
+    cut.resize(bytes);
+    burst.add(cut);
+    const PlainPackets packets = burst.look();
+    for (size_t i = 0; i < burst.frames().size(); ++i) EXPECT_FALSE(packets.is_plain(i)) << bytes;
+  }
+}
+
+TEST(PlainPackets, AreNotReadBehindTheirBuffer) {
+  for (size_t room = 0; room <= 8; ++room) {
+    Burst burst;
+    burst.add(ethernet(kToPort, tcp()), room);  // 54 bytes
+    EXPECT_EQ(burst.look().is_plain(0), room == 8) << room;
+  }
+}
+
+/// Whole packets with a few bits turned, sometimes with checksums that fit what became of them.
+TEST(PlainPackets, AreWhatTheParserSaysOfThemWhateverTheyAre) {
+  std::mt19937 random(11);
+  const auto below = [&](size_t bound) { return random() % bound; };
+  unsigned plain = 0, others = 0;
+  for (unsigned round = 0; round < 3000; ++round) {
+    Burst burst;
+    const size_t count = 1 + below(PlainPackets::kMost);
+    for (size_t i = 0; i < count; ++i) {
+      PacketBuilder packet = below(2) == 0 ? tcp() : udp();
+      packet.payload_bytes(below(4) == 0 ? below(1400) : below(40)).ttl(static_cast<uint8_t>(below(4)));
+      if (below(4) == 0) packet.tcp_flags(static_cast<uint8_t>(random()));
+      if (below(8) == 0) packet.data_offset(static_cast<uint8_t>(below(16)));
+      if (below(8) == 0) packet.fragment_field(static_cast<uint16_t>(random()));
+      if (below(8) == 0) packet.length_field(static_cast<uint16_t>(below(80)));
+      Bytes frame = ethernet(kToPort, packet);
+      if (below(4) == 0)
+        frame[below(std::min<size_t>(frame.size(), 60))] ^= static_cast<uint8_t>(1u << below(8));
+      if (below(8) == 0) frame.resize(below(frame.size()));
+      burst.add(frame);
+    }
+    const PlainPackets packets = burst.look();
+    expect_parser_agrees(burst, packets);
+    for (size_t i = 0; i < count; ++i) {
+      PacketMeta meta;
+      const bool is_flow =
+          parse_one(*burst.frames()[i], port(), meta) == DropReason::kNone && meta.kind == PacketKind::kFlow;
+      const bool lives = is_flow && *rte_pktmbuf_mtod_offset(burst.frames()[i], uint8_t*, 14 + 8) > 1;
+      const bool is_expected = lives && (meta.tcp_flags & TcpHeader::kTurning) == 0;
+      EXPECT_EQ(packets.is_plain(i), is_expected);
+      ++(is_expected ? plain : others);
+    }
+  }
+  EXPECT_GT(plain, 1000u);
+  EXPECT_GT(others, 1000u);
+}
+
+}  // namespace
+}  // namespace sluice::dataplane
