@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@ namespace {
 
 using dataplane::Phase;
 using dataplane::WorkerLoop;
+using dataplane::WorkerRest;
 
 constexpr uint16_t kDescriptors = 1024;
 constexpr int kOptions = 11;
@@ -110,12 +112,21 @@ void answer_questions(WorkerRig& rig) {
   }
 }
 
+/// Null: polls that find nothing just follow each other.
+std::unique_ptr<WorkerRest> make_rest(dataplane::Worker& worker, dataplane::IdleMode idle) {
+  if (idle == dataplane::IdleMode::kPoll) return nullptr;
+  auto rest = WorkerRest::create(worker, {});
+  if (!rest) give_up("WorkerRest::create failed");
+  return std::move(*rest);
+}
+
 int replay(const Options& options) {
   rte_mempool* const pool = make_pool(options.buffers, options.data_room, 256);
   WorkerRig rig(options.duty, pool, start_device(options.device, pool));
   dataplane::Published<dataplane::Tables> published(rig.tables(), 1);
   std::atomic<Phase> phase{Phase::kRunning};
-  WorkerLoop loop(rig.worker(), published.reader(0), {}, phase, options.idle);
+  const auto rest = make_rest(rig.worker(), options.idle);
+  WorkerLoop loop(rig.worker(), published.reader(0), {}, phase, rest.get());
   const unsigned lcore = rte_get_next_lcore(-1, 1, 0);
   if (lcore == RTE_MAX_LCORE) give_up("worker_replay: EAL needs a second lcore");
   rte_eal_remote_launch(run_loop, &loop, lcore);
