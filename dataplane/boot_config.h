@@ -35,9 +35,9 @@ struct PortConfig {
 };
 
 struct BootConfig {
-  std::vector<std::string> eal;      ///< extra EAL arguments
-  std::vector<unsigned> workers;     ///< CPU ids, one worker each; a CPU may be listed more than once
-  std::vector<unsigned> lb_workers;  ///< the same for balancing workers; empty: workers balance
+  std::vector<std::string> eal;        ///< extra EAL arguments
+  std::vector<unsigned> workers;       ///< CPU ids, one worker each; a CPU may be listed more than once
+  std::vector<unsigned> lb_workers;    ///< the same for balancing workers; empty: workers balance
   std::vector<unsigned> hash_workers;  ///< the same for hashing transactions; empty: workers hash
   IdleMode idle = IdleMode::kAdaptive;
   uint32_t flow_table_entries = 1u << 20;  ///< per balancing worker

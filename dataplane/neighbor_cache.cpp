@@ -11,9 +11,7 @@ constexpr unsigned kEvictionSample = 16;
 }  // namespace
 
 NeighborCache::NeighborCache(uint32_t capacity)
-    : capacity_(capacity),
-      entries_(new NeighborEntry[capacity]),
-      buckets_(new uint32_t[capacity]) {
+    : capacity_(capacity), entries_(new NeighborEntry[capacity]), buckets_(new uint32_t[capacity]) {
   std::fill_n(buckets_.get(), capacity, kNone);
   for (unsigned i = 0; i < kWaitingSlots; ++i) {
     waiting_[i] = {nullptr, static_cast<uint16_t>(i + 1 < kWaitingSlots ? i + 1 : kNoSlot)};

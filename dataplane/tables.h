@@ -73,8 +73,8 @@ struct Tables {
   /// The address of every backend, whatever its state, of a pool that a dnat service uses: what comes from
   /// there may be a reply, and is steered by its client. Null: no service forwards by dnat.
   std::shared_ptr<const AddressSet> dnat_backends;
-  /// Where ledger transactions arrive, in the configuration's order, the same in all Tables of a process; their
-  /// addresses are among `vips`. Null: there is no ledger ingress.
+  /// Where ledger transactions arrive, in the configuration's order, the same in all Tables of a process;
+  /// their addresses are among `vips`. Null: there is no ledger ingress.
   std::shared_ptr<const std::vector<Ingress>> ingress;
 
   lb::View view() const { return {service_table.get(), *services, *backends, hash_key, snat}; }

@@ -46,14 +46,16 @@ INSTANTIATE_TEST_SUITE_P(Families, Nat,
 TEST_P(Nat, TcpGetsNewEndsAndRightChecksums) {
   const Addresses& a = GetParam();
   Bytes packet = ip(a.client, a.vip).ttl(9).tcp(40000, 80).payload("GET").bytes();
-  ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))), DropReason::kNone);
+  ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))),
+            DropReason::kNone);
   EXPECT_EQ(packet, ip(a.snat, a.backend).ttl(8).tcp(1024, 8080).payload("GET").bytes());
 }
 
 TEST_P(Nat, UdpGetsNewEndsAndRightChecksums) {
   const Addresses& a = GetParam();
   Bytes packet = ip(a.client, a.vip).traffic_class(0xb9).udp(40000, 53).payload("query").bytes();
-  ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kUdp))), DropReason::kNone);
+  ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kUdp))),
+            DropReason::kNone);
   EXPECT_EQ(packet,
             ip(a.snat, a.backend).traffic_class(0xb9).ttl(63).udp(1024, 8080).payload("query").bytes());
 }
@@ -64,7 +66,8 @@ TEST_P(Nat, EveryChecksumStaysRight) {
   for (unsigned word = 0; word < 0x10000; ++word) {
     const Bytes payload = {static_cast<uint8_t>(word >> 8), static_cast<uint8_t>(word)};
     Bytes packet = ip(a.client, a.vip).udp(40000, 53).payload(payload).bytes();
-    ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kUdp))), DropReason::kNone);
+    ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kUdp))),
+              DropReason::kNone);
     ASSERT_EQ(packet, ip(a.snat, a.backend).ttl(63).udp(1024, 8080).payload(payload).bytes()) << word;
   }
 }
@@ -74,11 +77,13 @@ TEST_P(Nat, TtlEndsAtOne) {
   for (const uint8_t ttl : {0, 1}) {
     const Bytes before = ip(a.client, a.vip).ttl(ttl).tcp(40000, 80).bytes();
     Bytes packet = before;
-    EXPECT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))), DropReason::kTtlExpired);
+    EXPECT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))),
+              DropReason::kTtlExpired);
     EXPECT_EQ(packet, before);
   }
   Bytes packet = ip(a.client, a.vip).ttl(2).tcp(40000, 80).bytes();
-  EXPECT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))), DropReason::kNone);
+  EXPECT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))),
+            DropReason::kNone);
 }
 
 TEST(NatIpv4, UdpWithoutChecksumStaysWithout) {
