@@ -303,7 +303,8 @@ std::string lcores() {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   sluice::perf::start_eal({argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=err",
-                           "--file-prefix=sluice-ingress", sluice::perf::lcores(), "--no-huge", "-m", "64"});
+                           "--file-prefix=sluice-ingress", sluice::perf::lcores(),
+                           sluice::perf::memory_argument(), "-m", "64"});
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }

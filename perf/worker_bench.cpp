@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -273,13 +272,6 @@ BENCHMARK_CAPTURE(new_flow, direct, ForwardMode::kDirect, lb::Policy::kMaglev)->
 BENCHMARK_CAPTURE(established, calm, Others::kCalm)->UseManualTime();
 BENCHMARK_CAPTURE(established, storm, Others::kStorm)->UseManualTime();
 BENCHMARK_CAPTURE(established, storm_on_one_slot, Others::kOneSlot)->UseManualTime();
-
-/// Huge pages where enough are free: the pool takes about 6 MiB.
-std::string memory_argument() {
-  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-  unsigned free_pages = 0;
-  return file >> free_pages && free_pages >= 32 ? "--in-memory" : "--no-huge";
-}
 
 }  // namespace
 }  // namespace sluice::perf

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 #include "dataplane/packet.h"
 
@@ -41,6 +42,12 @@ void start_eal(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
   if (rte_eal_init(static_cast<int>(arguments.size()), pointers.data()) < 0) give_up("rte_eal_init");
+}
+
+std::string memory_argument() {
+  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+  unsigned free_pages = 0;
+  return file >> free_pages && free_pages >= 32 ? "--in-memory" : "--no-huge";
 }
 
 rte_mempool* make_pool(unsigned buffers, uint16_t data_room, unsigned cache) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "dataplane/station.h"
@@ -28,6 +29,9 @@ struct Duty {
 
 /// Starts EAL with these arguments, argv[0] first; ends the process where that fails.
 void start_eal(const std::vector<std::string>& arguments);
+
+/// EAL's argument for where its memory comes from: huge pages where 64 MiB of them are free.
+std::string memory_argument();
 
 /// A pool of the gateway's kind of buffers, with `data_room` bytes behind the headroom.
 rte_mempool* make_pool(unsigned buffers, uint16_t data_room, unsigned cache);

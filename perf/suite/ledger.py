@@ -4,8 +4,9 @@ import functools
 from typing import Iterator, List
 
 from devices_under_test import PERF
+from machine import huge_pages
 from measure import Measurement, Row, Wish
-from units import runs, samples_of
+from units import HUGE_MEGABYTES, runs, samples_of
 
 MEMORY = "/dev/shm"
 MILLIONS_A_SECOND = 3  # 256-byte transactions, with the journal on tmpfs
@@ -17,7 +18,8 @@ def ingress(wish: Wish) -> Iterator[Row]:
     is the limit where every thread has a CPU of its own."""
     program = "ledger_ingress_bench"
     for where, directory in (("tmpfs", MEMORY), ("disk", str(PERF))):
-        found = runs(program, ".", wish, every_cpu=True, SLUICE_BENCH_DIRECTORY=directory)
+        with huge_pages(HUGE_MEGABYTES):
+            found = runs(program, ".", wish, every_cpu=True, SLUICE_BENCH_DIRECTORY=directory)
         for framing in ("raw", "coap"):
             mine = [run for run in found if run["run_name"].split("/")[1] == framing]
             rates = [run["items_per_second"] / 1e6 for run in mine]
