@@ -36,11 +36,8 @@ Result<std::unique_ptr<WorkerRest>> WorkerRest::create(Worker& worker, std::span
   return fail("worker " + std::to_string(index) + " has nothing to sleep by: " + std::strerror(errno));
 }
 
-WorkerRest::WorkerRest(Worker& worker, int epoll)
-    : epoll_(epoll),
-      is_always_woken_(worker.hash ==
-                       nullptr)  // who hashes has deadlines, and a journal that does not wake it
-{
+/// Who hashes has deadlines, and a journal that does not wake it.
+WorkerRest::WorkerRest(Worker& worker, int epoll) : epoll_(epoll), is_always_woken_(worker.hash == nullptr) {
   for (auto* rings : {&worker.from_worker, &worker.from_transmit, &worker.from_hash}) {
     for (PacketRing* const ring : *rings) {
       if (ring != nullptr) ring->attach(waker_);

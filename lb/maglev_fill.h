@@ -2,14 +2,13 @@
 // Part of build_maglev(), which has the rule. Pure; used by one thread.
 #pragma once
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <utility>
 #include <vector>
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
 
 #include "lb/backend.h"
 
@@ -131,16 +130,10 @@ class MaglevFill {
 
   /// A bit for each of the slots: whether it is taken.
   uint32_t taken_of(Lanes slots) const {
-#ifdef __AVX2__
     const auto words = reinterpret_cast<Lanes>(_mm256_i32gather_epi32(
         reinterpret_cast<const int*>(taken_.data()), reinterpret_cast<__m256i>(slots >> shift_), 4));
     const Lanes on_top = words << (31 - slots % 32);
     return static_cast<uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(on_top)));
-#else
-    uint32_t bits = 0;
-    for (unsigned i = 0; i < 8; ++i) bits |= (taken_[slots[i] >> shift_] >> slots[i] % 32 & 1) << i;
-    return bits;
-#endif
   }
 
   void list_free() {

@@ -71,7 +71,7 @@ bool send_reply(Worker& worker, rte_mbuf* packet, const KnownPacket& at, const l
 
 std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   lb::FlowTable& flows = worker.balancer.flows();
-  if (flows.size() == 0) return frames;
+  if (frames.empty() || flows.size() == 0) return frames;
   const PlainPackets packets(frames, PlainLink(worker.tables->ports[port]), flows.hash());
   // Each cache line of a flow is asked for one pass before it is needed.
   std::array<lb::FlowEntry*, kBurst> candidates;
