@@ -75,9 +75,9 @@ class FlowTable {
   uint64_t hash(const FlowKey& key) const { return hash_(key); }
   const FlowHash& hash() const { return hash_; }
   void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
-  /// The entry that the tags of a hash's first bucket point at, or null: if any entry has the hash's key,
-  /// then all but always this. Call it some packets after prefetch_bucket(); it fetches the entry's memory,
-  /// which the caller compares some packets later.
+  /// The entry that the tags of a hash's buckets point at, or null: if any entry has the hash's key, then all
+  /// but always this (another may have the same tag). Call it some packets after prefetch_bucket(); it fetches
+  /// the entry's memory, which the caller compares some packets later.
   FlowEntry* candidate(uint64_t hash);
   /// Fetches the memory of a NAT flow's other entry. Any entry will do, used or not.
   void prefetch_peer(const FlowEntry& entry) const { __builtin_prefetch(entries_.data() + entry.peer); }
@@ -161,10 +161,14 @@ class FlowTable {
 };
 
 inline FlowEntry* FlowTable::candidate(uint64_t hash) {
-  const Bucket& bucket = buckets_[first_bucket(hash)];
-  const unsigned ways = bucket.ways(tag_of(hash));
+  const Bucket* bucket = &buckets_[first_bucket(hash)];
+  unsigned ways = bucket->ways(tag_of(hash));
+  if (ways == 0 && bucket->displaced != 0) {
+    bucket = &buckets_[second_bucket(hash)];
+    ways = bucket->ways(tag_of(hash));
+  }
   if (ways == 0) return nullptr;
-  FlowEntry* const entry = &entries_[bucket.index[static_cast<size_t>(std::countr_zero(ways))]];
+  FlowEntry* const entry = &entries_[bucket->index[static_cast<size_t>(std::countr_zero(ways))]];
   __builtin_prefetch(entry, 1);
   return entry;
 }

@@ -115,6 +115,19 @@ TEST(FlowTable, FillsToItsCapacityWithoutEvicting) {
   EXPECT_EQ(table.flows->size(), table.flows->capacity());
 }
 
+TEST(FlowTable, TheCandidateIsTheEntryInWhicheverBucketItLies) {
+  Table table(40'960);
+  for (uint32_t i = 0; i < 40'960; ++i) table.insert(numbered_key(i), FlowState::kEstablished);
+  unsigned others = 0;
+  for (uint32_t i = 0; i < 40'960; ++i) {
+    FlowEntry* const candidate = table.flows->candidate(table.flows->hash(numbered_key(i)));
+    ASSERT_NE(candidate, nullptr) << i;
+    others += candidate != table.find(numbered_key(i));
+  }
+  EXPECT_LE(others, 20u) << "two of some eight tags of 16 bits are alike for one entry of 16,000";
+  EXPECT_EQ(table.flows->candidate(table.flows->hash(numbered_key(50'000))), nullptr);
+}
+
 TEST(FlowTable, FullOfEstablishedFlowsTakesNoMoreButForNat) {
   Table table(8);
   for (uint32_t i = 0; i < 8; ++i) table.insert(numbered_key(i), FlowState::kEstablished, 100 - i);
