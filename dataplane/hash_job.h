@@ -17,7 +17,7 @@ struct HashJob {
   ledger::Transaction transaction;
   rte_mbuf* packet = nullptr;    ///< that the payload lies in
   rte_mbuf* gathered = nullptr;  ///< what the id is the hash of, where that is not one piece of the payload
-  uint32_t exchange_hash = 0;    ///< CoapExchanges::hash_of() its request
+  uint64_t exchange_hash = 0;    ///< CoapExchanges::hash_of() its request
   uint8_t missing = 0;           ///< hashes, of two
 };
 

@@ -140,11 +140,12 @@ bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
   const PacketMeta& meta = meta_of(packet);
   Requester& requester = job.transaction.requester;
   describe(requester, meta, index_, now_ns_);
-  Bytes payload = udp_payload(packet);
+  const Bytes datagram = udp_payload(packet);
+  Bytes payload = datagram;
   if (ingress_[meta.ingress].framing == Framing::kCoap) {
-    payload = read_coap(payload, most_payload_[meta.in_port], requester);
+    payload = read_coap(datagram, most_payload_[meta.in_port], requester);
     if (payload.empty()) return false;
-    job.exchange_hash = exchanges_.hash_of(requester);
+    job.exchange_hash = exchanges_.hash_of(requester, datagram);
     exchanges_.prefetch_bucket(job.exchange_hash);
   } else {
     counters_.received.add();
@@ -179,7 +180,7 @@ HashWorker::Bytes HashWorker::read_coap(Bytes datagram, size_t most_payload, Req
 }
 
 /// Whether a request is a retransmission; it is answered then as the first was, once that is known.
-bool HashWorker::is_repeated(Requester& requester, uint32_t exchange_hash) {
+bool HashWorker::is_repeated(Requester& requester, uint64_t exchange_hash) {
   const ledger::CoapExchanges::Verdict verdict = exchanges_.note(requester, exchange_hash, now_ns_);
   switch (verdict.seen) {
     case ledger::CoapExchanges::Seen::kNew:

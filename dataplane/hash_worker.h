@@ -64,7 +64,7 @@ class HashWorker {
   unsigned take_packets();
   bool read_framing(rte_mbuf* packet, HashJob& job);
   Bytes read_coap(Bytes datagram, size_t most_payload, ledger::Requester& requester);
-  bool is_repeated(ledger::Requester& requester, uint32_t exchange_hash);
+  bool is_repeated(ledger::Requester& requester, uint64_t exchange_hash);
   bool begin(HashJob& job);
   void give_up(HashJob& job);
   rte_mbuf* gather(const ledger::Parsed& parsed);
@@ -74,6 +74,7 @@ class HashWorker {
   unsigned answer_clients();
   void answer(const ledger::Answer& answer);
   rte_mbuf* fresh_packet();
+  uint8_t retry_seconds(ledger::Outcome outcome) const;
   void send(const ledger::Answer& answer);
   void send(const ledger::Requester& to, Bytes message);
 

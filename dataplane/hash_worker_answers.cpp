@@ -15,11 +15,8 @@ using ledger::Answer;
 using ledger::Outcome;
 using ledger::Requester;
 
+constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr unsigned kAnswerPacketBytes = 3 * RTE_CACHE_LINE_SIZE;  // of most answers: headers and a receipt
-
-uint8_t retry_seconds(Outcome outcome) {
-  return outcome == Outcome::kDroppedDiskFull ? kFullRetrySeconds : kBusyRetrySeconds;
-}
 
 /// Takes so many buffers for answers, or none. They were last in another CPU's cache: all are fetched before
 /// the first is written to.
@@ -55,9 +52,17 @@ unsigned HashWorker::answer_clients() {
 
 void HashWorker::answer(const Answer& answer) {
   if (answer.requester.channel != ledger::Channel::kCoap) return;
-  exchanges_.answered(answer);
+  const bool is_for_now = ledger::is_for_now(answer.outcome);
+  exchanges_.answered(
+      answer, is_for_now ? now_ns_ + retry_seconds(answer.outcome) * kNanosecondsPerSecond : UINT64_MAX);
   if (ledger::has_receipt(answer.outcome)) ack_ns_.record(now_ns_ - answer.requester.received_ns);
   send(answer);
+}
+
+/// Max-Age: when a transaction that was refused for now is worth another try.
+uint8_t HashWorker::retry_seconds(Outcome outcome) const {
+  if (outcome == Outcome::kRefusedRate) return source_rate_->retry_seconds();
+  return outcome == Outcome::kDroppedDiskFull ? kFullRetrySeconds : kBusyRetrySeconds;
 }
 
 void HashWorker::send(const Answer& answer) {
@@ -68,10 +73,8 @@ void HashWorker::send(const Answer& answer) {
   if (ledger::has_receipt(answer.outcome)) {
     size = coap::write_receipt(exchange, own_message_id_++, answer.receipt, message);
   } else {
-    const bool is_rate = answer.outcome == Outcome::kRefusedRate;
-    const uint8_t max_age = is_rate ? source_rate_->retry_seconds() : retry_seconds(answer.outcome);
     size = coap::write_refusal(exchange, own_message_id_++, coap::refusal_of(answer.outcome), answer.outcome,
-                               max_age, message);
+                               retry_seconds(answer.outcome), message);
   }
   send(answer.requester, Bytes(message).first(size));
 }

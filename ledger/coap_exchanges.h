@@ -4,15 +4,20 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "common/address.h"
 #include "common/siphash.h"
+#include "ledger/message_digest.h"
 #include "ledger/receipt.h"
 
 namespace sluice::ledger {
 
+/// A retransmission is the same bytes from the same client (RFC 7252, 4.2): clients draw Message IDs by
+/// chance, restart and share ports, so that the ID alone says little. Another message under a used ID is an
+/// exchange of its own beside the first, and both are answered.
+///
 /// Remembers the last `capacity` requests, and none longer than EXCHANGE_LIFETIME. Where one is forgotten
 /// early, its retransmission is judged anew: the dedupe window still gives a repeat its first receipt.
 class CoapExchanges {
@@ -25,43 +30,46 @@ class CoapExchanges {
   enum class Seen : uint8_t {
     kNew,       ///< judge the request; answered() must follow some time
     kPending,   ///< the answer is under way: say nothing
-    kAnswered,  ///< `answer` again, with the message's own token
+    kAnswered,  ///< `answer` again
   };
   struct Verdict {
     Seen seen = Seen::kNew;
     const Answer* answer = nullptr;  ///< only for kAnswered; valid until the next call
   };
 
-  /// Of address, port and exchange, for the calls below.
-  uint32_t hash_of(const Requester& requester) const;
+  /// Of the client and of every byte of its message, for the calls below. Keyed: nobody can aim at a bucket.
+  uint64_t hash_of(const Requester& requester, std::span<const uint8_t> message) const;
   /// Fetch what note() will look at, one after the other. Call each for a whole burst.
-  void prefetch_bucket(uint32_t hash) const { __builtin_prefetch(&buckets_[hash & (buckets_.size() - 1)]); }
-  void prefetch_entry(uint32_t hash) const;
+  void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[hash & (buckets_.size() - 1)]); }
+  void prefetch_entry(uint64_t hash) const;
   /// Notes a request. Where it is new, sets its `ticket`, by which answered() finds it again.
-  Verdict note(Requester& requester, uint32_t hash, uint64_t now_ns);
+  Verdict note(Requester& requester, uint64_t hash, uint64_t now_ns);
 
   /// Fetches what answered() will look at. Call it some answers before.
   void prefetch(const Answer& answer) const;
-  /// Notes what a request was answered. Nothing happens where it was forgotten meanwhile.
-  void answered(const Answer& answer);
+  /// Notes what a request was answered. From `until_ns` on, and after its lifetime, it is judged anew.
+  /// Nothing happens where it was forgotten meanwhile.
+  void answered(const Answer& answer, uint64_t until_ns = UINT64_MAX);
 
  private:
   // What a search looks at, apart from the answers so that it stays in the cache.
   struct Link {
-    uint64_t since_ns = 0;
-    uint32_t hash = 0;
+    uint64_t until_ns = 0;
+    uint64_t hash = 0;
     uint32_t next = kNone;  // of the same bucket
     uint32_t previous = kNone;
+    uint32_t use =
+        0;  // how often the place was given away: the upper half of a ticket, the place is the lower
     bool used = false;
     bool is_answered = false;
   };
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  uint32_t& bucket_of(uint32_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
-  uint32_t find(const Requester& requester, uint32_t hash);
+  uint32_t& bucket_of(uint64_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
+  uint32_t find(const Requester& requester, uint64_t hash);
   void remove(uint32_t index);
 
-  SipKey seed_;
+  MessageDigest digest_;
   uint32_t oldest_ = 0;  // the ring's write position: entries are reused in the order they came
   std::vector<Link> links_;
   std::vector<Answer> answers_;  // by the same index

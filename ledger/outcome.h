@@ -56,6 +56,11 @@ constexpr bool has_receipt(Outcome outcome) {
   return outcome <= Outcome::kDuplicate;
 }
 
+/// Whether the same transaction may be taken another time: 4.29 and 5.03.
+constexpr bool is_for_now(Outcome outcome) {
+  return outcome >= Outcome::kRefusedRate;
+}
+
 /// One thread's share. Summed over all threads, `received` equals the sum of `ended` whenever nothing is
 /// in flight.
 struct alignas(64) OutcomeCounters {

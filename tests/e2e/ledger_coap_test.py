@@ -125,6 +125,38 @@ def test_a_retransmission_is_answered_alike(site):
         assert coap.exchange(sock, request) == coap.exchange(sock, request)
 
 
+@pytest.mark.parametrize("kind", [CON, NON], ids=["confirmable", "non-confirmable"])
+def test_another_message_under_a_used_id_gets_a_receipt_of_its_own(site, kind):
+    payloads = [os.urandom(30), os.urandom(30), os.urandom(31)]
+    cases = [(payloads[0], b"one"), (payloads[1], b"one"), (payloads[2], b"two"), (payloads[0], b"two"),
+             (payloads[0], b"one"), (payloads[2], b"")]  # fmt: skip
+    with site.socket() as sock:
+        identifier = coap.fresh_id()
+        for payload, token in cases * 2:
+            answer = coap.exchange(sock, coap.Message(kind, coap.POST, identifier, token, coap.TX, payload))
+            assert (answer.text, answer.token) == ("2.01", token)
+            receipt = coap.receipt_of(answer.payload)
+            assert receipt.txid == hashlib.sha256(payload).digest()
+            assert receipt.leaf_hash == hashlib.sha256(b"\0" + payload).digest()
+
+
+# libcoap's client draws a Message ID of 16 bits at each start: of 800 from one port some 5 meet another's.
+_CLIENT_LOOP = """
+for number in $(seq 0 799); do
+  coap-client-notls -p 40777 -B 20 -m post -f $1/sent.$number -o $1/received.$number coap://$2/tx
+done
+"""
+
+
+def test_every_receipt_of_libcoaps_client_is_of_what_it_sent(site, tmp_path):
+    for number in range(800):
+        (tmp_path / f"sent.{number}").write_bytes(os.urandom(40))
+    site.client.run("sh", "-c", _CLIENT_LOOP, "loop", tmp_path, INGRESS4, timeout=540)
+    for number in range(800):
+        receipt = coap.receipt_of((tmp_path / f"received.{number}").read_bytes())
+        assert receipt.txid == hashlib.sha256((tmp_path / f"sent.{number}").read_bytes()).digest()
+
+
 def test_raw_datagrams_are_stored_and_not_answered(site):
     payload = os.urandom(300)
     before = site.settled_totals()

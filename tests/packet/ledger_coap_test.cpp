@@ -47,6 +47,77 @@ TEST_P(LedgerCoap, ARepeatUnderAnotherIdGetsTheSameReceipt) {
   expect_at_rest();
 }
 
+/// Another message under a used Message ID: RFC 7252, 4.4 forbids it, and clients that draw IDs do it.
+TEST_P(LedgerCoap, AnotherMessageUnderAUsedIdGetsAReceiptOfItsOwn) {
+  start();
+  const Coap first = post("first");
+  Coap other_token = first;
+  other_token.token = {1, 2, 3, 4, 5, 6, 7, 8};
+  Coap other_type = post("second");
+  other_type.type = 1;
+  send(first);
+  seal();
+  EXPECT_EQ(answers(1), Frames{answer(created(first, {0, 0, 1}))});
+  send(post("second"));
+  seal();
+  EXPECT_EQ(answers(1), Frames{answer(created(post("second"), {1, 1, 2}))});
+  EXPECT_EQ(answers_to(other_token), Frames{answer(created(other_token, {0, 0, 1}))});
+  EXPECT_EQ(answers_to(post("second")), Frames{answer(created(post("second"), {1, 1, 2}))});
+  EXPECT_EQ(answers_to(first), Frames{answer(created(first, {0, 0, 1}))})
+      << "the first is remembered beside it";
+  const Frames sent = answers_to(other_type);
+  ASSERT_EQ(sent.size(), 1u);
+  const size_t message = 14 + family().header + 8;
+  EXPECT_EQ(sent[0][message], 0x52) << "not confirmable, with a token of two bytes";
+  const Bytes expected = receipt(sha256(bytes_of("second")), leaf_hash(bytes_of("second")), {1, 1, 2});
+  EXPECT_EQ(Bytes(sent[0].end() - static_cast<long>(expected.size()), sent[0].end()), expected);
+  EXPECT_EQ(ended(Outcome::kStored), 2u);
+  EXPECT_EQ(ended(Outcome::kDuplicate), 4u);
+  expect_at_rest();
+}
+
+TEST_P(LedgerCoap, AnotherMessageUnderTheIdOfAPendingOneGetsAReceiptOfItsOwn) {
+  start();
+  files.is_open = false;
+  Coap other_token = post("first");
+  other_token.token = {9};
+  send(post("first"));
+  gateway->advance_ms(10);
+  send(post("second"));
+  send(other_token);
+  send(post("first"));
+  gateway->advance_ms(10);
+  EXPECT_TRUE(gateway->sent(kEdge).empty());
+  files.is_open = true;
+  seal();
+  Frames sent = answers(3),
+         expected{answer(created(post("first"), {0, 0, 1})), answer(created(other_token, {0, 0, 1})),
+                  answer(created(post("second"), {1, 1, 2}))};
+  std::sort(sent.begin(), sent.end());
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(sent, expected);
+  EXPECT_EQ(ended(Outcome::kStored), 2u);
+  EXPECT_EQ(ended(Outcome::kDuplicate), 2u);
+  expect_at_rest();
+}
+
+TEST_P(LedgerCoap, ARetransmissionOfWhatWasRefusedForAMomentIsJudgedAnewAfterMaxAge) {
+  config.source_rate = {{.rate = 1, .burst = 1}};
+  start();
+  send_raw(bytes_of("takes the token"));
+  const Coap request = post("hello");
+  const Frames refused{answer(later(request, k429, 1, "over the rate of this source"))};
+  EXPECT_EQ(answers_to(request), refused);
+  gateway->advance_ms(900);
+  EXPECT_EQ(answers_to(request), refused);
+  gateway->advance_ms(200);
+  send(request);
+  seal();
+  EXPECT_EQ(answers(1), Frames{answer(created(request, {1, 1, 2}))});
+  EXPECT_EQ(ended(Outcome::kRefusedRate), 2u);
+  expect_at_rest();
+}
+
 TEST_P(LedgerCoap, ANonConfirmableRequestGetsANonConfirmableReceipt) {
   start();
   const Coap request{.type = 1, .payload = bytes_of("hello")};

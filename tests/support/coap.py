@@ -44,7 +44,7 @@ class Receipt(NamedTuple):
 
 def fresh_id(numbers: Iterator[int] = itertools.count(1)) -> int:
     """A Message ID that this process has not used lately: the kernel gives ports out again soon, and the same
-    ID from the same port is a retransmission (RFC 7252, 4.5)."""
+    ID from the same port must not be used for another message (RFC 7252, 4.4)."""
     return next(numbers) & 0xFFFF
 
 

@@ -2,77 +2,172 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <deque>
+#include <optional>
 #include <random>
+#include <string>
+#include <string_view>
+
+#include "ledger/coap.h"
 
 namespace sluice::ledger {
 namespace {
 
 using Seen = CoapExchanges::Seen;
 
-Requester requester_of(uint16_t message_id, uint16_t port = 5683, const char* address = "2001:db8::1") {
-  Requester requester;
-  requester.address = *IpAddress::parse(address);
-  requester.port = Be16::from_host(port);
-  requester.exchange.message_id = message_id;
-  return requester;
-}
+/// A confirmable POST as it comes, and from where.
+struct Message {
+  uint16_t id = 7;
+  std::string token = "tk";
+  std::string payload = "x";
+  uint16_t port = 5683;
+  const char* address = "2001:db8::1";
 
-CoapExchanges::Verdict note(CoapExchanges& exchanges, Requester requester, uint64_t now_ns) {
-  return exchanges.note(requester, exchanges.hash_of(requester), now_ns);
+  std::string bytes() const {
+    std::string bytes{static_cast<char>(0x40 | token.size()), 2};
+    bytes += {static_cast<char>(id >> 8), static_cast<char>(id)};
+    return bytes + token + "\xb2tx\xff" + payload;
+  }
+  bool operator==(const Message& other) const {
+    return bytes() == other.bytes() && port == other.port && std::string_view(address) == other.address;
+  }
+};
+
+struct Noted {
+  CoapExchanges::Verdict verdict;
+  Requester requester;
+};
+Noted note(CoapExchanges& exchanges, const Message& message, uint64_t now_ns = 0) {
+  const std::string bytes = message.bytes();
+  const std::span<const uint8_t> datagram{reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};
+  Noted noted;
+  noted.requester.address = *IpAddress::parse(message.address);
+  noted.requester.port = Be16::from_host(message.port);
+  noted.requester.exchange = coap::parse(datagram, 1400).exchange;
+  noted.verdict = exchanges.note(noted.requester, exchanges.hash_of(noted.requester, datagram), now_ns);
+  return noted;
+}
+Seen seen(CoapExchanges& exchanges, const Message& message, uint64_t now_ns = 0) {
+  return note(exchanges, message, now_ns).verdict.seen;
 }
 
 TEST(CoapExchanges, AnswersARetransmissionLikeTheFirst) {
   CoapExchanges exchanges(16, {1, 2});
-  note(exchanges, requester_of(6), 0);
-  Requester first = requester_of(7);
-  EXPECT_EQ(exchanges.note(first, exchanges.hash_of(first), 0).seen, Seen::kNew);
-  EXPECT_EQ(note(exchanges, requester_of(7), 1).seen, Seen::kPending);
-  exchanges.answered({first, Outcome::kDuplicate, {{}, 42, {}, 3, 50}});
-  const auto verdict = note(exchanges, requester_of(7), 2);
+  seen(exchanges, {.id = 6});
+  const Noted first = note(exchanges, {.id = 7});
+  EXPECT_EQ(first.verdict.seen, Seen::kNew);
+  EXPECT_EQ(seen(exchanges, {.id = 7}, 1), Seen::kPending);
+  exchanges.answered({first.requester, Outcome::kDuplicate, {{}, 42, {}, 3, 50}});
+  const auto verdict = note(exchanges, {.id = 7}, 2).verdict;
   ASSERT_EQ(verdict.seen, Seen::kAnswered);
   EXPECT_EQ(verdict.answer->outcome, Outcome::kDuplicate);
   EXPECT_EQ(verdict.answer->receipt.index, 42u);
 }
 
-TEST(CoapExchanges, TellsEndpointsApart) {
+TEST(CoapExchanges, TellsClientsAndIdsApart) {
   CoapExchanges exchanges(16, {1, 2});
-  EXPECT_EQ(note(exchanges, requester_of(7), 0).seen, Seen::kNew);
-  EXPECT_EQ(note(exchanges, requester_of(8), 0).seen, Seen::kNew);
-  EXPECT_EQ(note(exchanges, requester_of(7, 5684), 0).seen, Seen::kNew);
-  EXPECT_EQ(note(exchanges, requester_of(7, 5683, "192.0.2.1"), 0).seen, Seen::kNew);
+  EXPECT_EQ(seen(exchanges, {}), Seen::kNew);
+  EXPECT_EQ(seen(exchanges, {.id = 8}), Seen::kNew);
+  EXPECT_EQ(seen(exchanges, {.port = 5684}), Seen::kNew);
+  EXPECT_EQ(seen(exchanges, {.address = "192.0.2.1"}), Seen::kNew);
+  EXPECT_EQ(seen(exchanges, {}), Seen::kPending);
+}
+
+TEST(CoapExchanges, AnotherMessageUnderAUsedIdIsNewAndBothAreAnswered) {
+  CoapExchanges exchanges(16, {1, 2});
+  const Message messages[] = {{}, {.payload = "y"}, {.token = "other"}, {.token = ""}, {.payload = "xx"}};
+  std::vector<Requester> requesters;
+  for (const Message& message : messages) {
+    const Noted noted = note(exchanges, message);
+    EXPECT_EQ(noted.verdict.seen, Seen::kNew);
+    requesters.push_back(noted.requester);
+  }
+  for (size_t i = 0; i < requesters.size(); ++i) {
+    EXPECT_EQ(seen(exchanges, messages[i]), Seen::kPending);
+    exchanges.answered({requesters[i], Outcome::kStored, {{}, i, {}, 0, 5}});
+  }
+  for (size_t i = 0; i < requesters.size(); ++i) {
+    const auto verdict = note(exchanges, messages[i]).verdict;
+    ASSERT_EQ(verdict.seen, Seen::kAnswered);
+    EXPECT_EQ(verdict.answer->receipt.index, i);
+  }
 }
 
 TEST(CoapExchanges, ForgetsAfterTheLifetime) {
   CoapExchanges exchanges(16, {1, 2});
-  note(exchanges, requester_of(7), 100);
-  EXPECT_EQ(note(exchanges, requester_of(7), 99 + CoapExchanges::kLifetimeNs).seen, Seen::kPending);
-  EXPECT_EQ(note(exchanges, requester_of(7), 100 + CoapExchanges::kLifetimeNs).seen, Seen::kNew);
+  seen(exchanges, {}, 100);
+  EXPECT_EQ(seen(exchanges, {}, 99 + CoapExchanges::kLifetimeNs), Seen::kPending);
+  EXPECT_EQ(seen(exchanges, {}, 100 + CoapExchanges::kLifetimeNs), Seen::kNew);
 }
 
-// A list that is searched from the front, of the last so many that were new.
-TEST(CoapExchanges, RemembersWhatANaiveListRemembers) {
-  constexpr size_t kCapacity = 12;
-  CoapExchanges exchanges(kCapacity, {3, 4});
-  std::deque<uint16_t> newest;
-  std::mt19937 random(5);
-  for (int i = 0; i < 20000; ++i) {
-    const auto id = static_cast<uint16_t>(random() % 24);
-    const bool is_known = std::find(newest.begin(), newest.end(), id) != newest.end();
-    ASSERT_EQ(note(exchanges, requester_of(id), 0).seen, is_known ? Seen::kPending : Seen::kNew) << i;
-    if (is_known) continue;
-    newest.push_back(id);
-    if (newest.size() > kCapacity) newest.pop_front();
-  }
+TEST(CoapExchanges, JudgesAnewWhatWasRefusedForAMoment) {
+  CoapExchanges exchanges(16, {1, 2});
+  const Noted first = note(exchanges, {}, 100);
+  exchanges.answered({first.requester, Outcome::kDroppedRingFull, {}}, 200);
+  EXPECT_EQ(seen(exchanges, {}, 199), Seen::kAnswered);
+  EXPECT_EQ(seen(exchanges, {}, 200), Seen::kNew);
 }
 
 TEST(CoapExchanges, AnAnswerToAForgottenRequestChangesNothing) {
   CoapExchanges exchanges(1, {1, 2});
-  Requester first = requester_of(1);
-  exchanges.note(first, exchanges.hash_of(first), 0);
-  note(exchanges, requester_of(2), 0);
-  exchanges.answered({first, Outcome::kStored, {}});
-  EXPECT_EQ(note(exchanges, requester_of(2), 0).seen, Seen::kPending);
+  const Noted first = note(exchanges, {});
+  seen(exchanges, {.payload = "the same id, client and place"});
+  exchanges.answered({first.requester, Outcome::kStored, {}});
+  EXPECT_EQ(seen(exchanges, {.payload = "the same id, client and place"}), Seen::kPending);
+}
+
+/// A list that is searched from the front, of the last so many that were new.
+class NaiveList {
+ public:
+  struct Entry {
+    Message message;
+    Requester requester;
+    std::optional<uint64_t> index;  // of its receipt
+  };
+  Entry* find(const Message& message) {
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Entry& entry) { return entry.message == message; });
+    return found == entries_.end() ? nullptr : &*found;
+  }
+  void add(Entry entry, size_t capacity) {
+    entries_.push_back(std::move(entry));
+    if (entries_.size() > capacity) entries_.pop_front();
+  }
+  std::deque<Entry>& entries() { return entries_; }
+
+ private:
+  std::deque<Entry> entries_;
+};
+
+TEST(CoapExchanges, RemembersWhatANaiveListRemembers) {
+  constexpr size_t kCapacity = 24;
+  CoapExchanges exchanges(kCapacity, {3, 4});
+  NaiveList twin;
+  std::mt19937 random(5);
+  const auto one_of = [&](auto... choices) { return std::array{choices...}[random() % sizeof...(choices)]; };
+  size_t met[3] = {};
+  for (uint64_t i = 0; i < 50000; ++i) {
+    const Message message{.id = static_cast<uint16_t>(random() % 3),
+                          .token = one_of("", "a", "ab"),
+                          .payload = std::string(1 + random() % 2, one_of('x', 'y')),
+                          .port = one_of(uint16_t{1}, uint16_t{2})};
+    NaiveList::Entry* const known = twin.find(message);
+    const Noted noted = note(exchanges, message);
+    const Seen expected = known == nullptr ? Seen::kNew : known->index ? Seen::kAnswered : Seen::kPending;
+    ASSERT_EQ(noted.verdict.seen, expected) << i;
+    ++met[static_cast<size_t>(expected)];
+    if (expected == Seen::kAnswered) {
+      ASSERT_EQ(noted.verdict.answer->receipt.index, *known->index) << i;
+    }
+    if (expected == Seen::kNew) twin.add({message, noted.requester, {}}, kCapacity);
+    NaiveList::Entry& answered = twin.entries()[random() % twin.entries().size()];
+    if (answered.index || random() % 2 == 0) continue;
+    answered.index = i;
+    exchanges.answered({answered.requester, Outcome::kStored, {{}, i, {}, 0, 0}});
+  }
+  for (const size_t count : met) EXPECT_GT(count, 1000u);
 }
 
 }  // namespace
