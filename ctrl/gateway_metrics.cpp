@@ -7,6 +7,7 @@
 
 #include "ctrl/config_values.h"
 #include "ctrl/ledger_metrics.h"
+#include "ctrl/log.h"
 #include "ctrl/metric_family.h"
 #include "ctrl/traffic_totals.h"
 
@@ -51,6 +52,9 @@ void add_gateway_series(std::vector<MetricSource>& sources, const Gateway& gatew
   sources.push_back(whole(MetricType::Gauge, "sluice_config_last_apply_successful",
                           "Whether the last attempt to apply a configuration succeeded.",
                           [&gateway](auto add) { add(gateway.last_apply_succeeded() ? 1 : 0, {}); }));
+  sources.push_back(whole(MetricType::Counter, "sluice_log_lost_total",
+                          "Log lines that stderr did not take in time.",
+                          [](auto add) { add(static_cast<double>(log_lines_lost()), {}); }));
 }
 
 void add_traffic_series(std::vector<MetricSource>& sources, const Gateway& gateway) {

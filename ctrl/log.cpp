@@ -1,15 +1,19 @@
 #include "ctrl/log.h"
 
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
+
+#include "ctrl/log_writer.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -21,7 +25,8 @@ void append(spdlog::memory_buf_t& out, std::string_view text) {
 }
 
 bool lines_are_json = false;
-/// Of the line that this thread writes: further JSON members, each after a comma. Sinks format at once.
+/// Of the line that this thread logs: further JSON members, each after a comma. The sink formats at once, on
+/// the thread that logs.
 thread_local std::string members;
 
 /// `%*`: the message as a JSON string, and `members`.
@@ -57,18 +62,67 @@ std::string pattern(const LogModel& log, bool to_journal) {
   return to_journal ? "%&%v" : std::string(kTimeText) + " %l: %v";
 }
 
+std::string formatted(spdlog::formatter& formatter, const spdlog::details::log_msg& message) {
+  spdlog::memory_buf_t buffer;
+  formatter.format(message, buffer);
+  return {buffer.data(), buffer.size()};
+}
+
+/// Hands formatted lines to a LogWriter.
+class QueueSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit QueueSink(std::shared_ptr<LogWriter> writer) : writer_(std::move(writer)) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    writer_->write(formatted(*formatter_, message));
+  }
+  void flush_() override {}
+
+ private:
+  std::shared_ptr<LogWriter> writer_;
+};
+
+/// Of the whole process, since stderr is; null before the first open_log().
+std::shared_ptr<LogWriter>& writer() {
+  static std::shared_ptr<LogWriter> one;
+  return one;
+}
+
+/// Says in the log's own format that lines are missing here.
+LogWriter::DescribeLoss loss_line(std::shared_ptr<spdlog::formatter> formatter) {
+  return [formatter](uint64_t lost) {
+    const std::string text = std::to_string(lost) + " log lines before this one were lost: stderr took none";
+    return formatted(*formatter, {"sluice", spdlog::level::warn, text});
+  };
+}
+
 }  // namespace
 
 void open_log(const LogModel& log, bool to_journal) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   formatter->add_flag<JsonMessage>('*').add_flag<Priority>('&').set_pattern(pattern(log, to_journal));
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  if (!writer()) writer() = std::make_shared<LogWriter>(STDERR_FILENO);
+  writer()->describe_loss_by(loss_line(formatter->clone()));
+  auto sink = std::make_shared<QueueSink>(writer());
   sink->set_formatter(std::move(formatter));
   auto logger = std::make_shared<spdlog::logger>("sluice", std::move(sink));
   lines_are_json = log.format == "json";
   logger->set_level(spdlog::level::from_str(log.level));
-  logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
+}
+
+void flush_log() {
+  if (writer()) writer()->flush(LogWriter::kPatienceAtEnd);
+}
+
+uint64_t log_lines_lost() {
+  return writer() ? writer()->lost() : 0;
+}
+
+void print_to_log(const std::string& line) {
+  if (writer()) return writer()->write(line + "\n");
+  std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 bool stderr_is_journal() {

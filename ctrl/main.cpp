@@ -33,7 +33,7 @@ int run(const CommandLine& line) {
   if (!daemon) {
     const Error& error = daemon.error();
     const std::string place = error.pointer.empty() ? "" : " (" + error.pointer + ")";
-    std::fprintf(stderr, "sluiced: %s%s\n", error.message.c_str(), place.c_str());
+    print_to_log("sluiced: " + error.message + place);
     return kFailed;
   }
   return (*daemon)->run() ? 0 : kFailed;
@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
   try {
     return run(line);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "sluiced: %s\n", error.what());
+    print_to_log("sluiced: " + std::string(error.what()));
     return kFailed;
   }
 }

@@ -14,6 +14,7 @@ std::string logged(const LogModel& log, bool to_journal, const std::string& mess
   open_log(log, to_journal);
   spdlog::warn("{}", message);
   spdlog::debug("too fine");
+  flush_log();
   return testing::internal::GetCapturedStderr();
 }
 
@@ -46,6 +47,7 @@ TEST(Log, AFieldIsForPrograms) {
     open_log({"info", format}, false);
     log_with_field("it stopped", "totals", {{"received", 5}});
     spdlog::info("next");
+    flush_log();
     return testing::internal::GetCapturedStderr();
   };
   const std::string text = line("text");
