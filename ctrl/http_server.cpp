@@ -6,8 +6,9 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_suffix.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -16,6 +17,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <charconv>
+#include <set>
 
 #include "ctrl/awaited_reply.h"
 #include "ctrl/config_values.h"
@@ -28,10 +30,36 @@ namespace http = beast::http;
 using asio::awaitable;
 using boost::system::error_code;
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A connection as the others see it, while its coroutine lasts.
+struct Conversation {
+  beast::tcp_stream stream;
+  bool waits_for_request = true;
+  Clock::time_point since = Clock::now();  ///< of what it does now
+};
+
+}  // namespace
+
 struct HttpServer::Shared {
   Site site;
   HttpLimits limits;
-  size_t connections = 0;
+  std::set<Conversation*> conversations = {};
+
+  /// Ends the one that has waited longest for a request, else the one that has been answered longest: idle or
+  /// slow peers never keep others out.
+  void make_room() {
+    const auto goes_after = [](const Conversation* a, const Conversation* b) {
+      if (a->waits_for_request != b->waits_for_request) return !a->waits_for_request;
+      return a->since > b->since;
+    };
+    const auto victim = std::ranges::max_element(conversations, goes_after);
+    if (victim == conversations.end()) return;
+    (*victim)->stream.close();
+    conversations.erase(victim);  // its coroutine goes when the loop comes to it
+  }
 };
 
 namespace {
@@ -48,9 +76,31 @@ auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
   return std::ranges::find_if(trees, [&](const auto& tree) { return path.starts_with(tree.first); });
 }
 
+/// What a request's target names: of the absolute form (RFC 9112, 3.2.2) what follows the authority.
+std::string_view path_of(const Request& request) {
+  std::string_view target(request.target().data(), request.target().size());
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!beast::iequals(beast::string_view(target.data(), std::min(target.size(), scheme.size())),
+                        beast::string_view(scheme.data(), scheme.size()))) {
+      continue;
+    }
+    target.remove_prefix(scheme.size());
+    target.remove_prefix(std::min(target.find_first_of("/?"), target.size()));
+  }
+  return target.substr(0, target.find('?'));
+}
+
+/// Whether a request names one host, as RFC 9112, 3.2 asks of all but HTTP/1.0.
+bool names_its_host(const Request& request) {
+  const auto hosts = request.count(http::field::host);
+  return hosts == 1 || (hosts == 0 && request.version() < 11);
+}
+
 awaitable<HttpAnswer> find(const HttpServer::Site& site, const Request& request) {
-  const auto target = request.target();
-  const std::string_view path(target.data(), std::min(target.find('?'), target.size()));
+  if (!names_its_host(request)) {
+    co_return HttpAnswer{400, "text/plain; charset=utf-8", "a request names one Host\n"};
+  }
+  const std::string_view path = path_of(request);
   const auto page = site.pages.find(path);
   const auto tree = tree_of(site.trees, path);
   if (page == site.pages.end() && tree == site.trees.end()) {
@@ -74,17 +124,45 @@ http::response<Body> head_of(const HttpAnswer& answer, const Request& request, b
   return response;
 }
 
+/// Writes what a serializer has; the peer has `patience` for each bit that it takes.
+template <typename Serializer>
+awaitable<void> write_message(beast::tcp_stream& stream, Serializer& serializer, Clock::duration patience,
+                              error_code& error) {
+  while (!error && !serializer.is_done()) {
+    stream.expires_after(patience);
+    co_await http::async_write_some(stream, serializer, with(error));
+  }
+}
+
+template <typename Serializer>
+awaitable<void> write_head(beast::tcp_stream& stream, Serializer& serializer, Clock::duration patience,
+                           error_code& error) {
+  stream.expires_after(patience);
+  co_await http::async_write_header(stream, serializer, with(error));
+}
+
+/// Writes bytes, likewise.
+template <typename Buffers>
+awaitable<void> write_bytes(beast::tcp_stream& stream, const Buffers& buffers, Clock::duration patience,
+                            error_code& error) {
+  beast::buffers_suffix<Buffers> left(buffers);
+  while (!error && asio::buffer_size(left) > 0) {
+    stream.expires_after(patience);
+    left.consume(co_await stream.async_write_some(left, with(error)));
+  }
+}
+
 /// Writes an answer whose length is known.
 awaitable<void> write_whole(beast::tcp_stream& stream, HttpAnswer& answer, const Request& request,
-                            bool keep_alive, error_code& error) {
+                            bool keep_alive, const HttpLimits& limits, error_code& error) {
   auto response = head_of<http::string_body>(answer, request, keep_alive);
   response.body() = std::move(answer.body);
   response.prepare_payload();
   http::response_serializer<http::string_body> serializer(response);
   if (request.method() == http::verb::head) {
-    co_await http::async_write_header(stream, serializer, with(error));
+    co_await write_head(stream, serializer, limits.progress, error);
   } else {
-    co_await http::async_write(stream, serializer, with(error));
+    co_await write_message(stream, serializer, limits.progress, error);
   }
 }
 
@@ -95,50 +173,54 @@ awaitable<void> write_pieces(beast::tcp_stream& stream, const HttpAnswer& answer
   const bool chunked = request.version() >= 11;
   response.chunked(chunked);
   http::response_serializer<http::empty_body> serializer(response);
-  co_await http::async_write_header(stream, serializer, with(error));
+  co_await write_head(stream, serializer, limits.progress, error);
   if (error || request.method() == http::verb::head) co_return;
   for (std::string piece; answer.pieces(piece);) {
-    stream.expires_after(limits.piece);
     if (chunked) {
-      co_await asio::async_write(stream, http::make_chunk(asio::buffer(piece)), with(error));
+      co_await write_bytes(stream, http::make_chunk(asio::buffer(piece)), limits.progress, error);
     } else {
-      co_await asio::async_write(stream, asio::buffer(piece), with(error));
+      co_await write_bytes(stream, asio::const_buffer(asio::buffer(piece)), limits.progress, error);
     }
     if (error) co_return;
   }
-  if (chunked) co_await asio::async_write(stream, http::make_chunk_last(), with(error));
+  if (chunked) co_await write_bytes(stream, http::make_chunk_last(), limits.progress, error);
 }
 
-awaitable<void> refuse_request(beast::tcp_stream& stream, error_code reason) {
+awaitable<void> refuse_request(beast::tcp_stream& stream, error_code reason, const HttpLimits& limits) {
   HttpAnswer answer{reason == http::error::header_limit ? 431u : 400u, "text/plain; charset=utf-8",
                     "bad request\n"};
   Request request;
   error_code ignored;
-  co_await write_whole(stream, answer, request, false, ignored);
+  co_await write_whole(stream, answer, request, false, limits, ignored);
 }
 
-awaitable<void> converse(Tcp::socket socket, const HttpServer::Site& site, const HttpLimits& limits) {
-  beast::tcp_stream stream(std::move(socket));
+awaitable<void> converse(Conversation& conversation, const HttpServer::Site& site, const HttpLimits& limits) {
+  beast::tcp_stream& stream = conversation.stream;
+  const auto turn_to = [&](bool waits_for_request) {
+    conversation.waits_for_request = waits_for_request;
+    conversation.since = Clock::now();
+  };
   beast::flat_buffer buffer(limits.header_bytes + 4096);
   for (bool keep_alive = true; keep_alive;) {
     error_code error;
     http::request_parser<http::empty_body> parser;
     parser.header_limit(limits.header_bytes);
+    turn_to(true);
     stream.expires_after(limits.request);
     co_await http::async_read_header(stream, buffer, parser, with(error));
     if (error && error != http::error::end_of_stream && error != beast::error::timeout) {
-      co_await refuse_request(stream, error);
+      co_await refuse_request(stream, error, limits);
     }
     if (error) co_return;
+    turn_to(false);
     const Request& request = parser.get();
     keep_alive = request.keep_alive() && parser.is_done();  // a body is not read: the connection ends
     HttpAnswer answer = co_await find(site, request);
-    stream.expires_after(limits.piece);
     if (answer.pieces) {
       keep_alive = keep_alive && request.version() >= 11;
       co_await write_pieces(stream, answer, request, keep_alive, limits, error);
     } else {
-      co_await write_whole(stream, answer, request, keep_alive, error);
+      co_await write_whole(stream, answer, request, keep_alive, limits, error);
     }
     if (error) co_return;
   }
@@ -146,14 +228,16 @@ awaitable<void> converse(Tcp::socket socket, const HttpServer::Site& site, const
   stream.socket().shutdown(Tcp::socket::shutdown_send, ignored);
 }
 
-/// Counts itself while it lasts.
 template <typename Shared>
 awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
-  struct Count {
-    size_t& connections;
-    ~Count() { --connections; }
-  } count{++shared->connections};
-  co_await converse(std::move(socket), shared->site, shared->limits);
+  Conversation conversation{.stream = beast::tcp_stream(std::move(socket))};
+  struct Listed {
+    std::set<Conversation*>& all;
+    Conversation* own;
+    ~Listed() { all.erase(own); }
+  } const listed{shared->conversations, &conversation};
+  shared->conversations.insert(&conversation);
+  co_await converse(conversation, shared->site, shared->limits);
 }
 
 Result<Tcp::endpoint> endpoint_of(const std::string& listen) {
@@ -207,7 +291,8 @@ awaitable<void> HttpServer::accept() {
     if (error) {  // out of descriptors, mostly: give others time to end
       pause.expires_after(std::chrono::milliseconds(100));
       co_await pause.async_wait(with(error));
-    } else if (shared_->connections < shared_->limits.connections) {
+    } else {
+      if (shared_->conversations.size() >= shared_->limits.connections) shared_->make_room();
       asio::co_spawn(acceptor_.get_executor(), serve(std::move(socket), shared_), asio::detached);
     }
   }

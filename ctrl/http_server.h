@@ -27,10 +27,10 @@ struct HttpAnswer {
 };
 
 struct HttpLimits {
-  size_t connections = 64;
+  size_t connections = 256;  ///< one more ends that which has been idle longest
   unsigned header_bytes = 8192;
-  std::chrono::seconds request{10};  ///< for one request to arrive, and between two
-  std::chrono::seconds piece{10};    ///< for the peer to take one piece of an answer
+  std::chrono::seconds request{10};   ///< for one request to arrive, and between two
+  std::chrono::seconds progress{10};  ///< for the peer to take some more of an answer
 };
 
 class HttpServer {

@@ -14,6 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr size_t kLarge = size_t{32} << 20;  // beyond all socket buffers
+
 /// A blocking client that knows nothing of HTTP.
 class Client {
  public:
@@ -38,6 +40,12 @@ class Client {
       text += byte;
     return text;
   }
+  /// Up to so many bytes; 0: the connection has ended.
+  size_t take(size_t bytes) {
+    std::string text(bytes, 0);
+    const ssize_t taken = ::recv(socket_, text.data(), bytes, MSG_WAITALL);
+    return taken > 0 ? static_cast<size_t>(taken) : 0;
+  }
 
  private:
   int socket_;
@@ -54,6 +62,19 @@ class HttpServerTest : public testing::Test {
         {"/gone",
          [] {
            return HttpAnswer{503, "text/plain", "stopping\n"};
+         }},
+        {"/large",
+         [] {
+           return HttpAnswer{200, "text/plain", std::string(kLarge, 'x')};
+         }},
+        {"/endless",
+         [] {
+           HttpAnswer answer;
+           answer.pieces = [](std::string& piece) {
+             piece.assign(1 << 16, 'x');
+             return true;
+           };
+           return answer;
          }},
         {"/pieces",
          [] {
@@ -162,16 +183,60 @@ TEST_F(HttpServerTest, ASlowRequestCostsItsConnection) {
   EXPECT_EQ(slow.receive(), "");  // the end of the connection, or the test hangs on its own limit
 }
 
-TEST_F(HttpServerTest, BoundsConnections) {
+TEST_F(HttpServerTest, IdleConnectionsKeepNobodyOut) {
+  serve({.connections = 2});
+  Client silent(port_);  // has never asked
+  Client idle(port_);
+  for (int i = 0; i < 2; ++i) {
+    idle.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(idle.receive("hello\n"), "");
+  }
+  EXPECT_TRUE(ask(get("/hello")).starts_with("HTTP/1.1 200 "));
+  EXPECT_EQ(silent.receive(), "");  // it gave way
+  idle.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_NE(idle.receive("hello\n"), "");
+}
+
+TEST_F(HttpServerTest, ConnectionsThatDoNotReadKeepNobodyOut) {
   serve({.connections = 2});
   Client first(port_), second(port_);
   for (Client* client : {&first, &second}) {
-    client->send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
-    EXPECT_NE(client->receive("hello\n"), "");
+    client->send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(client->receive("\r\n\r\n"), "");
   }
-  EXPECT_EQ(Client(port_).receive(), "");
-  first.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_NE(first.receive("hello\n"), "");
+  EXPECT_TRUE(ask(get("/hello")).starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpServerTest, ASlowReaderGetsTheWholeAnswer) {
+  serve({.progress = 1s});
+  Client client(port_);
+  client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_NE(client.receive("\r\n\r\n"), "");
+  size_t received = 0;
+  while (received < kLarge) {  // some three seconds in all, never one without progress
+    std::this_thread::sleep_for(100ms);
+    const size_t bytes = client.take(kLarge / 30);
+    ASSERT_GT(bytes, 0u) << received;
+    received += bytes;
+  }
+  EXPECT_EQ(received, kLarge);
+}
+
+TEST_F(HttpServerTest, TakesTheAbsoluteForm) {
+  serve();
+  for (const char* target : {"http://x/hello", "HTTP://x:80/hello?query", "https://x/hello"}) {
+    EXPECT_TRUE(ask(get(target)).starts_with("HTTP/1.1 200 ")) << target;
+  }
+  EXPECT_TRUE(ask(get("http://x")).starts_with("HTTP/1.1 404 "));
+}
+
+TEST_F(HttpServerTest, WantsOneHost) {
+  serve();
+  EXPECT_TRUE(ask("GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(ask("GET /hello HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: close\r\n\r\n")
+                  .starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(ask("GET /hello HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n").starts_with("HTTP/1.0 400 "));
+  EXPECT_TRUE(ask("GET /hello HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 200 "));
 }
 
 TEST_F(HttpServerTest, SaysWhyItCannotListen) {
