@@ -123,10 +123,8 @@ std::optional<FrameFault> JsonFramer::take_string_byte(char byte) {
 std::optional<FrameFault> JsonFramer::take(char byte) {
   if (is_space(byte)) {
     in_scalar_ = false;
-    if (byte != '\n') return std::nullopt;
-    last_line_ = position_ + 1;
-    // Nobody breaks a line after a colon but by breaking off.
-    return last_ == Token::kColon ? std::optional(FrameFault::kMalformed) : std::nullopt;
+    if (byte == '\n') last_line_ = position_ + 1;
+    return std::nullopt;
   }
   if (is_scalar(byte)) {
     if (in_scalar_) return std::nullopt;

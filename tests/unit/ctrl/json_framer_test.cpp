@@ -41,8 +41,13 @@ TEST(JsonFramer, AcceptsAValueOverSeveralLines) {
   EXPECT_EQ(events(pretty + "\n{}\n"), (List{pretty, "{}"}));
 }
 
+TEST(JsonFramer, AcceptsALineBreakWhereverJsonMayHaveOne) {
+  const std::string broken = "\n{\n\"method\"\n:\r\n\"x\"\n,\n\"params\"\n:\n[\n1\n,\n{\n}\n]\n}";
+  ASSERT_TRUE(nlohmann::json::accept(broken));
+  EXPECT_EQ(events(broken + "\n{}\n"), (List{broken.substr(1), "{}"}));
+}
+
 TEST(JsonFramer, ARequestBrokenOffDoesNotSwallowTheNext) {
-  EXPECT_EQ(events("{\"method\":\n{\"a\":1}\n"), (List{"malformed", "{\"a\":1}"}));
   EXPECT_EQ(events("{\"method\":\"x\n{\"a\":1}\n"), (List{"malformed", "{\"a\":1}"}));
   EXPECT_EQ(events("{\"method\":\"x\"\n{\"a\":1}\n"), (List{"malformed", "{\"a\":1}"}));
   EXPECT_EQ(events("{\"method\":\"x\",\n{\"a\":1}\n"), (List{"malformed", "{\"a\":1}"}));
