@@ -2,9 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <unordered_set>
+#include <vector>
 
 #include "ctrl/awaited_reply.h"
 
@@ -37,6 +40,24 @@ json refused(const Refusal& refusal, const json& id) {
                       error_data(refusal, name_of(refusal.kind)));
 }
 
+/// The value of a text, discarded where it is no JSON. RFC 8259, 4 leaves open which of two members of one
+/// name counts: `twice` gets the first name that an object has twice.
+json parse_noting_duplicates(std::string_view text, std::string& twice) {
+  std::vector<std::unordered_set<std::string>> names;  // of the objects that are open
+  const auto note = [&](int, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start) {
+      names.emplace_back();
+    } else if (event == json::parse_event_t::object_end) {
+      names.pop_back();
+    } else if (event == json::parse_event_t::key) {
+      const auto& name = parsed.get_ref<const std::string&>();
+      if (!names.back().insert(name).second && twice.empty()) twice = name;
+    }
+    return true;
+  };
+  return json::parse(text, note, false);
+}
+
 /// What makes a request unfit to be looked up; empty: nothing (JSON-RPC 2.0, 4).
 std::string_view shape_fault(const json& request) {
   if (!request.is_object()) return "a request is an object";
@@ -58,14 +79,36 @@ json take_params(json& request) {
   return params == request.end() ? json(nullptr) : std::move(*params);
 }
 
-void log_change(const Method& method, const Peer& peer, const Answer& answer) {
-  if (method.role == Role::kView) return;
-  if (answer) {
-    spdlog::info("{} by {} (uid {}, pid {}): done", method.name, peer.user, peer.uid, peer.pid);
-  } else {
-    spdlog::warn("{} by {} (uid {}, pid {}): refused: {}", method.name, peer.user, peer.uid, peer.pid,
-                 answer.error().message);
+/// At most so many of a list are told in a log line.
+constexpr size_t kMostTold = 8;
+
+std::string joined(const std::vector<std::string>& words, const char* separator) {
+  std::string text;
+  for (size_t i = 0; i < std::min(words.size(), kMostTold); ++i) text += (i > 0 ? separator : "") + words[i];
+  if (words.size() > kMostTold) text += " and " + std::to_string(words.size() - kMostTold) + " more";
+  return text;
+}
+
+std::string reason_of(const Refusal& refusal) {
+  std::vector<std::string> faults;
+  for (const Fault& fault : refusal.faults) faults.push_back(fault.pointer + ": " + fault.message);
+  return refusal.message + (faults.empty() ? "" : ": " + joined(faults, "; "));
+}
+
+/// What a call that changes something has come to. `before` is its subject before the call.
+void log_change(const Method& method, const Peer& peer, const Subject& before, const std::string& after,
+                const Answer& answer) {
+  const std::string object = before.object.empty() ? "" : " of " + before.object;
+  if (!answer) {
+    return spdlog::warn("{} by {} (uid {}, pid {}){}: refused: {}", method.name, peer.user, peer.uid,
+                        peer.pid, object, reason_of(answer.error()));
   }
+  std::string what = before.state.empty() ? "done" : before.state + " -> " + after;
+  const auto changed = answer->find("changed");
+  if (changed != answer->end() && !changed->empty()) {
+    what += ", changed " + joined(changed->get<std::vector<std::string>>(), ", ");
+  }
+  spdlog::info("{} by {} (uid {}, pid {}){}: {}", method.name, peer.user, peer.uid, peer.pid, object, what);
 }
 
 }  // namespace
@@ -113,8 +156,14 @@ JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context)
 }
 
 asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer) {
-  json request = json::parse(text, nullptr, false);
+  std::string twice;
+  json request = parse_noting_duplicates(text, twice);
   if (request.is_discarded()) co_return frame_fault_answer(FrameFault::kMalformed);
+  if (!twice.empty()) {
+    co_return as_line(error_object(rpc_code::kInvalidRequest,
+                                   "Invalid Request: the key \"" + twice + "\" is there twice in one object",
+                                   nullptr));
+  }
   if (request.is_array()) co_return co_await answer_batch(std::move(request), peer);
   co_return co_await answer_one(std::move(request), peer);
 }
@@ -154,18 +203,22 @@ asio::awaitable<std::string> JsonRpc::answer_one(json request, const Peer& peer)
         rpc_code::kMethodNotFound, "no method \"" + name + "\"", id,
         {{"kind", "method_not_found"}, {"hint", "system.methods lists them"}, {"faults", json::array()}});
   } else if (const Method& method = *found->second; peer.role < method.role) {
-    answer = refused({Refusal::Kind::kForbidden,
-                      name + " needs the role " + std::string(name_of(method.role)) + ", yours is " +
-                          std::string(name_of(peer.role)),
-                      "root and the daemon's user are admin, members of the socket's group operate",
-                      {}},
-                     id);
+    const Refusal refusal{Refusal::Kind::kForbidden,
+                          name + " needs the role " + std::string(name_of(method.role)) + ", yours is " +
+                              std::string(name_of(peer.role)),
+                          "root and the daemon's user are admin, members of the socket's group operate",
+                          {}};
+    log_change(method, peer, {}, "", tl::unexpected(refusal));
+    answer = refused(refusal, id);
   } else if (const auto params = check_params(method, take_params(request)); !params) {
+    if (method.role > Role::kView) log_change(method, peer, {}, "", params);
     answer = error_object(rpc_code::kInvalidParams, params.error().message, id,
                           error_data(params.error(), "invalid_params"));
   } else {
+    const auto subject = [&] { return method.subject ? method.subject(*context_, *params) : Subject{}; };
+    const Subject before = subject();
     Answer outcome = co_await call(method, *params, peer);
-    log_change(method, peer, outcome);
+    if (method.role > Role::kView) log_change(method, peer, before, subject().state, outcome);
     answer = outcome ? json{{"jsonrpc", "2.0"}, {"id", id}} : refused(outcome.error(), id);
     if (outcome) answer["result"] = std::move(*outcome);
   }

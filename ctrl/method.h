@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -39,6 +40,12 @@ using Answer = Outcome<nlohmann::json>;
 /// Called exactly once, during the call or later on the same thread.
 using Reply = std::function<void(Answer)>;
 
+/// What a change is about and how that is now, in words for the log.
+struct Subject {
+  std::string object;  ///< "web 192.0.2.1:80"
+  std::string state;   ///< "weight 1, active"; empty: there is nothing to compare
+};
+
 struct Method {
   std::string_view name;
   Role role = Role::kView;
@@ -46,6 +53,8 @@ struct Method {
   std::string_view result;  ///< what it answers
   std::vector<Param> params;
   void (*call)(MethodContext& context, const Call& call, Reply reply);
+  /// Of a method that changes something: asked before the call and after it, for the log.
+  Subject (*subject)(const MethodContext& context, const nlohmann::json& params) = nullptr;
 };
 
 /// Params as an object: an array is taken by position, nothing as no params. Or every fault found.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 
 #include "ctrl/config_values.h"
@@ -47,6 +48,18 @@ void set(MethodContext& context, const Call& call, Reply reply) {
   reply(apply_object(*result));
 }
 
+Subject subject(const MethodContext& context, const json& params) {
+  const BackendKey key = backend_key(params);
+  Subject subject{backend_text(key), ""};
+  const auto rows = context.gateway.backends(key.pool);
+  if (!rows) return subject;
+  const auto row = std::ranges::find(*rows, key, &BackendRow::key);
+  if (row != rows->end()) {
+    subject.state = "weight " + std::to_string(row->weight) + ", " + std::string(word_for(row->state));
+  }
+  return subject;
+}
+
 }  // namespace
 
 std::vector<Method> backend_methods() {
@@ -73,7 +86,8 @@ std::vector<Method> backend_methods() {
          0,
          0,
          {"active", "draining", "maintenance"}}},
-       set},
+       set,
+       subject},
   };
 }
 

@@ -75,6 +75,12 @@ void history(MethodContext& context, const Call&, Reply reply) {
   reply(std::move(list));
 }
 
+Subject subject(const MethodContext& context, const json& params) {
+  const bool is_dry = params.value("dry_run", false);
+  return {is_dry ? "the configuration (dry run)" : "the configuration",
+          "generation " + std::to_string(context.gateway.generation())};
+}
+
 }  // namespace
 
 std::vector<Method> config_methods() {
@@ -108,7 +114,8 @@ std::vector<Method> config_methods() {
        {config,
         {"if_generation", ParamType::kInteger, false, "refuse unless this is the present generation"},
         {"dry_run", ParamType::kBoolean, false, "answer as if applied, and apply nothing"}},
-       apply},
+       apply,
+       subject},
       {"config.history",
        Role::kView,
        "The last 20 generations of the configuration.",
@@ -120,7 +127,8 @@ std::vector<Method> config_methods() {
        "Applies the configuration of an earlier generation again.",
        kApplied,
        {{"generation", ParamType::kInteger, true, "one of config.history"}},
-       rollback},
+       rollback,
+       subject},
   };
 }
 

@@ -62,6 +62,10 @@ void flush(MethodContext& context, const Call& call, Reply reply) {
   reply(json{{"generation", context.gateway.generation()}, {"flushed", backend_object(key)}});
 }
 
+Subject flushed(const MethodContext&, const json& params) {
+  return {"the flows of " + backend_text(backend_key(params)), ""};
+}
+
 }  // namespace
 
 std::vector<Method> flow_methods() {
@@ -81,7 +85,8 @@ std::vector<Method> flow_methods() {
        {{"pool", ParamType::kString, true, "the pool's name"},
         {"address", ParamType::kAddress, true, "the backend's address"},
         {"port", ParamType::kInteger, true, "the backend's port; 0 where none is configured", 0, 65535}},
-       flush},
+       flush,
+       flushed},
   };
 }
 

@@ -114,6 +114,10 @@ void checkpoint(MethodContext& context, const Call&, Reply reply) {
   reply(json(std::move(*note)));
 }
 
+Subject submitted(const MethodContext&, const json& params) {
+  return {"a transaction, profile " + params["profile"].get<std::string>(), ""};
+}
+
 }  // namespace
 
 std::vector<Method> ledger_methods() {
@@ -134,7 +138,8 @@ std::vector<Method> ledger_methods() {
        "gives them",
        {{"profile", ParamType::kString, true, "what the payload is", 0, 0, {"opaque", "bitcoin"}},
         {"payload", ParamType::kString, true, "the transaction, 1 to 65535 bytes in base64"}},
-       submit},
+       submit,
+       submitted},
       {"ledger.block",
        Role::kView,
        "A block that the released checkpoint covers.",

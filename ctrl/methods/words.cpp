@@ -3,6 +3,8 @@
 #include <array>
 #include <ctime>
 
+#include "ctrl/config_values.h"
+
 namespace sluice::ctrl {
 
 std::string time_text(std::chrono::system_clock::time_point time) {
@@ -19,6 +21,10 @@ std::string time_text(std::chrono::system_clock::time_point time) {
 
 nlohmann::json backend_object(const BackendKey& key) {
   return {{"pool", key.pool}, {"address", key.address.to_string()}, {"port", key.port}};
+}
+
+std::string backend_text(const BackendKey& key) {
+  return key.pool + " " + endpoint_text(key.address, key.port);
 }
 
 BackendKey backend_key(const nlohmann::json& params) {

@@ -15,6 +15,9 @@ std::string time_text(std::chrono::system_clock::time_point time);
 /// `{pool, address, port}`.
 nlohmann::json backend_object(const BackendKey& key);
 
+/// "web 192.0.2.1:80", for people.
+std::string backend_text(const BackendKey& key);
+
 /// The backend that `pool`, `address` and `port` of the params name; check_params() has seen them.
 BackendKey backend_key(const nlohmann::json& params);
 

@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ringbuffer_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -12,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 Reply late_reply;
+int set_value = 0;
 
 std::vector<Method> methods() {
   return {
@@ -44,6 +47,18 @@ std::vector<Method> methods() {
        "",
        {},
        [](MethodContext&, const Call&, Reply reply) { reply(json(std::string(30u << 20, 'x'))); }},
+      {"set",
+       Role::kOperate,
+       "",
+       "",
+       {{"value", ParamType::kInteger, true, ""}},
+       [](MethodContext&, const Call& call, Reply reply) {
+         set_value = call.params["value"].get<int>();
+         reply(json{{"changed", {"a", "b"}}});
+       },
+       [](const MethodContext&, const json& params) {
+         return Subject{"value " + params["value"].dump(), std::to_string(set_value)};
+       }},
   };
 }
 
@@ -143,6 +158,56 @@ TEST_F(JsonRpcTest, AMethodThatThrowsIsAnError) {
 
 TEST_F(JsonRpcTest, BadUtf8IsNoCrash) {
   EXPECT_TRUE(ask("{\"jsonrpc\":\"2.0\",\"method\":\"\xff\xfe\",\"id\":1}").contains("error"));
+}
+
+/// What is logged at level info and above during a call.
+std::vector<std::string> logged_during(const std::function<void()>& call) {
+  auto sink = std::make_shared<spdlog::sinks::ringbuffer_sink_st>(100);
+  sink->set_pattern("%l: %v");
+  auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", sink));
+  call();
+  spdlog::set_default_logger(before);
+  return sink->last_formatted();
+}
+
+TEST_F(JsonRpcTest, LogsWhatAChangeHasMadeOfWhat) {
+  set_value = 3;
+  const auto lines = logged_during([&] {
+    ask_text(R"({"jsonrpc":"2.0","id":1,"method":"set","params":{"value":7}})", Role::kOperate);
+    ask_text(R"({"jsonrpc":"2.0","id":1,"method":"echo"})", Role::kAdmin);
+  });
+  EXPECT_EQ(
+      lines,
+      (std::vector<std::string>{"info: set by tester (uid 1000, pid 1) of value 7: 3 -> 7, changed a, b\n"}));
+}
+
+TEST_F(JsonRpcTest, LogsWhyAChangeWasRefused) {
+  const auto lines = logged_during([&] {
+    ask_text(R"({"jsonrpc":"2.0","id":1,"method":"admin"})", Role::kView);
+    ask_text(R"({"jsonrpc":"2.0","id":1,"method":"set","params":{"value":"x"}})", Role::kAdmin);
+  });
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].find("warning: admin by tester (uid 1000, pid 1): refused: admin needs the role admin"),
+            0u);
+  EXPECT_EQ(lines[1].find("warning: set by tester (uid 1000, pid 1): refused: "), 0u);
+  EXPECT_NE(lines[1].find("/value: "), std::string::npos) << lines[1];
+}
+
+TEST_F(JsonRpcTest, RefusesAKeyThatIsThereTwice) {
+  set_value = 3;
+  for (const char* request :
+       {R"({"jsonrpc":"2.0","id":1,"method":"echo","method":"set","params":{"value":7}})",
+        R"({"jsonrpc":"2.0","id":1,"method":"set","params":{"value":7,"value":8}})",
+        R"([{"jsonrpc":"2.0","id":1,"method":"set","params":{"v":[{"a":1,"\u0061":2}]}}])"}) {
+    const auto answer = json::parse(ask_text(request, Role::kAdmin));
+    EXPECT_EQ(answer["error"]["code"], rpc_code::kInvalidRequest) << request;
+    EXPECT_NE(answer["error"]["message"].get<std::string>().find("twice"), std::string::npos);
+  }
+  EXPECT_EQ(set_value, 3);
+  // The same name in two objects is no repetition.
+  EXPECT_TRUE(
+      json::parse(ask_text(R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{}})")).contains("result"));
 }
 
 }  // namespace

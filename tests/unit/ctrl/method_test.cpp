@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ctrl/methods/methods.h"
+
 namespace sluice::ctrl {
 namespace {
 
@@ -65,6 +67,12 @@ TEST(ParamsSchema, SaysWhatIsChecked) {
   EXPECT_EQ(schema["properties"]["state"]["enum"], json({"active", "draining"}));
   EXPECT_EQ(schema["properties"]["config"]["type"], "object");
   EXPECT_EQ(schema["additionalProperties"], false);
+}
+
+TEST(Methods, EachThatChangesSomethingSaysWhatForTheLog) {
+  for (const Method& method : all_methods()) {
+    EXPECT_EQ(method.subject != nullptr, method.role > Role::kView) << method.name;
+  }
 }
 
 }  // namespace
