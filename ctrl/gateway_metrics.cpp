@@ -9,6 +9,7 @@
 #include "ctrl/ledger_metrics.h"
 #include "ctrl/log.h"
 #include "ctrl/metric_family.h"
+#include "ctrl/process_metrics.h"
 #include "ctrl/traffic_totals.h"
 
 namespace sluice::ctrl {
@@ -184,6 +185,7 @@ void add_backend_series(std::vector<MetricSource>& sources, const Gateway& gatew
 std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::string& version) {
   std::vector<MetricSource> sources;
   add_gateway_series(sources, gateway, version);
+  add_process_series(sources);
   add_traffic_series(sources, gateway);
   add_worker_series(sources, gateway);
   add_service_series(sources, gateway);

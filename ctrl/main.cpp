@@ -1,7 +1,10 @@
 // sluiced: the command line, and what goes wrong before there is a log.
+#include <spdlog/spdlog.h>
 #include <CLI/CLI.hpp>
+
 #include <cstdio>
 
+#include "ctrl/config_warnings.h"
 #include "ctrl/daemon.h"
 #include "ctrl/log.h"
 #include "ctrl/usage_error.h"
@@ -24,11 +27,15 @@ int run(const CommandLine& line) {
     for (const auto& fault : config.error()) std::fprintf(stderr, "%s\n", fault.c_str());
     return kConfigInvalid;
   }
+  const auto warnings = warnings_of(config->model, config->file.config);
   if (line.check_only) {
+    for (const auto& warning : config->file.describe(warnings))
+      std::fprintf(stderr, "warning: %s\n", warning.c_str());
     std::printf("%s: ok\n", line.daemon.config_file.c_str());
     return 0;
   }
   open_log(config->model.log, stderr_is_journal());
+  for (const auto& warning : config->file.describe(warnings)) spdlog::warn("{}", warning);
   auto daemon = Daemon::start(line.daemon, std::move(*config));
   if (!daemon) {
     const Error& error = daemon.error();

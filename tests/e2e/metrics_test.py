@@ -1,8 +1,11 @@
 """What Prometheus and a load balancer's own probes see."""
 
 import json
+import os
+import re
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -11,6 +14,8 @@ from lab import faults
 from processes import eventually
 
 ALWAYS = """
+process_cpu_seconds_total process_resident_memory_bytes process_virtual_memory_bytes
+process_open_fds process_max_fds process_threads process_start_time_seconds
 sluice_build_info sluice_config_generation sluice_config_last_apply_successful
 sluice_port_received_packets_total sluice_port_received_bytes_total
 sluice_port_transmitted_packets_total sluice_port_transmitted_bytes_total
@@ -70,6 +75,24 @@ def test_drops_are_counted_by_reason(lab):
             sock.send(b"too far")
     expected = tuple(count + 7 for count in before)
     eventually(lambda: counted() == expected, "seven drops are counted, here and there")
+
+
+def test_the_process_is_measured_as_its_exporters_do(lab):
+    """Against the kernel's own words about it, as another process reads them."""
+    pid = lab.gateway.process.pid
+    samples = lab.gateway.metrics()
+    status = dict(line.split(":", 1) for line in open(f"/proc/{pid}/status"))
+    assert samples["process_threads"] == int(status["Threads"])
+    resident = int(status["VmRSS"].split()[0]) * 1024
+    assert 0.5 * resident < samples["process_resident_memory_bytes"] < 2 * resident
+    assert samples["process_virtual_memory_bytes"] == pytest.approx(int(status["VmSize"].split()[0]) * 1024, rel=0.2)
+    descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+    assert abs(samples["process_open_fds"] - descriptors) <= 8
+    limits = open(f"/proc/{pid}/limits").read()
+    assert samples["process_max_fds"] == int(re.search(r"Max open files +(\d+)", limits)[1])
+    assert samples["process_start_time_seconds"] <= time.time()
+    assert samples["process_start_time_seconds"] == pytest.approx(os.stat(f"/proc/{pid}").st_ctime, abs=30)
+    assert lab.gateway.metrics()["process_cpu_seconds_total"] >= samples["process_cpu_seconds_total"] > 0
 
 
 def test_probes(lab):
