@@ -31,6 +31,7 @@ void decode_gateway(const Cursor& gateway, Model& model) {
   gateway.read("lb_workers", model.boot.lb_workers);
   gateway.read("hash_workers", model.boot.hash_workers);
   read_word(gateway, "idle", idle_of, model.boot.idle);
+  read_duration(gateway, "lameduck", milliseconds(0), model.lameduck);
   gateway.read("flow_table_entries", model.boot.flow_table_entries);
   gateway.parse("hash_key", parse_hash_key, model.hash_key);
 }

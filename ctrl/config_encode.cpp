@@ -18,6 +18,7 @@ json encode_gateway(const Model& model) {
           {"lb_workers", boot.lb_workers},
           {"hash_workers", model.boot.hash_workers},
           {"idle", word_for(boot.idle)},
+          {"lameduck", format_duration(model.lameduck)},
           {"flow_table_entries", boot.flow_table_entries},
           {"hash_key", format_hash_key(model.hash_key)}};
 }

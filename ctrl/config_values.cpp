@@ -99,7 +99,7 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 
 std::string format_duration(std::chrono::milliseconds duration) {
   const int64_t count = duration.count();
-  if (count % 1000 != 0 || count == 0) return std::to_string(count) + "ms";
+  if (count % 1000 != 0) return std::to_string(count) + "ms";
   return std::to_string(count / 1000) + "s";
 }
 

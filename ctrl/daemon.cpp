@@ -65,7 +65,7 @@ struct Daemon::Parts {
   DaemonFacts facts;
   asio::io_context io{1};
   asio::signal_set signals{io, SIGHUP};  ///< and those that stop it, from run() on
-  asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io};
+  asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io}, lameduck_timer{io};
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<Gateway> gateway;
   std::unique_ptr<LedgerPages> ledger_pages;
@@ -75,6 +75,7 @@ struct Daemon::Parts {
   std::unique_ptr<HealthChecks> health;
   Heartbeat heartbeat{kWorkerPatience};
   LogModel log;
+  bool leaving = false;  ///< asked to stop: /readyz says so
   bool stopping = false;
 
   HttpServer::Site site();
@@ -85,6 +86,7 @@ struct Daemon::Parts {
   void follow_model();
   void follow_signals();
   void reload();
+  void leave();
   void stop();
   awaitable<void> tick();
   awaitable<void> beat();
@@ -123,7 +125,7 @@ HttpAnswer Daemon::Parts::health_page() const {
 }
 
 HttpAnswer Daemon::Parts::ready_page() const {
-  if (stopping) return {503, "text/plain; charset=utf-8", "stopping\n"};
+  if (leaving) return {503, "text/plain; charset=utf-8", "stopping\n"};
   if (ledger_failure()) return {503, "text/plain; charset=utf-8", "the ledger has failed\n"};
   return {200, "text/plain; charset=utf-8",
           "ready, generation " + std::to_string(gateway->generation()) + "\n"};
@@ -209,11 +211,11 @@ void Daemon::Parts::follow_signals() {
     if (error) return;
     if (signal == SIGHUP) {
       reload();
-      follow_signals();
     } else {
       spdlog::info("{}: stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      stop();
+      leave();
     }
+    follow_signals();
   });
 }
 
@@ -239,10 +241,24 @@ void Daemon::Parts::reload() {
   notify_ready("generation " + std::to_string(gateway->generation()));
 }
 
+/// Goes on for gateway.lameduck, in which /readyz has others send their traffic elsewhere.
+void Daemon::Parts::leave() {
+  if (leaving) return stop();  // asked twice: at once
+  leaving = true;
+  const auto patience = gateway->model().lameduck;
+  notify_stopping(patience);
+  if (patience.count() == 0) return stop();
+  spdlog::info("going on for {} s before leaving; another signal ends the wait", patience.count() / 1e3);
+  lameduck_timer.expires_after(patience);
+  lameduck_timer.async_wait([this](error_code error) {
+    if (!error) stop();
+  });
+}
+
 void Daemon::Parts::stop() {
   if (stopping) return;
-  stopping = true;  // from here on /readyz says so
-  notify_stopping();
+  if (!leaving) notify_stopping({});
+  leaving = stopping = true;
   control->stop();
   health->stop();
   gateway->stop();

@@ -20,6 +20,7 @@ nlohmann::json boot_settings(const Model& model) {
   boot.gateway_name = model.gateway_name;
   boot.boot = model.boot;
   boot.hash_key = model.hash_key;
+  boot.lameduck = model.lameduck;
   boot.control = model.control;
   boot.http = model.http;
   boot.ledger = model.ledger;

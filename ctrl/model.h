@@ -94,6 +94,7 @@ struct Model {
   std::string gateway_name = "sluice";
   dataplane::BootConfig boot;  ///< `gateway` and `ports`: a change needs a restart; without its ledger
   SipKey hash_key;
+  std::chrono::milliseconds lameduck{0};  ///< how long to go on after being told to stop
   std::vector<RouteModel> routes;
   std::vector<NeighborModel> neighbors;
   std::vector<IpAddress> snat;

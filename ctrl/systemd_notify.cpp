@@ -18,8 +18,11 @@ void notify_reloading() {
   ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds)).c_str());
 }
 
-void notify_stopping() {
+void notify_stopping(std::chrono::milliseconds patience) {
   ::sd_notify(0, "STOPPING=1");
+  constexpr std::chrono::seconds kStop{15};
+  const std::chrono::microseconds all = patience + kStop;
+  if (patience.count() > 0) ::sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%lld", static_cast<long long>(all.count()));
 }
 
 void notify_alive() {

@@ -9,7 +9,8 @@ namespace sluice::ctrl {
 
 void notify_ready(const std::string& status);
 void notify_reloading();
-void notify_stopping();
+/// It will take `patience` longer than a stop does otherwise.
+void notify_stopping(std::chrono::milliseconds patience);
 void notify_alive();
 /// How long systemd waits for notify_alive() before it acts; nothing: it does not wait.
 std::optional<std::chrono::microseconds> watchdog_interval();
