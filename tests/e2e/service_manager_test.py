@@ -1,10 +1,12 @@
 """What systemd is told, and what SIGHUP says of a file that needs a restart."""
 
+import re
 import socket
 
 import pytest
 
-from processes import eventually
+from namespaces import run
+from processes import BUILD, ROOT, eventually
 
 
 class Notifications:
@@ -62,3 +64,24 @@ def test_sighup_names_every_field_that_needs_a_restart(wireless):
         row = next(number for number, line in enumerate(lines, 1) if line.startswith(key))
         assert f"{gateway.file}:{row}:3: needs a restart ({pointer})" in said
     assert gateway.call("config.get")["generation"] == 1
+
+
+def unit(path) -> dict:
+    """The [Service] settings of a unit that are given once."""
+    return dict(re.findall(r"^(\w+)=(.*)$", path.read_text(), re.MULTILINE))
+
+
+def test_the_installed_unit_starts_the_installed_program(tmp_path):
+    run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", tmp_path, timeout=120)
+    (file,) = tmp_path.rglob("sluiced.service")
+    started = unit(file)["ExecStart"].split()[0]
+    assert (tmp_path / started.lstrip("/")).is_file()
+    assert len(list(tmp_path.rglob("60-sluice.rules"))) == len(list(tmp_path.rglob("sluice.conf"))) == 1
+
+
+def test_the_units_runtime_directory_suits_dpdk(tmp_path, wireless):
+    """systemd joins several by a colon in $RUNTIME_DIRECTORY, which EAL takes for one name, and warns twice."""
+    named = unit(ROOT / "packaging/systemd/sluiced.service.in")["RuntimeDirectory"].split()
+    assert named == ["sluice"]
+    gateway = wireless()
+    assert "EAL" not in gateway.log.read_text()
