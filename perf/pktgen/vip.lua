@@ -1,4 +1,5 @@
--- Clients asking one VIP of perf/trex/gateway-vip.yaml: about a million flows of 64-byte frames.
+-- Clients asking one VIP of perf/trex/gateway-vip.yaml: 64-byte frames, as many flows as
+-- Pktgen has buffers (24,576): it prepares one packet for each, and sends those round and round.
 --   pktgen ... -- -P -m "[1:2].0" -f perf/pktgen/vip.lua
 -- The environment chooses: FORWARD (full-nat, dnat, direct, ipip, gue), PROTOCOL (udp, tcp),
 -- GATEWAY_MAC, SECONDS and RATE (per cent of the line).
