@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -10,9 +11,11 @@ namespace sluice::ctrl {
 /// Prints help, version or what is wrong; returns 0 for the former two. Where something is missing only
 /// because of a word that was not understood, that word is what is wrong.
 inline int show_usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  const std::vector<std::string> not_understood = app.remaining(true);
+  std::vector<std::string> not_understood = app.remaining(true);
   const bool is_missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
-  if (is_missing && !not_understood.empty()) {
+  const bool is_extra = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+  if ((is_missing || is_extra) && !not_understood.empty()) {
+    std::ranges::reverse(not_understood);  // ExtrasError joins them from the last to the first
     return app.exit(CLI::ExtrasError(app.get_name(), not_understood));
   }
   return app.exit(error);

@@ -17,8 +17,7 @@ struct Arguments {
 };
 
 std::nullopt_t refuse_file(Session& session, const std::vector<std::string>& faults) {
-  session.exit_code = ExitCode::kConfigInvalid;
-  for (const auto& fault : faults) std::fprintf(stderr, "%s\n", fault.c_str());
+  session.report({ExitCode::kConfigInvalid, "the configuration file is not valid"}, faults);
   return std::nullopt;
 }
 
@@ -45,7 +44,9 @@ std::optional<json> call_with_file(Session& session, const std::string& method, 
   params["config"] = config->config;
   auto result = session.call(method, params);
   if (result) return std::move(*result);
-  session.report(result.error(), &*config);
+  const Failure& failure = result.error();
+  session.report(failure,
+                 failure.faults.empty() ? std::vector<std::string>() : config->describe(failure.faults));
   return std::nullopt;
 }
 
@@ -70,7 +71,7 @@ void apply(Session& session, const Arguments& arguments, bool has_generation) {
 void show(Session& session) {
   const auto result = session.call("config.get", json::object());
   if (!result) return session.report(result.error());
-  if (session.output() != Format::kTable) return session.print(*result);
+  if (session.output() == Format::kJson) return session.print(*result);
   std::printf("# generation %s\n%s", (*result)["generation"].dump().c_str(),
               render_yaml((*result)["config"]).c_str());
 }

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "ctrl/config_file.h"
 #include "ctrl/sluicectl/client.h"
 #include "ctrl/sluicectl/render.h"
 
@@ -28,8 +27,9 @@ class Session {
   void show(const std::string& method, const nlohmann::json& params,
             const std::vector<std::string_view>& columns = {});
   void print(const nlohmann::json& result, const std::vector<std::string_view>& columns = {}) const;
-  /// Prints to stderr and sets the exit code; faults with their place in `file`, where one is given.
-  void report(const Failure& failure, const ctrl::ConfigFile* file = nullptr);
+  /// Prints to stderr, in the chosen format, and sets the exit code. `places` are the faults by file, line
+  /// and column, where they are of a file.
+  void report(const Failure& failure, const std::vector<std::string>& places = {});
   void report(ExitCode code, const std::string& message) { report(Failure{code, message}); }
 
   ExitCode exit_code = ExitCode::kOk;

@@ -98,6 +98,21 @@ json service_rows(const TopReading& before, const TopReading& now, const Rates& 
   return rows;
 }
 
+/// Those that are not active first, then those with the most flows.
+json backend_rows(const TopReading& now, size_t count) {
+  std::vector<const json*> backends;
+  for (const auto& backend : now.backends) backends.push_back(&backend);
+  const auto is_active = [](const json& backend) { return backend.value("state", "") == "active"; };
+  std::ranges::stable_sort(backends, [&](const json* a, const json* b) {
+    if (is_active(*a) != is_active(*b)) return is_active(*b);
+    return number(*a, "active_flows") > number(*b, "active_flows");
+  });
+  backends.resize(std::min(backends.size(), count));
+  json rows = json::array();
+  for (const json* backend : backends) rows.push_back(*backend);
+  return rows;
+}
+
 json drop_rows(const TopReading& before, const TopReading& now, const Rates& rates) {
   json rows = json::array();
   for (const auto& [reason, count] : now.drops.items()) {
@@ -142,6 +157,7 @@ std::string render_top_line(const TopReading& before, const TopReading& now) {
 
 std::string render_top(const TopReading& before, const TopReading& now, size_t lines) {
   constexpr size_t kServices = 15;
+  constexpr size_t kBackends = 15;
   const Rates rates(before, now);
   const std::string screen =
       render_top_line(before, now) +
@@ -149,7 +165,9 @@ std::string render_top(const TopReading& before, const TopReading& now, size_t l
       section(worker_rows(before, now, rates), {"worker", "cpu", "role", "busy", "flows"}) +
       section(drop_rows(before, now, rates), {"drop_reason", "pps", "total"}) +
       section(service_rows(before, now, rates, kServices),
-              {"service", "pps", "bps", "flows_per_s", "active"});
+              {"service", "pps", "bps", "flows_per_s", "active"}) +
+      section(backend_rows(now, kBackends),
+              {"pool", "address", "port", "state", "reason", "share", "active_flows"});
   return first_lines(screen, lines);
 }
 

@@ -11,10 +11,12 @@ struct TopReading {
   double seconds = 0;       ///< on any steady clock
   nlohmann::json stats;     ///< stats.get
   nlohmann::json services;  ///< service.list
+  nlohmann::json backends;  ///< backend.list
   nlohmann::json drops;     ///< drops.get
 };
 
-/// A screen of at most `lines` lines: totals, ports, workers, the busiest services, the drops that grow.
+/// A screen of at most `lines` lines: totals, ports, workers, the drops that grow, the
+/// busiest services, and the backends: those that are not active first.
 std::string render_top(const TopReading& before, const TopReading& now, size_t lines);
 
 /// The same in one line, for files and pipes.

@@ -23,7 +23,7 @@ Attempt<TopReading> read(Session& session) {
   TopReading reading;
   for (const auto& [method, into] :
        {std::pair("stats.get", &reading.stats), std::pair("service.list", &reading.services),
-        std::pair("drops.get", &reading.drops)}) {
+        std::pair("backend.list", &reading.backends), std::pair("drops.get", &reading.drops)}) {
     auto result = session.call(method, nlohmann::json::object());
     if (!result) return tl::unexpected(result.error());
     *into = std::move(*result);

@@ -268,3 +268,42 @@ def test_a_second_gateway_on_the_same_socket_is_refused(running):
     )
     assert done.returncode != 0 and str(running.socket) in done.stderr
     assert running.call("system.info")
+
+
+def test_a_failure_is_an_object_where_results_are(wireless, faulty):
+    gateway = wireless()
+    for output, read in (("json", json.loads), ("yaml", yaml.safe_load)):
+        done = gateway.ctl("service", "table", "nobody", output=output)
+        error = read(done.stderr)["error"]
+        assert (done.returncode, error["code"]) == (1, 1) and "nobody" in error["message"] and not done.stdout
+        error = read(gateway.ctl("config", "apply", faulty, output=output).stderr)["error"]
+        assert error["code"] == 3
+        assert {fault["pointer"] for fault in error["faults"]} == set(FAULTS.values())
+        assert len(error["places"]) == len(FAULTS) and all(f"{faulty}:" in place for place in error["places"])
+        assert read(run(SLUICECTL, "--socket", "/none", "-o", output, "stats", check=False).stderr)["error"]["code"] == 4
+
+
+def test_words_that_are_not_understood_are_named_in_their_order():
+    done = run(SLUICECTL, "record", "--at", "rx", check=False)
+    assert done.returncode == 2 and "record --at rx" in done.stderr
+
+
+def test_what_config_show_prints_is_a_configuration(running, tmp_path):
+    for output in ("table", "yaml"):
+        shown = tmp_path / f"{output}.yaml"
+        shown.write_text(running.ctl("config", "show", output=output).stdout)
+        assert run(SLUICECTL, "config", "validate", shown, check=False).returncode == 0
+        assert running.ctl("config", "diff", shown).returncode == 0
+
+
+def test_what_is_hardly_meant_is_a_warning_and_no_fault(tmp_path):
+    config = wireless_configuration("warned")
+    config["pools"] = [{"name": "spare", "backends": [{"address": "192.0.2.7"}]}]
+    gateway = Gateway(tmp_path, config)
+    done = check_config(gateway.write())
+    assert done.returncode == 0
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert any(f"{gateway.file}:" in line and "no service uses" in line and "(/pools/0)" in line for line in warnings)
+    assert any("no route and no network of a port leads to 192.0.2.7" in line for line in warnings)
+    with gateway:
+        assert "no service uses pool" in gateway.log.read_text()

@@ -115,6 +115,17 @@ TopReading reading(double seconds, uint64_t packets, uint64_t drops) {
                                 {"flows", 0},
                                 {"active_flows", 1}});
   }
+  for (const auto& [address, state, flows] :
+       {std::tuple("192.0.2.1", "active", 5), std::tuple("192.0.2.2", "down", 0),
+        std::tuple("192.0.2.3", "active", 9)}) {
+    reading.backends.push_back({{"pool", "web"},
+                                {"address", address},
+                                {"port", 80},
+                                {"state", state},
+                                {"reason", "why"},
+                                {"share", 0.5},
+                                {"active_flows", flows}});
+  }
   reading.drops = {{"no_service", drops}, {"tx_full", 0}};
   return reading;
 }
@@ -129,6 +140,9 @@ TEST(Top, ShowsRates) {
   EXPECT_EQ(screen.find("tx_full"), std::string::npos);
   EXPECT_LT(screen.find("s29 "), screen.find("s28 "));
   EXPECT_EQ(screen.find("s1 "), std::string::npos);
+  EXPECT_LT(screen.find("192.0.2.2"), screen.find("192.0.2.3"));  // what is not active first
+  EXPECT_LT(screen.find("192.0.2.3"), screen.find("192.0.2.1"));  // then by flows
+  EXPECT_NE(screen.find("192.0.2.1"), std::string::npos);
 }
 
 TEST(Top, FitsTheScreen) {
