@@ -1,11 +1,37 @@
 #include "ctrl/backend_statuses.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 
 #include "ctrl/model_changes.h"
 
 namespace sluice::ctrl {
+
+namespace {
+
+using Endpoint = std::pair<IpAddress, uint16_t>;
+
+/// What an operator has set for backends of pools that `after` does not have: a pool that is renamed takes
+/// it along. Of several pools the strictest counts.
+std::map<Endpoint, AdminState> set_in_removed_pools(const Model& before, const Model& after,
+                                                    const std::map<BackendKey, BackendStatus>& statuses) {
+  std::map<Endpoint, AdminState> set;
+  for_each_difference(before.pools, after.pools,
+                      [&](const std::string& name, const PoolModel* old_pool, const PoolModel* new_pool) {
+                        if (new_pool) return;
+                        for (const BackendModel& backend : old_pool->backends) {
+                          const auto status = statuses.find({name, backend.address, backend.port});
+                          if (status == statuses.end() || status->second.admin == AdminState::kActive)
+                            continue;
+                          AdminState& known = set[{backend.address, backend.port}];
+                          known = std::max(known, status->second.admin);
+                        }
+                      });
+  return set;
+}
+
+}  // namespace
 
 const BackendStatus* BackendStatuses::find(const BackendKey& key) const {
   const auto found = statuses_.find(key);
@@ -25,6 +51,7 @@ void BackendStatuses::set(const BackendKey& key, std::optional<BackendStatus> st
 }
 
 void BackendStatuses::follow(const Model& before, const Model& after, Time now) {
+  const auto set_before = set_in_removed_pools(before, after, statuses_);
   for_each_difference(
       before.pools, after.pools,
       [&](const std::string& name, const PoolModel* old_pool, const PoolModel* new_pool) {
@@ -36,7 +63,10 @@ void BackendStatuses::follow(const Model& before, const Model& after, Time now) 
             present.insert(key);
             const BackendStatus* const known = find(key);
             if (!known) {
-              set(key, BackendStatus{.since = now});
+              const auto taken_along = old_pool ? set_before.end() : set_before.find({key.address, key.port});
+              const bool is_set = taken_along != set_before.end();
+              set(key,
+                  BackendStatus{.admin = is_set ? taken_along->second : AdminState::kActive, .since = now});
             } else if (!checked && (!known->healthy || !known->health_reason.empty())) {
               set(key, BackendStatus{.admin = known->admin, .since = known->healthy ? known->since : now});
             }

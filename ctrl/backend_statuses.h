@@ -22,7 +22,7 @@ class BackendStatuses {
   const BackendStatus* find(const BackendKey& key) const;
 
   /// Follows a change of the model: new backends are active and healthy, removed ones are forgotten, and
-  /// those that are checked no longer count as healthy.
+  /// those that are checked no longer count as healthy. A pool under a new name keeps what an operator set.
   void follow(const Model& before, const Model& after, Time now);
   /// What an operator wants, and what a check found. False: that is so already.
   bool set_admin(const BackendKey& key, AdminState state, Time now);

@@ -8,6 +8,7 @@
 
 #include "ctrl/compile_ledger.h"
 #include "ctrl/compile_network.h"
+#include "ctrl/disruption.h"
 #include "ctrl/model_changes.h"
 #include "ctrl/pool_use.h"
 #include "dataplane/address_set.h"
@@ -52,7 +53,8 @@ class Compiler {
     announced_addresses();
     dnat_backends();
     Compiled result;
-    result.disruption = disruption();
+    const bool same_tables = previous_ && !services_changed_ && tables_->pools == previous_->pools;
+    if (before_ && !same_tables) result.disruption = disruption({*before_, *previous_}, {model_, *tables_});
     result.changed = before_ ? changed_parts(*before_, model_) : all_parts(model_);
     for (const std::string& pool : in_.touched_pools) result.changed.push_back("pool/" + pool);
     for (const BackendKey& key : in_.flushed) result.changed.push_back("pool/" + key.pool);
@@ -108,7 +110,10 @@ class Compiler {
       retired_backends_.push_back(*id);
       ids_.retire_backend(*id);
     };
-    for (const BackendKey& key : in_.flushed) retire_backend(key);
+    for (const BackendKey& key : in_.flushed) {
+      retire_backend(key);
+      flushed_pools_.insert(key.pool);
+    }
     for_each_difference(before_->pools, model_.pools,
                         [&](const std::string& name, const PoolModel* old, const PoolModel* now) {
                           std::set<std::pair<IpAddress, uint16_t>> kept;
@@ -156,7 +161,7 @@ class Compiler {
     auto backends = std::make_shared<std::vector<lb::Backend>>();
     if (previous_) *backends = *previous_->backends;
     NextHops hops(*tables_->routes, hops_anew_ ? std::vector<dataplane::NextHop>{} : *previous_->next_hops);
-    for (const lb::BackendId id : retired_backends_) (*backends)[id] = {};
+    retire(*backends);
     for (const PoolModel* pool : changed_pools_) {
       const bool fail_open = is_failing_open(*pool);
       for (const BackendModel& model : pool->backends) {
@@ -175,10 +180,25 @@ class Compiler {
     return std::nullopt;
   }
 
+  /// What is retired keeps its endpoint, by which flows find their backend under another number; but flows
+  /// of a flushed one are to find none, nor those that still have a former number of it.
+  void retire(std::vector<lb::Backend>& backends) const {
+    for (const lb::BackendId id : retired_backends_) {
+      backends[id] = {.address = backends[id].address, .port = backends[id].port};
+    }
+    for (const BackendKey& key : in_.flushed) {
+      for (lb::Backend& backend : backends) {
+        const bool is_former = backend.state == BackendState::kRemoved && backend.address == key.address &&
+                               backend.port.host() == key.port;
+        if (is_former) backend = {};
+      }
+    }
+  }
+
   void fill(const PoolModel& pool, const BackendModel& model, bool fail_open, NextHops& hops,
             lb::Backend& backend) const {
-    // An unused number has the unspecified address, so this one is new.
-    if (hops_anew_ || backend.address != model.address) backend.next_hop = hops.index_of(model.address);
+    const bool is_new = backend.state == BackendState::kRemoved;
+    if (hops_anew_ || is_new) backend.next_hop = hops.index_of(model.address);
     backend.address = model.address;
     backend.port = Be16::from_host(model.port);
     backend.weight = model.weight;
@@ -224,8 +244,14 @@ class Compiler {
   }
 
   std::optional<Refusal> pool_tables() {
-    if (previous_) tables_->pools = previous_->pools;
-    for (const uint32_t index : released_tables_) tables_->pools[index] = nullptr;
+    if (previous_) {
+      tables_->pools = previous_->pools;
+      tables_->members = previous_->members;
+    }
+    for (const uint32_t index : released_tables_) {
+      tables_->pools[index] = nullptr;
+      tables_->members[index] = nullptr;
+    }
     for (const PoolModel* pool : changed_pools_) {
       const uint32_t size = pool->table_size.value_or(lb::maglev_table_size(pool->backends.size()));
       for (const IpProtocol protocol : kProtocols) {
@@ -233,15 +259,36 @@ class Compiler {
         if (!needs) continue;
         const auto index = ids_.pool_table(pool->name, protocol);
         if (!index) return out_of_numbers("pools", lb::kMaxPools);
-        if (*index >= tables_->pools.size()) tables_->pools.resize(*index + size_t{1});
+        if (*index >= tables_->pools.size()) {
+          tables_->pools.resize(*index + size_t{1});
+          tables_->members.resize(*index + size_t{1});
+        }
+        auto& pool_members = tables_->members[*index];
+        if (!pool_members || !has_same_members(*pool)) pool_members = members(*pool);
         auto& table = tables_->pools[*index];
         const auto endpoints = eligible(*pool, protocol);
         if (table && is_up_to_date(*table, endpoints, size, *needs)) continue;
-        rebuilt_.insert(pool->name);
         table = lb::PoolTable::build(*index, endpoints, size, model_.hash_key, *needs);
       }
     }
     return std::nullopt;
+  }
+
+  /// Whether a pool's backends, and their numbers, are those of before.
+  bool has_same_members(const PoolModel& pool) const {
+    if (!before_ || flushed_pools_.contains(pool.name)) return false;
+    const auto then = before_->pools.find(pool.name);
+    return then != before_->pools.end() && then->second.get() == &pool;
+  }
+
+  std::shared_ptr<const lb::PoolMembers> members(const PoolModel& pool) const {
+    std::vector<lb::PoolMembers::Member> members;
+    members.reserve(pool.backends.size());
+    for (const BackendModel& model : pool.backends) {
+      members.push_back({model.address, Be16::from_host(model.port),
+                         *ids_.find_backend({pool.name, model.address, model.port})});
+    }
+    return std::make_shared<const lb::PoolMembers>(std::move(members));
   }
 
   static bool is_up_to_date(const lb::PoolTable& table, std::vector<lb::WeightedEndpoint> endpoints,
@@ -266,7 +313,10 @@ class Compiler {
       repoint_services();
       return std::nullopt;
     }
-    auto services = std::make_shared<std::vector<lb::Service>>();
+    // Those that are gone tell how they forwarded, to flows that look for their successor.
+    auto services = previous_ ? std::make_shared<std::vector<lb::Service>>(*previous_->services)
+                              : std::make_shared<std::vector<lb::Service>>();
+    for (lb::Service& service : *services) service.pool = nullptr;
     std::vector<lb::ServiceMatch> matches;
     matches.reserve(model_.services.size());
     for (const auto& [name, service] : model_.services) {
@@ -336,47 +386,6 @@ class Compiler {
     tables_->dnat_backends = std::make_shared<const dataplane::AddressSet>(addresses);
   }
 
-  static double changed_fraction(const lb::PoolTable* before, const lb::PoolTable* after) {
-    if (before == after) return 0;
-    const auto old_slots = before ? before->slots() : std::span<const lb::BackendId>{};
-    const auto new_slots = after->slots();
-    // A table of another size maps every flow anew.
-    if (old_slots.size() != new_slots.size()) return 1;
-    size_t changed = 0;
-    for (size_t i = 0; i < new_slots.size(); ++i) changed += old_slots[i] != new_slots[i];
-    return new_slots.empty() ? 0 : static_cast<double>(changed) / static_cast<double>(new_slots.size());
-  }
-
-  std::map<std::string, double> disruption() const {
-    std::map<std::string, double> result;
-    if (!before_) return result;
-    std::map<std::pair<const lb::PoolTable*, const lb::PoolTable*>, double> known;
-    const auto compare = [&](const ServiceModel& then, const ServiceModel& now) {
-      const lb::PoolTable* const old_table = table_before(then);
-      const lb::PoolTable* const new_table = table_of(now);
-      if (old_table == new_table) return;
-      const auto [place, is_new] = known.emplace(std::pair(old_table, new_table), 0.0);
-      if (is_new) place->second = changed_fraction(old_table, new_table);
-      result.emplace(now.name, place->second);
-    };
-    for_each_difference(before_->services, model_.services,
-                        [&](const std::string&, const ServiceModel* then, const ServiceModel* now) {
-                          if (then && now) compare(*then, *now);
-                        });
-    for (const auto& [name, service] : model_.services) {
-      if (rebuilt_.contains(service->pool) && before_->services.contains(name)) {
-        compare(*before_->services.at(name), *service);
-      }
-    }
-    return result;
-  }
-
-  /// Null where that table is gone, or its service moved to another.
-  const lb::PoolTable* table_before(const ServiceModel& service) const {
-    const auto index = ids_.find_pool_table(service.pool, service.protocol);
-    return index && *index < previous_->pools.size() ? previous_->pools[*index].get() : nullptr;
-  }
-
   const CompileInput& in_;
   IdRegistry& ids_;
   const Model& model_;
@@ -391,7 +400,7 @@ class Compiler {
   std::vector<const PoolModel*> changed_pools_;
   std::vector<lb::BackendId> retired_backends_;
   std::vector<uint32_t> released_tables_;
-  std::unordered_set<std::string_view> rebuilt_;  ///< pools with a new table
+  std::unordered_set<std::string_view> flushed_pools_;
 };
 
 }  // namespace

@@ -41,7 +41,7 @@ struct CompileInput {
 struct Compiled {
   std::shared_ptr<const dataplane::Tables> tables;
   std::vector<std::string> changed;          ///< `pool/web`, `service/web`, `routes`, ... in order of name
-  std::map<std::string, double> disruption;  ///< by service: fraction of all slots whose backend changed
+  std::map<std::string, double> disruption;  ///< see disruption()
 };
 
 /// Everything that parse_config() accepts compiles, but for limits of the registry. What it takes from and

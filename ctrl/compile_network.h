@@ -19,7 +19,8 @@ std::shared_ptr<const dataplane::RouteTable> route_table(const Model& model);
 std::vector<dataplane::StaticNeighbor> static_neighbors(const Model& model);
 
 /// The addresses of `wanted`, those of `previous` at the index that they have there: flows of full-nat
-/// keep the index of their source. Once one of `previous` is gone, no index holds any more.
+/// keep the index of their source. Once one of `previous` is gone, no index holds any more: flows whose
+/// address is still there are to be given its new index, by another number of their service.
 struct SnatOrder {
   std::vector<IpAddress> addresses;
   bool indexes_hold = true;

@@ -102,11 +102,23 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   auto compiled = compile({*step.model, statuses.all(), ports, tables->generation + 1, model.get(),
                            tables.get(), step.touched_pools, step.flushed},
                           ids);
-  if (!compiled || step.dry_run) {
+  const auto result = [&](bool is_applied) {
+    return ApplyResult{.generation = generation,
+                       .changed = std::move(compiled->changed),
+                       .disruption = std::move(compiled->disruption),
+                       .flows_cut = {},
+                       .is_applied = is_applied,
+                       .tables = compiled->tables,
+                       .restart_needed = {}};
+  };
+  const bool is_rehearsal =
+      step.mode == Step::Mode::kRehearse ||
+      (step.mode == Step::Mode::kTakeUnlessFlowsEnd && compiled && may_end_flows(*compiled->tables));
+  if (!compiled || is_rehearsal) {
     ids.discard();
     statuses.discard();
     if (!compiled) return tl::unexpected(compiled.error());
-    return ApplyResult{generation, std::move(compiled->changed), std::move(compiled->disruption), {}};
+    return result(false);
   }
   statuses.commit();
   const IdRegistry::Retired retired = ids.commit();
@@ -117,44 +129,52 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   tables = compiled->tables;
   data_plane->publish(tables);
   if (listener) listener();
-  return ApplyResult{generation, std::move(compiled->changed), std::move(compiled->disruption), {}};
+  return result(true);
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const std::string& author,
-                                          bool dry_run) {
+                                          Step::Mode mode) {
   const auto now = system_clock::now();
   statuses.follow(*model, *next, now);
-  auto result = take(Step{.model = next, .dry_run = dry_run});
-  if (result && !dry_run) history.add({generation, now, author, "", result->changed}, std::move(next));
+  auto result = take(Step{.model = next, .mode = mode});
+  if (result && result->is_applied) {
+    history.add({generation, now, author, "", result->changed}, std::move(next));
+  }
   return result;
+}
+
+Outcome<void> Gateway::Parts::check_generation(const std::optional<uint64_t>& wanted) const {
+  if (!wanted || *wanted == generation) return {};
+  return refuse(Refusal::Kind::kConflict,
+                "the generation is " + std::to_string(generation) + ", not " + std::to_string(*wanted),
+                "somebody else changed the configuration: look at what it is now, then apply again");
+}
+
+Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const nlohmann::json& config,
+                                                        const ApplyOptions& options) const {
+  auto parsed = parse_config(config);
+  if (!parsed) return tl::unexpected(std::move(parsed.error()));
+  auto restart = restart_needed(*model, *parsed);
+  if (!restart.empty() && !options.dry_run) return tl::unexpected(needs_restart(restart));
+  if (auto enough = check_growth(*model, *parsed); !enough) return tl::unexpected(std::move(enough.error()));
+  share_unchanged(*model, *parsed);
+  return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(restart)};
 }
 
 Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
   Parts& parts = *parts_;
-  if (options.if_generation && *options.if_generation != parts.generation) {
-    return refuse(Refusal::Kind::kConflict,
-                  "the generation is " + std::to_string(parts.generation) + ", not " +
-                      std::to_string(*options.if_generation),
-                  "somebody else changed the configuration: look at what it is now, then apply again");
+  if (auto same = parts.check_generation(options.if_generation); !same) {
+    return tl::unexpected(std::move(same.error()));
   }
-  auto model = parse_config(config);
-  if (!model) {
+  auto admitted = parts.admit(config, options);
+  if (!admitted) {
     if (!options.dry_run) parts.last_apply_succeeded = false;
-    return tl::unexpected(std::move(model.error()));
+    return tl::unexpected(std::move(admitted.error()));
   }
-  const auto restart = restart_needed(*parts.model, *model);
-  if (!restart.empty() && !options.dry_run) {
-    parts.last_apply_succeeded = false;
-    return tl::unexpected(needs_restart(restart));
-  }
-  if (auto enough = check_growth(*parts.model, *model); !enough) {
-    if (!options.dry_run) parts.last_apply_succeeded = false;
-    return tl::unexpected(std::move(enough.error()));
-  }
-  share_unchanged(*parts.model, *model);
-  auto result = parts.take(std::make_shared<const Model>(std::move(*model)), options.author, options.dry_run);
+  auto result = parts.take(admitted->model, options.author,
+                           options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
   if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
-  if (result) result->restart_needed = restart;
+  if (result) result->restart_needed = std::move(admitted->restart_needed);
   return result;
 }
 
@@ -170,7 +190,7 @@ Outcome<ApplyResult> Gateway::rollback(uint64_t generation, const std::string& a
     return refuse(Refusal::Kind::kNotFound, "generation " + std::to_string(generation) + " is not remembered",
                   "config.history lists those that are");
   }
-  auto result = parts_->take(std::move(model), author, false);
+  auto result = parts_->take(std::move(model), author, Step::Mode::kTake);
   parts_->last_apply_succeeded = result.has_value();
   return result;
 }
@@ -225,6 +245,7 @@ void Gateway::tick() {
 }
 
 void Gateway::stop() {
+  parts_->is_stopping = true;
   if (parts_->data_plane) parts_->data_plane->stop();
   parts_->questions.give_up();
   parts_->ledger_questions.give_up();

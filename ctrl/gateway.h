@@ -35,6 +35,10 @@ struct ApplyResult {
   uint64_t generation = 0;
   std::vector<std::string> changed;
   std::map<std::string, double> disruption;
+  /// By service, where it is one at least: how many flows end or move. Nothing: they were not counted.
+  std::optional<std::map<std::string, uint64_t>> flows_cut;
+  bool is_applied = false;                          ///< and not only rehearsed
+  std::shared_ptr<const dataplane::Tables> tables;  ///< what was compiled for it
   std::vector<std::string> restart_needed;  ///< JSON Pointers of boot settings that differ (dry run and diff)
 };
 
@@ -61,8 +65,13 @@ class Gateway {
   // (`gateway`, `ports`, `control`, `http`, `ledger`) differ is refused whole; a dry run and diff() say which
   // do.
   Outcome<ApplyResult> apply(const nlohmann::json& config, const ApplyOptions& options);
+  /// The same, once the workers have counted the flows that it ends: `answer` is called during the call where
+  /// there can be none, else from tick(). Other changes may come between.
+  using ApplyAnswer = std::function<void(Outcome<ApplyResult>)>;
+  void apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer);
   Outcome<std::vector<DiffEntry>> diff(const nlohmann::json& config) const;
   Outcome<ApplyResult> rollback(uint64_t generation, const std::string& author);
+  void rollback(uint64_t generation, const std::string& author, ApplyAnswer answer);
   std::vector<HistoryEntry> history() const;
   /// Of the configuration: what health, an operator's states and flushes do to Tables leaves it as it is.
   uint64_t generation() const;

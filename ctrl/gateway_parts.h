@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,10 +19,15 @@ namespace sluice::ctrl {
 
 /// A step from the present state to the next.
 struct Step {
+  enum class Mode : uint8_t {
+    kTake,
+    kRehearse,
+    kTakeUnlessFlowsEnd,  ///< rehearse it where flows may end, so that they can be counted first
+  };
   std::shared_ptr<const Model> model;
   std::vector<std::string> touched_pools = {};
   std::vector<BackendKey> flushed = {};
-  bool dry_run = false;
+  Mode mode = Mode::kTake;
 };
 
 struct Gateway::Parts {
@@ -34,6 +40,7 @@ struct Gateway::Parts {
   ConfigHistory history{kHistory};
   uint64_t generation = 0;  ///< of the configuration; Tables have their own
   bool last_apply_succeeded = true;
+  bool is_stopping = false;
   std::function<void()> listener;
   TargetTotals<std::string> service_totals;
   TargetTotals<BackendKey> backend_totals;
@@ -49,7 +56,24 @@ struct Gateway::Parts {
   /// the step: it is made final or taken back with it.
   Outcome<ApplyResult> take(const Step& step);
   /// The same for a new configuration, which the history remembers.
-  Outcome<ApplyResult> take(std::shared_ptr<const Model> next, const std::string& author, bool dry_run);
+  Outcome<ApplyResult> take(std::shared_ptr<const Model> next, const std::string& author, Step::Mode mode);
+  /// The model of a configuration that may be applied.
+  struct Admitted {
+    std::shared_ptr<const Model> model;
+    std::vector<std::string> restart_needed;
+  };
+  Outcome<Admitted> admit(const nlohmann::json& config, const ApplyOptions& options) const;
+  Outcome<void> check_generation(const std::optional<uint64_t>& wanted) const;
+
+  /// take() for a new configuration, once the flows that it ends are counted.
+  void take_counted(std::shared_ptr<const Model> next, const ApplyOptions& options,
+                    Gateway::ApplyAnswer answer);
+  /// Whether any flow may end with those Tables, which were compiled from the present ones: cheap, and true
+  /// too often.
+  bool may_end_flows(const dataplane::Tables& next) const;
+  using FlowsCut = std::optional<std::map<std::string, uint64_t>>;
+  /// Asks the workers how many would; nothing where they do not answer in time.
+  void count_flows_cut(std::shared_ptr<const dataplane::Tables> next, std::function<void(FlowsCut)> answer);
 
   /// Opens the log that the started data plane writes.
   Result<void> open_log();

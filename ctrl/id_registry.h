@@ -73,6 +73,10 @@ class IdRegistry {
   bool has_retired() const { return !services_.retired().empty() || !backends_.retired().empty(); }
   void collect(const std::function<bool(lb::ServiceId)>& service_is_idle,
                const std::function<bool(lb::BackendId)>& backend_is_idle);
+  const std::vector<uint32_t>& retired_services() const { return services_.retired(); }
+  const std::vector<uint32_t>& retired_backends() const { return backends_.retired(); }
+  /// What a number stands for, or stood for last.
+  const ServiceIdentity& last_service_at(lb::ServiceId id) const { return services_.former_key(id); }
   /// What a retired number stood for, until it is collected.
   const ServiceIdentity& retired_service(lb::ServiceId id) const { return services_.former_key(id); }
   const BackendKey& retired_backend(lb::BackendId id) const { return backends_.former_key(id); }

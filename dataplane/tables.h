@@ -13,6 +13,7 @@
 #include "dataplane/ledger_config.h"
 #include "dataplane/route_table.h"
 #include "lb/balancer.h"
+#include "lb/pool_members.h"
 #include "lb/pool_table.h"
 #include "lb/service.h"
 #include "lb/service_table.h"
@@ -59,9 +60,10 @@ struct Tables {
   uint64_t generation = 0;
   SipKey hash_key;
   std::shared_ptr<const lb::ServiceTable> service_table;
-  std::shared_ptr<const std::vector<lb::Service>> services;  ///< by ServiceId
-  std::shared_ptr<const std::vector<lb::Backend>> backends;  ///< by BackendId
-  std::vector<std::shared_ptr<const lb::PoolTable>> pools;   ///< keeps alive what Service::pool points at
+  std::shared_ptr<const std::vector<lb::Service>> services;     ///< by ServiceId
+  std::shared_ptr<const std::vector<lb::Backend>> backends;     ///< by BackendId
+  std::vector<std::shared_ptr<const lb::PoolTable>> pools;      ///< keeps alive what Service::pool points at
+  std::vector<std::shared_ptr<const lb::PoolMembers>> members;  ///< by the same index
   std::shared_ptr<const RouteTable> routes;
   std::shared_ptr<const std::vector<NextHop>> next_hops;  ///< by Backend::next_hop
   std::vector<PortView> ports;
@@ -77,7 +79,7 @@ struct Tables {
   /// their addresses are among `vips`. Null: there is no ledger ingress.
   std::shared_ptr<const std::vector<Ingress>> ingress;
 
-  lb::View view() const { return {service_table.get(), *services, *backends, hash_key, snat}; }
+  lb::View view() const { return {service_table.get(), *services, *backends, hash_key, snat, members}; }
 };
 
 }  // namespace sluice::dataplane

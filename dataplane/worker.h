@@ -109,7 +109,7 @@ unsigned take_handed_over(Worker& worker);
 /// The stages after steering, for a burst whose flows this worker owns. Packets are consumed.
 void balance_and_forward(Worker& worker, std::span<rte_mbuf*> packets);
 
-/// Answers at most one bounded step of the oldest request.
-void serve_request(Worker& worker);
+/// Answers at most one bounded step of the oldest request. False: there was none.
+bool serve_request(Worker& worker);
 
 }  // namespace sluice::dataplane

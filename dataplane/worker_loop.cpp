@@ -84,7 +84,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
     if (worker_.place.index == 0) announcer_.tick(*worker_.tables, now_ms, worker_.transmit);
     if (worker_.place.balances) expire_flows(elapsed_ms);
   }
-  if (worker_.place.balances) serve_request(worker_);
+  if (worker_.place.balances && serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
   worker_.transmit.flush();
   worker_.drops.free_pending();
   return touched;

@@ -1,9 +1,11 @@
 // A question from the control thread that only the owner of a flow table can answer: explain one flow,
-// list flows. Asked through a ring, answered between bursts, a bounded step at a time.
+// list flows, count those that other Tables would end. Asked through a ring, answered between bursts, a
+// bounded step at a time.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <variant>
 #include <vector>
@@ -13,6 +15,8 @@
 #include "lb/balancer.h"
 
 namespace sluice::dataplane {
+
+struct Tables;
 
 /// What would happen to a packet of that flow, decided by the data plane's own code.
 struct Explanation {
@@ -55,9 +59,17 @@ struct ListFlowsRequest {
   lb::FlowIndex cursor = 0;
 };
 
+/// Counts the flows that go on now and would end under other Tables, which were compiled from the present
+/// ones.
+struct CountLossesRequest {
+  std::shared_ptr<const Tables> candidate;
+  std::vector<uint32_t> lost;  ///< by ServiceId of the present Tables; its size is given by the asker
+  lb::FlowIndex cursor = 0;
+};
+
 /// Owned by the asker, which must keep it until `done`; between asking and `done` the worker's alone.
 struct WorkerRequest {
-  std::variant<ExplainRequest, ListFlowsRequest> question;
+  std::variant<ExplainRequest, ListFlowsRequest, CountLossesRequest> question;
   std::atomic<bool> done{false};
 };
 

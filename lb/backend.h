@@ -50,8 +50,8 @@ enum class BackendState : uint8_t {
 
 /// Published, indexed by BackendId.
 struct Backend {
-  IpAddress address;
-  Be16 port;  ///< 0 keeps the packet's destination port
+  IpAddress address;  ///< of a removed one too, until its id is reused; unspecified where it was flushed
+  Be16 port;          ///< 0 keeps the packet's destination port
   BackendState state = BackendState::kRemoved;
   bool keeps_flows = false;  ///< flows bound to it stay: active, draining, or down under fail_open
   uint32_t weight = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lb/pick.h"
+#include "lb/rebind.h"
 
 namespace sluice::lb {
 namespace {
@@ -13,12 +14,6 @@ constexpr uint32_t kClosingLifeMs = 10'000;
 constexpr uint8_t kFinFromClient = 1;
 constexpr uint8_t kFinFromBackend = 2;
 constexpr uint8_t kFinFromBoth = kFinFromClient | kFinFromBackend;
-
-/// Whether the flow's service is still there and its backend still keeps it.
-bool is_bound(const View& view, const FlowEntry& flow) {
-  return flow.service < view.services.size() && view.services[flow.service].pool != nullptr &&
-         flow.backend < view.backends.size() && view.backends[flow.backend].keeps_flows;
-}
 
 inline uint32_t life_ms(const Service& service, FlowState state) {
   switch (state) {
@@ -39,6 +34,17 @@ inline bool is_over(const View& view, const FlowTable& flows, const FlowEntry& f
   return now_ms - flow.last_seen_ms > life && flows.idle_ms(flow, now_ms) > life;
 }
 
+/// The binding of a flow that goes on in `view`.
+std::optional<Binding> bound_in(const View& view, const FlowTable& flows, const FlowEntry& flow,
+                                uint32_t now_ms) {
+  const auto binding = binding_of(view, flows, flow);
+  if (!binding) return std::nullopt;
+  FlowEntry bound = flow;
+  bound.service = binding->service;
+  bound.backend = binding->backend;
+  return is_over(view, flows, bound, now_ms) ? std::nullopt : binding;
+}
+
 bool is_opening(IpProtocol protocol, const PacketFacts& packet) {
   return protocol == IpProtocol::kTcp &&
          (packet.tcp_flags & (TcpHeader::kSyn | TcpHeader::kAck)) == TcpHeader::kSyn;
@@ -48,12 +54,6 @@ bool is_opening(IpProtocol protocol, const PacketFacts& packet) {
 bool begins_anew(const View& view, const FlowEntry& flow, const PacketFacts& packet) {
   return is_opening(flow.key.protocol, packet) && !flow.is_reply &&
          !(flow.state == FlowState::kEmbryonic && view.backends[flow.backend].state == BackendState::kActive);
-}
-
-/// The service that a packet of no known flow is for, or kNoService.
-ServiceId find_service(const View& view, const FlowKey& key) {
-  const ServiceId id = view.service_table->find(key.destination, key.destination_port, key.protocol);
-  return id != kNoService && view.services[id].pool != nullptr ? id : kNoService;
 }
 
 /// Whether a packet may move the state of a TCP flow on: few do.
@@ -86,7 +86,7 @@ Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, 
                            uint32_t now_ms) {
   FlowEntry* const flow = flows_.find(key, hash);
   if (flow != nullptr) {
-    if (is_bound(view, *flow) && !begins_anew(view, *flow, packet) && !is_over(view, flows_, *flow, now_ms)) {
+    if (keep(view, *flow) && !begins_anew(view, *flow, packet) && !is_over(view, flows_, *flow, now_ms)) {
       flow->last_seen_ms = now_ms;
       if (key.protocol == IpProtocol::kTcp && is_telling(*flow, packet)) follow(*flow, packet);
       if (!flow->is_reply) {
@@ -98,6 +98,15 @@ Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, 
     forget(*flow);
   }
   return start(view, key, hash, packet, now_ms);
+}
+
+/// Whether a flow goes on as far as the configuration goes. It is given the numbers that it has now.
+bool Balancer::keep(const View& view, FlowEntry& flow) {
+  if (is_bound(view, flow)) [[likely]]
+    return true;
+  const auto binding = binding_of(view, flows_, flow);
+  if (binding) rebind(flows_, flow, *binding, services_, backends_);
+  return binding.has_value();
 }
 
 /// Moves the state of a TCP flow on.
@@ -231,8 +240,10 @@ void Balancer::forget(FlowEntry& flow) {
 }
 
 Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms) {
-  FlowEntry* const flow = flows_.find(key, flows_.hash(key));
-  if (flow != nullptr && is_bound(view, *flow) && !is_over(view, flows_, *flow, now_ms)) return cached(*flow);
+  if (FlowEntry* const flow = flows_.find(key, flows_.hash(key)); flow != nullptr) {
+    const auto bound = bound_in(view, flows_, *flow, now_ms);
+    if (bound) return {Outcome::kCached, flow->is_reply, bound->service, bound->backend, UINT32_MAX, flow};
+  }
   const ServiceId id = find_service(view, key);
   if (id == kNoService) return {};
   uint32_t cursor = cursors_[view.services[id].pool->index()];
@@ -245,7 +256,7 @@ Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {
   // Either entry of a flow has the key of the packets that come in; the quoted packet went out.
   const FlowKey key = quoted.reversed();
   FlowEntry* const flow = flows_.find(key, flows_.hash(key));
-  if (flow != nullptr && is_bound(view, *flow)) return cached(*flow);
+  if (flow != nullptr && keep(view, *flow)) return cached(*flow);
   const ServiceId id = find_service(view, key);
   if (id == kNoService) return {};
   const Service& service = view.services[id];
@@ -256,12 +267,19 @@ Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {
   return {.outcome = Outcome::kPicked, .service = id, .backend = picked.backend, .slot = picked.slot};
 }
 
+ServiceId Balancer::losing_service(const View& now, const View& then, const FlowEntry& flow,
+                                   uint32_t now_ms) const {
+  if (flow.state == FlowState::kFree || flow.state == FlowState::kClosing || flow.is_reply) return kNoService;
+  const auto present = bound_in(now, flows_, flow, now_ms);
+  return present && !bound_in(then, flows_, flow, now_ms) ? present->service : kNoService;
+}
+
 void Balancer::expire(const View& view, uint32_t now_ms, unsigned entries) {
   for (; entries > 0; --entries) {
     FlowEntry& flow = flows_.at(expiry_cursor_);
     expiry_cursor_ = expiry_cursor_ + 1 == flows_.capacity() ? 0 : expiry_cursor_ + 1;
     if (flow.state == FlowState::kFree || flow.is_reply) continue;
-    if (!is_bound(view, flow) || is_over(view, flows_, flow, now_ms)) forget(flow);
+    if (!keep(view, flow) || is_over(view, flows_, flow, now_ms)) forget(flow);
   }
 }
 

@@ -69,6 +69,10 @@ class Balancer {
   /// hashes answers (not for NAT, which needs its entry). kNoService: belongs to nothing here.
   Decision find_quoted(const View& view, const FlowKey& quoted);
 
+  /// The service of a flow that goes on under `now` and would end under `then`; else kNoService, as for
+  /// one that is closing, and for a NAT flow's other entry.
+  ServiceId losing_service(const View& now, const View& then, const FlowEntry& flow, uint32_t now_ms) const;
+
   /// Visits up to `entries` cache entries and removes those that have been idle too long or whose
   /// service or backend is gone. Call it at every poll with a few.
   void expire(const View& view, uint32_t now_ms, unsigned entries);
@@ -96,6 +100,7 @@ class Balancer {
                            FlowState state);
   FlowEntry* insert(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms, FlowState state,
                     FlowTable::Eviction eviction, FlowIndex keep);
+  bool keep(const View& view, FlowEntry& flow);
   void follow(FlowEntry& flow, const PacketFacts& packet);
   void set_state(FlowEntry& flow, FlowState state, uint8_t fin_seen);
   void count_begun(const FlowEntry& flow);

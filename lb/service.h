@@ -30,13 +30,14 @@ constexpr bool is_nat(ForwardMode mode) {
 }
 
 /// Index into View::services. As with BackendId, an id is reused only once no flow refers to it; a
-/// service whose address, port, protocol, pool or forwarding mode changes gets a new one.
+/// service whose name, address, port, protocol, pool or forwarding mode changes gets a new one.
 using ServiceId = uint32_t;
 inline constexpr ServiceId kNoService = UINT32_MAX;
 
 /// Published, indexed by ServiceId.
 struct Service {
-  const PoolTable* pool = nullptr;  ///< owned by the Tables that hold this; null: not configured any more
+  /// Owned by the Tables that hold this; null: not configured any more, and the rest tells what it was.
+  const PoolTable* pool = nullptr;
   Policy policy = Policy::kMaglev;
   ForwardMode forward = ForwardMode::kDirect;
   IpProtocol protocol{};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "common/counter.h"
@@ -11,6 +12,8 @@
 #include "lb/service_table.h"
 
 namespace sluice::lb {
+
+class PoolMembers;
 
 inline constexpr uint32_t kMaxBackends = 1u << 20;
 inline constexpr uint32_t kMaxServices = 1u << 17;
@@ -23,8 +26,9 @@ struct View {
   std::span<const Backend> backends;  ///< by BackendId
   SipKey hash_key;                    ///< of policies; the flow table has its own
   /// Source addresses of full-nat, at most 256. Flows keep an index into them: an address keeps its index
-  /// as long as a flow of full-nat lives.
+  /// until one of them goes, when every service of full-nat gets another number.
   std::span<const IpAddress> snat;
+  std::span<const std::shared_ptr<const PoolMembers>> members = {};  ///< by PoolTable::index()
 };
 
 /// Per-service and per-backend counters of one worker; the arrays have kMaxServices and kMaxBackends

@@ -44,9 +44,12 @@ void validate(MethodContext&, const Call& call, Reply reply) {
   reply(json{{"valid", true}});
 }
 
-void answer_applied(const Outcome<ApplyResult>& result, const Reply& reply) {
-  if (!result) return reply(tl::unexpected(result.error()));
-  reply(apply_object(*result));
+/// Answers once it is applied.
+Gateway::ApplyAnswer answer_to(Reply reply) {
+  return [reply = std::move(reply)](const Outcome<ApplyResult>& result) {
+    if (!result) return reply(tl::unexpected(result.error()));
+    reply(apply_object(*result));
+  };
 }
 
 void apply(MethodContext& context, const Call& call, Reply reply) {
@@ -56,11 +59,12 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
   if (call.params.contains("if_generation")) {
     options.if_generation = call.params["if_generation"].get<uint64_t>();
   }
-  answer_applied(context.gateway.apply(call.params["config"], options), reply);
+  context.gateway.apply(call.params["config"], options, answer_to(std::move(reply)));
 }
 
 void rollback(MethodContext& context, const Call& call, Reply reply) {
-  answer_applied(context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.user), reply);
+  context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.user,
+                           answer_to(std::move(reply)));
 }
 
 void history(MethodContext& context, const Call&, Reply reply) {
@@ -86,8 +90,9 @@ Subject subject(const MethodContext& context, const json& params) {
 std::vector<Method> config_methods() {
   const Param config{"config", ParamType::kObject, true, "the configuration, as in the file"};
   constexpr auto kApplied =
-      "`{generation, changed, disruption}`: what changed, and by service the fraction of all slots whose "
-      "backend changed";
+      "`{generation, changed, disruption, flows_cut}`: what changed; by service the fraction of all slots "
+      "whose backend changed; and by service, where it is one at least, how many flows end or move, as the "
+      "workers counted them before (left out where they did not answer in time)";
   return {
       {"config.get",
        Role::kView,

@@ -36,6 +36,7 @@ BackendKey backend_key(const nlohmann::json& params) {
 nlohmann::json apply_object(const ApplyResult& result) {
   nlohmann::json object = {
       {"generation", result.generation}, {"changed", result.changed}, {"disruption", result.disruption}};
+  if (result.flows_cut) object["flows_cut"] = *result.flows_cut;
   if (!result.restart_needed.empty()) object["restart_needed"] = result.restart_needed;
   return object;
 }

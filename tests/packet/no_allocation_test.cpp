@@ -74,6 +74,23 @@ TEST_P(NoAllocation, WhenAsked) {
   EXPECT_EQ(std::get<dataplane::ListFlowsRequest>(request.question).found.size(), 2u);
 }
 
+TEST_P(NoAllocation, WhenAskedWhatAChangeWouldEnd) {
+  const auto tables = make_tables({service(ForwardMode::kFullNat)});
+  TestGateway gateway(tables);
+  run(gateway, kEdge, traffic());
+  const auto candidate = std::make_shared<dataplane::Tables>(*tables);
+  candidate->services = std::make_shared<std::vector<lb::Service>>(1);
+  dataplane::WorkerRequest request{.question =
+                                       dataplane::CountLossesRequest{candidate, std::vector<uint32_t>(1), 0}};
+  ASSERT_TRUE(gateway.worker().requests->push(&request));
+  {
+    const ForbidAllocation forbidden;
+    for (int i = 0; i < 40; ++i) serve_request(gateway.worker());
+  }
+  EXPECT_TRUE(request.done.load());
+  EXPECT_GT(std::get<dataplane::CountLossesRequest>(request.question).lost[0], 0u);
+}
+
 TEST(NoAllocationItself, IsNoticed) {
   EXPECT_DEATH(
       {

@@ -8,9 +8,11 @@
 namespace sluice::test {
 namespace {
 
+using dataplane::CountLossesRequest;
 using dataplane::ExplainRequest;
 using dataplane::Explanation;
 using dataplane::ListFlowsRequest;
+using dataplane::Tables;
 using dataplane::WorkerRequest;
 using Verdict = Explanation::Verdict;
 
@@ -121,6 +123,35 @@ TEST_P(Request, ListFlowsWalksTheWholeTableInSteps) {
   answer(gateway, few, 10);
   EXPECT_TRUE(few.done.load());
   EXPECT_EQ(std::get<ListFlowsRequest>(few.question).found.size(), 3u);
+}
+
+TEST_P(Request, CountsTheFlowsThatOtherTablesWouldEnd) {
+  ServiceSpec other = service(ForwardMode::kDirect);
+  other.address = family().vip2;
+  const auto tables = make_tables({service(ForwardMode::kFullNat), other});
+  TestGateway gateway(tables);
+  for (uint16_t flow = 1; flow <= 40; ++flow) gateway.receive(kEdge, from_client(request(flow).syn()));
+  gateway.receive(kEdge, from_client(ip(family().client, family().vip2).tcp(9, 80)));
+  gateway.receive(kEdge, from_client(request(40).rst()));  // it ends anyway
+
+  const auto count = [&](const std::shared_ptr<Tables>& candidate) {
+    WorkerRequest question{.question = CountLossesRequest{candidate, std::vector<uint32_t>(2), 0}};
+    answer(gateway, question);
+    EXPECT_FALSE(question.done.load());  // it takes more than a step
+    for (int i = 0; i < 10; ++i) serve_request(gateway.worker());
+    EXPECT_TRUE(question.done.load());
+    return std::get<CountLossesRequest>(question.question).lost;
+  };
+  const auto without = [&](lb::ServiceId gone) {
+    auto candidate = std::make_shared<Tables>(*tables);
+    auto services = std::make_shared<std::vector<lb::Service>>(*tables->services);
+    (*services)[gone].pool = nullptr;
+    candidate->services = services;
+    return candidate;
+  };
+  EXPECT_EQ(count(std::make_shared<Tables>(*tables)), (std::vector<uint32_t>{0, 0}));
+  EXPECT_EQ(count(without(0)), (std::vector<uint32_t>{39, 0}));
+  EXPECT_EQ(count(without(1)), (std::vector<uint32_t>{0, 1}));
 }
 
 }  // namespace

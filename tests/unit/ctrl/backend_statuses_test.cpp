@@ -40,6 +40,25 @@ TEST(BackendStatuses, FollowsTheModel) {
   EXPECT_EQ(statuses.find(backend(12))->since, at(1));
 }
 
+TEST(BackendStatuses, APoolUnderAnotherNameKeepsWhatAnOperatorSet) {
+  BackendStatuses statuses;
+  const Model first = checked_model();
+  statuses.follow(Model{}, first, at(1));
+  statuses.set_admin(backend(11), AdminState::kMaintenance, at(2));
+  statuses.set_health(backend(12), false, "connection refused", at(2));
+  auto config = to_json(first);
+  config["pools"][2]["name"] = "shelves";
+  config["services"][1]["pool"] = "shelves";
+  statuses.follow(first, *parse_config(config), at(3));
+  const auto renamed = [](int number) { return BackendKey{"shelves", backend(number).address, 8080}; };
+  EXPECT_EQ(statuses.find(backend(11)), nullptr);
+  EXPECT_EQ(statuses.find(renamed(11))->admin, AdminState::kMaintenance);
+  EXPECT_EQ(statuses.find(renamed(12))->admin, AdminState::kActive);
+  EXPECT_TRUE(statuses.find(renamed(12))->healthy);  // until it is checked
+  statuses.discard();
+  EXPECT_EQ(statuses.find(renamed(11)), nullptr);
+}
+
 TEST(BackendStatuses, KeepsSinceUntilTheStateChanges) {
   BackendStatuses statuses;
   statuses.follow(Model{}, checked_model(), at(1));

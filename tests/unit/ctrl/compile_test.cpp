@@ -209,6 +209,52 @@ TEST_F(Compile, CountsDisruptionOverAllSlots) {
   EXPECT_LT(changed, 1021u / 2);
 }
 
+TEST_F(Compile, ANameMovesNoSlot) {
+  json config = test::sample_config();
+  config["services"][0]["name"] = "shop";
+  const auto service_renamed = step(config);
+  EXPECT_EQ(service_renamed.changed, (std::vector<std::string>{"service/shop", "service/web"}));
+  EXPECT_TRUE(service_renamed.disruption.empty());
+  config["pools"][0]["name"] = "shelves";
+  config["services"][0]["pool"] = "shelves";
+  EXPECT_EQ(step(config).disruption, (std::map<std::string, double>{{"shop", 0}}));
+  config["services"][0]["name"] = "stall";
+  config["services"][0]["port"] = "80-81";
+  config["pools"][0]["backends"].erase(2);
+  const auto moved = step(config);
+  ASSERT_EQ(moved.disruption.size(), 1u);  // of whoever had the address and port before
+  EXPECT_GT(moved.disruption.at("stall"), 0.2);
+}
+
+TEST_F(Compile, WhatIsRetiredKeepsItsEndpointAndItsMode) {
+  const auto gone = id(web(12)), flushed = id(web(11));
+  const auto service_gone = *ids_.find_service(identity_of(*model_->services.at("web")));
+  flush(web(11));
+  json config = test::sample_config();
+  config["pools"][0]["name"] = "other";
+  config["services"][0]["pool"] = "other";
+  step(config);
+  EXPECT_EQ((*tables_->backends)[gone].address, web(12).address);
+  EXPECT_EQ((*tables_->backends)[gone].port.host(), 8080);
+  EXPECT_EQ((*tables_->backends)[flushed].address, IpAddress{});  // its flows are to find nothing
+  EXPECT_EQ((*tables_->services)[service_gone].pool, nullptr);
+  EXPECT_EQ((*tables_->services)[service_gone].forward, lb::ForwardMode::kFullNat);
+  flush({"other", web(12).address, 8080});
+  EXPECT_EQ((*tables_->backends)[gone].address, IpAddress{});
+}
+
+TEST_F(Compile, ListsTheMembersOfEveryPool) {
+  status_[web(12)].admin = AdminState::kDraining;
+  touch("web");
+  const auto& members = *tables_->members[service("web").pool->index()];
+  ASSERT_EQ(members.all().size(), 3u);  // whatever their state
+  ASSERT_EQ(members.at(web(12).address).size(), 1u);
+  EXPECT_EQ(members.at(web(12).address)[0].id, id(web(12)));
+  EXPECT_EQ(&members, before_->members[service("web").pool->index()].get());
+  flush(web(12));
+  EXPECT_EQ(tables_->members[service("web").pool->index()]->at(web(12).address)[0].id, id(web(12)));
+}
+
 TEST_F(Compile, TakesBackendsOutByTheirState) {
   status_[web(11)].healthy = false;
   status_[web(12)].admin = AdminState::kDraining;

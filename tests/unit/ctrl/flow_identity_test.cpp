@@ -1,0 +1,338 @@
+// Which flows go on through changes of the configuration: random configurations, compiled one after another,
+// under a real balancer, beside a naive twin that knows nothing of numbers. It says of each flow, from the
+// configuration's text alone, whether its packets meet the same as before.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+
+#include "ctrl/compile.h"
+#include "ctrl/config_schema.h"
+#include "ctrl/model_changes.h"
+#include "lb/balancer.h"
+#include "tests/unit/ctrl/sample_config.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint8_t kAck = TcpHeader::kAck;
+
+struct Random {
+  std::mt19937 engine;
+  size_t below(size_t bound) { return std::uniform_int_distribution<size_t>(0, bound - 1)(engine); }
+  bool once_in(size_t n) { return below(n) == 0; }
+  template <typename T>
+  const T& one_of(const std::vector<T>& list) {
+    return list[below(list.size())];
+  }
+};
+
+struct Where {
+  std::string address;
+  unsigned prefix, first_port, last_port;
+  std::string protocol;
+};
+
+/// A configuration as the twin sees it.
+struct Draft {
+  struct Service {
+    std::string name, pool, forward, policy;
+    Where where;
+  };
+  std::map<std::string, std::set<std::pair<std::string, unsigned>>> pools;
+  std::vector<Service> services;
+  std::vector<std::string> snat;
+};
+
+uint32_t number_of(const std::string& address) {
+  return IpAddress::parse(address)->as_v4().host();
+}
+
+bool covers(const Where& where, const std::string& address, unsigned port, const std::string& protocol) {
+  return where.protocol == protocol && where.first_port <= port && port <= where.last_port &&
+         number_of(where.address) >> (32 - where.prefix) == number_of(address) >> (32 - where.prefix);
+}
+
+bool overlap(const Where& a, const Where& b) {
+  const unsigned shorter = std::min(a.prefix, b.prefix);
+  return a.protocol == b.protocol && a.first_port <= b.last_port && b.first_port <= a.last_port &&
+         number_of(a.address) >> (32 - shorter) == number_of(b.address) >> (32 - shorter);
+}
+
+Draft any_draft(Random& random) {
+  Draft draft;
+  const std::vector<std::string> pool_names{"red", "green", "blue"};
+  for (const std::string& name : pool_names) {
+    auto& pool = draft.pools[name];
+    const size_t size = 1 + random.below(4);
+    while (pool.size() < size) {
+      pool.emplace("198.51.100." + std::to_string(11 + random.below(3)),
+                   random.one_of(std::vector<unsigned>{8080, 8080, 8081, 0, 80}));
+    }
+  }
+  if (random.once_in(2)) draft.pools["violet"] = draft.pools["red"];  // the same under another name
+  const std::vector<Where> places{{"203.0.113.10", 32, 80, 80, "tcp"},   {"203.0.113.10", 32, 80, 81, "tcp"},
+                                  {"203.0.113.10", 31, 80, 80, "tcp"},   {"203.0.113.10", 32, 81, 81, "tcp"},
+                                  {"203.0.113.11", 32, 0, 65535, "tcp"}, {"203.0.113.10", 32, 80, 81, "udp"},
+                                  {"203.0.113.8", 29, 81, 81, "tcp"},    {"203.0.113.11", 32, 80, 80, "udp"}};
+  std::vector<std::string> names{"a", "b", "c", "d", "e"};
+  std::shuffle(names.begin(), names.end(), random.engine);
+  for (const std::string& name : names) {
+    const Where& where = random.one_of(places);
+    const bool is_free = std::ranges::none_of(
+        draft.services, [&](const Draft::Service& other) { return overlap(other.where, where); });
+    if (!is_free) continue;
+    const auto pool = std::next(draft.pools.begin(), static_cast<long>(random.below(draft.pools.size())));
+    draft.services.push_back(
+        {name, pool->first,
+         random.one_of(
+             std::vector<std::string>{"full-nat", "full-nat", "full-nat", "dnat", "ipip", "gue", "direct"}),
+         random.one_of(std::vector<std::string>{"maglev", "random", "least-connections"}), where});
+  }
+  std::vector<std::string> snat{"198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"};
+  std::shuffle(snat.begin(), snat.end(), random.engine);
+  draft.snat.assign(snat.begin(), snat.begin() + 1 + static_cast<long>(random.below(3)));
+  return draft;
+}
+
+/// The usual change leaves most as it is.
+Draft changed(const Draft& draft, Random& random) {
+  Draft other = any_draft(random);
+  if (!random.once_in(4)) other.pools = draft.pools;
+  if (!random.once_in(3)) other.snat = draft.snat;
+  if (random.once_in(2)) other.services = draft.services;
+  for (auto& service : other.services) {
+    if (random.once_in(6)) service.name += "x";
+    if (random.once_in(6)) service.policy = "random";
+    if (random.once_in(6)) service.pool = "violet";
+  }
+  if (std::ranges::any_of(other.services, [](const auto& service) { return service.pool == "violet"; })) {
+    other.pools.emplace("violet", other.pools.at("red"));
+  }
+  return other;
+}
+
+json config_of(const Draft& draft) {
+  json config = test::sample_config();
+  config["snat"] = draft.snat;
+  config["pools"] = json::array();
+  for (const auto& [name, backends] : draft.pools) {
+    json list = json::array();
+    for (const auto& [address, port] : backends) list.push_back({{"address", address}, {"port", port}});
+    config["pools"].push_back({{"name", name}, {"table_size", 503}, {"backends", list}});
+  }
+  config["services"] = json::array();
+  for (const auto& service : draft.services) {
+    const Where& where = service.where;
+    json ports = where.last_port == 65535 ? json("any")
+                 : where.first_port == where.last_port
+                     ? json(where.first_port)
+                     : json(std::to_string(where.first_port) + "-" + std::to_string(where.last_port));
+    config["services"].push_back({{"name", service.name},
+                                  {"address", where.address + "/" + std::to_string(where.prefix)},
+                                  {"port", std::move(ports)},
+                                  {"protocol", where.protocol},
+                                  {"policy", service.policy},
+                                  {"forward", service.forward},
+                                  {"pool", service.pool}});
+  }
+  return config;
+}
+
+/// What a flow's packets meet, as the twin remembers it.
+struct Flow {
+  std::string destination, protocol, forward, backend, snat;
+  unsigned destination_port = 0, backend_port = 0;  ///< the latter as configured
+};
+
+const Draft::Service* service_of(const Draft& draft, const Flow& flow) {
+  for (const auto& service : draft.services) {
+    if (covers(service.where, flow.destination, flow.destination_port, flow.protocol)) return &service;
+  }
+  return nullptr;
+}
+
+bool stays(const Draft& draft, const Flow& flow) {
+  const auto* const service = service_of(draft, flow);
+  if (!service || service->forward != flow.forward) return false;
+  const bool is_nat = flow.forward == "full-nat" || flow.forward == "dnat";
+  const auto met = [&](unsigned port) { return is_nat ? (port != 0 ? port : flow.destination_port) : 0; };
+  const auto& pool = draft.pools.at(service->pool);
+  if (std::ranges::none_of(pool, [&](const auto& backend) {
+        return backend.first == flow.backend && met(backend.second) == met(flow.backend_port);
+      })) {
+    return false;
+  }
+  return flow.forward != "full-nat" || std::ranges::count(draft.snat, flow.snat) != 0;
+}
+
+class Gatewayish {
+ public:
+  void apply(const Draft& draft) {
+    auto parsed = parse_config(config_of(draft));
+    ASSERT_TRUE(parsed) << (parsed ? "" : parsed.error().message) << config_of(draft).dump(2);
+    if (model_) share_unchanged(*model_, *parsed);
+    auto next = std::make_shared<const Model>(std::move(*parsed));
+    auto result = compile({.model = *next,
+                           .status = {},
+                           .ports = ports_,
+                           .generation = ++generation_,
+                           .previous_model = model_.get(),
+                           .previous = tables_.get()},
+                          ids_);
+    ASSERT_TRUE(result);
+    candidate_ = result->tables;
+    next_ = std::move(next);
+  }
+  /// By name of service, how many flows would end: as the gateway counts them.
+  std::map<std::string, unsigned> losses() {
+    std::map<std::string, unsigned> counted;
+    for (const lb::FlowEntry& entry : entries_) {
+      const auto id = balancer_.losing_service(tables_->view(), candidate_->view(), entry, 0);
+      if (id != lb::kNoService) ++counted[ids_.last_service_at(id).name];
+    }
+    return counted;
+  }
+  void commit() {
+    ids_.commit();
+    model_ = std::exchange(next_, nullptr);
+    tables_ = std::exchange(candidate_, nullptr);
+  }
+  void collect() {
+    ids_.collect([&](auto id) { return services_[id].active_flows.read() == 0; },
+                 [&](auto id) { return backends_[id].active_flows.read() == 0; });
+  }
+  lb::Decision send(const FlowKey& key, uint8_t flags = kAck) {
+    return balancer_.balance(tables_->view(), key, balancer_.flows().hash(key), {flags, 64}, 0);
+  }
+  void expire() { balancer_.expire(tables_->view(), 0, static_cast<unsigned>(entries_.size())); }
+  lb::FlowTable& flows() { return balancer_.flows(); }
+  const dataplane::Tables& tables() const { return *tables_; }
+  /// The gauges of numbers that are not in use any more.
+  uint64_t active_of_retired() const {
+    uint64_t active = 0;
+    for (uint32_t id = 0; id < services_.size(); ++id) {
+      if (!ids_.service_at(id)) active += services_[id].active_flows.read();
+      if (!ids_.backend_at(id)) active += backends_[id].active_flows.read();
+    }
+    return active;
+  }
+
+ private:
+  std::vector<dataplane::PortInfo> ports_{{"edge", {}, 1500, "net_null", true, ""},
+                                          {"core", {}, 1500, "net_null", true, ""}};
+  IdRegistry ids_;
+  uint64_t generation_ = 0;
+  std::shared_ptr<const Model> model_, next_;
+  std::shared_ptr<const dataplane::Tables> tables_, candidate_;
+  std::vector<lb::FlowEntry> entries_{1024};
+  std::vector<lb::FlowTable::Bucket> buckets_{lb::FlowTable::buckets_for(1024)};
+  std::vector<lb::TargetCounters> services_{512}, backends_{512};
+  std::vector<uint32_t> cursors_ = std::vector<uint32_t>(512);
+  lb::Balancer balancer_{{entries_, buckets_, services_, backends_, cursors_}, {}, 1};
+};
+
+struct Known {
+  Flow flow;
+  FlowKey reply;
+};
+
+FlowKey key_of(unsigned i) {
+  return {IpAddress::v4(Be32::from_host(0xc0000264 + i)),
+          *IpAddress::parse(i % 2 == 0 ? "203.0.113.10" : "203.0.113.11"),
+          Be16::from_host(static_cast<uint16_t>(20'000 + i)),
+          Be16::from_host(i % 4 < 2 ? 80 : 81),
+          i % 5 == 0 ? IpProtocol::kUdp : IpProtocol::kTcp,
+          {}};
+}
+
+/// What the twin learns of a flow that has just begun.
+Known learn(const Draft& draft, const FlowKey& key, Gatewayish& gateway, const lb::Decision& decision) {
+  Known known{{key.destination.to_string(), key.protocol == IpProtocol::kUdp ? "udp" : "tcp", "", "", "",
+               key.destination_port.host(), 0},
+              {}};
+  const lb::Backend& backend = (*gateway.tables().backends)[decision.backend];
+  known.flow.backend = backend.address.to_string();
+  known.flow.backend_port = backend.port.host();
+  known.flow.forward = service_of(draft, known.flow)->forward;
+  if (decision.flow->peer != lb::kNoFlow) known.reply = gateway.flows().at(decision.flow->peer).key;
+  known.flow.snat = known.reply.destination.to_string();
+  return known;
+}
+
+void expect_same(Gatewayish& gateway, const lb::Decision& decision, const Known& known) {
+  const lb::Backend& backend = (*gateway.tables().backends)[decision.backend];
+  EXPECT_EQ(backend.address.to_string(), known.flow.backend);
+  EXPECT_TRUE(backend.keeps_flows);
+  if (decision.flow->peer == lb::kNoFlow) return;
+  const lb::FlowEntry& reply = gateway.flows().at(decision.flow->peer);
+  EXPECT_EQ(reply.key, known.reply);
+  EXPECT_EQ(reply.service, decision.service);
+  EXPECT_EQ(reply.backend, decision.backend);
+  if (known.flow.forward == "full-nat") {
+    EXPECT_EQ(gateway.tables().snat[decision.flow->snat].to_string(), known.flow.snat);
+    EXPECT_EQ(reply.snat, decision.flow->snat);
+    EXPECT_EQ(decision.flow->translated_port, known.reply.destination_port);
+  }
+}
+
+class FlowIdentity : public testing::TestWithParam<unsigned> {};
+
+TEST_P(FlowIdentity, AFlowStaysExactlyAsLongAsItsPacketsMeetTheSame) {
+  constexpr unsigned kFlows = 120;
+  Random random{std::mt19937(GetParam())};
+  Gatewayish gateway;
+  Draft draft = any_draft(random);
+  gateway.apply(draft);
+  gateway.commit();
+  std::map<unsigned, Known> known;
+  const auto meet = [&](unsigned i) {  // a packet of flow i
+    const FlowKey key = key_of(i);
+    const auto before = known.find(i);
+    const bool is_to_stay = before != known.end() && stays(draft, before->second.flow);
+    const bool is_reply_first =
+        is_to_stay && before->second.reply.protocol == key.protocol && random.once_in(3);
+    if (is_reply_first) {
+      const auto reply = gateway.send(before->second.reply);
+      EXPECT_EQ(reply.outcome, lb::Outcome::kCached);
+      EXPECT_TRUE(reply.is_reply);
+    }
+    const auto decision = gateway.send(key);
+    EXPECT_EQ(decision.outcome == lb::Outcome::kCached, is_to_stay) << "flow " << i;
+    if (is_to_stay && decision.flow) return expect_same(gateway, decision, before->second);
+    known.erase(i);
+    if (decision.outcome == lb::Outcome::kPicked) known.emplace(i, learn(draft, key, gateway, decision));
+  };
+  for (unsigned i = 0; i < kFlows; ++i) meet(i);
+  for (int change = 0; change < 6; ++change) {
+    const Draft before = std::exchange(draft, changed(draft, random));
+    ASSERT_NO_FATAL_FAILURE(gateway.apply(draft));
+    std::map<std::string, unsigned> expected;
+    for (const auto& [i, flow] : known) {
+      if (stays(before, flow.flow) && !stays(draft, flow.flow))
+        ++expected[service_of(before, flow.flow)->name];
+    }
+    EXPECT_EQ(gateway.losses(), expected) << "change " << change;
+    gateway.commit();
+    for (unsigned i = 0; i < kFlows; ++i) {
+      if (random.once_in(2)) meet(i);
+    }
+    if (random.once_in(2)) {  // all are looked at, as they are within a few seconds
+      gateway.expire();
+      std::erase_if(known, [&](const auto& each) { return !stays(draft, each.second.flow); });
+      EXPECT_EQ(gateway.active_of_retired(), 0u);
+    }
+    gateway.collect();
+  }
+  for (unsigned i = 0; i < kFlows; ++i) meet(i);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FlowIdentity, testing::Range(0u, 200u));
+
+}  // namespace
+}  // namespace sluice::ctrl
