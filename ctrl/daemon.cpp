@@ -193,7 +193,7 @@ bool Daemon::run() {
   if (failure) spdlog::error("the ledger has failed: {}", failure->message);
   if (parts.gateway->ledger() && parts.gateway->ledger()->is_stuck()) {
     spdlog::error("the ledger's disk does not answer: leaving without it; what has a receipt is safe");
-    parts.control.reset();     // the socket goes with it
+    parts.control.reset();  // the socket goes with it
     flush_log();
     std::_Exit(EXIT_FAILURE);  // all else would wait for the thread that waits for the disk
   }

@@ -5,6 +5,7 @@
 
 #include "ctrl/compile_ledger.h"
 #include "ctrl/config_schema.h"
+#include "ctrl/config_warnings.h"
 #include "ctrl/gateway_parts.h"
 #include "ctrl/memory_needs.h"
 #include "ctrl/model_changes.h"
@@ -42,6 +43,19 @@ Refusal needs_restart(const std::vector<std::string>& pointers) {
                   {}};
   for (const std::string& pointer : pointers) refusal.faults.push_back({pointer, "needs a restart"});
   return refusal;
+}
+
+Refusal takes_all_away(size_t services) {
+  return {Refusal::Kind::kInvalid,
+          "nothing was applied: it would take away all " + std::to_string(services) + " services",
+          "apply it with allow_no_services (sluicectl config apply --allow-no-services) if that is meant",
+          {{"/services", "there is no service left"}}};
+}
+
+/// Whether two configurations say the same. Those of one size are compared by what they share first.
+bool is_same(const Model& a, const Model& b) {
+  return a.pools.size() == b.pools.size() && a.services.size() == b.services.size() &&
+         changed_parts(a, b).empty();
 }
 
 /// Whether there is room for the pools of another configuration.
@@ -109,7 +123,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
                        .flows_cut = {},
                        .is_applied = is_applied,
                        .tables = compiled->tables,
-                       .restart_needed = {}};
+                       .warnings = {}};
   };
   const bool is_rehearsal =
       step.mode == Step::Mode::kRehearse ||
@@ -134,6 +148,10 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
 
 Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const std::string& author,
                                           Step::Mode mode) {
+  if (is_same(*next, *model)) {
+    return ApplyResult{
+        .generation = generation, .flows_cut = std::map<std::string, uint64_t>(), .is_applied = true};
+  }
   const auto now = system_clock::now();
   statuses.follow(*model, *next, now);
   auto result = take(Step{.model = next, .mode = mode});
@@ -154,11 +172,15 @@ Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const nlohmann::json& co
                                                         const ApplyOptions& options) const {
   auto parsed = parse_config(config);
   if (!parsed) return tl::unexpected(std::move(parsed.error()));
-  auto restart = restart_needed(*model, *parsed);
-  if (!restart.empty() && !options.dry_run) return tl::unexpected(needs_restart(restart));
+  const auto restart = restart_needed(*model, *parsed);
+  if (!restart.empty()) return tl::unexpected(needs_restart(restart));
+  if (parsed->services.empty() && !model->services.empty() && !options.allow_no_services) {
+    return tl::unexpected(takes_all_away(model->services.size()));
+  }
   if (auto enough = check_growth(*model, *parsed); !enough) return tl::unexpected(std::move(enough.error()));
   share_unchanged(*model, *parsed);
-  return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(restart)};
+  auto warnings = warnings_of(*parsed, config);
+  return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(warnings)};
 }
 
 Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
@@ -174,7 +196,7 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
   auto result = parts.take(admitted->model, options.author,
                            options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
   if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
-  if (result) result->restart_needed = std::move(admitted->restart_needed);
+  if (result) result->warnings = std::move(admitted->warnings);
   return result;
 }
 

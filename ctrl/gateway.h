@@ -28,7 +28,8 @@ namespace sluice::ctrl {
 struct ApplyOptions {
   std::optional<uint64_t> if_generation = {};
   bool dry_run = false;
-  std::string author = {};  ///< "file", or the peer's user
+  bool allow_no_services = false;  ///< else an apply that would take away all services is refused
+  std::string author = {};         ///< "file", or the peer's user
 };
 
 struct ApplyResult {
@@ -39,7 +40,7 @@ struct ApplyResult {
   std::optional<std::map<std::string, uint64_t>> flows_cut;
   bool is_applied = false;                          ///< and not only rehearsed
   std::shared_ptr<const dataplane::Tables> tables;  ///< what was compiled for it
-  std::vector<std::string> restart_needed;  ///< JSON Pointers of boot settings that differ (dry run and diff)
+  std::vector<Fault> warnings;                      ///< what was applied, and yet is hardly meant
 };
 
 /// One row of backend.list.
@@ -62,8 +63,8 @@ class Gateway {
   ~Gateway();
 
   // Configuration. All or nothing: on a Refusal nothing has changed. A configuration whose boot settings
-  // (`gateway`, `ports`, `control`, `http`, `ledger`) differ is refused whole; a dry run and diff() say which
-  // do.
+  // (`gateway`, `ports`, `control`, `http`, `ledger`) differ is refused whole, a dry run too; diff() says
+  // which do. One that says the same as what is applied makes no generation.
   Outcome<ApplyResult> apply(const nlohmann::json& config, const ApplyOptions& options);
   /// The same, once the workers have counted the flows that it ends: `answer` is called during the call where
   /// there can be none, else from tick(). Other changes may come between.
@@ -82,7 +83,7 @@ class Gateway {
   // Backends at run time. A weight becomes part of the configuration, in a generation of its own, until one
   // with another weight is applied; a state is not the configuration's, and stays as long as the backend.
   Outcome<ApplyResult> set_backend(const BackendKey& key, std::optional<uint32_t> weight,
-                                   std::optional<AdminState> state);
+                                   std::optional<AdminState> state, const std::string& author);
   /// What a health check found: `reason` is for people ("connection refused").
   void set_health(const BackendKey& key, bool healthy, const std::string& reason);
   /// Several results at once make new Tables once.

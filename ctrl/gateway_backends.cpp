@@ -20,6 +20,13 @@ tl::unexpected<Refusal> no_backend(const BackendKey& key) {
                 "pool \"" + key.pool + "\" has no backend " + endpoint_text(key.address, key.port));
 }
 
+uint32_t weight_of(const Model& model, const BackendKey& key) {
+  for (const BackendModel& backend : model.pools.at(key.pool)->backends) {
+    if (backend.address == key.address && backend.port == key.port) return backend.weight;
+  }
+  return 0;
+}
+
 /// The model with another weight for one backend that it has.
 std::shared_ptr<const Model> with_weight(const Model& model, const BackendKey& key, uint32_t weight) {
   auto pool = std::make_shared<PoolModel>(*model.pools.at(key.pool));
@@ -54,7 +61,7 @@ const PoolModel* Gateway::Parts::pool(const std::string& name) const {
 }
 
 Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<uint32_t> weight,
-                                          std::optional<AdminState> state) {
+                                          std::optional<AdminState> state, const std::string& author) {
   Parts& parts = *parts_;
   constexpr uint32_t kGreatestWeight = 65535;
   if (!parts.pool(key.pool)) return no_pool(key.pool);
@@ -63,12 +70,15 @@ Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<u
   if (weight && *weight > kGreatestWeight) {
     return refuse(Refusal::Kind::kInvalid, "a weight is 0 to 65535, not " + std::to_string(*weight));
   }
+  if (weight == weight_of(*parts.model, key)) weight.reset();
   const auto now = system_clock::now();
   Step step{.model = weight ? with_weight(*parts.model, key, *weight) : parts.model};
   if (state && parts.statuses.set_admin(key, *state, now)) step.touched_pools.push_back(key.pool);
+  if (!weight && step.touched_pools.empty())
+    return ApplyResult{.generation = parts.generation, .is_applied = true};
   auto result = parts.take(step);
   if (result && weight) {
-    parts.history.add({parts.generation, now, "backend.set", "", result->changed}, step.model);
+    parts.history.add({parts.generation, now, author, "", result->changed}, step.model);
   }
   return result;
 }

@@ -89,10 +89,10 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
     if (!options.dry_run) parts_->last_apply_succeeded = false;
     return answer(tl::unexpected(std::move(admitted.error())));
   }
-  const auto finish = [this, is_dry = options.dry_run, restart = std::move(admitted->restart_needed),
+  const auto finish = [this, is_dry = options.dry_run, warnings = std::move(admitted->warnings),
                        answer = std::move(answer)](Outcome<ApplyResult> result) {
     if (!is_dry) parts_->last_apply_succeeded = result.has_value();
-    if (result) result->restart_needed = restart;
+    if (result) result->warnings = warnings;
     answer(std::move(result));
   };
   parts_->take_counted(std::move(admitted->model), options, finish);

@@ -60,7 +60,7 @@ struct Gateway::Parts {
   /// The model of a configuration that may be applied.
   struct Admitted {
     std::shared_ptr<const Model> model;
-    std::vector<std::string> restart_needed;
+    std::vector<Fault> warnings;
   };
   Outcome<Admitted> admit(const nlohmann::json& config, const ApplyOptions& options) const;
   Outcome<void> check_generation(const std::optional<uint64_t>& wanted) const;

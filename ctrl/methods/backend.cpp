@@ -43,7 +43,7 @@ void set(MethodContext& context, const Call& call, Reply reply) {
   if (!weight && !state) {
     return reply(refuse(Refusal::Kind::kInvalid, "neither weight nor state is given: nothing to set"));
   }
-  const auto result = context.gateway.set_backend(backend_key(call.params), weight, state);
+  const auto result = context.gateway.set_backend(backend_key(call.params), weight, state, call.peer.user);
   if (!result) return reply(tl::unexpected(result.error()));
   reply(apply_object(*result));
 }
@@ -74,7 +74,7 @@ std::vector<Method> backend_methods() {
        Role::kOperate,
        "Sets the weight or the state of a backend; the weight until another is applied, the state until the "
        "daemon ends.",
-       "`{generation, changed, disruption}`",
+       "`{generation, changed, disruption, warnings}`",
        {{"pool", ParamType::kString, true, "the pool's name"},
         {"address", ParamType::kAddress, true, "the backend's address"},
         {"port", ParamType::kInteger, true, "the backend's port; 0 where none is configured", 0, 65535},

@@ -56,6 +56,7 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
   ApplyOptions options;
   options.author = call.peer.user;
   options.dry_run = call.params.value("dry_run", false);
+  options.allow_no_services = call.params.value("allow_no_services", false);
   if (call.params.contains("if_generation")) {
     options.if_generation = call.params["if_generation"].get<uint64_t>();
   }
@@ -90,7 +91,8 @@ Subject subject(const MethodContext& context, const json& params) {
 std::vector<Method> config_methods() {
   const Param config{"config", ParamType::kObject, true, "the configuration, as in the file"};
   constexpr auto kApplied =
-      "`{generation, changed, disruption, flows_cut}`: what changed; by service the fraction of all slots "
+      "`{generation, changed, disruption, flows_cut, warnings: [{pointer, message}]}`: what changed; by "
+      "service the fraction of all slots "
       "whose backend changed; and by service, where it is one at least, how many flows end or move, as the "
       "workers counted them before (left out where they did not answer in time)";
   return {
@@ -118,7 +120,9 @@ std::vector<Method> config_methods() {
        kApplied,
        {config,
         {"if_generation", ParamType::kInteger, false, "refuse unless this is the present generation"},
-        {"dry_run", ParamType::kBoolean, false, "answer as if applied, and apply nothing"}},
+        {"dry_run", ParamType::kBoolean, false, "answer, or refuse, as if applied, and apply nothing"},
+        {"allow_no_services", ParamType::kBoolean, false,
+         "apply it even where it takes away all services; else that is refused"}},
        apply,
        subject},
       {"config.history",

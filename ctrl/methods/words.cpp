@@ -34,10 +34,14 @@ BackendKey backend_key(const nlohmann::json& params) {
 }
 
 nlohmann::json apply_object(const ApplyResult& result) {
-  nlohmann::json object = {
-      {"generation", result.generation}, {"changed", result.changed}, {"disruption", result.disruption}};
+  nlohmann::json object = {{"generation", result.generation},
+                           {"changed", result.changed},
+                           {"disruption", result.disruption},
+                           {"warnings", nlohmann::json::array()}};
   if (result.flows_cut) object["flows_cut"] = *result.flows_cut;
-  if (!result.restart_needed.empty()) object["restart_needed"] = result.restart_needed;
+  for (const Fault& warning : result.warnings) {
+    object["warnings"].push_back({{"pointer", warning.pointer}, {"message", warning.message}});
+  }
   return object;
 }
 

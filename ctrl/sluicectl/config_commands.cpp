@@ -14,6 +14,7 @@ struct Arguments {
   std::string file;
   uint64_t generation = 0;
   bool dry_run = false;
+  bool allow_no_services = false;
 };
 
 std::nullopt_t refuse_file(Session& session, const std::vector<std::string>& faults) {
@@ -63,6 +64,7 @@ void diff(Session& session, const std::string& file) {
 void apply(Session& session, const Arguments& arguments, bool has_generation) {
   json params = json::object();
   if (arguments.dry_run) params["dry_run"] = true;
+  if (arguments.allow_no_services) params["allow_no_services"] = true;
   if (has_generation) params["if_generation"] = arguments.generation;
   const auto result = call_with_file(session, "config.apply", arguments.file, params);
   if (result) session.print(*result);
@@ -93,6 +95,8 @@ void add_config_commands(CLI::App& app, Session& session) {
       ->callback([&session, arguments] { diff(session, arguments->file); });
   auto* applying = with_file("apply", "Apply a file: all of it, or nothing");
   applying->add_flag("--dry-run", arguments->dry_run, "answer as if applied, and apply nothing");
+  applying->add_flag("--allow-no-services", arguments->allow_no_services,
+                     "apply it even where it takes away all services");
   auto* if_generation = applying->add_option("--if-generation", arguments->generation,
                                              "refuse unless this is the present generation");
   applying->callback(

@@ -116,8 +116,8 @@ TEST_F(GatewayTest, SaysWhatNeedsARestart) {
   ASSERT_EQ(refused.error().faults.size(), 1u);
   EXPECT_EQ(refused.error().faults[0].pointer, "/ports/1/mtu");
   const auto dry = gateway_->apply(other, {.dry_run = true});
-  ASSERT_TRUE(dry);
-  EXPECT_EQ(dry->restart_needed, std::vector<std::string>{"/ports/1/mtu"});
+  ASSERT_FALSE(dry);  // as the apply
+  EXPECT_EQ(dry.error().kind, Refusal::Kind::kRestartNeeded);
   const auto diff = gateway_->diff(other);
   ASSERT_TRUE(diff);
   ASSERT_EQ(diff->size(), 2u);
@@ -134,6 +134,50 @@ TEST_F(GatewayTest, ADryRunOnlySaysWhatWouldHappen) {
   EXPECT_GT(dry->disruption.at("web"), 0.1);
   EXPECT_EQ(dry->generation, before);
   EXPECT_EQ(gateway_->backends("web")->size(), 3u);
+}
+
+TEST_F(GatewayTest, WhatChangesNothingMakesNoGeneration) {
+  ASSERT_TRUE(gateway_->apply(config(), {.author = "first"}));
+  const uint64_t before = gateway_->generation();
+  const auto history = gateway_->history().size();
+  for (int i = 0; i < 25; ++i) ASSERT_EQ(gateway_->apply(config(), {.author = "again"})->generation, before);
+  const uint32_t weight = gateway_->backends("web")->front().weight;
+  ASSERT_TRUE(gateway_->set_backend(gateway_->backends("web")->front().key, weight, std::nullopt, "tester"));
+  EXPECT_EQ(gateway_->generation(), before);
+  EXPECT_EQ(gateway_->history().size(), history);
+}
+
+TEST_F(GatewayTest, RemembersWhoSetAWeight) {
+  ASSERT_TRUE(gateway_->apply(config(), {}));
+  const uint32_t weight = gateway_->backends("web")->front().weight;
+  ASSERT_TRUE(
+      gateway_->set_backend(gateway_->backends("web")->front().key, weight + 1, std::nullopt, "alice"));
+  EXPECT_EQ(gateway_->history().front().author, "alice");
+}
+
+TEST_F(GatewayTest, TakesAllServicesAwayOnlyWhenTold) {
+  ASSERT_TRUE(gateway_->apply(config(), {}));
+  json emptied = config();
+  emptied.erase("services");
+  for (const bool dry_run : {true, false}) {
+    const auto refused = gateway_->apply(emptied, {.dry_run = dry_run});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().faults.at(0).pointer, "/services");
+  }
+  EXPECT_EQ(gateway_->model().services.size(), config()["services"].size());
+  EXPECT_TRUE(gateway_->apply(emptied, {.allow_no_services = true}));
+  EXPECT_TRUE(gateway_->model().services.empty());
+  EXPECT_TRUE(gateway_->apply(config(), {}));  // back, and nothing was taken away by that
+}
+
+TEST_F(GatewayTest, AnswersWithWarnings) {
+  json odd = config();
+  odd["pools"].push_back({{"name", "spare"}, {"backends", json::array()}});
+  const auto applied = gateway_->apply(odd, {.dry_run = true});
+  ASSERT_TRUE(applied);
+  EXPECT_TRUE(std::ranges::any_of(applied->warnings, [&](const Fault& warning) {
+    return warning.pointer == "/pools/" + std::to_string(odd["pools"].size() - 1);
+  }));
 }
 
 TEST_F(GatewayTest, RefusesPoolsThatThereIsNoMemoryFor) {
@@ -155,13 +199,13 @@ TEST_F(GatewayTest, RefusesPoolsThatThereIsNoMemoryFor) {
 
 TEST_F(GatewayTest, SetsBackendsAtRunTime) {
   const uint64_t before = gateway_->generation();
-  const auto drained = gateway_->set_backend(web(11), std::nullopt, AdminState::kDraining);
+  const auto drained = gateway_->set_backend(web(11), std::nullopt, AdminState::kDraining, "tester");
   ASSERT_TRUE(drained);
   EXPECT_EQ(drained->generation, before);  // a state is not the configuration's
   EXPECT_EQ(row(11).state, lb::BackendState::kDraining);
   EXPECT_EQ(row(11).share, 0);
   EXPECT_NEAR(row(12).share, 2.0 / 3, 0.01);
-  const auto weighed = gateway_->set_backend(web(12), 1, std::nullopt);
+  const auto weighed = gateway_->set_backend(web(12), 1, std::nullopt, "tester");
   ASSERT_TRUE(weighed);
   EXPECT_EQ(weighed->generation, before + 1);
   EXPECT_EQ(gateway_->history().front().generation, before + 1);
@@ -169,11 +213,12 @@ TEST_F(GatewayTest, SetsBackendsAtRunTime) {
   ASSERT_TRUE(gateway_->apply(config(), {}));
   EXPECT_EQ(row(11).state, lb::BackendState::kDraining);  // what an operator set stays with the backend
   EXPECT_EQ(row(12).weight, 2u);                          // a weight is the configuration's
-  ASSERT_TRUE(gateway_->set_backend(web(11), std::nullopt, AdminState::kActive));
-  EXPECT_EQ(gateway_->set_backend(web(99), 1, std::nullopt).error().kind, Refusal::Kind::kNotFound);
-  EXPECT_EQ(gateway_->set_backend({"nowhere", {}, 1}, 1, std::nullopt).error().kind,
+  ASSERT_TRUE(gateway_->set_backend(web(11), std::nullopt, AdminState::kActive, "tester"));
+  EXPECT_EQ(gateway_->set_backend(web(99), 1, std::nullopt, "tester").error().kind, Refusal::Kind::kNotFound);
+  EXPECT_EQ(gateway_->set_backend({"nowhere", {}, 1}, 1, std::nullopt, "tester").error().kind,
             Refusal::Kind::kNotFound);
-  EXPECT_EQ(gateway_->set_backend(web(11), 65536, std::nullopt).error().kind, Refusal::Kind::kInvalid);
+  EXPECT_EQ(gateway_->set_backend(web(11), 65536, std::nullopt, "tester").error().kind,
+            Refusal::Kind::kInvalid);
 }
 
 TEST_F(GatewayTest, HealthIsNoChangeOfTheConfiguration) {
