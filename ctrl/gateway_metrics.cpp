@@ -101,9 +101,22 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
                [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_entries.read(); });
   of_balancers(MetricType::Gauge, "sluice_flow_table_capacity", "Flows that the worker can remember.",
                [](const WorkerInfo& worker, const WorkerStats&) { return worker.flow_capacity; });
-  of_balancers(MetricType::Counter, "sluice_flow_table_full_total",
-               "Flows that there was no room to remember.",
+  of_balancers(MetricType::Counter, "sluice_flow_table_full_total", "New flows that found the table full.",
                [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_table_full.read(); });
+  sources.push_back(whole(MetricType::Counter, "sluice_flow_evicted_total",
+                          "Flows that gave their entry or port up to others, by what was lost.",
+                          [&data_plane](auto add) {
+                            uint64_t answered = 0, unanswered = 0, closing = 0;
+                            for (const auto& worker : data_plane.workers()) {
+                              const auto& evicted = data_plane.stats(worker.index).flows_evicted;
+                              answered += evicted.answered.read();
+                              unanswered += evicted.unanswered.read();
+                              closing += evicted.closing.read();
+                            }
+                            add(static_cast<double>(answered), {{"state", "answered"}});
+                            add(static_cast<double>(unanswered), {{"state", "unanswered"}});
+                            add(static_cast<double>(closing), {{"state", "closing"}});
+                          }));
   sources.push_back(whole(MetricType::Gauge, "sluice_worker_busy_ratio",
                           "Share of the last second in which the worker had packets.",
                           [&gateway, &data_plane](auto add) {

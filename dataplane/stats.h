@@ -8,6 +8,7 @@
 #include "common/counter.h"
 #include "dataplane/drop_reason.h"
 #include "dataplane/tables.h"
+#include "lb/balancer.h"
 #include "ledger/outcome.h"
 
 namespace sluice::dataplane {
@@ -34,6 +35,7 @@ struct alignas(64) WorkerStats {
   Counter polls;        ///< a heartbeat
   Gauge flow_entries;
   Counter flow_table_full;
+  lb::EvictedFlows flows_evicted;
   Gauge neighbors;
   ledger::OutcomeCounters transactions;  ///< that ended at this worker: a ring did not take them
 };

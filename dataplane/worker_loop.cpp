@@ -121,9 +121,12 @@ void WorkerLoop::count(uint64_t cycles, bool busy) {
   stats.polls.add();
   stats.flow_entries.set(worker_.balancer.flows().size());
   stats.neighbors.set(worker_.neighbors.size());
-  const uint64_t table_full = worker_.balancer.table_full();
-  stats.flow_table_full.add(table_full - table_full_counted_);
-  table_full_counted_ = table_full;
+  const auto catch_up = [](Counter& counter, uint64_t now) { counter.add(now - counter.read()); };
+  const lb::EvictedFlows& evicted = worker_.balancer.evicted();
+  catch_up(stats.flow_table_full, worker_.balancer.table_full());
+  catch_up(stats.flows_evicted.unanswered, evicted.unanswered.read());
+  catch_up(stats.flows_evicted.closing, evicted.closing.read());
+  catch_up(stats.flows_evicted.answered, evicted.answered.read());
 }
 
 }  // namespace sluice::dataplane

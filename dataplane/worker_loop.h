@@ -63,7 +63,6 @@ class WorkerLoop {
   MillisecondClock clock_;
   NanosecondClock fine_clock_;
   Announcer announcer_;
-  uint64_t table_full_counted_ = 0;
 };
 
 }  // namespace sluice::dataplane

@@ -1,36 +1,16 @@
 #include "lb/balancer.h"
 
-#include <algorithm>
-
-#include "lb/pick.h"
 #include "lb/rebind.h"
 
 namespace sluice::lb {
 namespace {
 
-constexpr uint32_t kEmbryonicLifeMs = 30'000;
-constexpr uint32_t kClosingLifeMs = 10'000;
-
-constexpr uint8_t kFinFromClient = 1;
-constexpr uint8_t kFinFromBackend = 2;
-constexpr uint8_t kFinFromBoth = kFinFromClient | kFinFromBackend;
-
-inline uint32_t life_ms(const Service& service, FlowState state) {
-  switch (state) {
-    case FlowState::kEmbryonic:
-      return std::min(kEmbryonicLifeMs, service.idle_timeout_ms);
-    case FlowState::kClosing:
-      return std::min(kClosingLifeMs, service.idle_timeout_ms);
-    case FlowState::kFree:
-    case FlowState::kEstablished:
-      return service.idle_timeout_ms;
-  }
-  __builtin_unreachable();
-}
+/// A table with fewer than this part of its entries free is all but full.
+constexpr size_t kAllButFull = 16;
 
 /// Whether a bound flow has been idle beyond its life. Looks at the peer's line only if it has to.
 inline bool is_over(const View& view, const FlowTable& flows, const FlowEntry& flow, uint32_t now_ms) {
-  const uint32_t life = life_ms(view.services[flow.service], flow.state);
+  const uint32_t life = life_ms(flow, view.services[flow.service].idle_timeout_ms);
   return now_ms - flow.last_seen_ms > life && flows.idle_ms(flow, now_ms) > life;
 }
 
@@ -45,20 +25,32 @@ std::optional<Binding> bound_in(const View& view, const FlowTable& flows, const 
   return is_over(view, flows, bound, now_ms) ? std::nullopt : binding;
 }
 
-bool is_opening(IpProtocol protocol, const PacketFacts& packet) {
-  return protocol == IpProtocol::kTcp &&
-         (packet.tcp_flags & (TcpHeader::kSyn | TcpHeader::kAck)) == TcpHeader::kSyn;
+bool takes_new_flows(const Backend& backend) {
+  const bool fails_open = backend.state == BackendState::kDown && backend.keeps_flows;
+  return (backend.state == BackendState::kActive || fails_open) && backend.weight != 0;
 }
 
-/// Whether a SYN on a known flow begins another one: it is a retransmission where only SYNs were seen.
+/// Whether a SYN on a known flow begins another one. On a live flow it does not: anybody could have sent it,
+/// and whoever holds the connection's other end decides (RFC 5961, section 4).
 bool begins_anew(const View& view, const FlowEntry& flow, const PacketFacts& packet) {
-  return is_opening(flow.key.protocol, packet) && !flow.is_reply &&
-         !(flow.state == FlowState::kEmbryonic && view.backends[flow.backend].state == BackendState::kActive);
+  return is_opening(packet.tcp_flags) && !flow.is_reply &&
+         (flow.is_closed() || !takes_new_flows(view.backends[flow.backend]));
 }
 
-/// Whether a packet may move the state of a TCP flow on: few do.
+/// Whether a packet may move the state of its flow on: few do.
 bool is_telling(const FlowEntry& flow, const PacketFacts& packet) {
-  return flow.state == FlowState::kEmbryonic || (packet.tcp_flags & (TcpHeader::kFin | TcpHeader::kRst)) != 0;
+  return !flow.is_settled || (packet.tcp_flags & TcpHeader::kTurning) != 0;
+}
+
+bool hashes(Policy policy) {
+  return policy == Policy::kMaglev || policy == Policy::kSourceHash;
+}
+
+/// NAT cannot forward a new flow without an entry. One that goes on from somewhere else may be old, or
+/// anybody's invention: nobody answered has to go for it.
+FlowTable::Eviction eviction_for(const Service& service, IpProtocol protocol, FlowState state) {
+  const bool may_be_new = state == FlowState::kEmbryonic || protocol == IpProtocol::kUdp;
+  return service.is_nat() && may_be_new ? FlowTable::Eviction::kAnyone : FlowTable::Eviction::kUnanswered;
 }
 
 Decision cached(FlowEntry& flow) {
@@ -88,7 +80,7 @@ Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, 
   if (flow != nullptr) {
     if (keep(view, *flow) && !begins_anew(view, *flow, packet) && !is_over(view, flows_, *flow, now_ms)) {
       flow->last_seen_ms = now_ms;
-      if (key.protocol == IpProtocol::kTcp && is_telling(*flow, packet)) follow(*flow, packet);
+      if (is_telling(*flow, packet)) follow(*flow, packet);
       if (!flow->is_reply) {
         services_[flow->service].count_packet(packet.frame_bytes);
         backends_[flow->backend].count_packet(packet.frame_bytes);
@@ -109,46 +101,36 @@ bool Balancer::keep(const View& view, FlowEntry& flow) {
   return binding.has_value();
 }
 
-/// Moves the state of a TCP flow on.
 void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
-  const uint8_t flags = packet.tcp_flags;
-  if (flow.state == FlowState::kEmbryonic && !flow.is_reply && (flags & TcpHeader::kSyn) == 0) {
-    set_state(flow, FlowState::kEstablished, flow.fin_seen);
-  }
-  if ((flags & (TcpHeader::kFin | TcpHeader::kRst)) == 0) return;
-  uint8_t fin_seen = flow.fin_seen;
-  if ((flags & TcpHeader::kFin) != 0) {
-    fin_seen |= flow.is_reply ? kFinFromBackend : kFinFromClient;
-    // Without NAT the backend answers past the gateway, so its FIN is never seen.
-    if (flow.peer == kNoFlow) fin_seen |= kFinFromBackend;
-  }
-  const bool is_closing = (flags & TcpHeader::kRst) != 0 || fin_seen == kFinFromBoth;
-  set_state(flow, is_closing ? FlowState::kClosing : flow.state, fin_seen);
+  const Progress next = progress(flow, packet);
+  if (next.state != flow.state || next.ended != flow.ended) flows_.set_state(flow, next.state, next.ended);
 }
 
-void Balancer::set_state(FlowEntry& flow, FlowState state, uint8_t fin_seen) {
-  flows_.set_state(flow, state);
-  flow.fin_seen = fin_seen;
-  if (flow.peer == kNoFlow) return;
-  FlowEntry& peer = flows_.at(flow.peer);
-  flows_.set_state(peer, state);
-  peer.fin_seen = fin_seen;
+/// What goes on without a flow while the table is all but full may belong to one that could not be
+/// remembered, which went by the hash.
+Pick Balancer::pick_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
+                        const Steps& steps) const {
+  const bool is_all_but_full = (flows_.capacity() - flows_.size()) * kAllButFull < flows_.capacity();
+  const bool goes_on = state == FlowState::kStray && key.protocol == IpProtocol::kTcp;
+  const bool by_hash = is_all_but_full && goes_on && !service.is_nat() && !hashes(service.policy);
+  return pick(*service.pool, by_hash ? Policy::kMaglev : service.policy, key, view.hash_key,
+              {view.backends, backends_, steps.cursor, steps.random});
 }
 
-Balancer::Plan Balancer::plan(const View& view, const FlowKey& key, uint32_t now_ms, ServiceId id,
+Balancer::Plan Balancer::plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer,
                               const Steps& steps) {
   const Service& service = view.services[id];
-  const Pick picked = pick(*service.pool, service.policy, key, view.hash_key,
-                           {view.backends, backends_, steps.cursor, steps.random});
+  const Pick picked = pick_for(view, key, service, newcomer.state, steps);
   Plan plan{{.outcome = Outcome::kNoBackend, .service = id, .backend = picked.backend, .slot = picked.slot},
             {}};
   if (picked.backend == kNoBackend) return plan;
   plan.decision.outcome = Outcome::kPicked;
   if (!service.is_nat()) return plan;
   const Backend& backend = view.backends[picked.backend];
-  const auto translation = service.forward == ForwardMode::kDnat
-                               ? translate_destination(flows_, key, backend)
-                               : translate_both(flows_, key, backend, view.snat, ports_, steps.port, now_ms);
+  const auto translation =
+      service.forward == ForwardMode::kDnat
+          ? translate_destination(flows_, key, backend, newcomer.state)
+          : translate_both(flows_, key, backend, view.snat, ports_, steps.port, newcomer);
   if (!translation) {
     plan.decision.outcome = Outcome::kPortExhausted;
   } else {
@@ -162,64 +144,63 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   const ServiceId id = find_service(view, key);
   if (id == kNoService) return {};
   const Service& service = view.services[id];
-  Plan plan = this->plan(view, key, now_ms, id, {cursors_[service.pool->index()], random_, next_port_});
+  const bool is_remembered = !begins_nothing(packet.tcp_flags);
+  if (!is_remembered && service.is_nat()) return {};
+  const Newcomer newcomer{is_opening(packet.tcp_flags) ? FlowState::kEmbryonic : FlowState::kStray, now_ms};
+  Plan plan = this->plan(view, key, id, newcomer, {cursors_[service.pool->index()], random_, next_port_});
   Decision& decision = plan.decision;
   if (decision.outcome != Outcome::kPicked) return decision;
 
-  const FlowState state = is_opening(key.protocol, packet) ? FlowState::kEmbryonic : FlowState::kEstablished;
-  decision.flow = service.is_nat() ? remember_both(plan, key, hash, now_ms, state)
-                                   : remember(plan, key, hash, now_ms, state);
-  if (decision.flow == nullptr) {
-    table_full_.add();
-    if (service.is_nat()) {
-      decision.outcome = Outcome::kPortExhausted;
-      return decision;
-    }
-  } else if (key.protocol == IpProtocol::kTcp) {
-    follow(*decision.flow, packet);
+  if (is_remembered) decision.flow = remember(view, plan, key, hash, newcomer);
+  if (decision.flow != nullptr) {
+    if ((packet.tcp_flags & TcpHeader::kFin) != 0) follow(*decision.flow, packet);
+  } else if (service.is_nat()) {
+    decision.outcome = Outcome::kPortExhausted;
+    return decision;
+  } else if (is_remembered && !hashes(service.policy)) {
+    // Its next packet must go to the same backend.
+    const Pick picked = pick_by_hash(*service.pool, Policy::kMaglev, key, view.hash_key);
+    decision.backend = picked.backend;
+    decision.slot = picked.slot;
   }
   services_[decision.service].count_packet(packet.frame_bytes);
   backends_[decision.backend].count_packet(packet.frame_bytes);
   return decision;
 }
 
-FlowEntry* Balancer::insert(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms,
-                            FlowState state, FlowTable::Eviction eviction, FlowIndex keep) {
-  FlowEntry* const entry = flows_.insert(
-      key, hash, state, now_ms, eviction, [this](const FlowEntry& evicted) { count_gone(evicted); }, keep);
-  if (entry == nullptr) return nullptr;
-  entry->service = plan.decision.service;
-  entry->backend = plan.decision.backend;
-  return entry;
-}
-
-FlowEntry* Balancer::remember(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms,
-                              FlowState state) {
-  FlowEntry* const flow = insert(plan, key, hash, now_ms, state, FlowTable::Eviction::kShortLived, kNoFlow);
+FlowEntry* Balancer::remember(const View& view, const Plan& plan, const FlowKey& key, uint64_t hash,
+                              const Newcomer& newcomer) {
+  const Service& service = view.services[plan.decision.service];
+  const FlowTable::Eviction eviction = eviction_for(service, key.protocol, newcomer.state);
+  const FlowIndex displaced = plan.translation.displaced;
+  if (displaced != kNoFlow) {
+    count_evicted(flows_.at(displaced));
+    flows_.erase(flows_.at(displaced));
+  }
+  const bool has_room = flows_.capacity() - flows_.size() >= (service.is_nat() ? 2u : 1u);
+  FlowEntry* flow = flows_.insert(key, hash, newcomer.state, newcomer.now_ms, eviction,
+                                  [this](const FlowEntry& evicted) { count_evicted(evicted); });
+  if (flow != nullptr) {
+    flow->service = plan.decision.service;
+    flow->backend = plan.decision.backend;
+    if (service.is_nat() && !join_reply(*flow, plan.translation, newcomer.now_ms, eviction)) {
+      flows_.erase(*flow);
+      flow = nullptr;
+    }
+  }
+  if (!has_room || flow == nullptr) table_full_.add();
   if (flow != nullptr) count_begun(*flow);
   return flow;
 }
 
-FlowEntry* Balancer::remember_both(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms,
-                                   FlowState state) {
-  const Translation& translation = plan.translation;
-  if (translation.displaced != kNoFlow) forget(flows_.at(translation.displaced));
-  constexpr auto kOldest = FlowTable::Eviction::kOldest;
-  FlowEntry* const flow = insert(plan, key, hash, now_ms, state, kOldest, kNoFlow);
-  if (flow == nullptr) return nullptr;
-  FlowEntry* const reply = insert(plan, translation.reply, flows_.hash(translation.reply), now_ms, state,
-                                  kOldest, flows_.index_of(*flow));
-  if (reply == nullptr) {
-    flows_.erase(*flow);
-    return nullptr;
-  }
-  flow->peer = flows_.index_of(*reply);
-  reply->peer = flows_.index_of(*flow);
-  reply->is_reply = true;
-  flow->translated_port = reply->translated_port = translation.source_port;
-  flow->snat = reply->snat = translation.snat;
-  count_begun(*flow);
-  return flow;
+bool Balancer::join_reply(FlowEntry& flow, const Translation& translation, uint32_t now_ms,
+                          FlowTable::Eviction eviction) {
+  FlowEntry* const reply = flows_.insert_reply(flow, translation.reply, now_ms, eviction,
+                                               [this](const FlowEntry& evicted) { count_evicted(evicted); });
+  if (reply == nullptr) return false;
+  flow.translated_port = reply->translated_port = translation.source_port;
+  flow.snat = reply->snat = translation.snat;
+  return true;
 }
 
 void Balancer::count_begun(const FlowEntry& flow) {
@@ -232,6 +213,11 @@ void Balancer::count_begun(const FlowEntry& flow) {
 void Balancer::count_gone(const FlowEntry& flow) {
   services_[flow.service].active_flows.add(-1);
   backends_[flow.backend].active_flows.add(-1);
+}
+
+void Balancer::count_evicted(const FlowEntry& flow) {
+  count_gone(flow);
+  evicted_.of(flow.state).add();
 }
 
 void Balancer::forget(FlowEntry& flow) {
@@ -249,7 +235,7 @@ Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms
   uint32_t cursor = cursors_[view.services[id].pool->index()];
   uint64_t random = random_;
   uint32_t port = next_port_;
-  return plan(view, key, now_ms, id, {cursor, random, port}).decision;
+  return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {cursor, random, port}).decision;
 }
 
 Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {
@@ -260,8 +246,7 @@ Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {
   const ServiceId id = find_service(view, key);
   if (id == kNoService) return {};
   const Service& service = view.services[id];
-  const bool hashes = service.policy == Policy::kMaglev || service.policy == Policy::kSourceHash;
-  if (service.is_nat() || !hashes) return {};
+  if (service.is_nat() || !hashes(service.policy)) return {};
   if (service.pool->empty()) return {.outcome = Outcome::kNoBackend, .service = id};
   const Pick picked = pick_by_hash(*service.pool, service.policy, key, view.hash_key);
   return {.outcome = Outcome::kPicked, .service = id, .backend = picked.backend, .slot = picked.slot};
@@ -269,7 +254,7 @@ Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {
 
 ServiceId Balancer::losing_service(const View& now, const View& then, const FlowEntry& flow,
                                    uint32_t now_ms) const {
-  if (flow.state == FlowState::kFree || flow.state == FlowState::kClosing || flow.is_reply) return kNoService;
+  if (flow.state == FlowState::kFree || flow.is_closed() || flow.is_reply) return kNoService;
   const auto present = bound_in(now, flows_, flow, now_ms);
   return present && !bound_in(then, flows_, flow, now_ms) ? present->service : kNoService;
 }
@@ -279,7 +264,11 @@ void Balancer::expire(const View& view, uint32_t now_ms, unsigned entries) {
     FlowEntry& flow = flows_.at(expiry_cursor_);
     expiry_cursor_ = expiry_cursor_ + 1 == flows_.capacity() ? 0 : expiry_cursor_ + 1;
     if (flow.state == FlowState::kFree || flow.is_reply) continue;
-    if (!keep(view, flow) || is_over(view, flows_, flow, now_ms)) forget(flow);
+    if (!keep(view, flow) || is_over(view, flows_, flow, now_ms)) {
+      forget(flow);
+    } else if (FlowTable::has_lasted(flow)) {
+      flows_.confirm(flow);
+    }
   }
 }
 

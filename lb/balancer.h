@@ -8,8 +8,10 @@
 #include "common/counter.h"
 #include "common/flow_key.h"
 #include "lb/backend.h"
+#include "lb/flow_progress.h"
 #include "lb/flow_table.h"
 #include "lb/nat_ports.h"
+#include "lb/pick.h"
 #include "lb/pool_table.h"
 #include "lb/service.h"
 #include "lb/view.h"
@@ -28,10 +30,16 @@ struct Decision {
   FlowEntry* flow = nullptr;   ///< null where the flow could not be remembered (table full)
 };
 
-/// What the balancer has to know of a packet besides its key.
-struct PacketFacts {
-  uint8_t tcp_flags = 0;
-  uint16_t frame_bytes = 0;
+/// Flows that had to give way to others, for their entries or their ports, by what was lost.
+struct EvictedFlows {
+  Counter unanswered;
+  Counter closing;
+  Counter answered;
+
+  Counter& of(FlowState state) {
+    if (is_unanswered(state)) return unanswered;
+    return state == FlowState::kClosing ? closing : answered;
+  }
 };
 
 class Balancer {
@@ -48,13 +56,16 @@ class Balancer {
   FlowTable& flows() { return flows_; }
   const FlowTable& flows() const { return flows_; }
 
-  /// The short way for by far the most packets: whether a packet with the key of `flow` goes on with it. The
-  /// packet is none that begins, ends or resets a connection. Then flow and counters have been updated. Else
-  /// nothing has changed, and it is balance() that decides. `flow` may be any entry, used or not; the caller
-  /// knows that its service is there, with that idle timeout, and that its backend keeps its flows.
+  /// The short way for by far the most packets: whether a packet with the key of `flow` goes on with it, and
+  /// changes nothing about its state. The packet is none that begins, ends or resets a connection. Then flow
+  /// and counters have been updated. Else nothing has changed, and it is balance() that decides. `flow` may
+  /// be any entry, used or not; the caller knows that its service is there, with that idle timeout, and that
+  /// its backend keeps its flows.
   bool goes_on(FlowEntry& flow, uint32_t frame_bytes, uint32_t now_ms, uint32_t idle_timeout_ms);
 
-  /// Decides for one packet and updates flow, state and counters. `hash` is flows().hash(key).
+  /// Decides for one packet and updates flow, state and counters. `hash` is flows().hash(key). A packet that
+  /// belongs to no flow and begins_nothing() is for nobody behind NAT (kNoService); the other modes send it
+  /// where the policy says and do not remember it.
   Decision balance(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
                    uint32_t now_ms);
 
@@ -77,8 +88,10 @@ class Balancer {
   /// service or backend is gone. Call it at every poll with a few.
   void expire(const View& view, uint32_t now_ms, unsigned entries);
 
-  /// Flows that could not be remembered; any thread.
+  /// Flows that found the table full: another gave way, or they could not be remembered. Any thread.
   uint64_t table_full() const { return table_full_.read(); }
+  /// Any thread may read these.
+  const EvictedFlows& evicted() const { return evicted_; }
 
  private:
   /// What starting a flow would do, before it is done.
@@ -92,19 +105,20 @@ class Balancer {
     uint64_t& random;
     uint32_t& port;
   };
-  Plan plan(const View& view, const FlowKey& key, uint32_t now_ms, ServiceId id, const Steps& steps);
+  Plan plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer, const Steps& steps);
+  Pick pick_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
+                const Steps& steps) const;
   Decision start(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
                  uint32_t now_ms);
-  FlowEntry* remember(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms, FlowState state);
-  FlowEntry* remember_both(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms,
-                           FlowState state);
-  FlowEntry* insert(const Plan& plan, const FlowKey& key, uint64_t hash, uint32_t now_ms, FlowState state,
-                    FlowTable::Eviction eviction, FlowIndex keep);
+  FlowEntry* remember(const View& view, const Plan& plan, const FlowKey& key, uint64_t hash,
+                      const Newcomer& newcomer);
+  bool join_reply(FlowEntry& flow, const Translation& translation, uint32_t now_ms,
+                  FlowTable::Eviction eviction);
   bool keep(const View& view, FlowEntry& flow);
   void follow(FlowEntry& flow, const PacketFacts& packet);
-  void set_state(FlowEntry& flow, FlowState state, uint8_t fin_seen);
   void count_begun(const FlowEntry& flow);
   void count_gone(const FlowEntry& flow);
+  void count_evicted(const FlowEntry& flow);
   void forget(FlowEntry& flow);
 
   FlowTable flows_;
@@ -113,6 +127,7 @@ class Balancer {
   std::span<uint32_t> cursors_;
   PortSlice ports_;
   Counter table_full_;
+  EvictedFlows evicted_;
   uint64_t random_;
   FlowIndex expiry_cursor_ = 0;
   uint32_t next_port_;
@@ -121,7 +136,7 @@ class Balancer {
 inline bool Balancer::goes_on(FlowEntry& flow, uint32_t frame_bytes, uint32_t now_ms,
                               uint32_t idle_timeout_ms) {
   const uint32_t idle_ms = now_ms - flow.last_seen_ms;
-  if (flow.state != FlowState::kEstablished || idle_ms > idle_timeout_ms) return false;
+  if (!flow.is_settled || idle_ms > idle_timeout_ms) return false;
   if (idle_ms != 0) flow.last_seen_ms = now_ms;  // a line that is only read need not be written back
   if (flow.is_reply) return true;
   services_[flow.service].count_packet(frame_bytes);

@@ -5,8 +5,27 @@
 namespace sluice::lb {
 namespace {
 
-/// Lasting flows looked at for one victim: the bound of an insertion's cost in a full table.
+/// Flows looked at for one victim, where none is left of a state that gives way: the bound of an insertion's
+/// cost in a full table.
 constexpr unsigned kHandSteps = 32;
+/// Of this many flows of one state the one idle longest goes: flows that go on are spared.
+constexpr unsigned kSamples = 4;
+/// Flows that one insertion may find to have lasted before it gives up. Each is found so once.
+constexpr unsigned kMostConfirmed = 64;
+
+/// The part of all entries, as flows, that a state before kAnswered keeps while a later one has more. Were
+/// there none, a table full of closing flows would have each newcomer evict the one before, which the backend
+/// is about to answer.
+constexpr size_t kReserve = 32;
+
+/// The coarse clock: eight bits of 128 ms, wrapping after 33 s. expire() looks more often than that.
+constexpr unsigned kCoarseShift = 7;
+/// RFC 6298, section 2: what a round trip is taken to last at most while none has been measured is 1 s.
+constexpr uint8_t kLasting = 1024 >> kCoarseShift;
+
+constexpr uint8_t coarse(uint32_t ms) {
+  return static_cast<uint8_t>(ms >> kCoarseShift);
+}
 
 /// A first bucket that has so many entries sends newcomers to the second, if that has fewer. Lower,
 /// lookups look at more second buckets; higher, both are full sooner: at 57 % of all ways with 7, 65 %
@@ -26,30 +45,25 @@ class FlowTable::Victim {
 
   void consider(FlowIndex index) {
     const FlowEntry& entry = table_.entries_[index];
-    const Rank rank = rank_of(entry.state);
-    if (index == request_.keep || rank > worst_allowed()) return;
+    const FlowState state = has_lasted(entry) ? FlowState::kEstablished : entry.state;
+    if (index == request_.keep || state > last_allowed()) return;
     const uint32_t idle = table_.idle_ms(entry, request_.now_ms);
-    if (index_ != kNoFlow && (rank > rank_ || (rank == rank_ && idle <= idle_))) return;
+    if (index_ != kNoFlow && (state > state_ || (state == state_ && idle <= idle_))) return;
     index_ = index;
-    rank_ = rank;
+    state_ = state;
     idle_ = idle;
   }
   FlowIndex index() const { return index_; }
 
  private:
-  enum class Rank : uint8_t { kEmbryonic, kClosing, kLasting };
-  static Rank rank_of(FlowState state) {
-    if (state == FlowState::kEmbryonic) return Rank::kEmbryonic;
-    return state == FlowState::kClosing ? Rank::kClosing : Rank::kLasting;
-  }
-  Rank worst_allowed() const {
-    return request_.eviction == Eviction::kOldest ? Rank::kLasting : Rank::kClosing;
+  FlowState last_allowed() const {
+    return request_.eviction == Eviction::kAnyone ? FlowState::kEstablished : FlowState::kClosing;
   }
 
   const FlowTable& table_;
   const Request& request_;
   FlowIndex index_ = kNoFlow;
-  Rank rank_{};
+  FlowState state_ = FlowState::kFree;
   uint32_t idle_ = 0;
 };
 
@@ -61,8 +75,8 @@ FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Bucket> buckets, ui
     : entries_(entries),
       buckets_(buckets),
       hash_(seed),
-      embryonic_(entries.size()),
-      closing_(entries.size()) {
+      yielding_{Yielding(entries.size()), Yielding(entries.size()), Yielding(entries.size()),
+                Yielding(entries.size()), Yielding(entries.size())} {
   std::fill(buckets_.begin(), buckets_.end(), Bucket{});
   for (size_t i = entries_.size(); i-- > 0;) {
     entries_[i] = FlowEntry{};
@@ -77,18 +91,36 @@ FlowTable::Bucket* FlowTable::bucket_with_room(uint64_t hash) {
   if (used < kCrowded) return &first;
   Bucket& second = buckets_[second_bucket(hash)];
   if (used_ways(second) < used) return &second;
-  return used < static_cast<int>(Bucket::kWays) ? &first : nullptr;
+  if (used < static_cast<int>(Bucket::kWays) || move_one_from(first)) return &first;
+  return move_one_from(second) ? &second : nullptr;
 }
 
-FlowEntry& FlowTable::occupy(Bucket& bucket, const FlowKey& key, uint64_t hash, FlowState state,
-                             uint32_t now_ms) {
+/// Makes room in a full bucket for somebody who has no other place, if any of its entries has one.
+bool FlowTable::move_one_from(Bucket& bucket) {
+  for (size_t way = 0; way < Bucket::kWays; ++way) {
+    const uint64_t hash = this->hash(entries_[bucket.index[way]].key);
+    Bucket& first = buckets_[first_bucket(hash)];
+    Bucket& other = &bucket == &first ? buckets_[second_bucket(hash)] : first;
+    const unsigned free_ways = other.ways(0);
+    if (free_ways == 0) continue;
+    const auto to = static_cast<size_t>(std::countr_zero(free_ways));
+    other.tag[to] = bucket.tag[way];
+    other.index[to] = bucket.index[way];
+    bucket.tag[way] = 0;
+    &other == &first ? --first.displaced : ++first.displaced;
+    return true;
+  }
+  return false;
+}
+
+FlowEntry& FlowTable::take(Bucket& bucket, const FlowKey& key, uint64_t hash, uint32_t now_ms) {
   const FlowIndex index = free_;
   FlowEntry& entry = entries_[index];
   free_ = entry.peer;
   entry = FlowEntry{};
   entry.key = key;
   entry.last_seen_ms = now_ms;
-  set_state(entry, state);
+  entry.begun = coarse(now_ms);
 
   const auto way = static_cast<size_t>(std::countr_zero(bucket.ways(0)));
   bucket.tag[way] = tag_of(hash);
@@ -97,6 +129,25 @@ FlowEntry& FlowTable::occupy(Bucket& bucket, const FlowKey& key, uint64_t hash, 
   if (&bucket != &first) ++first.displaced;
   ++used_;
   return entry;
+}
+
+FlowEntry& FlowTable::occupy(Bucket& bucket, const FlowKey& key, uint64_t hash, FlowState state,
+                             uint32_t now_ms) {
+  FlowEntry& entry = take(bucket, key, hash, now_ms);
+  set_state(entry, state, 0);
+  return entry;
+}
+
+FlowEntry& FlowTable::occupy_reply(Bucket& bucket, FlowEntry& request, const FlowKey& key, uint64_t hash,
+                                   uint32_t now_ms) {
+  FlowEntry& reply = take(bucket, key, hash, now_ms);
+  reply.service = request.service;
+  reply.backend = request.backend;
+  reply.is_reply = true;
+  reply.peer = index_of(request);
+  request.peer = index_of(reply);
+  set_state(request, request.state, request.ended);
+  return reply;
 }
 
 void FlowTable::remove_one(FlowEntry& entry) {
@@ -116,56 +167,142 @@ void FlowTable::remove_one(FlowEntry& entry) {
     clear(buckets_[second_bucket(hash)]);
     --first.displaced;
   }
-  set_state(entry, FlowState::kFree);
+  entry.state = FlowState::kFree;
+  entry.is_settled = false;
   entry.peer = free_;
   free_ = index;
   --used_;
 }
 
-IndexSet* FlowTable::set_of(FlowState state) {
-  if (state == FlowState::kEmbryonic) return &embryonic_;
-  return state == FlowState::kClosing ? &closing_ : nullptr;
+FlowTable::Yielding* FlowTable::yielding(FlowState state) {
+  if (state == FlowState::kFree || state == FlowState::kEstablished) return nullptr;
+  return &yielding_[static_cast<size_t>(state) - static_cast<size_t>(FlowState::kStray)];
 }
 
-void FlowTable::set_state(FlowEntry& entry, FlowState state) {
-  if (IndexSet* const set = set_of(entry.state)) set->erase(index_of(entry));
-  if (IndexSet* const set = set_of(state)) set->insert(index_of(entry));
-  entry.state = state;
+/// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
+bool FlowTable::is_settled(const FlowEntry& entry) {
+  if (entry.is_closed()) return false;
+  switch (entry.state) {
+    case FlowState::kStray:
+      return !entry.is_reply;
+    case FlowState::kHandshake:
+      return entry.peer == kNoFlow;
+    case FlowState::kAnswered:
+      return entry.is_reply;
+    case FlowState::kEstablished:
+      return true;
+    case FlowState::kFree:
+    case FlowState::kEmbryonic:
+    case FlowState::kClosing:
+      return false;
+  }
+  __builtin_unreachable();
+}
+
+void FlowTable::set_state(FlowEntry& entry, FlowState state, uint8_t ended) {
+  FlowEntry& request = entry.is_reply ? entries_[entry.peer] : entry;
+  if (request.state != state) {
+    if (Yielding* const flows = yielding(request.state)) {
+      flows->members.erase(index_of(request));
+      --flows->count;
+    }
+    if (Yielding* const flows = yielding(state)) {
+      flows->members.insert(index_of(request));
+      ++flows->count;
+    }
+  }
+  const auto change = [&](FlowEntry& one) {
+    one.state = state;
+    one.ended = ended;
+    one.is_settled = is_settled(one);
+  };
+  change(request);
+  if (request.peer != kNoFlow) change(entries_[request.peer]);
+}
+
+bool FlowTable::has_lasted(const FlowEntry& entry) {
+  const bool may_have = entry.state == FlowState::kStray || entry.state == FlowState::kHandshake;
+  return may_have && entry.peer == kNoFlow &&
+         static_cast<uint8_t>(coarse(entry.last_seen_ms) - entry.begun) >= kLasting;
 }
 
 void FlowTable::erase(FlowEntry& entry) {
-  const FlowIndex peer = entry.peer;
-  remove_one(entry);
-  if (peer != kNoFlow) remove_one(entries_[peer]);
+  FlowEntry& request = entry.is_reply ? entries_[entry.peer] : entry;
+  const FlowIndex reply = request.peer;
+  if (Yielding* const flows = yielding(request.state)) {
+    flows->members.erase(index_of(request));
+    --flows->count;
+  }
+  // The request's entry is the next to be taken: the hand of its state has just left it.
+  if (reply != kNoFlow) remove_one(entries_[reply]);
+  remove_one(request);
 }
 
 FlowIndex FlowTable::victim_in_buckets(uint64_t hash, const Request& request) const {
   Victim victim(*this, request);
+  // Both are full, so that every way has an entry.
   for (const FlowIndex index : buckets_[first_bucket(hash)].index) victim.consider(index);
   for (const FlowIndex index : buckets_[second_bucket(hash)].index) victim.consider(index);
   return victim.index();
 }
 
-FlowIndex FlowTable::next_in(const IndexSet& set, FlowIndex keep) const {
-  size_t index = set.next_round(hand_);
-  if (index == keep) index = set.next_round(index + 1);
-  return index == keep || index == IndexSet::kNone ? kNoFlow : static_cast<FlowIndex>(index);
+size_t FlowTable::count_of(FlowState state, FlowIndex keep) const {
+  const size_t all = yielding_[static_cast<size_t>(state) - static_cast<size_t>(FlowState::kStray)].count;
+  return all - (keep != kNoFlow && entries_[keep].state == state ? 1 : 0);
 }
 
-FlowIndex FlowTable::victim_of_all(const Request& request) {
-  // A newcomer gets the entry that the hand has just left: the hand meets flows in order of arrival.
-  for (const IndexSet* const set : {&embryonic_, &closing_}) {
-    const FlowIndex index = next_in(*set, request.keep);
-    if (index == kNoFlow) continue;
-    hand_ = index + 1;
-    return index;
+/// The state whose flows are to give way before any answered one, or kFree where there is none.
+FlowState FlowTable::first_to_yield(FlowIndex keep) const {
+  FlowState first = FlowState::kFree;
+  for (const FlowState state :
+       {FlowState::kStray, FlowState::kEmbryonic, FlowState::kHandshake, FlowState::kClosing}) {
+    const size_t count = count_of(state, keep);
+    if (count > capacity() / kReserve) return state;
+    if (count != 0 && first == FlowState::kFree) first = state;
   }
+  return first;
+}
+
+/// Of the next few flows of a state, of which there is one besides `keep`, the one idle longest, the next of
+/// equals. The search goes on behind it: who was passed over has been seen since its neighbors were.
+FlowIndex FlowTable::longest_idle(FlowState state, const Request& request) {
+  Yielding& flows = *yielding(state);
+  const auto next = [&](size_t from) {
+    const size_t index = flows.members.next_round(from);
+    return static_cast<FlowIndex>(index != request.keep ? index : flows.members.next_round(index + 1));
+  };
+  const FlowIndex first = next(flows.hand);
+  Victim victim(*this, request);
+  victim.consider(first);
+  FlowIndex index = first;
+  for (unsigned sample = 1; sample < kSamples && (index = next(index + 1)) != first; ++sample) {
+    victim.consider(index);
+  }
+  const FlowIndex chosen = victim.index() != kNoFlow ? victim.index() : first;
+  flows.hand = chosen + 1;
+  return chosen;
+}
+
+FlowIndex FlowTable::longest_idle_of_any(const Request& request) {
   Victim victim(*this, request);
   for (size_t i = 0; i < std::min<size_t>(kHandSteps, entries_.size()); ++i) {
     if (hand_ >= entries_.size()) hand_ = 0;
     victim.consider(hand_++);
   }
   return victim.index();
+}
+
+FlowIndex FlowTable::victim_of_all(const Request& request) {
+  for (unsigned confirmed = 0; confirmed < kMostConfirmed; ++confirmed) {
+    const FlowState state = first_to_yield(request.keep);
+    if (state == FlowState::kFree) break;
+    const FlowIndex index = longest_idle(state, request);
+    if (!has_lasted(entries_[index])) return index;
+    confirm(entries_[index]);
+  }
+  if (request.eviction == Eviction::kUnanswered) return kNoFlow;
+  if (count_of(FlowState::kAnswered, request.keep) != 0) return longest_idle(FlowState::kAnswered, request);
+  return longest_idle_of_any(request);
 }
 
 }  // namespace sluice::lb

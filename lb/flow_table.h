@@ -10,44 +10,16 @@
 #include <span>
 
 #include "common/flow_key.h"
-#include "lb/backend.h"
+#include "lb/flow_entry.h"
 #include "lb/flow_hash.h"
 #include "lb/index_set.h"
-#include "lb/service.h"
 
 namespace sluice::lb {
 
-enum class FlowState : uint8_t {
-  kFree,
-  kEmbryonic,    ///< TCP: only SYNs seen from the client; first to go when room is needed
-  kEstablished,  ///< TCP past the handshake, or UDP
-  kClosing,      ///< TCP after FIN or RST: a short life
-};
-
-using FlowIndex = uint32_t;
-inline constexpr FlowIndex kNoFlow = UINT32_MAX;
-
-/// One direction of a flow: exactly one cache line. NAT flows have two entries, each the other's peer;
-/// the reply's entry holds the key of packets that come from the backend. Both have the same service,
-/// backend, state and FINs; each has its own time.
-struct alignas(64) FlowEntry {
-  FlowKey key;
-  ServiceId service = kNoService;
-  BackendId backend = kNoBackend;
-  uint32_t last_seen_ms = 0;  ///< wraps after 49 days; compare by subtraction
-  FlowIndex peer = kNoFlow;
-  Be16 translated_port;  ///< full-nat: the source port towards the backend; gue: the outer one, once known
-  uint8_t snat = 0;      ///< full-nat: index into Tables::snat
-  uint8_t fin_seen = 0;  ///< bit 0: from the client, bit 1: from the backend
-  FlowState state = FlowState::kFree;  ///< FlowTable::set_state() alone writes it
-  bool is_reply = false;
-  uint8_t unused[2] = {};
-};
-static_assert(sizeof(FlowEntry) == 64);
-
 /// Set-associative: a bucket is one cache line of tags and indexes, and a key may lie in either of two
-/// buckets, the second of which is looked at only where the first has once been full. So a lookup
-/// touches two lines, three at worst. Expiry visits a few entries a call.
+/// buckets, the second of which is looked at only where the first has been crowded. So a lookup
+/// touches two lines, three at worst. Where both are full, an entry is moved to its other bucket. Expiry
+/// visits a few entries a call.
 class FlowTable {
  public:
   struct alignas(64) Bucket {
@@ -76,8 +48,8 @@ class FlowTable {
   const FlowHash& hash() const { return hash_; }
   void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
   /// The entry that the tags of a hash's buckets point at, or null: if any entry has the hash's key, then all
-  /// but always this (another may have the same tag). Call it some packets after prefetch_bucket(); it fetches
-  /// the entry's memory, which the caller compares some packets later.
+  /// but always this (another may have the same tag). Call it some packets after prefetch_bucket(); it
+  /// fetches the entry's memory, which the caller compares some packets later.
   FlowEntry* candidate(uint64_t hash);
   /// Fetches the memory of a NAT flow's other entry. Any entry will do, used or not.
   void prefetch_peer(const FlowEntry& entry) const { __builtin_prefetch(entries_.data() + entry.peer); }
@@ -85,35 +57,44 @@ class FlowTable {
   /// The entry of that key, or null. `hash` is hash(key) here and below.
   FlowEntry* find(const FlowKey& key, uint64_t hash);
 
-  /// Whom insert() may evict when the table or both buckets are full. An embryonic flow goes first, then
-  /// a closing one; of full buckets the one longest idle, of a full table the next after the last evicted,
-  /// so that floods recycle their own entries, oldest first.
+  /// Whom an insertion may evict when the table or both buckets are full. Flows give way in the order of
+  /// their states, but none takes the last places of a state before kAnswered as long as a later one of these
+  /// has more (kReserve), so that a flood of one kind leaves newcomers of another the time to be answered. Of
+  /// one state, those that came first and have been idle longest go first.
   enum class Eviction : uint8_t {
-    kShortLived,  ///< those or nobody: then insert() returns null
-    kOldest,      ///< failing them, the longest idle of a few: NAT cannot forward without an entry
+    kUnanswered,  ///< those, and closing ones, or nobody: then the insertion returns null
+    kAnyone,      ///< failing them, the longest idle of a few: NAT cannot forward without an entry
   };
-  /// Adds a key that is not there, in that state. Other fields are reset. The evicted
-  /// entry's peer goes too, and on_evict(entry) is called before, for its counters. The entry `keep` is
-  /// not evicted. Null: full, to be counted, never a drop by itself.
+  /// Adds a key that is not there, in that state. Other fields are reset. An evicted entry's peer goes too,
+  /// and on_evict(entry) is called before, for its counters. Null: full, to be counted, never a drop by
+  /// itself.
   template <typename OnEvict>
   FlowEntry* insert(const FlowKey& key, uint64_t hash, FlowState state, uint32_t now_ms, Eviction eviction,
-                    OnEvict&& on_evict, FlowIndex keep = kNoFlow) {
-    Bucket* bucket = bucket_with_room(hash);
-    if (free_ == kNoFlow || bucket == nullptr) {
-      const Request request{now_ms, eviction, keep};
-      const FlowIndex victim = bucket == nullptr ? victim_in_buckets(hash, request) : victim_of_all(request);
-      if (victim == kNoFlow) return nullptr;
-      on_evict(entries_[victim]);
-      erase(entries_[victim]);
-      bucket = bucket_with_room(hash);
-    }
-    return &occupy(*bucket, key, hash, state, now_ms);
+                    OnEvict&& on_evict) {
+    Bucket* const bucket = make_room(hash, {now_ms, eviction, kNoFlow}, on_evict);
+    return bucket != nullptr ? &occupy(*bucket, key, hash, state, now_ms) : nullptr;
+  }
+  /// Adds the other entry of a NAT flow, for its replies, and joins the two. Null: full, as above; the flow
+  /// is as it was.
+  template <typename OnEvict>
+  FlowEntry* insert_reply(FlowEntry& request, const FlowKey& key, uint32_t now_ms, Eviction eviction,
+                          OnEvict&& on_evict) {
+    const uint64_t hash = this->hash(key);
+    Bucket* const bucket = make_room(hash, {now_ms, eviction, index_of(request)}, on_evict);
+    return bucket != nullptr ? &occupy_reply(*bucket, request, key, hash, now_ms) : nullptr;
   }
   /// Removes an entry and its peer.
   void erase(FlowEntry& entry);
 
-  /// Changes the state of an entry, not of its peer.
-  void set_state(FlowEntry& entry, FlowState state);
+  /// Changes the state of a flow, and what has ended it, in both its entries.
+  void set_state(FlowEntry& entry, FlowState state, uint8_t ended);
+  /// Whether a flow whose backend is not seen has gone on for longer than a round trip takes (a second), and
+  /// is to be taken for answered. Those that began with a SYN must have gone on after it.
+  static bool has_lasted(const FlowEntry& entry);
+  /// Takes a flow for answered.
+  void confirm(FlowEntry& entry) {
+    set_state(entry, entry.is_closed() ? FlowState::kClosing : FlowState::kEstablished, entry.ended);
+  }
   /// How long neither direction of a flow has been seen.
   uint32_t idle_ms(const FlowEntry& entry, uint32_t now_ms) const;
 
@@ -135,29 +116,59 @@ class FlowTable {
 
   // Three separate parts of the hash: bits 0..23 the first bucket, 24..47 the second, 48..63 the tag.
   size_t first_bucket(uint64_t hash) const { return hash & (buckets_.size() - 1); }
-  size_t second_bucket(uint64_t hash) const { return hash >> 24 & (buckets_.size() - 1); }
+  size_t second_bucket(uint64_t hash) const {
+    const size_t mask = buckets_.size() - 1, second = hash >> 24 & mask;
+    return second != first_bucket(hash) ? second : (second ^ 1) & mask;
+  }
   static uint16_t tag_of(uint64_t hash) {
     const auto tag = static_cast<uint16_t>(hash >> 48);
     return tag != 0 ? tag : 1;
   }
 
+  /// The flows of one state that give way before others, requests' entries alone, and where the search for
+  /// the next goes on. A newcomer gets the entry that the hand has just left: it meets flows in the order of
+  /// their arrival.
+  struct Yielding {
+    explicit Yielding(size_t bound) : members(bound) {}
+    IndexSet members;
+    size_t count = 0;
+    FlowIndex hand = 0;
+  };
+
+  template <typename OnEvict>
+  Bucket* make_room(uint64_t hash, const Request& request, OnEvict&& on_evict) {
+    Bucket* const bucket = bucket_with_room(hash);
+    if (free_ != kNoFlow && bucket != nullptr) return bucket;
+    const FlowIndex victim = bucket == nullptr ? victim_in_buckets(hash, request) : victim_of_all(request);
+    if (victim == kNoFlow) return nullptr;
+    on_evict(entries_[victim]);
+    erase(entries_[victim]);
+    return bucket_with_room(hash);
+  }
   FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash);
+  bool move_one_from(Bucket& bucket);
+  FlowEntry& take(Bucket& bucket, const FlowKey& key, uint64_t hash, uint32_t now_ms);
   FlowEntry& occupy(Bucket& bucket, const FlowKey& key, uint64_t hash, FlowState state, uint32_t now_ms);
+  FlowEntry& occupy_reply(Bucket& bucket, FlowEntry& request, const FlowKey& key, uint64_t hash,
+                          uint32_t now_ms);
   void remove_one(FlowEntry& entry);
   FlowIndex victim_in_buckets(uint64_t hash, const Request& request) const;
   FlowIndex victim_of_all(const Request& request);
-  FlowIndex next_in(const IndexSet& set, FlowIndex keep) const;
-  IndexSet* set_of(FlowState state);
+  FlowState first_to_yield(FlowIndex keep) const;
+  size_t count_of(FlowState state, FlowIndex keep) const;
+  FlowIndex longest_idle(FlowState state, const Request& request);
+  FlowIndex longest_idle_of_any(const Request& request);
+  Yielding* yielding(FlowState state);
+  static bool is_settled(const FlowEntry& entry);
 
   std::span<FlowEntry> entries_;
   std::span<Bucket> buckets_;
   FlowHash hash_;
-  IndexSet embryonic_;
-  IndexSet closing_;
+  std::array<Yielding, 5> yielding_;  ///< by state, from kStray to kAnswered
   size_t used_ = 0;
   FlowIndex free_ = kNoFlow;  ///< list through FlowEntry::peer
-  FlowIndex hand_ = 0;        ///< where the search for a victim in a full table goes on
+  FlowIndex hand_ = 0;        ///< where the search for a victim among all goes on
 };
 
 inline FlowEntry* FlowTable::candidate(uint64_t hash) {

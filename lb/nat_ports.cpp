@@ -24,6 +24,12 @@ size_t next_of_family(std::span<const IpAddress> snat, size_t from, bool is_v4) 
   return snat.size();
 }
 
+/// Whether a flow gives its port up to a newcomer: nobody does who is answered, and to one that has begun
+/// without a SYN only its like.
+bool yields(const FlowEntry& user, FlowState newcomer) {
+  return newcomer == FlowState::kStray ? user.state == FlowState::kStray : user.state <= FlowState::kClosing;
+}
+
 }  // namespace
 
 PortSlice port_slice(unsigned index, unsigned workers) {
@@ -37,19 +43,22 @@ unsigned port_owner(uint16_t port, unsigned workers) {
   return port < kFirstPort ? 0 : ((port - kFirstPort + 1) * workers - 1) / kPorts;
 }
 
-std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key,
-                                                 const Backend& backend) {
+std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key, const Backend& backend,
+                                                 FlowState newcomer) {
   const FlowKey reply{backend.address, key.source,   backend_port(key, backend),
                       key.source_port, key.protocol, {}};
+  Translation translation{reply, key.source_port};
   const FlowEntry* const user = flows.find(reply, flows.hash(reply));
   const bool is_own = user != nullptr && user->peer != kNoFlow && flows.at(user->peer).key == key;
-  if (user != nullptr && !is_own) return std::nullopt;
-  return Translation{reply, key.source_port};
+  if (user == nullptr || is_own) return translation;
+  if (!yields(*user, newcomer)) return std::nullopt;
+  translation.displaced = flows.index_of(*user);
+  return translation;
 }
 
 std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, const Backend& backend,
                                           std::span<const IpAddress> snat, PortSlice ports, uint32_t& cursor,
-                                          uint32_t now_ms) {
+                                          const Newcomer& newcomer) {
   snat = snat.first(std::min<size_t>(snat.size(), 256));  // FlowEntry::snat is a byte
   // Not by the cursor: address and port would run in step, and never meet in every combination.
   const size_t from = snat.empty() ? 0 : (flows.hash(key) >> 32) % snat.size();
@@ -57,7 +66,8 @@ std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, 
   if (first_address == snat.size()) return std::nullopt;
 
   const uint32_t slice = uint32_t{ports.last} - ports.first + 1;
-  std::optional<Translation> embryonic;
+  std::optional<Translation> taken;
+  FlowState state{};  // of the flow that `taken` displaces
   uint32_t longest_idle = 0;
   size_t address = first_address;
   for (unsigned probe = 0; probe < kProbes; ++probe) {
@@ -69,15 +79,17 @@ std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, 
         static_cast<uint8_t>(address)};
     const FlowEntry* const user = flows.find(candidate.reply, flows.hash(candidate.reply));
     if (user == nullptr) return candidate;
-    const uint32_t idle = flows.idle_ms(*user, now_ms);
-    if (user->state == FlowState::kEmbryonic && (!embryonic || idle > longest_idle)) {
+    const uint32_t idle = flows.idle_ms(*user, newcomer.now_ms);
+    const bool goes_first = !taken || user->state < state || (user->state == state && idle > longest_idle);
+    if (yields(*user, newcomer.state) && goes_first) {
       candidate.displaced = flows.index_of(*user);
-      embryonic = candidate;
+      taken = candidate;
+      state = user->state;
       longest_idle = idle;
     }
     address = next_of_family(snat, address + 1, backend.address.is_v4());
   }
-  return embryonic;
+  return taken;
 }
 
 }  // namespace sluice::lb

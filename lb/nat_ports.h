@@ -25,19 +25,26 @@ struct Translation {
   FlowKey reply;                  ///< of the packets that the backend sends
   Be16 source_port;               ///< towards the backend
   uint8_t snat = 0;               ///< index of the source address, for full-nat
-  FlowIndex displaced = kNoFlow;  ///< an embryonic flow that has to go first
+  FlowIndex displaced = kNoFlow;  ///< a flow that has to go first: it is not answered, or closing
 };
 
-/// The destination changes alone. Nothing where another flow's replies have that key already: two
-/// services, one backend and one client port.
-std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key,
-                                                 const Backend& backend);
+/// The flow that a translation is for: it gets the state, one before kClosing.
+struct Newcomer {
+  FlowState state;
+  uint32_t now_ms;
+};
+
+/// The destination changes alone. Nothing where another flow's replies have that key already (two services,
+/// one backend and one client port) and it does not give way.
+std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key, const Backend& backend,
+                                                 FlowState newcomer);
 
 /// Source and destination change: takes the next port of the slice with which the reply's key is free
-/// at one of the addresses of the backend's family. Looks at a bounded number; where all of those are
-/// in use, the oldest embryonic flow among them makes room, so that SYNs alone cannot hold every port.
+/// at one of the addresses of the backend's family. Looks at a bounded number; where all of those are in use,
+/// a flow among them gives way, by the order of the states, then the one idle longest: an answered one never,
+/// so that no flood holds every port, and to a stray one only a stray one.
 std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, const Backend& backend,
                                           std::span<const IpAddress> snat, PortSlice ports, uint32_t& cursor,
-                                          uint32_t now_ms);
+                                          const Newcomer& newcomer);
 
 }  // namespace sluice::lb

@@ -105,7 +105,7 @@ void flow_find(benchmark::State& state, bool is_known) {
   auto keys = shuffled_clients(count);
   for (const FlowKey& key : keys) {
     flows.table.insert(key, flows.table.hash(key), FlowState::kEstablished, 0,
-                       FlowTable::Eviction::kShortLived, [](const FlowEntry&) {});
+                       FlowTable::Eviction::kUnanswered, [](const FlowEntry&) {});
   }
   if (!is_known) {
     for (FlowKey& key : keys) key.destination_port = port(81);

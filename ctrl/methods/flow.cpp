@@ -15,12 +15,18 @@ const char* word_for_state(lb::FlowState state) {
   switch (state) {
     case lb::FlowState::kFree:
       return "free";
+    case lb::FlowState::kStray:
+      return "unanswered";
     case lb::FlowState::kEmbryonic:
       return "embryonic";
-    case lb::FlowState::kEstablished:
-      return "established";
+    case lb::FlowState::kHandshake:
+      return "handshake";
     case lb::FlowState::kClosing:
       return "closing";
+    case lb::FlowState::kAnswered:
+      return "answered";
+    case lb::FlowState::kEstablished:
+      return "established";
   }
   return "";
 }

@@ -31,6 +31,10 @@ json worker_objects(const dataplane::DataPlane& data_plane) {
                     {"flow_entries", stats.flow_entries.read()},
                     {"flow_capacity", worker.flow_capacity},
                     {"flow_table_full", stats.flow_table_full.read()},
+                    {"flows_evicted",
+                     {{"answered", stats.flows_evicted.answered.read()},
+                      {"unanswered", stats.flows_evicted.unanswered.read()},
+                      {"closing", stats.flows_evicted.closing.read()}}},
                     {"ring_full", stats.ring_full.read()},
                     {"neighbors", stats.neighbors.read()}});
   }

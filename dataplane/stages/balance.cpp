@@ -8,6 +8,16 @@
 namespace sluice::dataplane {
 namespace {
 
+lb::PacketFacts facts_of(const rte_mbuf* packet, const PacketMeta& meta) {
+  lb::PacketFacts facts{.tcp_flags = meta.tcp_flags, .frame_bytes = static_cast<uint16_t>(packet->pkt_len)};
+  if (meta.key.protocol == IpProtocol::kTcp) {
+    const auto* const l4 = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l4_offset);
+    const size_t header_bytes = size_t{l4[offsetof(TcpHeader, data_offset)]} >> 4 << 2;
+    facts.has_payload = meta.l4_offset + header_bytes < size_t{meta.l3_offset} + meta.ip_bytes;
+  }
+  return facts;
+}
+
 void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   switch (decision.outcome) {
     case lb::Outcome::kCached:
@@ -41,9 +51,9 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
     rte_mbuf* const packet = packets[i];
     if (candidates[i] != nullptr && forward_known(worker, packet, *candidates[i])) continue;
     const PacketMeta& meta = meta_of(packet);
-    const lb::PacketFacts facts{meta.tcp_flags, static_cast<uint16_t>(packet->pkt_len)};
     // A decision's flow is valid until the next one, so each packet is sent before the next is decided.
-    act_on(worker, packet, worker.balancer.balance(view, meta.key, meta.flow_hash, facts, worker.now_ms));
+    act_on(worker, packet,
+           worker.balancer.balance(view, meta.key, meta.flow_hash, facts_of(packet, meta), worker.now_ms));
   }
 }
 

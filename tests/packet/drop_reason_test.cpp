@@ -97,14 +97,29 @@ TEST_P(Drop, TooBigWithoutAnybodyToTell) {
 }
 
 TEST_P(Drop, PortExhausted) {
-  // Two services in front of one dnat backend: their answers to one client port cannot be told apart.
+  // Two services in front of one dnat backend: their answers to one client port cannot be told apart. Who was
+  // answered keeps it.
   ServiceSpec first = service(ForwardMode::kDnat), second = service(ForwardMode::kDnat);
   second.address = family().vip2;
   TestGateway gateway(make_tables({first, second}));
   gateway.receive(kEdge, from_client(request()));
   ASSERT_EQ(gateway.sent(kCore).size(), 1u);
-  expect_drop(gateway, from_client(ip(family().client, family().vip2).tcp(40000, 80)),
-              DropReason::kPortExhausted);
+  gateway.receive(kCore,
+                  from_backend(family().backend, ip(family().backend, family().client).tcp(8080, 40000)));
+  ASSERT_EQ(gateway.sent(kEdge).size(), 1u);
+  for (const uint8_t flags : {0x02, 0x10}) {
+    expect_drop(gateway, from_client(ip(family().client, family().vip2).tcp(40000, 80).tcp_flags(flags)),
+                DropReason::kPortExhausted);
+  }
+}
+
+TEST_P(Drop, NoServiceForWhatBelongsToNoConnectionBehindNat) {
+  for (const ForwardMode mode : {ForwardMode::kFullNat, ForwardMode::kDnat}) {
+    TestGateway gateway(make_tables({service(mode)}));
+    for (const uint8_t flags : {0x04, 0x14, 0x12, 0x06, 0x03}) {
+      expect_drop(gateway, from_client(request().tcp_flags(flags)), DropReason::kNoService);
+    }
+  }
 }
 
 TEST_P(Drop, RateLimited) {

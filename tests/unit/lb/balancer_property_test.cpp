@@ -3,50 +3,16 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <map>
 #include <set>
 
 #include "lb/balancer.h"
 #include "tests/support/forbid_allocation.h"
-#include "tests/unit/lb/world.h"
+#include "tests/unit/lb/check_world.h"
 
 namespace sluice::lb {
 namespace {
 
 constexpr unsigned kBackends = 6;
-
-/// What the entries themselves say that the gauges should be, and that they are consistent.
-void check(const World& world) {
-  std::map<ServiceId, uint64_t> by_service;
-  std::map<BackendId, uint64_t> by_backend;
-  std::set<std::string> keys;
-  size_t used = 0;
-  for (size_t i = 0; i < world.entries.size(); ++i) {
-    const FlowEntry& entry = world.entries[i];
-    if (entry.state == FlowState::kFree) continue;
-    ++used;
-    RC_ASSERT(keys.emplace(reinterpret_cast<const char*>(&entry.key), sizeof entry.key).second);
-    if (entry.peer != kNoFlow) {
-      const FlowEntry& peer = world.entries[entry.peer];
-      RC_ASSERT(peer.peer == i);
-      RC_ASSERT(peer.is_reply != entry.is_reply);
-      RC_ASSERT(peer.backend == entry.backend);
-      RC_ASSERT(peer.service == entry.service);
-      RC_ASSERT(peer.state == entry.state);
-      RC_ASSERT(peer.translated_port == entry.translated_port);
-    }
-    if (entry.is_reply) continue;
-    ++by_service[entry.service];
-    ++by_backend[entry.backend];
-  }
-  RC_ASSERT(used == world.balancer->flows().size());
-  for (ServiceId id = 0; id < world.services_counters.size(); ++id) {
-    RC_ASSERT(world.services_counters[id].active_flows.read() == by_service[id]);
-  }
-  for (BackendId id = 0; id < world.backend_counters.size(); ++id) {
-    RC_ASSERT(world.backend_counters[id].active_flows.read() == by_backend[id]);
-  }
-}
 
 Policy any_policy() {
   return *rc::gen::map(rc::gen::inRange(0, 6), [](int i) { return static_cast<Policy>(i); });
@@ -93,9 +59,10 @@ RC_GTEST_PROP(BalancerProperty, GaugesTellTheNumberOfFlows, ()) {
   World world({.backends = kBackends, .entries = *rc::gen::inRange<size_t>(1, 100)});
   world.set_service({.policy = any_policy(), .forward = any_mode()});
   world.services[World::kOtherService].forward = any_mode();
-  const auto flags = rc::gen::elementOf(
-      std::vector<uint8_t>{TcpHeader::kSyn, TcpHeader::kSyn, TcpHeader::kAck, TcpHeader::kAck,
-                           uint8_t{TcpHeader::kFin | TcpHeader::kAck}, TcpHeader::kRst});
+  const auto flags =
+      rc::gen::elementOf(std::vector<uint8_t>{TcpHeader::kSyn, TcpHeader::kSyn, TcpHeader::kAck,
+                                              TcpHeader::kAck, uint8_t{TcpHeader::kSyn | TcpHeader::kAck},
+                                              uint8_t{TcpHeader::kFin | TcpHeader::kAck}, TcpHeader::kRst});
   const auto steps = *rc::gen::container<std::vector<std::tuple<uint8_t, uint8_t, uint8_t>>>(
       300, rc::gen::tuple(rc::gen::inRange<uint8_t>(0, 20), rc::gen::arbitrary<uint8_t>(), flags));
   for (const auto& [operation, which, tcp_flags] : steps) {
@@ -115,8 +82,7 @@ RC_GTEST_PROP(BalancerProperty, NoTwoFlowsShareATranslation, ()) {
   world.set_service({.forward = ForwardMode::kFullNat});
   std::set<std::tuple<BackendId, uint8_t, uint16_t>> used;
   for (unsigned i = 0; i < 300; ++i) {
-    const Decision decision =
-        world.send(flow_key("192.0.2.7", 1024 + i, "203.0.113.10", 80), TcpHeader::kAck);
+    const Decision decision = world.establish(flow_key("192.0.2.7", 1024 + i, "203.0.113.10", 80));
     if (decision.outcome == Outcome::kPortExhausted) continue;
     const FlowEntry& flow = *decision.flow;
     RC_ASSERT(used.emplace(flow.backend, flow.snat, flow.translated_port.host()).second);

@@ -4,24 +4,10 @@
 
 #include <set>
 
-#include "tests/unit/lb/world.h"
+#include "tests/unit/lb/balancer_test.h"
 
 namespace sluice::lb {
 namespace {
-
-constexpr uint8_t kSyn = TcpHeader::kSyn, kAck = TcpHeader::kAck, kFin = TcpHeader::kFin,
-                  kRst = TcpHeader::kRst;
-
-class BalancerTest : public testing::Test {
- protected:
-  World world{{.backends = 4, .entries = 64}};
-
-  FlowKey client(unsigned number, IpProtocol protocol = IpProtocol::kTcp) {
-    return flow_key("192.0.2.7", number, "203.0.113.10", 80, protocol);
-  }
-  /// The key of the replies to a full-nat or dnat flow.
-  FlowKey reply_of(const Decision& decision) { return world.balancer->flows().at(decision.flow->peer).key; }
-};
 
 TEST_F(BalancerTest, KnowsNoServiceButItsOwn) {
   EXPECT_EQ(world.send(flow_key("192.0.2.7", 1, "203.0.113.10", 81), kSyn).outcome, Outcome::kNoService);
@@ -43,7 +29,7 @@ TEST_F(BalancerTest, PicksByHashAndThenRemembers) {
   EXPECT_EQ(second.outcome, Outcome::kCached);
   EXPECT_EQ(second.backend, first.backend);
   EXPECT_EQ(second.flow, first.flow);
-  EXPECT_EQ(second.flow->state, FlowState::kEstablished);
+  EXPECT_EQ(second.flow->state, FlowState::kHandshake);
 }
 
 TEST_F(BalancerTest, DropsWithoutBackends) {
@@ -55,7 +41,7 @@ TEST_F(BalancerTest, DropsWithoutBackends) {
 }
 
 TEST_F(BalancerTest, AdoptsAFlowItHasNotSeenBegin) {
-  EXPECT_EQ(world.send(client(1), kAck).flow->state, FlowState::kEstablished);
+  EXPECT_EQ(world.send(client(1), kAck).flow->state, FlowState::kStray);
   EXPECT_EQ(world.send(client(1, IpProtocol::kUdp)).outcome, Outcome::kNoService);
 }
 
@@ -77,35 +63,6 @@ TEST_F(BalancerTest, CountsNothingForReplies) {
   EXPECT_TRUE(world.send(reply_of(first), kSyn | kAck, 60).is_reply);
   EXPECT_EQ(world.services_counters[World::kService].packets.read(), 1u);
   EXPECT_EQ(world.active_total(), 1u) << "a flow, not a direction";
-}
-
-TEST_F(BalancerTest, TakesARepeatedSynForARetransmission) {
-  const BackendId backend = world.send(client(1), kSyn).backend;
-  world.set_backends({.except = backend});  // the policy would choose another
-  world.backends[backend] = world.all_backends[backend];
-  EXPECT_EQ(world.send(client(1), kSyn).backend, backend);
-  EXPECT_EQ(world.active_total(), 1u);
-}
-
-TEST_F(BalancerTest, BeginsAnewWithASynOnAnEstablishedFlow) {
-  const Decision first = world.send(client(1), kSyn);
-  const BackendId backend = first.backend;
-  world.send(client(1), kAck);
-  world.set_backends({.except = backend});
-  world.backends[backend] = world.all_backends[backend];
-  const Decision again = world.send(client(1), kSyn);
-  EXPECT_EQ(again.outcome, Outcome::kPicked);
-  EXPECT_NE(again.backend, backend);
-  EXPECT_EQ(again.flow->state, FlowState::kEmbryonic);
-  EXPECT_EQ(world.active_total(), 1u);
-}
-
-TEST_F(BalancerTest, BeginsAnewWithASynWhereTheBackendDrains) {
-  const BackendId backend = world.send(client(1), kSyn).backend;
-  world.set_backends({.except = backend});
-  world.backends[backend].state = BackendState::kDraining;
-  world.backends[backend].keeps_flows = true;
-  EXPECT_NE(world.send(client(1), kSyn).backend, backend);
 }
 
 TEST_F(BalancerTest, KeepsAFlowWithADrainingBackendAndMovesItFromAMissingOne) {
@@ -132,95 +89,6 @@ TEST_F(BalancerTest, ForgetsAFlowWhoseServiceIsGone) {
   EXPECT_EQ(world.balancer->flows().size(), 0u);
 }
 
-TEST_F(BalancerTest, ClosesOnRst) {
-  world.send(client(1), kAck);
-  EXPECT_EQ(world.send(client(1), kRst).flow->state, FlowState::kClosing);
-  EXPECT_EQ(world.send(client(2), kRst).flow->state, FlowState::kClosing) << "of a flow not seen before";
-}
-
-TEST_F(BalancerTest, ClosesOnTheClientsFinWhereRepliesAreNotSeen) {
-  world.send(client(1), kAck);
-  EXPECT_EQ(world.send(client(1), kFin | kAck).flow->state, FlowState::kClosing);
-}
-
-TEST_F(BalancerTest, ClosesOnBothFinsWhereRepliesAreSeen) {
-  world.set_service({.forward = ForwardMode::kFullNat});
-  const Decision first = world.send(client(1), kSyn);
-  const FlowKey reply = reply_of(first);
-  EXPECT_EQ(world.send(reply, kSyn | kAck).flow->state, FlowState::kEmbryonic)
-      << "a backend's answer does not prove the client";
-  EXPECT_EQ(world.send(client(1), kAck).flow->state, FlowState::kEstablished);
-  EXPECT_EQ(world.send(client(1), kFin | kAck).flow->state, FlowState::kEstablished);
-  EXPECT_EQ(world.send(client(1), kFin | kAck).flow->state, FlowState::kEstablished) << "the same again";
-  const Decision last = world.send(reply, kFin | kAck);
-  EXPECT_EQ(last.flow->state, FlowState::kClosing);
-  EXPECT_EQ(world.balancer->flows().at(last.flow->peer).state, FlowState::kClosing);
-}
-
-TEST_F(BalancerTest, ClosesBothDirectionsOnABackendsRst) {
-  world.set_service({.forward = ForwardMode::kDnat});
-  const Decision first = world.send(client(1), kSyn);
-  world.send(reply_of(first), kRst | kAck);
-  EXPECT_EQ(first.flow->state, FlowState::kClosing);
-}
-
-TEST_F(BalancerTest, ForgetsEachStateAfterItsTime) {
-  world.set_service({.idle_timeout_ms = 300'000});
-  world.send(client(1), kSyn);
-  world.send(client(2), kAck);
-  world.send(client(3), kRst);
-  const auto known = [&] {
-    world.expire_all();
-    std::set<unsigned> result;
-    for (const FlowEntry& entry : world.entries) {
-      if (entry.state != FlowState::kFree) result.insert(entry.key.source_port.host());
-    }
-    return result;
-  };
-  world.now_ms += 10'000;
-  EXPECT_EQ(known(), (std::set<unsigned>{1, 2, 3}));
-  world.now_ms += 1;
-  EXPECT_EQ(known(), (std::set<unsigned>{1, 2}));
-  world.now_ms += 20'000;
-  EXPECT_EQ(known(), (std::set<unsigned>{2}));
-  world.now_ms += 269'999;
-  EXPECT_EQ(known(), (std::set<unsigned>{2}));
-  world.now_ms += 1;
-  EXPECT_EQ(known(), (std::set<unsigned>{}));
-  EXPECT_EQ(world.active_total(), 0u);
-}
-
-TEST_F(BalancerTest, NoStateOutlivesTheServicesTimeout) {
-  world.set_service({.idle_timeout_ms = 2000});
-  world.send(client(1), kSyn);
-  world.send(client(3), kRst);
-  world.now_ms += 2001;
-  world.expire_all();
-  EXPECT_EQ(world.balancer->flows().size(), 0u);
-}
-
-TEST_F(BalancerTest, AnOldEntryIsNoFlowEvenBeforeItIsSwept) {
-  const BackendId backend = world.send(client(1), kAck).backend;
-  world.set_backends({.except = backend});
-  world.backends[backend] = world.all_backends[backend];
-  world.now_ms += world.services[World::kService].idle_timeout_ms + 1;
-  const Decision late = world.send(client(1), kAck);
-  EXPECT_EQ(late.outcome, Outcome::kPicked);
-  EXPECT_NE(late.backend, backend);
-  EXPECT_EQ(world.active_total(), 1u);
-}
-
-TEST_F(BalancerTest, EitherDirectionKeepsANatFlow) {
-  world.set_service({.forward = ForwardMode::kFullNat, .idle_timeout_ms = 30'000});
-  const FlowKey reply = reply_of(world.send(client(1), kAck));
-  for (int i = 0; i < 5; ++i) {
-    world.now_ms += 20'000;
-    EXPECT_EQ(world.send(reply, kAck).outcome, Outcome::kCached);
-    world.expire_all();
-  }
-  EXPECT_EQ(world.send(client(1), kAck).outcome, Outcome::kCached);
-}
-
 TEST_F(BalancerTest, ExpiryForgetsFlowsOfMissingBackendsAndServices) {
   world.set_service({.forward = ForwardMode::kFullNat});
   const BackendId backend = world.send(client(1), kAck).backend;
@@ -244,15 +112,46 @@ TEST_F(BalancerTest, ExpiryVisitsNoMoreThanItIsAsked) {
 }
 
 TEST_F(BalancerTest, BeingFullIsCountedAndNoDrop) {
-  for (unsigned i = 1; i <= 64; ++i) world.send(client(i), kAck);
-  EXPECT_EQ(world.balancer->table_full(), 0u);
-  const Decision decision = world.send(client(65), kAck);
-  EXPECT_EQ(decision.outcome, Outcome::kPicked);
-  EXPECT_EQ(decision.flow, nullptr);
-  EXPECT_EQ(decision.backend, world.pool->slots()[decision.slot]);
-  EXPECT_EQ(world.balancer->table_full(), 1u);
-  EXPECT_EQ(world.active_total(), 64u);
-  EXPECT_EQ(world.services_counters[World::kService].packets.read(), 65u);
+  for (const auto policy : {Policy::kMaglev, Policy::kWeightedRoundRobin}) {
+    world.restart();
+    world.set_service({.policy = policy});
+    for (int round = 0; round < 2; ++round) {
+      for (unsigned i = 1; i <= 64; ++i) world.send(client(i), kAck);
+      world.now_ms += 1200;
+    }
+    EXPECT_EQ(world.balancer->table_full(), 0u);
+    for (const uint8_t flags : {kSyn, kAck, kAck, kAck}) {
+      const Decision decision = world.send(client(65), flags);
+      EXPECT_EQ(decision.outcome, Outcome::kPicked);
+      EXPECT_EQ(decision.flow, nullptr);
+      ASSERT_LT(decision.slot, world.pool->slots().size()) << "whatever the policy";
+      EXPECT_EQ(decision.backend, world.pool->slots()[decision.slot]);
+    }
+    EXPECT_EQ(world.balancer->table_full(), 4u);
+    EXPECT_EQ(world.balancer->evicted().answered.read(), 0u);
+    const Decision before = world.send(client(65), kAck);
+    world.balancer->flows().erase(*world.send(client(1), kAck).flow);
+    EXPECT_EQ(world.send(client(65), kAck).backend, before.backend) << "remembered at last";
+  }
+}
+
+TEST_F(BalancerTest, CountsWhatGaveWay) {
+  world.set_service({.forward = ForwardMode::kFullNat});
+  for (unsigned i = 1; i <= 33; ++i) world.send(client(i), kSyn);
+  EXPECT_EQ(world.balancer->evicted().unanswered.read(), 1u);
+  EXPECT_EQ(world.balancer->table_full(), 1u) << "somebody should know";
+  EXPECT_EQ(world.active_total(), 32u);
+  world.forget_all();
+  for (unsigned i = 1; i <= 32; ++i) world.establish(client(i));
+  world.send(client(7), kRst);
+  world.send(client(40), kSyn);
+  EXPECT_EQ(world.balancer->evicted().closing.read(), 1u);
+  world.establish(client(40));
+  EXPECT_EQ(world.send(client(41), kAck).outcome, Outcome::kPortExhausted) << "nobody answered goes for it";
+  EXPECT_EQ(world.balancer->evicted().answered.read(), 0u);
+  EXPECT_EQ(world.send(client(41), kSyn).outcome, Outcome::kPicked);
+  EXPECT_EQ(world.balancer->evicted().answered.read(), 1u);
+  EXPECT_EQ(world.active_total(), 32u);
 }
 
 TEST_F(BalancerTest, NatMakesRoomInAFullTable) {
@@ -272,7 +171,7 @@ TEST_F(BalancerTest, FullNatRefusesWhereNoPortIsLeft) {
   std::set<std::pair<BackendId, unsigned>> used;
   unsigned refused = 0;
   for (unsigned i = 1; i <= 20; ++i) {
-    const Decision decision = world.send(client(i), kAck);
+    const Decision decision = world.establish(client(i));
     if (decision.outcome == Outcome::kPortExhausted) {
       ++refused;
       EXPECT_EQ(decision.flow, nullptr);
@@ -302,25 +201,33 @@ TEST_F(BalancerTest, FullNatsRepliesComeToItsAddressAndPort) {
   EXPECT_EQ(world.balancer->flows().at(back.flow->peer).key, client(1));
 }
 
-TEST_F(BalancerTest, AnEmbryonicFlowGivesItsPortToANewcomer) {
+TEST_F(BalancerTest, AnUnansweredOrClosingFlowGivesItsPortToANewcomer) {
   world.set_service({.forward = ForwardMode::kFullNat});
   world.set_backends({.except = kNoBackend, .count = 1});
   world.ports = {2000, 2000};
   world.restart();
   world.send(client(1), kSyn);
-  EXPECT_EQ(world.send(client(2), kAck).outcome, Outcome::kPicked);
+  EXPECT_EQ(world.send(client(2), kAck).outcome, Outcome::kPortExhausted) << "no newcomer";
+  EXPECT_EQ(world.establish(client(2)).outcome, Outcome::kCached);
   EXPECT_EQ(world.active_total(), 1u);
-  EXPECT_EQ(world.send(client(3), kAck).outcome, Outcome::kPortExhausted);
-  EXPECT_EQ(world.send(client(2), kAck).outcome, Outcome::kCached);
+  EXPECT_EQ(world.send(client(3), kSyn).outcome, Outcome::kPortExhausted);
+  EXPECT_EQ(world.send(client(2), kRst).outcome, Outcome::kCached);
+  EXPECT_EQ(world.send(client(3), kSyn).outcome, Outcome::kPicked);
+  EXPECT_EQ(world.balancer->evicted().unanswered.read(), 1u);
+  EXPECT_EQ(world.balancer->evicted().closing.read(), 1u);
+  EXPECT_EQ(world.active_total(), 1u);
 }
 
-TEST_F(BalancerTest, DnatRefusesAReplyThatItCouldNotTellApart) {
+TEST_F(BalancerTest, DnatRefusesAReplyThatItCouldNotTellApartFromALiveFlows) {
   world.set_service({.forward = ForwardMode::kDnat});
   world.set_backends({.except = kNoBackend, .count = 1});
-  EXPECT_EQ(world.send(client(1), kAck).outcome, Outcome::kPicked);
   const FlowKey other = flow_key("192.0.2.7", 1, "203.0.113.11", 80);
-  EXPECT_EQ(world.send(other, kAck).outcome, Outcome::kPortExhausted);
+  EXPECT_EQ(world.establish(client(1)).outcome, Outcome::kCached);
+  EXPECT_EQ(world.send(other, kSyn).outcome, Outcome::kPortExhausted);
   EXPECT_EQ(world.send(client(1), kAck).outcome, Outcome::kCached);
+  world.send(client(1), kRst);
+  EXPECT_EQ(world.send(other, kSyn).outcome, Outcome::kPicked) << "the other has closed";
+  EXPECT_EQ(world.send(client(1), kSyn).outcome, Outcome::kPicked) << "nobody has answered yet";
   EXPECT_EQ(world.active_total(), 1u);
 }
 

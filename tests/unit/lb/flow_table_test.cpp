@@ -34,20 +34,25 @@ struct Table {
   }
   FlowEntry* find(const FlowKey& key) { return flows->find(key, flows->hash(key)); }
   FlowEntry* insert(const FlowKey& key, FlowState state, uint32_t now_ms = 0,
-                    Eviction eviction = Eviction::kShortLived, FlowIndex keep = kNoFlow) {
-    return flows->insert(
-        key, flows->hash(key), state, now_ms, eviction,
-        [this](const FlowEntry& gone) { evicted.push_back(gone.key.source_port.host()); }, keep);
+                    Eviction eviction = Eviction::kUnanswered) {
+    return flows->insert(key, flows->hash(key), state, now_ms, eviction,
+                         [this](const FlowEntry& gone) { note(gone); });
   }
-  void join(FlowEntry* a, FlowEntry* b) {
-    a->peer = flows->index_of(*b);
-    b->peer = flows->index_of(*a);
+  FlowEntry* insert_reply(FlowEntry* request, const FlowKey& key, uint32_t now_ms = 0,
+                          Eviction eviction = Eviction::kUnanswered) {
+    return flows->insert_reply(*request, key, now_ms, eviction,
+                               [this](const FlowEntry& gone) { note(gone); });
   }
+  void note(const FlowEntry& gone) {
+    evicted.push_back(gone.key.source_port.host());
+    if (gone.peer != kNoFlow) evicted_replies.push_back(flows->at(gone.peer).key.source_port.host());
+  }
+  void set_state(const FlowKey& key, FlowState state) { flows->set_state(*find(key), state, 0); }
 
   std::vector<FlowEntry> entries;
   std::vector<FlowTable::Bucket> buckets;
   std::optional<FlowTable> flows;
-  std::vector<unsigned> evicted;
+  std::vector<unsigned> evicted, evicted_replies;
 };
 
 unsigned number(uint32_t i) {
@@ -82,9 +87,8 @@ TEST(FlowTable, FindsWhatWasInsertedAndNothingElse) {
 TEST(FlowTable, ErasesAnEntryWithItsPeer) {
   Table table(64);
   FlowEntry* const forward = table.insert(numbered_key(1), FlowState::kEstablished);
-  FlowEntry* const reply = table.insert(numbered_key(2), FlowState::kEstablished);
+  FlowEntry* const reply = table.insert_reply(forward, numbered_key(2));
   table.insert(numbered_key(3), FlowState::kEstablished);
-  table.join(forward, reply);
   table.flows->erase(*reply);
   EXPECT_EQ(table.find(numbered_key(1)), nullptr);
   EXPECT_EQ(table.find(numbered_key(2)), nullptr);
@@ -97,8 +101,7 @@ TEST(FlowTable, IsIdleSinceEitherDirectionWasSeen) {
   Table table(64);
   FlowEntry* const forward = table.insert(numbered_key(1), FlowState::kEstablished, 100);
   EXPECT_EQ(table.flows->idle_ms(*forward, 400), 300u);
-  FlowEntry* const reply = table.insert(numbered_key(2), FlowState::kEstablished, 350);
-  table.join(forward, reply);
+  FlowEntry* const reply = table.insert_reply(forward, numbered_key(2), 350);
   EXPECT_EQ(table.flows->idle_ms(*forward, 400), 50u);
   EXPECT_EQ(table.flows->idle_ms(*reply, 400), 50u);
   forward->last_seen_ms = reply->last_seen_ms = UINT32_MAX - 9;
@@ -113,6 +116,20 @@ TEST(FlowTable, FillsToItsCapacityWithoutEvicting) {
   EXPECT_TRUE(table.evicted.empty());
   for (uint32_t i = 0; i < 40'960; ++i) ASSERT_NE(table.find(numbered_key(i)), nullptr) << i;
   EXPECT_EQ(table.flows->size(), table.flows->capacity());
+}
+
+TEST(FlowTable, FillsToItsCapacityHoweverSmallItIs) {
+  for (size_t capacity = 1; capacity <= 640; capacity += capacity < 64 ? 1 : 64) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+      Table table(capacity, 0, seed);
+      for (uint32_t i = 0; i < capacity; ++i) {
+        ASSERT_NE(table.insert(numbered_key(i), FlowState::kEstablished), nullptr) << i << " of " << capacity;
+      }
+      for (uint32_t i = 0; i < capacity; ++i) ASSERT_NE(table.find(numbered_key(i)), nullptr);
+      for (uint32_t i = 0; i < capacity; ++i) table.flows->erase(*table.find(numbered_key(i)));
+      for (const FlowTable::Bucket& bucket : table.buckets) ASSERT_EQ(bucket.displaced, 0u);
+    }
+  }
 }
 
 TEST(FlowTable, TheCandidateIsTheEntryInWhicheverBucketItLies) {
@@ -133,20 +150,97 @@ TEST(FlowTable, FullOfEstablishedFlowsTakesNoMoreButForNat) {
   for (uint32_t i = 0; i < 8; ++i) table.insert(numbered_key(i), FlowState::kEstablished, 100 - i);
   EXPECT_EQ(table.insert(numbered_key(8), FlowState::kEmbryonic, 200), nullptr);
   EXPECT_TRUE(table.evicted.empty());
-  EXPECT_NE(table.insert(numbered_key(8), FlowState::kEmbryonic, 200, Eviction::kOldest), nullptr);
+  EXPECT_NE(table.insert(numbered_key(8), FlowState::kEmbryonic, 200, Eviction::kAnyone), nullptr);
   EXPECT_EQ(table.evicted, std::vector{number(7)});
 }
 
-TEST(FlowTable, EvictsEmbryonicThenClosingThenTheOldest) {
-  Table table(4);
+TEST(FlowTable, EvictsByStateThenTheOldest) {
+  Table table(6);
   table.insert(numbered_key(0), FlowState::kEstablished, 10);
-  table.insert(numbered_key(1), FlowState::kClosing, 20);
-  table.insert(numbered_key(2), FlowState::kEstablished, 30);
-  table.insert(numbered_key(3), FlowState::kEmbryonic, 40);
-  for (uint32_t i = 4; i < 8; ++i) {
-    table.insert(numbered_key(i), FlowState::kEstablished, 50, Eviction::kOldest);
+  table.insert(numbered_key(1), FlowState::kAnswered, 20);
+  table.insert(numbered_key(2), FlowState::kClosing, 30);
+  table.insert(numbered_key(3), FlowState::kHandshake, 40);
+  table.insert(numbered_key(4), FlowState::kEmbryonic, 50);
+  table.insert(numbered_key(5), FlowState::kStray, 60);
+  for (uint32_t i = 6; i < 12; ++i) {
+    table.insert(numbered_key(i), FlowState::kEstablished, 70, Eviction::kAnyone);
   }
-  EXPECT_EQ(table.evicted, (std::vector{number(3), number(1), number(0), number(2)}));
+  EXPECT_EQ(table.evicted, (std::vector{number(5), number(4), number(3), number(2), number(1), number(0)}));
+}
+
+TEST(FlowTable, SparesTheLastFewOfAStateWhileALaterOneHasMore) {
+  // Closing flows own the table. Whoever comes must not evict who came just before, and is being answered.
+  constexpr uint32_t kCapacity = 320, kSpared = kCapacity / 32;
+  Table table(kCapacity);
+  for (uint32_t i = 0; i < kCapacity; ++i) table.insert(numbered_key(i), FlowState::kClosing);
+  for (uint32_t i = 0; i <= kSpared; ++i) table.insert(numbered_key(1000 + i), FlowState::kEmbryonic);
+  for (uint32_t i = 0; i <= kSpared; ++i) EXPECT_NE(table.find(numbered_key(1000 + i)), nullptr) << i;
+  table.insert(numbered_key(2000), FlowState::kEmbryonic);
+  EXPECT_EQ(table.find(numbered_key(1000)), nullptr) << "there are more than a few";
+}
+
+TEST(FlowTable, NoFewAreSparedInPlaceOfAnAnsweredFlow) {
+  Table table(320);
+  for (uint32_t i = 0; i < 319; ++i) table.insert(numbered_key(i), FlowState::kAnswered);
+  table.insert(numbered_key(319), FlowState::kStray);
+  for (uint32_t i = 320; i < 400; ++i) table.insert(numbered_key(i), FlowState::kStray, 0, Eviction::kAnyone);
+  for (uint32_t i = 0; i < 319; ++i) EXPECT_NE(table.find(numbered_key(i)), nullptr) << i;
+}
+
+TEST(FlowTable, OfOneStateThoseThatGoOnOutliveThoseThatDoNot) {
+  Table table(64);
+  for (uint32_t i = 0; i < 64; ++i) table.insert(numbered_key(i), FlowState::kStray, i);
+  const std::vector<uint32_t> goes_on = {3, 17, 40, 63};
+  for (uint32_t i = 64; i < 1000; ++i) {
+    for (const uint32_t one : goes_on) table.find(numbered_key(one))->last_seen_ms = i;
+    table.insert(numbered_key(i), FlowState::kStray, i);
+    for (const uint32_t one : goes_on)
+      ASSERT_NE(table.find(numbered_key(one)), nullptr) << one << " at " << i;
+  }
+}
+
+TEST(FlowTable, PairsGiveWayInTheOrderOfTheirArrival) {
+  Table table(64);
+  const auto insert_pair = [&](uint32_t i) {
+    FlowEntry* const flow = table.insert(numbered_key(2 * i), FlowState::kEmbryonic);
+    table.insert_reply(flow, numbered_key(2 * i + 1));
+  };
+  for (uint32_t i = 0; i < 32; ++i) insert_pair(i);
+  for (uint32_t i = 32; i < 200; ++i) {
+    insert_pair(i);
+    ASSERT_EQ(table.evicted.back(), number(2 * (i - 32)));
+    ASSERT_EQ(table.evicted_replies.back(), number(2 * (i - 32) + 1));
+  }
+}
+
+TEST(FlowTable, WhatHasLastedUnseenByItsBackendIsTakenForAnswered) {
+  for (const auto state : {FlowState::kStray, FlowState::kHandshake}) {
+    Table table(2);
+    FlowEntry* const lasts = table.insert(numbered_key(0), state, 5000);
+    FlowEntry* const burst = table.insert(numbered_key(1), state, 5000);
+    lasts->last_seen_ms = 5000 + 1200;
+    burst->last_seen_ms = 5000 + 800;
+    EXPECT_TRUE(FlowTable::has_lasted(*lasts));
+    EXPECT_FALSE(FlowTable::has_lasted(*burst));
+    for (uint32_t i = 2; i < 20; ++i) {
+      ASSERT_NE(table.insert(numbered_key(i), state, 6300), nullptr);
+      ASSERT_NE(table.find(numbered_key(0)), nullptr);
+    }
+    table.flows->erase(*table.find(numbered_key(19)));
+    table.insert(numbered_key(20), FlowState::kEstablished, 6300);
+    EXPECT_EQ(table.insert(numbered_key(21), state, 6300), nullptr);
+    EXPECT_EQ(lasts->state, FlowState::kEstablished) << "found so when it was looked at";
+  }
+}
+
+TEST(FlowTable, SynsAloneAndFlowsThatAwaitAnswersDoNotLast) {
+  Table table(8);
+  FlowEntry* const syns = table.insert(numbered_key(0), FlowState::kEmbryonic, 0);
+  FlowEntry* const nat = table.insert(numbered_key(1), FlowState::kStray, 0);
+  table.insert_reply(nat, numbered_key(2));
+  syns->last_seen_ms = nat->last_seen_ms = 5000;
+  EXPECT_FALSE(FlowTable::has_lasted(*syns));
+  EXPECT_FALSE(FlowTable::has_lasted(*nat));
 }
 
 TEST(FlowTable, AFullPairOfBucketsGivesUpItsOldestOfTheFirstRank) {
@@ -157,34 +251,34 @@ TEST(FlowTable, AFullPairOfBucketsGivesUpItsOldestOfTheFirstRank) {
   ASSERT_NE(table.insert(numbered_key(8), FlowState::kEstablished, 200), nullptr);
   EXPECT_EQ(table.evicted, std::vector{number(7)});
   ASSERT_NE(table.find(numbered_key(8)), nullptr);
-  for (const uint32_t i : {4u, 5u, 6u})
-    table.flows->set_state(*table.find(numbered_key(i)), FlowState::kEstablished);
+  for (const uint32_t i : {4u, 5u, 6u}) table.set_state(numbered_key(i), FlowState::kEstablished);
   EXPECT_EQ(table.insert(numbered_key(9), FlowState::kEstablished, 200), nullptr);
-  EXPECT_NE(table.insert(numbered_key(9), FlowState::kEstablished, 200, Eviction::kOldest), nullptr);
+  EXPECT_NE(table.insert(numbered_key(9), FlowState::kEstablished, 200, Eviction::kAnyone), nullptr);
   EXPECT_EQ(table.evicted.back(), number(6));
 }
 
-TEST(FlowTable, EvictionSparesTheKeptAndTheActivePeer) {
-  Table table(4);
+TEST(FlowTable, EvictionSparesTheFlowWhosePeerIsInUse) {
+  Table table(3);
   FlowEntry* const forward = table.insert(numbered_key(0), FlowState::kEstablished, 90);
-  FlowEntry* const reply = table.insert(numbered_key(1), FlowState::kEstablished, 1);
-  table.join(forward, reply);  // a reply never seen, of a flow that is in use
+  table.insert_reply(forward, numbered_key(1), 1);  // a reply never seen, of a flow that is in use
   table.insert(numbered_key(2), FlowState::kEstablished, 50);
-  FlowEntry* const kept = table.insert(numbered_key(3), FlowState::kEmbryonic, 0);
-  ASSERT_NE(table.insert(numbered_key(4), FlowState::kEstablished, 100, Eviction::kOldest,
-                         table.flows->index_of(*kept)),
-            nullptr);
+  ASSERT_NE(table.insert(numbered_key(4), FlowState::kEstablished, 100, Eviction::kAnyone), nullptr);
   EXPECT_EQ(table.evicted, std::vector{number(2)});
 }
 
-TEST(FlowTable, EvictionGoesOnPastTheKept) {
-  Table table(2);
-  FlowEntry* const kept = table.insert(numbered_key(0), FlowState::kEmbryonic);
-  table.insert(numbered_key(1), FlowState::kEmbryonic);
-  ASSERT_NE(table.insert(numbered_key(2), FlowState::kEstablished, 1, Eviction::kShortLived,
-                         table.flows->index_of(*kept)),
-            nullptr);
-  EXPECT_EQ(table.evicted, std::vector{number(1)});
+TEST(FlowTable, ARepliesRoomIsNotThatOfItsOwnRequest) {
+  for (const auto eviction : {Eviction::kUnanswered, Eviction::kAnyone}) {
+    Table table(2);
+    FlowEntry* const request = table.insert(numbered_key(0), FlowState::kEmbryonic);
+    table.insert(numbered_key(1), FlowState::kEmbryonic);
+    ASSERT_NE(table.insert_reply(request, numbered_key(2), 1, eviction), nullptr);
+    EXPECT_EQ(table.evicted, std::vector{number(1)});
+    EXPECT_EQ(table.find(numbered_key(0))->peer, table.flows->index_of(*table.find(numbered_key(2))));
+  }
+  Table table(1);
+  FlowEntry* const request = table.insert(numbered_key(0), FlowState::kEmbryonic);
+  EXPECT_EQ(table.insert_reply(request, numbered_key(1), 1, Eviction::kAnyone), nullptr);
+  EXPECT_TRUE(table.evicted.empty());
 }
 
 TEST(FlowTable, LooksAtSecondBucketsNoMoreOnceTheyAreEmpty) {
@@ -202,8 +296,7 @@ TEST(FlowTable, LooksAtSecondBucketsNoMoreOnceTheyAreEmpty) {
 
 TEST(FlowTable, EvictingOneOfAPairMakesRoomForTwo) {
   Table table(2);
-  table.join(table.insert(numbered_key(0), FlowState::kEmbryonic),
-             table.insert(numbered_key(1), FlowState::kEmbryonic));
+  table.insert_reply(table.insert(numbered_key(0), FlowState::kEmbryonic), numbered_key(1));
   EXPECT_NE(table.insert(numbered_key(2), FlowState::kEstablished, 5), nullptr);
   EXPECT_NE(table.insert(numbered_key(3), FlowState::kEstablished, 5), nullptr);
   EXPECT_EQ(table.evicted.size(), 1u);
@@ -215,7 +308,7 @@ TEST(FlowTable, AFloodRecyclesItselfInOrderAndLeavesTheEstablished) {
   Table table(kCapacity);
   for (uint32_t i = 0; i < kEstablishedFlows; ++i) table.insert(numbered_key(i), FlowState::kEstablished);
   for (uint32_t i = kEstablishedFlows; i < 20'000; ++i) {
-    const auto eviction = i % 2 == 0 ? Eviction::kOldest : Eviction::kShortLived;
+    const auto eviction = i % 2 == 0 ? Eviction::kAnyone : Eviction::kUnanswered;
     table.insert(numbered_key(i), FlowState::kEmbryonic, i, eviction);
   }
   for (uint32_t i = 0; i < kEstablishedFlows; ++i) ASSERT_NE(table.find(numbered_key(i)), nullptr) << i;
@@ -279,11 +372,9 @@ RC_GTEST_PROP(FlowTable, AgreesWithAMap, ()) {
       }
     } else {
       table.evicted.clear();
-      const auto state = operation % 3 == 0   ? FlowState::kEmbryonic
-                         : operation % 3 == 1 ? FlowState::kEstablished
-                                              : FlowState::kClosing;
+      const auto state = static_cast<FlowState>(1 + (operation + which) % (kFlowStates - 1));
       FlowEntry* const added =
-          table.insert(key, state, now_ms, operation < 5 ? Eviction::kOldest : Eviction::kShortLived);
+          table.insert(key, state, now_ms, operation < 5 ? Eviction::kAnyone : Eviction::kUnanswered);
       for (const unsigned gone : table.evicted) RC_ASSERT(model.erase(gone) == 1u);
       if (added != nullptr) {
         added->backend = now_ms;

@@ -30,11 +30,15 @@ class Translate : public testing::Test {
   Translate() : flows(entries, buckets, 1) {}
 
   FlowEntry& insert(const FlowKey& key, FlowState state, uint32_t now_ms = 0) {
-    return *flows.insert(key, flows.hash(key), state, now_ms, FlowTable::Eviction::kShortLived,
+    return *flows.insert(key, flows.hash(key), state, now_ms, FlowTable::Eviction::kUnanswered,
                          [](const FlowEntry&) { FAIL(); });
   }
-  std::optional<Translation> both(const FlowKey& key, PortSlice ports, uint32_t now_ms = 0) {
-    return translate_both(flows, key, backend, snat, ports, cursor, now_ms);
+  std::optional<Translation> both(const FlowKey& key, PortSlice ports, uint32_t now_ms = 0,
+                                  FlowState state = FlowState::kEmbryonic) {
+    return translate_both(flows, key, backend, snat, ports, cursor, {state, now_ms});
+  }
+  std::optional<Translation> destination(const FlowKey& key, FlowState state = FlowState::kEmbryonic) {
+    return translate_destination(flows, key, backend, state);
   }
 
   std::vector<FlowEntry> entries{4096};
@@ -47,7 +51,7 @@ class Translate : public testing::Test {
 };
 
 TEST_F(Translate, DestinationAloneKeepsTheClient) {
-  const auto translation = translate_destination(flows, key, backend);
+  const auto translation = destination(key);
   ASSERT_TRUE(translation);
   EXPECT_EQ(translation->reply, flow_key("10.20.0.11", 8080, "192.0.2.7", 40000));
   EXPECT_EQ(translation->source_port, port(40000));
@@ -55,19 +59,26 @@ TEST_F(Translate, DestinationAloneKeepsTheClient) {
 
 TEST_F(Translate, APortOfZeroKeepsThePacketsOwn) {
   backend.port = port(0);
-  EXPECT_EQ(translate_destination(flows, key, backend)->reply.source_port, port(80));
+  EXPECT_EQ(destination(key)->reply.source_port, port(80));
   EXPECT_EQ(both(key, {2000, 2009})->reply.source_port, port(80));
 }
 
-TEST_F(Translate, DestinationAloneRefusesAKeyThatAnotherFlowHas) {
+TEST_F(Translate, DestinationAloneRefusesAKeyThatAnAnsweredFlowHas) {
   const FlowKey other = flow_key("192.0.2.7", 40000, "203.0.113.99", 80);
-  const FlowKey reply = translate_destination(flows, other, backend)->reply;
-  FlowEntry& forward_entry = insert(other, FlowState::kEstablished);
-  FlowEntry& reply_entry = insert(reply, FlowState::kEstablished);
-  forward_entry.peer = flows.index_of(reply_entry);
-  reply_entry.peer = flows.index_of(forward_entry);
-  EXPECT_FALSE(translate_destination(flows, key, backend));
-  EXPECT_TRUE(translate_destination(flows, other, backend)) << "its own";
+  const FlowKey reply = destination(other)->reply;
+  FlowEntry& flow = insert(other, FlowState::kEstablished);
+  flows.insert_reply(flow, reply, 0, FlowTable::Eviction::kUnanswered, [](const FlowEntry&) { FAIL(); });
+  EXPECT_FALSE(destination(key));
+  EXPECT_TRUE(destination(other)) << "its own";
+  flows.set_state(flow, FlowState::kAnswered, 0);
+  EXPECT_FALSE(destination(key));
+  for (const auto state :
+       {FlowState::kStray, FlowState::kEmbryonic, FlowState::kHandshake, FlowState::kClosing}) {
+    flows.set_state(flow, state, 0);
+    ASSERT_TRUE(destination(key)) << "it gives way";
+    EXPECT_EQ(destination(key)->displaced, flow.peer);
+    EXPECT_EQ(destination(key, FlowState::kStray).has_value(), state == FlowState::kStray);
+  }
 }
 
 TEST_F(Translate, BothUsesEachAddressAndPortOnceAndThenIsExhausted) {
@@ -109,20 +120,29 @@ TEST_F(Translate, BothTakesAnAddressOfTheBackendsFamily) {
   EXPECT_FALSE(both(client, {2000, 2009}));
 }
 
-TEST_F(Translate, BothTakesTheOldestEmbryonicFlowsPortWhenNoneIsFree) {
-  const PortSlice ports{2000, 2003};
+TEST_F(Translate, BothTakesThePortOfWhoGivesWayFirstWhenNoneIsFree) {
+  const PortSlice ports{2000, 2006};
   snat = {address("10.20.0.1")};
   std::vector<FlowEntry*> users;
-  for (const uint32_t now_ms : {400u, 100u, 200u, 300u}) {
-    users.push_back(&insert(both(key, ports)->reply, FlowState::kEmbryonic, now_ms));
+  for (const auto& [state, seen_ms] : {std::pair{FlowState::kEstablished, 10u},
+                                       {FlowState::kAnswered, 10u},
+                                       {FlowState::kClosing, 20u},
+                                       {FlowState::kHandshake, 30u},
+                                       {FlowState::kEmbryonic, 50u},
+                                       {FlowState::kEmbryonic, 40u},
+                                       {FlowState::kStray, 60u}}) {
+    users.push_back(&insert(both(key, ports)->reply, state, seen_ms));
   }
-  flows.set_state(*users[1], FlowState::kEstablished);
-  const auto translation = both(key, ports, 500);
-  ASSERT_TRUE(translation);
-  EXPECT_EQ(translation->displaced, flows.index_of(*users[2]));
-  EXPECT_EQ(translation->reply, users[2]->key);
-  for (FlowEntry* const user : users) flows.set_state(*user, FlowState::kClosing);
-  EXPECT_FALSE(both(key, ports, 500));
+  for (const size_t next : {6u, 5u, 4u, 3u, 2u}) {
+    const auto translation = both(key, ports, 500);
+    ASSERT_TRUE(translation);
+    EXPECT_EQ(translation->displaced, flows.index_of(*users[next]));
+    EXPECT_EQ(translation->reply, users[next]->key);
+    EXPECT_EQ(both(key, ports, 500, FlowState::kStray).has_value(), next == 6)
+        << "a stray one takes from its like";
+    flows.set_state(*users[next], FlowState::kEstablished, 0);
+  }
+  EXPECT_FALSE(both(key, ports, 500)) << "answered ones keep theirs";
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace sluice::lb {
 struct World {
   static constexpr ServiceId kService = 1;
   static constexpr ServiceId kOtherService = 2;  ///< the same pool and mode at another address
+  static constexpr ServiceId kUdpService = 3;    ///< the same at the first address, UDP port 53
 
   struct Size {
     unsigned backends;
@@ -70,7 +71,8 @@ struct World {
   void set_service(const Wanted& wanted) {
     const Service service{wanted.pool.value_or(pool.get()), wanted.policy, wanted.forward, IpProtocol::kTcp,
                           wanted.idle_timeout_ms};
-    services = {{}, service, service};
+    services = {{}, service, service, service};
+    services[kUdpService].protocol = IpProtocol::kUdp;
   }
 
   void use_ipv6() {
@@ -89,13 +91,25 @@ struct World {
 
   View view() const { return {table.get(), services, backends, kKey, snat}; }
 
-  Decision send(const FlowKey& key, uint8_t tcp_flags = 0, uint16_t frame_bytes = 64) {
-    return balancer->balance(view(), key, balancer->flows().hash(key), {tcp_flags, frame_bytes}, now_ms);
+  Decision send(const FlowKey& key, uint8_t tcp_flags = 0, uint16_t frame_bytes = 64,
+                bool has_payload = false) {
+    return balancer->balance(view(), key, balancer->flows().hash(key), {tcp_flags, frame_bytes, has_payload},
+                             now_ms);
+  }
+  /// The key of the replies to a NAT flow.
+  FlowKey reply_of(const Decision& decision) { return balancer->flows().at(decision.flow->peer).key; }
+  /// A NAT flow whose handshake, or whose first question and answer and the next question, is done.
+  Decision establish(const FlowKey& key) {
+    const bool tcp = key.protocol == IpProtocol::kTcp;
+    const Decision begun = send(key, tcp ? TcpHeader::kSyn : uint8_t{0});
+    if (begun.flow == nullptr) return begun;
+    send(reply_of(begun), tcp ? uint8_t{TcpHeader::kSyn | TcpHeader::kAck} : uint8_t{0});
+    return send(key, tcp ? TcpHeader::kAck : uint8_t{0});
   }
   void expire_all() { balancer->expire(view(), now_ms, static_cast<unsigned>(entries.size())); }
   void forget_all() {
     const auto kept = services;
-    services = {{}, {}, {}};
+    services = {{}, {}, {}, {}};
     expire_all();
     services = kept;
   }
@@ -135,7 +149,7 @@ struct World {
 
   std::vector<FlowEntry> entries;
   std::vector<FlowTable::Bucket> buckets;
-  std::vector<TargetCounters> services_counters{3};
+  std::vector<TargetCounters> services_counters{4};
   std::vector<TargetCounters> backend_counters;
   std::vector<uint32_t> cursors = std::vector<uint32_t>(8);
   std::optional<Balancer> balancer;
@@ -144,7 +158,8 @@ struct World {
   void set_table(std::string_view one, std::string_view other) {
     const std::vector<ServiceMatch> matches = {
         {{address(one), Prefix::parse(one)->length}, 80, 80, IpProtocol::kTcp, kService},
-        {{address(other), Prefix::parse(other)->length}, 80, 80, IpProtocol::kTcp, kOtherService}};
+        {{address(other), Prefix::parse(other)->length}, 80, 80, IpProtocol::kTcp, kOtherService},
+        {{address(one), Prefix::parse(one)->length}, 53, 53, IpProtocol::kUdp, kUdpService}};
     table = ServiceTable::build(matches);
   }
 };

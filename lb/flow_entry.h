@@ -1,0 +1,60 @@
+// One direction of a flow, as the flow table keeps it. Values of the worker that owns the table.
+#pragma once
+
+#include <cstdint>
+
+#include "common/flow_key.h"
+#include "lb/backend.h"
+#include "lb/service.h"
+
+namespace sluice::lb {
+
+/// In the order in which flows give way where entries or ports are short (docs/decisions/0015).
+enum class FlowState : uint8_t {
+  kFree,
+  kStray,        ///< unanswered: began without a SYN, as every UDP flow does
+  kEmbryonic,    ///< unanswered: TCP, only SYNs seen
+  kHandshake,    ///< unanswered: TCP, the step after the SYN seen: the backend's SYN-ACK where backends are
+                 ///< seen (NAT), else what the client sent next
+  kClosing,      ///< was answered; TCP after RST or the last FIN: a short life
+  kAnswered,     ///< the backend has answered; the client has not gone on since
+  kEstablished,  ///< both have been seen to go on, or, where backends are not seen, the flow has lasted
+};
+inline constexpr unsigned kFlowStates = 7;
+
+constexpr bool is_unanswered(FlowState state) {
+  return state == FlowState::kStray || state == FlowState::kEmbryonic || state == FlowState::kHandshake;
+}
+
+using FlowIndex = uint32_t;
+inline constexpr FlowIndex kNoFlow = UINT32_MAX;
+
+/// Exactly one cache line. NAT flows have two entries, each the other's peer; the reply's entry holds the key
+/// of packets that come from the backend. Both have the same service, backend, state and end; each has its
+/// own time.
+struct alignas(64) FlowEntry {
+  static constexpr uint8_t kFinFromClient = 1, kFinFromBackend = 2, kReset = 4;
+  static constexpr uint8_t kFinFromBoth = kFinFromClient | kFinFromBackend;
+
+  FlowKey key;
+  ServiceId service = kNoService;
+  BackendId backend = kNoBackend;
+  uint32_t last_seen_ms = 0;  ///< wraps after 49 days; compare by subtraction
+  FlowIndex peer = kNoFlow;
+  Be16 translated_port;  ///< full-nat: the source port towards the backend; gue: the outer one, once known
+  uint8_t snat = 0;      ///< full-nat: index into Tables::snat
+  uint8_t ended = 0;     ///< what ended it, as bits, and nobody went on after
+  FlowState state = FlowState::kFree;  ///< FlowTable::set_state() alone writes it
+  bool is_reply = false;
+  bool is_settled = false;  ///< what neither begins nor ends anything changes no state of this entry
+  uint8_t begun = 0;        ///< when the flow began, by FlowTable's coarse clock
+
+  /// Whether it has ended. Where the backend is not seen, its FIN is not waited for.
+  bool is_closed() const {
+    const uint8_t last = peer != kNoFlow ? kFinFromBoth : kFinFromClient;
+    return (ended & kReset) != 0 || (ended & last) == last;
+  }
+};
+static_assert(sizeof(FlowEntry) == 64);
+
+}  // namespace sluice::lb
