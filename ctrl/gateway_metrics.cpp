@@ -103,6 +103,9 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
                [](const WorkerInfo& worker, const WorkerStats&) { return worker.flow_capacity; });
   of_balancers(MetricType::Counter, "sluice_flow_table_full_total", "New flows that found the table full.",
                [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_table_full.read(); });
+  of_balancers(MetricType::Counter, "sluice_snat_ports_reused_total",
+               "Ports of SNAT addresses that TCP connections to a backend took again within 60 s.",
+               [](const WorkerInfo&, const WorkerStats& stats) { return stats.snat_ports_reused.read(); });
   sources.push_back(whole(MetricType::Counter, "sluice_flow_evicted_total",
                           "Flows that gave their entry or port up to others, by what was lost.",
                           [&data_plane](auto add) {

@@ -36,6 +36,7 @@ struct alignas(64) WorkerStats {
   Gauge flow_entries;
   Counter flow_table_full;
   lb::EvictedFlows flows_evicted;
+  Counter snat_ports_reused;
   Gauge neighbors;
   ledger::OutcomeCounters transactions;  ///< that ended at this worker: a ring did not take them
 };

@@ -124,6 +124,7 @@ void WorkerLoop::count(uint64_t cycles, bool busy) {
   const auto catch_up = [](Counter& counter, uint64_t now) { counter.add(now - counter.read()); };
   const lb::EvictedFlows& evicted = worker_.balancer.evicted();
   catch_up(stats.flow_table_full, worker_.balancer.table_full());
+  catch_up(stats.snat_ports_reused, worker_.balancer.ports_reused());
   catch_up(stats.flows_evicted.unanswered, evicted.unanswered.read());
   catch_up(stats.flows_evicted.closing, evicted.closing.read());
   catch_up(stats.flows_evicted.answered, evicted.answered.read());

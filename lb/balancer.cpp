@@ -68,11 +68,8 @@ Balancer::Balancer(const Memory& memory, PortSlice ports, uint64_t seed)
       services_(memory.services),
       backends_(memory.backends),
       cursors_(memory.cursors),
-      ports_(ports),
-      random_(~seed),
-      // Not at the slice's first port: after a restart backends still have those of the last run in
-      // TIME-WAIT.
-      next_port_(static_cast<uint32_t>((seed >> 32) % (uint32_t{ports.last} - ports.first + 1))) {}
+      ports_(ports, memory.entries.size() / 2, static_cast<uint32_t>(seed >> 32)),
+      random_(~seed) {}
 
 Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
                            uint32_t now_ms) {
@@ -104,6 +101,8 @@ bool Balancer::keep(const View& view, FlowEntry& flow) {
 void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
   const Progress next = progress(flow, packet);
   if (next.state != flow.state || next.ended != flow.ended) flows_.set_state(flow, next.state, next.ended);
+  const bool is_last = (packet.tcp_flags & TcpHeader::kFin) != 0 && !flow.is_reply;
+  if (is_last && flow.peer != kNoFlow) note_end(flow, packet.next_sequence);
 }
 
 /// What goes on without a flow while the table is all but full may belong to one that could not be
@@ -117,6 +116,18 @@ Pick Balancer::pick_for(const View& view, const FlowKey& key, const Service& ser
               {view.backends, backends_, steps.cursor, steps.random});
 }
 
+std::optional<Translation> Balancer::translate(const View& view, const FlowKey& key, const Decision& decision,
+                                               const Newcomer& newcomer, bool is_rehearsal) {
+  const Backend& backend = view.backends[decision.backend];
+  if (view.services[decision.service].forward == ForwardMode::kDnat) {
+    return translate_destination(flows_, key, backend, newcomer.state);
+  }
+  uint32_t turn = ports_.turn_of(backend);
+  const auto translation = translate_both(flows_, key, backend, view.snat, ports_, turn, newcomer);
+  if (!is_rehearsal) ports_.turn_of(backend) = turn;
+  return translation;
+}
+
 Balancer::Plan Balancer::plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer,
                               const Steps& steps) {
   const Service& service = view.services[id];
@@ -126,15 +137,12 @@ Balancer::Plan Balancer::plan(const View& view, const FlowKey& key, ServiceId id
   if (picked.backend == kNoBackend) return plan;
   plan.decision.outcome = Outcome::kPicked;
   if (!service.is_nat()) return plan;
-  const Backend& backend = view.backends[picked.backend];
-  const auto translation =
-      service.forward == ForwardMode::kDnat
-          ? translate_destination(flows_, key, backend, newcomer.state)
-          : translate_both(flows_, key, backend, view.snat, ports_, steps.port, newcomer);
+  const auto translation = translate(view, key, plan.decision, newcomer, steps.is_rehearsal);
   if (!translation) {
     plan.decision.outcome = Outcome::kPortExhausted;
   } else {
     plan.translation = *translation;
+    plan.decision.former_sequence = translation->former_sequence;
   }
   return plan;
 }
@@ -147,7 +155,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   const bool is_remembered = !begins_nothing(packet.tcp_flags);
   if (!is_remembered && service.is_nat()) return {};
   const Newcomer newcomer{is_opening(packet.tcp_flags) ? FlowState::kEmbryonic : FlowState::kStray, now_ms};
-  Plan plan = this->plan(view, key, id, newcomer, {cursors_[service.pool->index()], random_, next_port_});
+  Plan plan = this->plan(view, key, id, newcomer, {cursors_[service.pool->index()], random_});
   Decision& decision = plan.decision;
   if (decision.outcome != Outcome::kPicked) return decision;
 
@@ -200,6 +208,7 @@ bool Balancer::join_reply(FlowEntry& flow, const Translation& translation, uint3
   if (reply == nullptr) return false;
   flow.translated_port = reply->translated_port = translation.source_port;
   flow.snat = reply->snat = translation.snat;
+  if (translation.is_reused) ports_.reuse(flows_.hash(translation.reply));
   return true;
 }
 
@@ -213,6 +222,18 @@ void Balancer::count_begun(const FlowEntry& flow) {
 void Balancer::count_gone(const FlowEntry& flow) {
   services_[flow.service].active_flows.add(-1);
   backends_[flow.backend].active_flows.add(-1);
+  if (flow.peer != kNoFlow && flow.key.protocol == IpProtocol::kTcp) note_end(flow);
+}
+
+/// Remembers when a connection's translation by full-nat was last in use. A backend keeps nothing for long of
+/// one that has not been answered.
+void Balancer::note_end(const FlowEntry& flow, uint32_t next_sequence) {
+  const FlowEntry &reply = flow.is_reply ? flow : flows_.at(flow.peer), &request = flows_.at(reply.peer);
+  const bool is_full_nat = reply.key.destination != request.key.source;
+  if (!is_full_nat || is_unanswered(flow.state)) return;
+  const bool reply_was_last = request.last_seen_ms - reply.last_seen_ms > INT32_MAX;  // time wraps
+  const uint32_t ended_ms = reply_was_last ? reply.last_seen_ms : request.last_seen_ms;
+  ports_.note_end(flows_.hash(reply.key), ended_ms, next_sequence);
 }
 
 void Balancer::count_evicted(const FlowEntry& flow) {
@@ -234,8 +255,7 @@ Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms
   if (id == kNoService) return {};
   uint32_t cursor = cursors_[view.services[id].pool->index()];
   uint64_t random = random_;
-  uint32_t port = next_port_;
-  return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {cursor, random, port}).decision;
+  return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {cursor, random, true}).decision;
 }
 
 Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {

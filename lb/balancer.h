@@ -28,6 +28,9 @@ struct Decision {
   BackendId backend = kNoBackend;
   uint32_t slot = UINT32_MAX;  ///< of the Maglev table, where the policy used one for this packet
   FlowEntry* flow = nullptr;   ///< null where the flow could not be remembered (table full)
+  /// Of a new flow that takes a port again too soon: what the backend expected last in the connection that
+  /// had it. 0: there is none, or it is not known.
+  uint32_t former_sequence = 0;
 };
 
 /// Flows that had to give way to others, for their entries or their ports, by what was lost.
@@ -90,6 +93,8 @@ class Balancer {
 
   /// Flows that found the table full: another gave way, or they could not be remembered. Any thread.
   uint64_t table_full() const { return table_full_.read(); }
+  /// Ports of full-nat that were taken again within a minute. Any thread.
+  uint64_t ports_reused() const { return ports_.reused(); }
   /// Any thread may read these.
   const EvictedFlows& evicted() const { return evicted_; }
 
@@ -103,8 +108,10 @@ class Balancer {
   struct Steps {
     uint32_t& cursor;  ///< of the pool
     uint64_t& random;
-    uint32_t& port;
+    bool is_rehearsal = false;  ///< then the ports' turns stay as they are
   };
+  std::optional<Translation> translate(const View& view, const FlowKey& key, const Decision& decision,
+                                       const Newcomer& newcomer, bool is_rehearsal);
   Plan plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer, const Steps& steps);
   Pick pick_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
                 const Steps& steps) const;
@@ -118,6 +125,7 @@ class Balancer {
   void follow(FlowEntry& flow, const PacketFacts& packet);
   void count_begun(const FlowEntry& flow);
   void count_gone(const FlowEntry& flow);
+  void note_end(const FlowEntry& flow, uint32_t next_sequence = 0);
   void count_evicted(const FlowEntry& flow);
   void forget(FlowEntry& flow);
 
@@ -125,12 +133,11 @@ class Balancer {
   std::span<TargetCounters> services_;
   std::span<TargetCounters> backends_;
   std::span<uint32_t> cursors_;
-  PortSlice ports_;
+  PortUse ports_;
   Counter table_full_;
   EvictedFlows evicted_;
   uint64_t random_;
   FlowIndex expiry_cursor_ = 0;
-  uint32_t next_port_;
 };
 
 inline bool Balancer::goes_on(FlowEntry& flow, uint32_t frame_bytes, uint32_t now_ms,

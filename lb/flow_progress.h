@@ -13,7 +13,8 @@ namespace sluice::lb {
 struct PacketFacts {
   uint8_t tcp_flags = 0;  ///< 0 for UDP
   uint16_t frame_bytes = 0;
-  bool has_payload = false;  ///< of TCP; needed where the packet may belong to a closed flow
+  bool has_payload = false;    ///< of TCP; needed where the packet may belong to a closed flow
+  uint32_t next_sequence = 0;  ///< of TCP with FIN: the number after it
 };
 
 /// Whether a packet asks for a new connection: a SYN with no flag that contradicts it.

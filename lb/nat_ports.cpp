@@ -56,40 +56,90 @@ std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey
   return translation;
 }
 
+namespace {
+
+/// The translations that one could do with, each better than those before it.
+class Candidates {
+ public:
+  /// A free one that has ended lately.
+  void add_recent(const Translation& translation, uint32_t turn, const RecentPorts::Ended& ended) {
+    ++recent_count_;
+    if (recent_ && ended.ms_ago <= longest_ago_) return;
+    recent_ = reused(translation, ended);
+    recent_turn_ = turn;
+    longest_ago_ = ended.ms_ago;
+  }
+  /// One in use by a flow that gives way.
+  void add_taken(const Translation& translation, uint32_t turn, const FlowEntry& user, uint32_t idle_ms,
+                 const std::optional<RecentPorts::Ended>& ended) {
+    const bool is_better =
+        !taken_ || user.state < state_ || (user.state == state_ && idle_ms > longest_idle_);
+    if (!is_better) return;
+    const bool is_closing = user.state == FlowState::kClosing && user.key.protocol == IpProtocol::kTcp;
+    taken_ = is_closing ? reused(translation, ended.value_or(RecentPorts::Ended{})) : translation;
+    taken_turn_ = turn;
+    state_ = user.state;
+    longest_idle_ = idle_ms;
+  }
+  bool has_enough_recent() const { return recent_count_ == kMostRecent; }
+  std::optional<Translation> best(uint32_t& turn) const {
+    if (recent_ || taken_) turn = recent_ ? recent_turn_ : taken_turn_;
+    return recent_ ? recent_ : taken_;
+  }
+
+ private:
+  static Translation reused(Translation translation, const RecentPorts::Ended& ended) {
+    translation.is_reused = true;
+    translation.former_sequence = ended.next_sequence;
+    return translation;
+  }
+
+  /// The one that ended first of so many in a row is next to always the first of them.
+  static constexpr unsigned kMostRecent = 4;
+
+  std::optional<Translation> recent_, taken_;
+  uint32_t recent_turn_ = 0, taken_turn_ = 0;
+  uint32_t longest_ago_ = 0;
+  unsigned recent_count_ = 0;
+  FlowState state_{};  ///< of the flow that `taken_` displaces
+  uint32_t longest_idle_ = 0;
+};
+
+}  // namespace
+
 std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, const Backend& backend,
-                                          std::span<const IpAddress> snat, PortSlice ports, uint32_t& cursor,
-                                          const Newcomer& newcomer) {
+                                          std::span<const IpAddress> snat, const PortUse& ports,
+                                          uint32_t& turn, const Newcomer& newcomer) {
   snat = snat.first(std::min<size_t>(snat.size(), 256));  // FlowEntry::snat is a byte
-  // Not by the cursor: address and port would run in step, and never meet in every combination.
+  // Not by the turn: address and port would run in step, and never meet in every combination.
   const size_t from = snat.empty() ? 0 : (flows.hash(key) >> 32) % snat.size();
   const size_t first_address = next_of_family(snat, from, backend.address.is_v4());
   if (first_address == snat.size()) return std::nullopt;
 
-  const uint32_t slice = uint32_t{ports.last} - ports.first + 1;
-  std::optional<Translation> taken;
-  FlowState state{};  // of the flow that `taken` displaces
-  uint32_t longest_idle = 0;
+  const PortSlice& slice = ports.slice();
+  Candidates candidates;
   size_t address = first_address;
-  for (unsigned probe = 0; probe < kProbes; ++probe) {
-    if (address == first_address) cursor = cursor + 1 < slice ? cursor + 1 : 0;
-    const auto port = Be16::from_host(static_cast<uint16_t>(ports.first + cursor));
+  for (unsigned probe = 0; probe < kProbes && !candidates.has_enough_recent(); ++probe) {
+    if (address == first_address) turn = turn + 1 < slice.size() ? turn + 1 : 0;
+    const auto port = Be16::from_host(static_cast<uint16_t>(slice.first + turn));
     Translation candidate{
-        {backend.address, snat[address], backend_port(key, backend), port, key.protocol, {}},
-        port,
-        static_cast<uint8_t>(address)};
-    const FlowEntry* const user = flows.find(candidate.reply, flows.hash(candidate.reply));
-    if (user == nullptr) return candidate;
-    const uint32_t idle = flows.idle_ms(*user, newcomer.now_ms);
-    const bool goes_first = !taken || user->state < state || (user->state == state && idle > longest_idle);
-    if (yields(*user, newcomer.state) && goes_first) {
+        .reply = {backend.address, snat[address], backend_port(key, backend), port, key.protocol, {}},
+        .source_port = port,
+        .snat = static_cast<uint8_t>(address)};
+    const uint64_t hash = flows.hash(candidate.reply);
+    const FlowEntry* const user = flows.find(candidate.reply, hash);
+    const bool may_wait = key.protocol == IpProtocol::kTcp;  // in TIME-WAIT
+    const auto ended = may_wait ? ports.recent().find(hash, newcomer.now_ms) : std::nullopt;
+    if (user == nullptr && !ended) return candidate;
+    if (user == nullptr) {
+      candidates.add_recent(candidate, turn, *ended);
+    } else if (yields(*user, newcomer.state)) {
       candidate.displaced = flows.index_of(*user);
-      taken = candidate;
-      state = user->state;
-      longest_idle = idle;
+      candidates.add_taken(candidate, turn, *user, flows.idle_ms(*user, newcomer.now_ms), ended);
     }
     address = next_of_family(snat, address + 1, backend.address.is_v4());
   }
-  return taken;
+  return candidates.best(turn);
 }
 
 }  // namespace sluice::lb

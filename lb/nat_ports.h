@@ -8,14 +8,10 @@
 #include "common/flow_key.h"
 #include "lb/backend.h"
 #include "lb/flow_table.h"
+#include "lb/port_use.h"
 
 namespace sluice::lb {
 
-/// The ports of full-nat source addresses that one worker may use: replies to them are its own.
-struct PortSlice {
-  uint16_t first = 1024;
-  uint16_t last = 65535;  ///< inclusive
-};
 /// The slice of worker `index` of `workers` (1..64512), and the inverse: whose slice a port lies in. The
 /// slices cover 1024..65535; a port below belongs to worker 0, which has no flow for it.
 PortSlice port_slice(unsigned index, unsigned workers);
@@ -26,6 +22,9 @@ struct Translation {
   Be16 source_port;               ///< towards the backend
   uint8_t snat = 0;               ///< index of the source address, for full-nat
   FlowIndex displaced = kNoFlow;  ///< a flow that has to go first: it is not answered, or closing
+  /// Its backend had it less than a minute ago, and may refuse it; what it expected last, 0 if not known.
+  bool is_reused = false;
+  uint32_t former_sequence = 0;
 };
 
 /// The flow that a translation is for: it gets the state, one before kClosing.
@@ -39,12 +38,14 @@ struct Newcomer {
 std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key, const Backend& backend,
                                                  FlowState newcomer);
 
-/// Source and destination change: takes the next port of the slice with which the reply's key is free
-/// at one of the addresses of the backend's family. Looks at a bounded number; where all of those are in use,
-/// a flow among them gives way, by the order of the states, then the one idle longest: an answered one never,
-/// so that no flood holds every port, and to a stray one only a stray one.
+/// Source and destination change: takes the port after `turn`, which is PortUse::turn_of(backend), with which
+/// the reply's key is free at one of the addresses of the backend's family, and moves `turn` there. One that
+/// ended within the last minute is taken only if a few more are no better: then the one that ended first.
+/// Looks at a bounded number; where all of those are in use, a flow among them gives way, by the order of the
+/// states, then the one idle longest: an answered one never, so that no flood holds every port, and to a
+/// stray one only a stray one.
 std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, const Backend& backend,
-                                          std::span<const IpAddress> snat, PortSlice ports, uint32_t& cursor,
-                                          const Newcomer& newcomer);
+                                          std::span<const IpAddress> snat, const PortUse& ports,
+                                          uint32_t& turn, const Newcomer& newcomer);
 
 }  // namespace sluice::lb

@@ -4,6 +4,7 @@
 
 #include "dataplane/stages/forward_known.h"
 #include "dataplane/stages/punt.h"
+#include "dataplane/stages/reset_former.h"
 
 namespace sluice::dataplane {
 namespace {
@@ -13,7 +14,10 @@ lb::PacketFacts facts_of(const rte_mbuf* packet, const PacketMeta& meta) {
   if (meta.key.protocol == IpProtocol::kTcp) {
     const auto* const l4 = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l4_offset);
     const size_t header_bytes = size_t{l4[offsetof(TcpHeader, data_offset)]} >> 4 << 2;
-    facts.has_payload = meta.l4_offset + header_bytes < size_t{meta.l3_offset} + meta.ip_bytes;
+    const size_t payload_bytes = size_t{meta.l3_offset} + meta.ip_bytes - meta.l4_offset - header_bytes;
+    facts.has_payload = payload_bytes > 0;
+    const uint32_t sequence = load<Be32>(l4 + offsetof(TcpHeader, sequence)).host();
+    facts.next_sequence = sequence + static_cast<uint32_t>(payload_bytes) + 1;
   }
   return facts;
 }
@@ -25,6 +29,7 @@ void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
       if (!decision.is_reply) remember_path(worker, decision);
       return;
     case lb::Outcome::kPicked:
+      if (decision.former_sequence != 0) reset_former(worker, packet, decision);
       return forward(worker, packet, decision);
     case lb::Outcome::kNoService:
       return punt(worker, packet);

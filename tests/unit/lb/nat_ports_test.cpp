@@ -35,7 +35,7 @@ class Translate : public testing::Test {
   }
   std::optional<Translation> both(const FlowKey& key, PortSlice ports, uint32_t now_ms = 0,
                                   FlowState state = FlowState::kEmbryonic) {
-    return translate_both(flows, key, backend, snat, ports, cursor, {state, now_ms});
+    return translate_both(flows, key, backend, snat, PortUse(ports, 64, 0), turn, {state, now_ms});
   }
   std::optional<Translation> destination(const FlowKey& key, FlowState state = FlowState::kEmbryonic) {
     return translate_destination(flows, key, backend, state);
@@ -46,7 +46,7 @@ class Translate : public testing::Test {
   FlowTable flows;
   Backend backend{.address = address("10.20.0.11"), .port = port(8080)};
   std::vector<IpAddress> snat = {address("10.20.0.1"), address("fd20::1"), address("10.20.0.2")};
-  uint32_t cursor = 0;
+  uint32_t turn = 0;
   const FlowKey key = flow_key("192.0.2.7", 40000, "203.0.113.10", 80);
 };
 
