@@ -49,6 +49,7 @@ crypto::Digest data_hash(const BlockMetadata& metadata, std::span<const crypto::
 /// zeros up to the next multiple of kRecordAlignment.
 struct RecordHead {
   static constexpr uint32_t kMagic = 0x534c424b;  // "SLBK"
+  static constexpr uint8_t kVersion = 1;          // 0: the last three fields are zero and say nothing
 
   Be32 magic;
   Be32 crc;            ///< CRC-32C of the record from `length` to its end
@@ -57,7 +58,10 @@ struct RecordHead {
   Be32 payload_bytes;  ///< of all payloads
   Be32 header_bytes;   ///< used in `header`
   std::array<uint8_t, BlockMetadata::kBytes> metadata;
-  std::array<uint8_t, 88> header;  ///< DER, then zeros
+  std::array<uint8_t, BlockHeader::kMostBytes> header;  ///< DER, then zeros
+  uint8_t version;
+  Be16 under_way;  ///< blocks right before this one that were not known to be durable when it was written
+  Be32 mark;       ///< of the log, never zero and told to nobody: no payload can pass for a record
 };
 static_assert(sizeof(RecordHead) == 168);
 
@@ -70,6 +74,17 @@ struct RecordEntry {
 static_assert(sizeof(RecordEntry) == 4);
 
 inline constexpr size_t kRecordAlignment = 4096;
+
+/// The longest record that a configuration allows (`seal` at its limits, and one transaction more). What
+/// claims to be longer is none.
+inline constexpr uint64_t kMostRecordBytes =
+    sizeof(RecordHead) + (uint64_t{64} << 20) + 65535 + 65536 * sizeof(RecordEntry);
+
+/// What a record says of the journal, beside its block.
+struct RecordState {
+  uint16_t under_way = 0;
+  uint32_t mark = 0;
+};
 
 /// The checksum of a record of `length` bytes: all of it from RecordHead::length on.
 uint32_t record_checksum(std::span<const uint8_t> record);

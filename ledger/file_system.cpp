@@ -73,6 +73,13 @@ int64_t PosixFileSystem::size(int file) {
   return ::fstat(file, &status) < 0 ? -errno : status.st_size;
 }
 
+uint64_t PosixFileSystem::data_from(int file, uint64_t offset) {
+  const off_t found = ::lseek(file, static_cast<off_t>(offset), SEEK_DATA);
+  if (found >= 0) return static_cast<uint64_t>(found);
+  const int64_t end = errno == ENXIO ? size(file) : -1;
+  return end > static_cast<int64_t>(offset) ? static_cast<uint64_t>(end) : offset;
+}
+
 int PosixFileSystem::sync_data(int file) {
   return result_of(::fdatasync(file));
 }

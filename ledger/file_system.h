@@ -29,9 +29,12 @@ class FileSystem {
   virtual int allocate(int file, uint64_t offset, uint64_t size) = 0;
   virtual int truncate(int file, uint64_t size) = 0;
   virtual int64_t size(int file) = 0;
+  /// The first byte from `offset` on that may be other than zero (SEEK_DATA): the size where there is none.
+  /// Where the file system cannot tell, `offset`.
+  virtual uint64_t data_from(int /*file*/, uint64_t offset) { return offset; }
   /// fdatasync(2): data, and the metadata needed to read it, are on stable storage.
   virtual int sync_data(int file) = 0;
-  /// fsync(2), for directories.
+  /// fsync(2), for directories and for a size that was cut.
   virtual int sync(int file) = 0;
   virtual int rename(const std::string& from, const std::string& to) = 0;
   virtual int make_directory(const std::string& path) = 0;
@@ -49,6 +52,7 @@ class PosixFileSystem : public FileSystem {
   int allocate(int file, uint64_t offset, uint64_t size) override;
   int truncate(int file, uint64_t size) override;
   int64_t size(int file) override;
+  uint64_t data_from(int file, uint64_t offset) override;
   int sync_data(int file) override;
   int sync(int file) override;
   int rename(const std::string& from, const std::string& to) override;
@@ -77,6 +81,7 @@ class File {
     return files_->read(descriptor_, data, offset);
   }
   int64_t size() const { return files_->size(descriptor_); }
+  uint64_t data_from(uint64_t offset) const { return files_->data_from(descriptor_, offset); }
   void reset();
 
  private:

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "crypto/merkle_proof.h"
 #include "ledger/checkpoint.h"
 #include "ledger/record_reader.h"
 
@@ -16,6 +17,8 @@ bool means_full(int error) {
   return error == -ENOSPC || error == -EDQUOT;
 }
 
+constexpr uint64_t kLookForRoomNs = 1'000'000'000;
+
 constexpr uint64_t round_up(uint64_t value, uint64_t step) {
   return (value + step - 1) / step * step;
 }
@@ -23,8 +26,15 @@ constexpr uint64_t round_up(uint64_t value, uint64_t step) {
 }  // namespace
 
 void SyncTask::run() {
-  error_ = kind_ == Kind::kData ? files_->sync_data(file_)
-                                : replace_file(*files_, directory_, "checkpoint", note_);
+  if (kind_ == Kind::kData) {
+    error_ = files_->sync_data(file_);
+    return;
+  }
+  if (const auto held = lock_->check(); !held) {
+    lost_ = held.error();
+    return;
+  }
+  error_ = replace_file(*files_, directory_, "checkpoint", note_);
 }
 
 Journal::Journal(FileSystem& files, JournalSettings settings, crypto::NoteSigner signer,
@@ -39,6 +49,13 @@ Journal::Journal(FileSystem& files, JournalSettings settings, crypto::NoteSigner
   data_task_.kind_ = SyncTask::Kind::kData;
   checkpoint_task_.kind_ = SyncTask::Kind::kCheckpoint;
   checkpoint_task_.directory_ = settings_.directory;
+  checkpoint_task_.lock_ = &lock_;
+}
+
+Journal::~Journal() {
+  const bool is_settled = !failure_ && durable_.blocks == appended_.blocks && !data_task_.under_way_ &&
+                          !checkpoint_task_.under_way_;
+  if (is_settled) lock_.set_clean(true);
 }
 
 bool Journal::needs_new_segment(uint64_t bytes) const {
@@ -50,7 +67,9 @@ Journal::Append Journal::append(OpenBlock& block, uint64_t unix_ns) {
     refuse(block, Fate::kFailed);
     return Append::kTaken;
   }
-  if (block.number() != appended_.blocks || block.first_index() != appended_.tree_size) {
+  // What no checkpoint covers must not grow for ever.
+  if (checkpoint_is_late_ || block.number() != appended_.blocks ||
+      block.first_index() != appended_.tree_size) {
     refuse(block, Fate::kDiskFull);
     return Append::kTaken;
   }
@@ -62,6 +81,7 @@ Journal::Append Journal::append(OpenBlock& block, uint64_t unix_ns) {
   if (error == 0) error = write(block, unix_ns);
   is_full_ = means_full(error);
   if (is_full_) {
+    refused_bytes_ = block.record_bytes();
     refuse(block, Fate::kDiskFull);
   } else if (error != 0) {
     fail_with(system_error("cannot write", segment_path(settings_.directory, segment_number_), error));
@@ -109,7 +129,9 @@ int Journal::write(OpenBlock& block, uint64_t unix_ns) {
                                tree_.root()};
   BlockHeader header{block.number(), std::nullopt, data_hash(metadata, block.leaf_hashes())};
   if (block.number() > 0) header.previous_hash = appended_.last_hash;
-  const std::span<const uint8_t> record = block.finish_record(metadata, header);
+  // Ingest has far fewer blocks than this can count.
+  const auto under_way = static_cast<uint16_t>(appended_.blocks - durable_.blocks);
+  const std::span<const uint8_t> record = block.finish_record(metadata, header, {under_way, mark_});
   if (const int error = segment_.write(record, segment_end_); error != 0) {
     // The room was reserved, so this is no full disk, whatever the file system calls it.
     return means_full(error) ? -EIO : error;
@@ -142,7 +164,11 @@ SyncTask* Journal::begin_sync() {
 }
 
 SyncTask* Journal::begin_checkpoint(uint64_t now_ns, bool force) {
-  const bool is_due = force || now_ns - checkpoint_ns_ >= settings_.checkpoint_interval_ns;
+  checkpoint_is_late_ = checkpoint_without_room_ns_ &&
+                        now_ns - *checkpoint_without_room_ns_ >= settings_.checkpoint_patience_ns;
+  uint64_t interval = settings_.checkpoint_interval_ns;
+  if (checkpoint_without_room_ns_) interval = std::min(interval, kLookForRoomNs);
+  const bool is_due = force || now_ns - checkpoint_ns_ >= interval;
   if (failure_ || checkpoint_task_.under_way_ || !is_due || durable_.tree_size == checkpoint_size_)
     return nullptr;
   const Checkpoint checkpoint{signer_.verifier().name(), durable_.tree_size, durable_.root};
@@ -166,11 +192,23 @@ void Journal::end(SyncTask* task) {
       return fail_with(
           system_error("cannot sync", segment_path(settings_.directory, segment_number_), task->error_));
     durable_ = task->reaches_;
+  } else if (task->lost_) {
+    fail_with(*task->lost_);
   } else if (task->error_ == 0) {
     checkpoint_size_ = task->reaches_.tree_size;
-  } else if (!means_full(task->error_)) {
+    checkpoint_without_room_ns_.reset();
+    checkpoint_is_late_ = false;
+  } else if (means_full(task->error_)) {
+    if (!checkpoint_without_room_ns_) checkpoint_without_room_ns_ = checkpoint_ns_;
+  } else {
     fail_with(system_error("cannot write", settings_.directory + "/checkpoint", task->error_));
   }
+}
+
+void Journal::look_for_room(uint64_t now_ns) {
+  if (!is_full_ || failure_ || !segment_.is_open() || now_ns - looked_for_room_ns_ < kLookForRoomNs) return;
+  looked_for_room_ns_ = now_ns;
+  is_full_ = reserve(refused_bytes_) != 0;
 }
 
 OpenBlock* Journal::next_finished() {
@@ -181,8 +219,17 @@ OpenBlock* Journal::next_finished() {
   return pending.block;
 }
 
+/// A receipt speaks of this hash: it must be the log's, not what has become of it on the disk.
 Result<void> Journal::complete(Answer& answer) const {
-  return tree_.levels().read(0, answer.receipt.index, {&answer.receipt.leaf_hash, 1});
+  const uint64_t index = answer.receipt.index;
+  crypto::Digest& leaf = answer.receipt.leaf_hash;
+  if (auto read = tree_.levels().read(0, index, {&leaf, 1}); !read) return read;
+  const Result<crypto::Proof> proof =
+      crypto::inclusion_proof(index, durable_.tree_size, tree_.levels().reader());
+  if (!proof) return tl::unexpected(proof.error());
+  if (!crypto::inclusion_holds(index, durable_.tree_size, leaf, *proof, durable_.root))
+    return fail(settings_.directory + "/tiles do not hold what the journal has");
+  return {};
 }
 
 }  // namespace sluice::ledger

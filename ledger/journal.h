@@ -27,6 +27,8 @@ struct JournalSettings {
   uint64_t segment_bytes = uint64_t{256} << 20;  ///< a segment is closed at this size
   uint64_t allocate_bytes = uint64_t{8} << 20;   ///< room is reserved in steps of this
   uint64_t checkpoint_interval_ns = 100'000'000;
+  /// How long a checkpoint that is due may find no room before nothing more is taken.
+  uint64_t checkpoint_patience_ns = 1'000'000'000;
 };
 
 /// How far something reaches into the log.
@@ -50,9 +52,11 @@ class SyncTask {
   bool under_way_ = false;
   LogReach reaches_;  // what is durable, or covered, once this returned without error
   int error_ = 0;
-  int file_ = -1;          // kData: the segment
-  std::string directory_;  // kCheckpoint
-  std::string note_;       // kCheckpoint
+  std::optional<Error> lost_;      // kCheckpoint: why the log is no longer this process's
+  DirectoryLock* lock_ = nullptr;  // kCheckpoint
+  int file_ = -1;                  // kData: the segment
+  std::string directory_;          // kCheckpoint
+  std::string note_;               // kCheckpoint
 };
 
 class Journal {
@@ -63,10 +67,14 @@ class Journal {
   /// log releases a checkpoint of size 0 before this returns.
   static Result<std::unique_ptr<Journal>> open(FileSystem& files, JournalSettings settings,
                                                crypto::NoteSigner signer, crypto::Sha256 engine);
+  /// Lets the lock say that the log was left whole, where it was.
+  ~Journal();
 
   /// Hashes the last transactions of the log into `ids`, which then stands at its end. Before the workers
   /// start; the caller owns `ids` for that time.
   Result<void> fill(RecentIds& ids);
+  /// What was cut off or mended since open() began, a line for the log each.
+  const std::vector<std::string>& notices() const { return notices_; }
 
   enum class Append : uint8_t {
     kTaken,      ///< next_finished() will give the block back
@@ -94,8 +102,12 @@ class Journal {
   /// Why nothing more is acknowledged; null while all is well. It never goes away: the gateway leaves with
   /// a status above 0.
   const Error* failure() const { return failure_ ? &*failure_ : nullptr; }
-  /// Whether the last block was refused for want of room.
-  bool is_full() const { return is_full_; }
+  /// Whether blocks are refused for want of room: for their own bytes, or for the checkpoint's.
+  bool is_full() const { return is_full_ || is_late(); }
+  /// Whether a checkpoint that is due has found no room for longer than checkpoint_patience_ns.
+  bool is_late() const { return checkpoint_is_late_; }
+  /// Once per step of the journal thread: looks whether a disk that was full has room again.
+  void look_for_room(uint64_t now_ns);
 
   const LogEnd& appended() const { return appended_; }
   const LogReach& durable() const { return durable_; }
@@ -111,7 +123,9 @@ class Journal {
   Journal(FileSystem& files, JournalSettings settings, crypto::NoteSigner signer, crypto::Sha256 engine,
           DirectoryLock lock, LevelFiles levels);
 
-  Result<void> start();
+  Result<void> start(const Recovered& found);
+  Result<JournalPoint> window_start(uint64_t first_index) const;
+  Result<bool> mend_place(uint64_t block, const BlockPlace& place);
   Result<void> release_first_checkpoint();
   bool needs_new_segment(uint64_t bytes) const;
   int start_segment();
@@ -142,6 +156,12 @@ class Journal {
   SyncTask checkpoint_task_;
   std::optional<Error> failure_;
   bool is_full_ = false;
+  uint64_t refused_bytes_ = 0;  // of the last block that found no room
+  uint64_t looked_for_room_ns_ = 0;
+  std::optional<uint64_t> checkpoint_without_room_ns_;  // since when, while no room is found for one
+  bool checkpoint_is_late_ = false;
+  uint32_t mark_ = 0;  // of the log's records
+  std::vector<std::string> notices_;
 };
 
 }  // namespace sluice::ledger

@@ -1,8 +1,10 @@
 // How a Journal begins: lock, key, recovery, the dedupe window.
 #include <fcntl.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <vector>
 
 #include "ledger/checkpoint.h"
@@ -29,20 +31,32 @@ Result<void> prepare(FileSystem& files, const std::string& directory) {
   return {};
 }
 
-// The verifier key beside the log; one that is another log's is a mistake in the configuration.
-Result<void> settle_key(FileSystem& files, const std::string& directory, const std::string& line) {
+// The verifier key beside the log; one that is another log's is a mistake in the configuration. Whether it is
+// there.
+Result<bool> check_key(FileSystem& files, const std::string& directory, const std::string& line) {
   const Result<std::vector<std::string>> names = files.list(directory);
   if (!names) return tl::unexpected(names.error());
+  if (std::find(names->begin(), names->end(), "vkey") == names->end()) return false;
   const std::string path = directory + "/vkey";
-  if (std::find(names->begin(), names->end(), "vkey") != names->end()) {
-    const Result<std::string> there = read_file(files, path, 4096);
-    if (!there) return tl::unexpected(there.error());
-    if (*there == line + "\n") return {};
-    if (!there->empty()) return fail(path + ": this log was begun with another key");
-  }
+  const Result<std::string> there = read_file(files, path, 4096);
+  if (!there) return tl::unexpected(there.error());
+  if (*there != line + "\n" && !there->empty()) return fail(path + ": this log was begun with another key");
+  return !there->empty();
+}
+
+Result<void> write_key(FileSystem& files, const std::string& directory, const std::string& line) {
+  const std::string path = directory + "/vkey";
   if (const int error = replace_file(files, directory, "vkey", line + "\n"); error != 0)
     return tl::unexpected(system_error("cannot write", path, error));
   return {};
+}
+
+// Any but zero: records of before had none.
+Result<uint32_t> new_mark() {
+  uint32_t mark = 0;
+  while (mark == 0)
+    if (getrandom(&mark, sizeof mark, 0) != sizeof mark) return fail("no random mark from the kernel");
+  return mark;
 }
 
 // Hashes the ids of one record's transactions and appends them to the window.
@@ -93,37 +107,48 @@ Result<std::unique_ptr<Journal>> Journal::open(FileSystem& files, JournalSetting
   if (auto made = make_directory(files, settings.directory); !made) return tl::unexpected(made.error());
   Result<DirectoryLock> lock = DirectoryLock::take(settings.directory);
   if (!lock) return tl::unexpected(lock.error());
+  const std::string key = signer.verifier().line();
+  const Result<bool> has_key = check_key(files, settings.directory, key);
+  if (!has_key) return tl::unexpected(has_key.error());
+  const Result<Recovered> found = examine(files, settings.directory, signer.verifier(), engine);
+  if (!found) return tl::unexpected(found.error());
+  // Nothing was changed so far but the lock. From here on the start is not refused but for a disk that fails.
+  lock->set_clean(false);
   if (auto prepared = prepare(files, settings.directory); !prepared) return tl::unexpected(prepared.error());
-  Result<LevelFiles> levels = LevelFiles::open(files, settings.directory, true);
+  if (auto written = *has_key ? Result<void>() : write_key(files, settings.directory, key); !written)
+    return tl::unexpected(written.error());
+  Result<LevelFiles> levels = LevelFiles::open(files, settings.directory, LevelFiles::Access::kWrite);
   if (!levels) return tl::unexpected(levels.error());
   std::unique_ptr<Journal> journal(new Journal(files, std::move(settings), std::move(signer),
                                                std::move(engine), std::move(*lock), std::move(*levels)));
-  if (auto started = journal->start(); !started) return tl::unexpected(started.error());
+  if (auto started = journal->start(*found); !started) return tl::unexpected(started.error());
   return journal;
 }
 
-Result<void> Journal::start() {
+Result<void> Journal::start(const Recovered& found) {
   const std::string& directory = settings_.directory;
-  if (auto settled = settle_key(files_, directory, signer_.verifier().line()); !settled) return settled;
-  const Result<Recovered> found = recover(files_, directory, signer_.verifier(), engine_, tree_);
-  if (!found) return tl::unexpected(found.error());
-  appended_ = found->end;
+  if (auto settled = settle(files_, directory, engine_, found, tree_); !settled) return settled;
+  notices_ = found.notices;
+  appended_ = found.last.end;
   durable_ = {appended_.blocks, appended_.tree_size, tree_.root()};
-  checkpoint_size_ = found->checkpoint_size;
+  checkpoint_size_ = found.checkpoint_size;
+  const Result<uint32_t> mark = found.mark ? Result<uint32_t>(*found.mark) : new_mark();
+  if (!mark) return tl::unexpected(mark.error());
+  mark_ = *mark;
   Result<File> parent = File::open(files_, directory + "/journal", O_RDONLY | O_DIRECTORY);
   if (!parent) return tl::unexpected(parent.error());
   journal_directory_ = std::move(*parent);
-  if (found->segments > 0) {
-    segment_number_ = found->segments - 1;
+  if (found.segments > 0) {
+    segment_number_ = found.last.segment;
     const std::string path = segment_path(directory, segment_number_);
     Result<File> segment = File::open(files_, path, O_RDWR);
     if (!segment) return tl::unexpected(segment.error());
     segment_ = std::move(*segment);
-    segment_end_ = segment_room_ = found->segment_end;
+    segment_end_ = segment_room_ = found.last.offset;
     if (const int error = files_.sync(journal_directory_.descriptor()); error != 0)
       return tl::unexpected(system_error("cannot sync", directory + "/journal", error));
   }
-  return found->has_checkpoint ? Result<void>() : release_first_checkpoint();
+  return found.has_checkpoint ? Result<void>() : release_first_checkpoint();
 }
 
 Result<void> Journal::release_first_checkpoint() {
@@ -140,31 +165,72 @@ Result<void> Journal::fill(RecentIds& ids) {
     ids.restart(0, 0);
     return {};
   }
-  const LevelFiles& levels = tree_.levels();
-  const uint64_t first = appended_.tree_size - std::min(appended_.tree_size, ids.window());
-  const Result<uint64_t> first_block = levels.block_of(first, appended_.blocks);
-  if (!first_block) return tl::unexpected(first_block.error());
-  const Result<BlockPlace> start = levels.place(*first_block);
+  const Result<JournalPoint> start =
+      window_start(appended_.tree_size - std::min(appended_.tree_size, ids.window()));
   if (!start) return tl::unexpected(start.error());
-  ids.restart(start->first_index.host(), *first_block);
+  ids.restart(start->end.tree_size, start->end.blocks);
   WindowFiller filler(engine_, ids);
-  uint64_t offset = uint64_t{start->offset.host()} * kRecordAlignment;
-  for (uint32_t number = start->segment.host(); number <= segment_number_; ++number, offset = 0) {
+  uint64_t block = start->end.blocks;
+  uint64_t offset = start->offset;
+  uint64_t mended = 0;
+  for (uint32_t number = start->segment; number <= segment_number_; ++number, offset = 0) {
     Result<RecordReader> reader = RecordReader::open(files_, settings_.directory, number);
     if (!reader) return tl::unexpected(reader.error());
     while (true) {
       const Result<std::optional<Record>> record = reader->read(offset);
       if (!record) return tl::unexpected(record.error());
       if (!*record) break;
+      const Result<bool> is_mended =
+          mend_place(block++, {Be64::from_host((*record)->metadata().first_index), Be32::from_host(number),
+                               Be32::from_host(static_cast<uint32_t>(offset / kRecordAlignment))});
+      if (!is_mended) return tl::unexpected(is_mended.error());
+      mended += *is_mended ? 1 : 0;
       if (auto taken = filler.take(**record); !taken)
-        return fail(segment_path(settings_.directory, number) + ": " + taken.error().message);
+        return fail(reader->path() + ": " + taken.error().message);
       offset += (*record)->span();
     }
   }
   if (ids.next_index() != appended_.tree_size)
     return fail(settings_.directory +
                 "/journal: a record in the dedupe window cannot be read; verify the log");
+  if (mended > 0)
+    notices_.push_back(settings_.directory + "/tiles/blocks did not hold the places of " +
+                       std::to_string(mended) + " blocks: put right");
   return {};
+}
+
+/// Where the block begins that leaf `first_index` is in: by the index, whose word is checked, else by the
+/// segments' first records.
+Result<JournalPoint> Journal::window_start(uint64_t first_index) const {
+  const LevelFiles& levels = tree_.levels();
+  const auto point_at = [&](uint32_t segment, uint64_t offset) -> std::optional<JournalPoint> {
+    Result<RecordReader> reader = RecordReader::open(files_, settings_.directory, segment);
+    if (!reader) return std::nullopt;
+    const Result<std::optional<Record>> record = reader->read(offset);
+    const auto header = record && *record ? BlockHeader::decode((*record)->header_der()) : std::nullopt;
+    if (!header || (*record)->metadata().first_index > first_index) return std::nullopt;
+    JournalPoint point{{}, segment, offset};
+    point.end.blocks = header->number;
+    point.end.tree_size = (*record)->metadata().first_index;
+    return point;
+  };
+  const uint64_t block = levels.block_of(first_index, appended_.blocks);
+  if (const Result<BlockPlace> place = levels.place(block)) {
+    const auto point = point_at(place->segment.host(), uint64_t{place->offset.host()} * kRecordAlignment);
+    if (point && point->end.blocks == block) return *point;
+  }
+  for (uint32_t segment = segment_number_ + 1; segment-- > 0;)
+    if (const auto point = point_at(segment, 0)) return *point;
+  return fail(settings_.directory + "/journal: a record in the dedupe window cannot be read; verify the log");
+}
+
+/// Writes a block's place where the index has another. Whether it had.
+Result<bool> Journal::mend_place(uint64_t block, const BlockPlace& place) {
+  const Result<BlockPlace> there = tree_.levels().place(block);
+  if (there && std::memcmp(&*there, &place, sizeof place) == 0) return false;
+  if (const int error = tree_.levels().write_place(block, place); error != 0)
+    return tl::unexpected(system_error("cannot write", settings_.directory + "/tiles/blocks", error));
+  return true;
 }
 
 }  // namespace sluice::ledger

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
+
 #include "crypto/sha256_openssl.h"
 
 namespace sluice::ledger {
@@ -15,15 +17,17 @@ std::span<const uint8_t> bytes_of(std::span<const crypto::Digest> hashes) {
 
 }  // namespace
 
-Result<LevelFiles> LevelFiles::open(FileSystem& files, const std::string& directory, bool to_write) {
+Result<LevelFiles> LevelFiles::open(FileSystem& files, const std::string& directory, Access access) {
   LevelFiles levels;
   levels.files_ = &files;
   levels.directory_ = directory + "/tiles";
-  const int flags = to_write ? O_RDWR | O_CREAT : O_RDONLY;
+  const int flags = access == Access::kWrite ? O_RDWR | O_CREAT : O_RDONLY;
   const auto open_one = [&](File& file, const std::string& name) -> Result<void> {
-    Result<File> opened = File::open(files, levels.directory_ + "/" + name, flags);
-    if (!opened) return tl::unexpected(opened.error());
-    file = std::move(*opened);
+    const std::string path = levels.directory_ + "/" + name;
+    const int descriptor = files.open(path, flags);
+    if (descriptor == -ENOENT && access == Access::kExamine) return {};
+    if (descriptor < 0) return tl::unexpected(system_error("cannot open", path, descriptor));
+    file = File(files, descriptor);
     return {};
   };
   for (unsigned level = 0; level < kLevels; ++level) {
@@ -46,6 +50,7 @@ Result<void> LevelFiles::read(unsigned level, uint64_t index, std::span<crypto::
   if (hashes.empty()) return {};
   const std::string path = directory_ + "/" + std::to_string(level);
   if (level >= kLevels) return fail(path + ": there is no such level");
+  if (!levels_[level].is_open()) return fail(path + " is missing");
   const std::span bytes(reinterpret_cast<uint8_t*>(hashes.data()), hashes.size_bytes());
   const int64_t got = levels_[level].read(bytes, index * sizeof(crypto::Digest));
   if (got < 0) return tl::unexpected(system_error("cannot read", path, got));
@@ -55,6 +60,7 @@ Result<void> LevelFiles::read(unsigned level, uint64_t index, std::span<crypto::
 
 Result<BlockPlace> LevelFiles::place(uint64_t block) const {
   BlockPlace place;
+  if (!blocks_.is_open()) return fail(directory_ + "/blocks is missing");
   const int64_t got = blocks_.read({reinterpret_cast<uint8_t*>(&place), sizeof place}, block * sizeof place);
   if (got < 0) return tl::unexpected(system_error("cannot read", directory_ + "/blocks", got));
   if (static_cast<size_t>(got) < sizeof place) return fail(directory_ + "/blocks ends too early");
@@ -62,19 +68,19 @@ Result<BlockPlace> LevelFiles::place(uint64_t block) const {
 }
 
 Result<uint64_t> LevelFiles::blocks() const {
+  if (!blocks_.is_open()) return 0;
   const int64_t size = blocks_.size();
   if (size < 0) return tl::unexpected(system_error("cannot read", directory_ + "/blocks", size));
   return static_cast<uint64_t>(size) / sizeof(BlockPlace);
 }
 
-Result<uint64_t> LevelFiles::block_of(uint64_t index, uint64_t blocks) const {
+uint64_t LevelFiles::block_of(uint64_t index, uint64_t blocks) const {
   uint64_t low = 0;  // its first index is not above `index`
   uint64_t high = blocks;
   while (high - low > 1) {
     const uint64_t middle = low + (high - low) / 2;
-    const Result<BlockPlace> found = place(middle);
-    if (!found) return tl::unexpected(found.error());
-    (found->first_index.host() <= index ? low : high) = middle;
+    const Result<BlockPlace> found = place(middle);  // none: a start has cut what no block followed
+    (found && found->first_index.host() <= index ? low : high) = middle;
   }
   return low;
 }

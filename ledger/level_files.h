@@ -28,8 +28,12 @@ class LevelFiles {
  public:
   static constexpr unsigned kLevels = 8;  // 256^8 leaves are more than there are indexes
 
-  /// Opens the files; with `to_write`, makes those that are missing.
-  static Result<LevelFiles> open(FileSystem& files, const std::string& directory, bool to_write);
+  enum class Access : uint8_t {
+    kRead,     ///< fails where a file is missing
+    kWrite,    ///< makes the files that are missing
+    kExamine,  ///< reads; a file that is missing is empty
+  };
+  static Result<LevelFiles> open(FileSystem& files, const std::string& directory, Access access);
 
   /// Writes hashes from `index` on. Results below zero are -errno.
   int write(unsigned level, uint64_t index, std::span<const crypto::Digest> hashes);
@@ -39,8 +43,8 @@ class LevelFiles {
   Result<BlockPlace> place(uint64_t block) const;
   /// How many whole entries `tiles/blocks` has.
   Result<uint64_t> blocks() const;
-  /// The block among the first `blocks` that leaf `index` is in.
-  Result<uint64_t> block_of(uint64_t index, uint64_t blocks) const;
+  /// The block among the first `blocks` that leaf `index` is in, as far as the index is right.
+  uint64_t block_of(uint64_t index, uint64_t blocks) const;
 
   /// Cuts the files to what a log of that size has.
   Result<void> truncate(uint64_t tree_size, uint64_t blocks);

@@ -14,6 +14,7 @@
 #include "ledger/checkpoint.h"
 #include "ledger/file_system.h"
 #include "ledger/level_files.h"
+#include "ledger/record_reader.h"
 #include "ledger/tile_path.h"
 
 namespace sluice::ledger {
@@ -48,7 +49,16 @@ class LogReader {
   LogReader(FileSystem& files, std::string directory, LevelFiles levels)
       : files_(&files), directory_(std::move(directory)), levels_(std::move(levels)) {}
 
+  /// A record and the reader that its bytes lie in.
+  struct Found {
+    RecordReader reader;
+    Record record;
+    BlockHeader header;
+  };
+
   Result<std::string> entries(uint64_t first, uint64_t count);
+  Result<Found> find(uint64_t block);
+  std::optional<Found> find_at(uint64_t block, uint32_t segment, uint64_t offset);
   Result<Checkpoint> parsed_checkpoint();
 
   FileSystem* files_;

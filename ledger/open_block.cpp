@@ -61,7 +61,8 @@ void OpenBlock::prefetch_room(const uint8_t* to, uint32_t size) const {
   __builtin_prefetch(&requesters_[count_ + kAhead], 1);
 }
 
-std::span<uint8_t> OpenBlock::finish_record(const BlockMetadata& metadata, const BlockHeader& header) {
+std::span<uint8_t> OpenBlock::finish_record(const BlockMetadata& metadata, const BlockHeader& header,
+                                            RecordState state) {
   uint8_t* const start = record_.get();
   const size_t entry_bytes = size_t{count_} * sizeof(RecordEntry);
   const size_t length = sizeof(RecordHead) + payload_bytes_ + entry_bytes;
@@ -78,6 +79,9 @@ std::span<uint8_t> OpenBlock::finish_record(const BlockMetadata& metadata, const
   head.payload_bytes = Be32::from_host(payload_bytes_);
   head.header_bytes = Be32::from_host(static_cast<uint32_t>(der_bytes));
   head.metadata = metadata.encode();
+  head.version = RecordHead::kVersion;
+  head.under_way = Be16::from_host(state.under_way);
+  head.mark = Be32::from_host(state.mark);
   store(start, head);
   store(start + offsetof(RecordHead, crc), Be32::from_host(record_checksum({start, length})));
   return {start, record_span(length)};

@@ -55,7 +55,8 @@ class OpenBlock {
   }
   /// Completes the record, checksum included; the journal thread calls it. The result spans whole
   /// kRecordAlignment units, the last filled up with zeros.
-  std::span<uint8_t> finish_record(const BlockMetadata& metadata, const BlockHeader& header);
+  std::span<uint8_t> finish_record(const BlockMetadata& metadata, const BlockHeader& header,
+                                   RecordState state);
 
   Fate fate = Fate::kUnderWay;        ///< written by the journal thread before it gives the block back
   uint32_t first_waiter = kNoWaiter;  ///< Ingest's own: those who sent a repeat meanwhile

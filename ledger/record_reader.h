@@ -16,7 +16,8 @@ namespace sluice::ledger {
 /// `<directory>/journal/<number, eight digits>`.
 std::string segment_path(const std::string& directory, uint32_t number);
 
-/// The numbers of the segments in `directory`, which must follow each other from 0; how many there are.
+/// The numbers of the segments in `directory`, which must follow each other from 0; how many there are. None
+/// where `journal/` is missing.
 Result<uint32_t> count_segments(FileSystem& files, const std::string& directory);
 
 /// A record whose checksum and sizes are right. Lies in its RecordReader.
@@ -25,8 +26,16 @@ class Record {
   /// Nothing where `bytes` do not begin with a whole record.
   static std::optional<Record> parse(std::span<const uint8_t> bytes);
 
+  uint64_t bytes() const { return bytes_.size(); }
   uint64_t span() const { return record_span(bytes_.size()); }
   uint32_t count() const { return head_.count.host(); }
+  uint8_t version() const { return head_.version; }
+  /// Nothing in a record of version 0.
+  std::optional<uint32_t> mark() const;
+  /// How many blocks of the log were durable when block `number`, which is this one, was written.
+  uint64_t durable_before(uint64_t number) const;
+  /// Whether all that was read between the record's end and the next multiple of kRecordAlignment is zero.
+  bool is_padded_with_zeros() const;
   BlockMetadata metadata() const { return BlockMetadata::decode(head_.metadata); }
   std::span<const uint8_t> header_der() const {
     return std::span(head_.header).first(head_.header_bytes.host());
@@ -53,6 +62,7 @@ class Record {
  private:
   RecordHead head_;
   std::span<const uint8_t> bytes_;  // as long as the record says
+  std::span<const uint8_t> padding_;
 };
 
 class RecordReader {
@@ -62,9 +72,15 @@ class RecordReader {
 
   /// The record at `offset`, valid until the next call; nothing where no whole one is there.
   Result<std::optional<Record>> read(uint64_t offset);
-  /// Whether every byte from `offset` to the end of the file is zero.
-  Result<bool> is_zero_from(uint64_t offset);
+  /// The head of a record at `offset` whose sizes fit each other and the file; nothing where none is. Its
+  /// checksum is not looked at.
+  Result<std::optional<RecordHead>> head(uint64_t offset);
+  /// The first byte from `offset` on that a file system does not know to be zero.
+  uint64_t data_from(uint64_t offset) const { return file_.data_from(offset); }
+  /// The byte behind the last one from `offset` on that is not zero; `offset` where all are.
+  Result<uint64_t> end_of_data(uint64_t offset);
   uint64_t size() const { return size_; }
+  const std::string& path() const { return path_; }
 
  private:
   RecordReader(File file, std::string path, uint64_t size)
@@ -73,7 +89,7 @@ class RecordReader {
   File file_;
   std::string path_;
   uint64_t size_;
-  std::vector<uint8_t> buffer_;
+  std::vector<uint8_t> buffer_;  // never larger than a record may be, nor than the file
 };
 
 }  // namespace sluice::ledger

@@ -8,20 +8,24 @@ namespace sluice::ledger {
 TreeWriter::TreeWriter(LevelFiles levels)
     : levels_(std::move(levels)), edge_(std::make_unique<crypto::RightEdge>()) {}
 
-Result<void> TreeWriter::resume(uint64_t tree_size, uint64_t blocks) {
+Result<crypto::RightEdge> edge_of(const LevelFiles& levels, uint64_t tree_size) {
   std::vector<crypto::Digest> peaks;
   uint64_t before = 0;  // leaves left of the peak
   for (unsigned height = 64; height-- > 0;) {
     if ((tree_size >> height & 1) == 0) continue;
-    const Result<crypto::Digest> peak = levels_.node(height, before >> height);
+    const Result<crypto::Digest> peak = levels.node(height, before >> height);
     if (!peak) return tl::unexpected(peak.error());
     peaks.push_back(*peak);
     before += uint64_t{1} << height;
   }
-  Result<crypto::RightEdge> edge = crypto::RightEdge::restore(tree_size, peaks);
+  return crypto::RightEdge::restore(tree_size, peaks);
+}
+
+Result<void> TreeWriter::resume(uint64_t tree_size) {
+  const Result<crypto::RightEdge> edge = edge_of(levels_, tree_size);
   if (!edge) return tl::unexpected(edge.error());
   *edge_ = *edge;
-  return levels_.truncate(tree_size, blocks);
+  return {};
 }
 
 void TreeWriter::remember(uint64_t block) {

@@ -12,13 +12,16 @@
 
 namespace sluice::ledger {
 
+/// The right edge of the tree of that size, from its nodes in the level files.
+Result<crypto::RightEdge> edge_of(const LevelFiles& levels, uint64_t tree_size);
+
 class TreeWriter {
  public:
   explicit TreeWriter(LevelFiles levels);
 
-  /// Goes on where `tree_size` leaves and `blocks` blocks lie in the level files, which are cut there. Fails
-  /// where they hold fewer.
-  Result<void> resume(uint64_t tree_size, uint64_t blocks);
+  /// Goes on where `tree_size` leaves lie in the level files, and changes nothing yet. Fails where they hold
+  /// fewer.
+  Result<void> resume(uint64_t tree_size);
 
   /// Adds a block's leaves and its place. Below zero, -errno, and nothing has changed.
   int append(crypto::Sha256& engine, std::span<const crypto::Digest> leaves, uint64_t block,

@@ -1,11 +1,7 @@
 #include "ledger/verify.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <nmmintrin.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +13,7 @@
 #include "crypto/sha256_openssl.h"
 #include "ledger/verify_note.h"
 #include "ledger/verify_source.h"
+#include "ledger/verify_state.h"
 
 namespace sluice::ledger {
 namespace {
@@ -30,7 +27,11 @@ constexpr size_t kHeadBytes = 168;
 constexpr size_t kMetadataAt = 24;
 constexpr size_t kMetadataBytes = 56;
 constexpr size_t kHeaderAt = 80;
-constexpr size_t kHeaderRoom = 88;
+constexpr size_t kHeaderRoom = 81;
+constexpr size_t kVersionAt = 161;
+constexpr size_t kUnderWayAt = 162;
+constexpr size_t kMarkAt = 164;
+constexpr uint64_t kMostRecord = kHeadBytes + (uint64_t{64} << 20) + 65535 + 65536 * 4;
 constexpr unsigned kLevels = 8;
 
 uint64_t number_at(Bytes bytes, size_t at, size_t size) {
@@ -72,15 +73,6 @@ std::set<std::string> names_in(const std::string& path) {
   names.erase(".");
   names.erase("..");
   return names;
-}
-
-// Whether a gateway is writing the log while it is read.
-bool is_in_use(const std::string& directory) {
-  const int file = ::open((directory + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool in_use = ::flock(file, LOCK_SH | LOCK_NB) != 0;
-  ::close(file);
-  return in_use;
 }
 
 // The tree, one leaf at a time, compared with the level files as it grows.
@@ -138,10 +130,10 @@ class Tree {
 
 class Verifier {
  public:
-  Verifier(const std::string& directory, crypto::Sha256& engine)
+  Verifier(const std::string& directory, crypto::Sha256& engine, bool may_be_whole)
       : directory_(directory),
         engine_(engine),
-        in_use_(is_in_use(directory)),
+        was_left_whole_(may_be_whole && read_all(directory, "lock") == "stopped\n"),
         tree_(directory),
         places_(directory, "tiles/blocks") {}
 
@@ -155,7 +147,7 @@ class Verifier {
       if (auto checked = check_segment("journal/" + name); !checked) return tl::unexpected(checked.error());
     }
     if (auto checked = check_ends(); !checked) return tl::unexpected(checked.error());
-    return VerifyReport{tree_.size(), blocks_, checkpoint_.size, hex_of(checkpoint_.root)};
+    return VerifyReport{tree_.size(), blocks_, checkpoint_.size, hex_of(checkpoint_.root), was_left_whole_};
   }
 
  private:
@@ -189,8 +181,8 @@ class Verifier {
     return {};
   }
 
-  // Behind the checkpoint a running gateway is still writing.
-  bool is_done() const { return in_use_ && tree_.size() >= checkpoint_.size; }
+  // Behind the checkpoint a running gateway is still writing, a crash has torn, a copy has caught a moment.
+  bool is_done() const { return !was_left_whole_ && tree_.size() >= checkpoint_.size; }
 
   Check check_segment(const std::string& name) {
     VerifySource source(directory_, name);
@@ -217,6 +209,7 @@ class Verifier {
     const uint64_t count = number_at(head, 12, 4);
     const uint64_t payload_bytes = number_at(head, 16, 4);
     if (length > source.left()) return wrong(8, "the record is cut off");
+    if (length > kMostRecord) return wrong(8, "no record is that long");
     if (length != kHeadBytes + payload_bytes + 4 * count || count == 0)
       return wrong(8, "the sizes do not add up");
     const Bytes record = source.take(length);
@@ -253,9 +246,28 @@ class Verifier {
     const Bytes rest = record.subspan(kHeaderAt + der.size(), kHeaderRoom - der.size());
     if (std::any_of(rest.begin(), rest.end(), [](uint8_t byte) { return byte != 0; }))
       return wrong(kHeaderAt + der.size(), "not zero behind the block header");
+    if (auto state = check_state(source, record, start); !state) return state;
     last_hash_ = crypto::sha256(der);
     last_time_ = time;
     ++blocks_;
+    return {};
+  }
+
+  // What the record says of the journal. Records of version 0 say nothing, and come before the others.
+  Check check_state(const VerifySource& source, Bytes record, uint64_t start) {
+    const uint64_t under_way = number_at(record, kUnderWayAt, 2);
+    const uint64_t mark = number_at(record, kMarkAt, 4);
+    const auto wrong = [&](size_t at, const char* what) {
+      return tl::unexpected(source.fault(start + at, what));
+    };
+    if (record[kVersionAt] > 1) return wrong(kVersionAt, "no version of a record that is known");
+    if (record[kVersionAt] == 0)
+      return mark_ == 0 && mark == 0 && under_way == 0
+                 ? Check()
+                 : wrong(kVersionAt, "the record's version is not right");
+    if (under_way > blocks_) return wrong(kUnderWayAt, "more blocks under way than there are");
+    if (mark == 0 || (mark_ != 0 && mark != mark_)) return wrong(kMarkAt, "not the log's mark");
+    mark_ = mark;
     return {};
   }
 
@@ -323,7 +335,7 @@ class Verifier {
   Check check_ends() {
     if (tree_.size() < checkpoint_.size)
       return tl::unexpected(VerifyFault{"checkpoint", 0, "covers more than the journal has"});
-    if (in_use_) return {};
+    if (!was_left_whole_) return {};
     if (auto checked = tree_.check_ends(); !checked) return checked;
     if (!places_.is_open()) return tl::unexpected(places_.fault_here("cannot be opened"));
     if (places_.left() != 0) return tl::unexpected(places_.fault_here("more than the journal has"));
@@ -332,7 +344,7 @@ class Verifier {
 
   const std::string& directory_;
   crypto::Sha256& engine_;
-  bool in_use_;
+  bool was_left_whole_;
   Tree tree_;
   VerifySource places_;
   std::set<std::string> segments_;
@@ -340,6 +352,7 @@ class Verifier {
   uint64_t segment_ = 0;
   uint64_t blocks_ = 0;
   uint64_t last_time_ = 0;
+  uint64_t mark_ = 0;
   crypto::Digest last_hash_{};
   std::vector<crypto::Digest> leaves_;
   std::vector<crypto::Message> messages_;
@@ -353,7 +366,13 @@ std::string VerifyFault::to_string() const {
 
 tl::expected<VerifyReport, VerifyFault> verify_log(const std::string& directory,
                                                    const std::string& verifier_key, crypto::Sha256& engine) {
-  return Verifier(directory, engine).run(verifier_key);
+  constexpr unsigned kMostRuns = 4;
+  for (unsigned run = 1;; ++run) {
+    const LogState before(directory);
+    auto report = Verifier(directory, engine, run == 1).run(verifier_key);
+    // A fault that a writer may have shown by beginning meanwhile is looked for again, up to the checkpoint.
+    if (report || run == kMostRuns || LogState(directory) == before) return report;
+  }
 }
 
 }  // namespace sluice::ledger

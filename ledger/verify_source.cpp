@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 namespace sluice::ledger {
@@ -31,6 +32,15 @@ VerifySource::Bytes VerifySource::peek(uint64_t count) {
   return {buffer_.data() + start_, std::min(count, filled_ - start_)};
 }
 
+uint64_t VerifySource::skip_hole(uint64_t count) {
+  if (start_ != filled_) return 0;  // it has been read already
+  const off_t found = ::lseek(file_, static_cast<off_t>(place_), SEEK_DATA);
+  const uint64_t data = found >= 0 ? static_cast<uint64_t>(found) : errno == ENXIO ? size_ : place_;
+  const uint64_t skipped = data > place_ ? std::min(count, data - place_) : 0;
+  place_ += skipped;
+  return skipped;
+}
+
 void VerifySource::refill(uint64_t count) {
   if (filled_ > start_)
     std::memmove(buffer_.data(), buffer_.data() + start_, filled_ - start_);  // not from null
@@ -55,6 +65,7 @@ Verified<void> expect_next(VerifySource& source, VerifySource::Bytes expected, c
 
 Verified<void> expect_zeros(VerifySource& source, uint64_t count, const char* what) {
   while (count > 0) {
+    count -= source.skip_hole(count);
     const uint64_t place = source.place();
     const VerifySource::Bytes bytes = source.take(std::min<uint64_t>(count, 65536));
     const auto found = std::find_if(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte != 0; });

@@ -28,6 +28,8 @@ class VerifySource {
   Bytes take(uint64_t count);
   /// As take(), and the next call gives them again.
   Bytes peek(uint64_t count);
+  /// Passes over what the file system knows to be zero (SEEK_DATA), at most `count` bytes. How many.
+  uint64_t skip_hole(uint64_t count);
 
   VerifyFault fault(uint64_t place, std::string what) const { return {name_, place, std::move(what)}; }
   VerifyFault fault_here(std::string what) const { return fault(place_, std::move(what)); }

@@ -27,6 +27,9 @@ void check_record(std::span<const uint8_t> bytes) {
     require(payload.data() >= bytes.data() && payload.data() + payload.size() <= bytes.data() + bytes.size());
   });
   require(count == record->count() && payload_bytes == record->payloads().size());
+  require(record->version() != 0 || !record->mark());
+  require(record->durable_before(5) <= 5 && record->span() >= record->bytes());
+  (void)record->is_padded_with_zeros();
   (void)BlockHeader::decode(record->header_der());
 }
 

@@ -132,8 +132,8 @@ class IncrementalRoot:
         return result
 
 
-def journal_of(payloads, leaves):
-    """The segments, and the block index of tiles/blocks."""
+def journal_of(payloads, leaves, mark):
+    """The segments, and the block index of tiles/blocks. Each block was durable before the next was written."""
     segments, places, previous, tree = [b""], b"", b"", IncrementalRoot()
     for number, first in enumerate(range(0, len(payloads), 700)):
         some = payloads[first:first + 700]
@@ -146,7 +146,7 @@ def journal_of(payloads, leaves):
         body = b"".join(some)
         table = b"".join(struct.pack(">HBB", len(entry), 0, 0) for entry in some)
         rest = struct.pack(">IIII", 168 + len(body) + len(table), len(some), len(body), len(header))
-        rest += metadata + header.ljust(88, b"\0") + body + table
+        rest += metadata + header.ljust(81, b"\0") + struct.pack(">BHI", 1, 0, mark) + body + table
         record = b"SLBK" + struct.pack(">I", crc32c(rest)) + rest
         record += b"\0" * (-len(record) % 4096)
         if segments[-1] and len(segments[-1]) + len(record) > 1 << 20:
@@ -181,7 +181,9 @@ def check(writer, entries, folder):
     for name, data in expected.items():
         expect(found[name] == data, f"{entries}: {name}")
 
-    segments, places = journal_of(payloads, leaves)
+    (mark,) = struct.unpack_from(">I", (log / "journal" / "00000000").read_bytes(), 164)  # drawn by lot
+    expect(mark != 0, f"{entries}: the log's mark")
+    segments, places = journal_of(payloads, leaves, mark)
     names = sorted(path.name for path in (log / "journal").iterdir())
     expect(names == [f"{i:08}" for i in range(len(segments))], f"{entries}: segments {names}")
     for name, data in zip(names, segments):
@@ -191,6 +193,7 @@ def check(writer, entries, folder):
     expect((log / "tiles" / "blocks").read_bytes() == places, f"{entries}: tiles/blocks")
     expect((log / "checkpoint").read_bytes() == note, f"{entries}: checkpoint")
     expect((log / "vkey").read_text() == verifier, f"{entries}: vkey")
+    expect((log / "lock").read_text() == "stopped\n", f"{entries}: lock")
 
 
 def main():

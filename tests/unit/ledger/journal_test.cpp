@@ -1,5 +1,7 @@
 #include "ledger/journal.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -237,6 +239,62 @@ TEST_F(JournalTest, ASecondWriterIsToldWhoHoldsTheLog) {
   EXPECT_NE(second.error().find("process " + std::to_string(getpid())), std::string::npos) << second.error();
 }
 
+TEST_F(JournalTest, WhoRemovesTheLockFileLetsNoSecondWriterIn) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  fs::remove(folder_.path + "/lock");
+  Gateway second(files_, folder_.path, signer_, {});
+  ASSERT_FALSE(second.is_open());
+  EXPECT_NE(second.error().find("process " + std::to_string(getpid())), std::string::npos) << second.error();
+  EXPECT_FALSE(fs::exists(folder_.path + "/lock")) << "a refused start leaves none behind";
+  gateway.offer("one");
+  gateway.settle();
+  gateway.release();
+  EXPECT_EQ(gateway.journal->checkpoint_size(), 1u);
+  EXPECT_EQ(slurp(folder_.path + "/lock"), std::to_string(getpid()) + "\n") << "made anew";
+}
+
+// A Sluice of before locks the file alone.
+TEST_F(JournalTest, AWriterThatLocksOnlyTheFileExcludesAndIsExcluded) {
+  {
+    Gateway gateway(files_, folder_.path, signer_, {});
+    const int file = open((folder_.path + "/lock").c_str(), O_RDWR);
+    EXPECT_NE(flock(file, LOCK_EX | LOCK_NB), 0);
+    close(file);
+  }
+  const int file = open((folder_.path + "/lock").c_str(), O_RDWR);
+  ASSERT_EQ(flock(file, LOCK_EX | LOCK_NB), 0);
+  Gateway blocked(files_, folder_.path, signer_, {});
+  EXPECT_FALSE(blocked.is_open());
+  close(file);
+}
+
+TEST_F(JournalTest, ACheckpointIsNotReleasedIntoALogThatSomebodyElseHolds) {
+  {
+    Gateway gateway(files_, folder_.path, signer_, {});
+    gateway.offer("one");
+    gateway.settle();
+    fs::remove(folder_.path + "/lock");
+    const int other = open((folder_.path + "/lock").c_str(), O_RDWR | O_CREAT, 0640);
+    ASSERT_EQ(flock(other, LOCK_EX | LOCK_NB), 0);
+    gateway.release();
+    EXPECT_NE(gateway.journal->failure(), nullptr);
+    EXPECT_EQ(gateway.journal->checkpoint_size(), 0u);
+    close(other);
+  }
+  fs::remove_all(folder_.path);
+  fs::create_directory(folder_.path);
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("one");
+  gateway.settle();
+  fs::rename(folder_.path, folder_.path + "-moved");
+  fs::create_directory(folder_.path);
+  gateway.release();
+  ASSERT_NE(gateway.journal->failure(), nullptr);
+  EXPECT_NE(gateway.journal->failure()->message.find("no longer the directory"), std::string::npos);
+  EXPECT_TRUE(fs::is_empty(folder_.path));
+  fs::remove_all(folder_.path + "-moved");
+}
+
 TEST_F(JournalTest, AKilledHolderBlocksNobody) {
   std::array<int, 2> ready;
   ASSERT_EQ(pipe(ready.data()), 0);
@@ -282,6 +340,55 @@ TEST_F(JournalTest, ACheckpointThatFindsTheDiskFullIsReleasedLater) {
   expect_verified(1);
 }
 
+// What no checkpoint covers must not grow while the disk has no room for one.
+TEST_F(JournalTest, ACheckpointThatFindsNoRoomForLongIsAFullDiskUntilThereIsRoom) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("one");
+  gateway.settle();
+  files_.fault = [](std::string_view call) { return call == "open" ? -ENOSPC : 0; };
+  const auto try_to_release = [&](uint64_t now_ns) {
+    if (SyncTask* const task = gateway.journal->begin_checkpoint(now_ns)) {
+      task->run();
+      gateway.journal->end(task);
+    }
+  };
+  constexpr uint64_t kSecond = 1'000'000'000;
+  try_to_release(10 * kSecond);
+  EXPECT_FALSE(gateway.journal->is_full()) << "it may be late by a second";
+  gateway.offer("two");
+  gateway.settle();
+  EXPECT_EQ(gateway.answers.back().outcome, Outcome::kStored);
+  try_to_release(11 * kSecond + 1);
+  EXPECT_TRUE(gateway.journal->is_full() && gateway.journal->is_late());
+  for (int i = 0; i < 2; ++i) {
+    gateway.offer("three");
+    gateway.settle();
+    EXPECT_EQ(gateway.answers.back().outcome, Outcome::kDroppedDiskFull);
+  }
+  EXPECT_EQ(gateway.journal->failure(), nullptr);
+  files_.fault = [](std::string_view) { return 0; };
+  try_to_release(13 * kSecond);
+  EXPECT_FALSE(gateway.journal->is_full());
+  EXPECT_EQ(gateway.journal->checkpoint_size(), 2u);
+  gateway.offer("three");
+  gateway.settle();
+  EXPECT_EQ(gateway.answers.back().receipt.index, 2u);
+}
+
+TEST_F(JournalTest, AFullDiskIsSeenToHaveRoomAgainWithoutATransaction) {
+  Gateway gateway(files_, folder_.path, signer_, {});
+  gateway.offer("before");
+  gateway.settle();
+  files_.fault = [](std::string_view call) { return call == "allocate" ? -ENOSPC : 0; };
+  gateway.offer("refused" + std::string(8000, 'x'));
+  gateway.settle();
+  gateway.journal->look_for_room(10'000'000'000);
+  EXPECT_TRUE(gateway.journal->is_full());
+  files_.fault = [](std::string_view) { return 0; };
+  gateway.journal->look_for_room(12'000'000'000);
+  EXPECT_FALSE(gateway.journal->is_full());
+}
+
 TEST_F(JournalTest, ACheckpointIsRenamedOnlyAfterItsFileIsSynced) {
   Gateway gateway(files_, folder_.path, signer_, {});
   gateway.offer("one");
@@ -302,6 +409,11 @@ TEST_F(JournalTest, GivesARepeatTheLeafHashOfTheFirst) {
   EXPECT_EQ(answer.receipt.leaf_hash, crypto::sha256_leaf(bytes_of("two")));
   answer.receipt.index = 2;
   EXPECT_FALSE(gateway.journal->complete(answer));
+  std::string tiles = slurp(folder_.path + "/tiles/0");
+  tiles[40] ^= 1;
+  std::fstream(folder_.path + "/tiles/0", std::ios::binary | std::ios::in | std::ios::out) << tiles;
+  answer.receipt.index = 1;
+  EXPECT_FALSE(gateway.journal->complete(answer)) << "a receipt must not speak of what has rotted";
 }
 
 }  // namespace

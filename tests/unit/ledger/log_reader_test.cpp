@@ -1,5 +1,6 @@
 #include "ledger/log_reader.h"
 
+#include <map>
 #include <sstream>
 
 #include "crypto/encoding.h"
@@ -94,6 +95,65 @@ TEST_F(LogReaderTest, ProvesEveryCoveredLeaf) {
     EXPECT_TRUE(crypto::inclusion_holds(index, note->size, leaf, proof, note->root)) << index;
   }
   EXPECT_FALSE(*log.proof(300));
+}
+
+// Tiles are served as something that never changes: rather none than a wrong one, and the journal is not
+// blamed.
+TEST_F(LogReaderTest, ServesNoTileThatHasRotted) {
+  gateway_.release();
+  LogReader log = reader();
+  std::map<std::string, std::string> right;
+  for (const char* text : {"0/000", "0/001", "0/002.p/88", "0/002.p/3", "1/000.p/2", "1/000.p/1"})
+    right[text] = **log.tile(*TilePath::parse(text));
+  for (const char* name : {"0", "1"}) {
+    const std::string path = folder_.path + "/tiles/" + name;
+    const std::string whole = slurp(path);
+    for (size_t at = 0; at < whole.size(); at += 61) {
+      std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+      file.seekp(static_cast<std::streamoff>(at)).put(static_cast<char>(whole[at] ^ 1)).flush();
+      unsigned refused = 0;
+      for (const auto& [text, bytes] : right) {
+        const auto tile = log.tile(*TilePath::parse(text));
+        if (tile) {
+          ASSERT_EQ(**tile, bytes) << name << ", byte " << at << ": " << text;
+        } else {
+          ++refused;
+          EXPECT_NE(tile.error().message.find("/tiles/"), std::string::npos) << tile.error().message;
+        }
+      }
+      EXPECT_GT(refused, 0u) << name << ", byte " << at;
+      EXPECT_TRUE(std::string(name) == "1" || !log.proof(at / 32)) << at;
+      file.seekp(static_cast<std::streamoff>(at)).put(whole[at]);
+    }
+  }
+}
+
+TEST_F(LogReaderTest, FindsBlocksAndEntriesWhateverTheIndexSays) {
+  gateway_.release();
+  LogReader log = reader();
+  const std::string entries = **log.tile(*TilePath::parse("entries/001"));
+  const std::string path = folder_.path + "/tiles/blocks";
+  const std::string whole = slurp(path);
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(static_cast<std::streamoff>(at)).put(static_cast<char>(whole[at] ^ 1)).flush();
+    const auto tile = log.tile(*TilePath::parse("entries/001"));
+    if (tile) {
+      EXPECT_EQ(**tile, entries) << at;
+    } else {
+      EXPECT_NE(tile.error().message.find("/tiles/blocks"), std::string::npos) << tile.error().message;
+    }
+    for (uint64_t number = 0; number < 6; ++number) {
+      const auto block = log.block(number);
+      if (!block) {
+        EXPECT_NE(block.error().message.find("tiles/blocks"), std::string::npos) << block.error().message;
+      } else if (*block) {
+        EXPECT_EQ((*block)->number, number);
+        EXPECT_EQ((*block)->header.number, number);
+      }
+    }
+    file.seekp(static_cast<std::streamoff>(at)).put(whole[at]);
+  }
 }
 
 TEST_F(LogReaderTest, ExportsOnlyIntoAnEmptyPlace) {

@@ -165,6 +165,105 @@ TEST_F(RecoveryTest, RebuildsLevelFilesFromTheJournal) {
   expect_rebuilt("zeroed");
 }
 
+// What a copy of the index and the tiles may have caught, and what a disk may do to them: over segments.
+TEST_F(RecoveryTest, PutsRightWhateverIndexAndTilesOfOlderSegmentsHold) {
+  Gateway::Options options;
+  options.limits.seal = {100, 1 << 20};
+  options.segment_bytes = 16384;
+  options.window = 5;
+  {
+    Gateway gateway(files_, folder_.path, signer_, options);
+    for (int i = 0; i < 3000; ++i) {
+      gateway.offer("p" + std::to_string(i));
+      if (i % 70 == 0) gateway.settle();
+    }
+    gateway.settle();
+    gateway.release();
+  }
+  ASSERT_TRUE(fs::exists(folder_.path + "/journal/00000010"));
+  std::map<std::string, std::string> whole;
+  for (const auto& entry : fs::directory_iterator(folder_.path + "/tiles"))
+    whole[entry.path().filename().string()] = slurp(entry.path());
+  const auto expect_right_again = [&](const std::string& why) {
+    {
+      Gateway gateway(files_, folder_.path, signer_, options);
+      ASSERT_TRUE(gateway.is_open()) << why << ": " << gateway.error();
+      EXPECT_EQ(gateway.journal->durable().tree_size, 3000u);
+      for (const std::string& notice : gateway.journal->notices())
+        EXPECT_NE(notice.find("/tiles"), std::string::npos) << why << ": " << notice;
+    }
+    for (const auto& [name, bytes] : whole)
+      ASSERT_EQ(slurp(folder_.path + "/tiles/" + name), bytes) << why << ": " << name;
+  };
+  for (size_t blocks = 0; blocks < whole["blocks"].size() / 16; ++blocks) {
+    spill(folder_.path + "/tiles/blocks", whole["blocks"].substr(0, blocks * 16));
+    expect_right_again("index of " + std::to_string(blocks) + " blocks");
+  }
+  // The last full tile of each level ends at 2816 leaves: what lies behind is the newest segments'.
+  for (size_t at = 0; at < 2816 * 32; at += 997) {
+    std::string flipped = whole["0"];
+    flipped[at] ^= 1;
+    spill(folder_.path + "/tiles/0", flipped);
+    expect_right_again("level 0, byte " + std::to_string(at));
+  }
+  for (size_t at = 0; at < whole["1"].size(); at += 13) {
+    std::string flipped = whole["1"];
+    flipped[at] ^= 1;
+    spill(folder_.path + "/tiles/1", flipped);
+    expect_right_again("level 1, byte " + std::to_string(at));
+  }
+  expect_verified(folder_.path);
+}
+
+// The window is read by way of the index, whose word is not taken.
+TEST_F(RecoveryTest, AWrongPlaceInTheIndexIsPutRightWhileTheWindowIsRead) {
+  Gateway::Options options;
+  options.segment_bytes = 8192;
+  {
+    Gateway gateway(files_, folder_.path, signer_, options);
+    for (int i = 0; i < 40; ++i) gateway.offer("p" + std::to_string(i)), gateway.settle();
+    gateway.release();
+  }
+  const std::string whole = slurp(folder_.path + "/tiles/blocks");
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::string flipped = whole;
+    flipped[at] ^= 1;
+    spill(folder_.path + "/tiles/blocks", flipped);
+    Gateway gateway(files_, folder_.path, signer_, options);
+    ASSERT_TRUE(gateway.is_open()) << at << ": " << gateway.error();
+    ASSERT_EQ(slurp(folder_.path + "/tiles/blocks"), whole) << at;
+    ASSERT_FALSE(gateway.journal->notices().empty()) << at;
+    ASSERT_EQ(gateway.offer("p0"), Decision::kAnswered);
+  }
+}
+
+TEST_F(RecoveryTest, RefusesEveryCheckpointThatVerifyRefuses) {
+  {
+    Gateway gateway(files_, folder_.path, signer_, {});
+    gateway.offer("one");
+    gateway.settle();
+    gateway.release();
+  }
+  const std::string path = folder_.path + "/checkpoint";
+  const std::string note = slurp(path);
+  const std::string text = note.substr(0, note.find("\n\n") + 1);
+  const crypto::NoteSigner witness = make_signer("witness.example");
+  const std::string cosigned = *witness.sign(text);
+  const std::string cosignature = cosigned.substr(cosigned.find("\n\n") + 2);
+  for (const std::string& wrong :
+       {*signer_.sign(text + "an extension line\n"), note + cosignature, note + note.substr(text.size() + 1),
+        cosigned, note.substr(0, note.size() - 1), note + "\n", std::string(), "\n" + note}) {
+    spill(path, wrong);
+    auto engine = openssl_engine();
+    const auto report = verify_log(folder_.path, "", engine);
+    ASSERT_FALSE(report) << wrong;
+    Gateway gateway(files_, folder_.path, signer_, {});
+    EXPECT_NE(gateway.error().find("checkpoint: byte "), std::string::npos) << gateway.error();
+    EXPECT_TRUE(wrong.empty() || gateway.error().find(report.error().what) != std::string::npos);
+    EXPECT_EQ(slurp(path), wrong);
+  }
+}
+
 TEST_F(RecoveryTest, ANewSegmentThatIsEmptyIsGoneOnWith) {
   Gateway::Options options;
   options.segment_bytes = 8192;

@@ -1,5 +1,8 @@
 #include "ledger/verify.h"
 
+#include <atomic>
+#include <thread>
+
 #include "ledger/log_reader.h"
 #include "tests/unit/ledger/log_fixture.h"
 
@@ -80,6 +83,42 @@ TEST_F(Verify, FindsWhatIsMissingOrTooMuch) {
   }
   spill(fs::path(folder_.path) / "journal/00000002", "");
   EXPECT_FALSE(verify()) << "a segment out of order";
+}
+
+// As a copy of a running log, or one that a crash has left: `lock` names a process, or is not there.
+TEST_F(Verify, ChecksALogThatWasNotLeftWholeUpToItsCheckpoint) {
+  const fs::path segment = fs::path(folder_.path) / "journal/00000000";
+  std::string torn = slurp(segment);
+  torn.replace(2 * 4096, 20, "SLBK of a torn write");
+  spill(segment, torn);
+  spill(fs::path(folder_.path) / "tiles/0", slurp(fs::path(folder_.path) / "tiles/0") + std::string(64, 'x'));
+  EXPECT_FALSE(verify()) << "`lock` says that it was left whole";
+  spill(fs::path(folder_.path) / "lock", "4711\n");
+  EXPECT_TRUE(verify());
+  EXPECT_FALSE(verify()->was_left_whole);
+  fs::remove(fs::path(folder_.path) / "lock");
+  EXPECT_TRUE(verify());
+  torn[4096 + 300] ^= 1;  // covered
+  spill(segment, torn);
+  const auto report = verify();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().file, "journal/00000000");
+}
+
+TEST_F(Verify, ALockIsNotWantedOfAnybodyWhoStartsMeanwhile) {
+  std::atomic<bool> stops{false};
+  std::thread verifier([&] {
+    while (!stops) EXPECT_TRUE(verify());
+  });
+  for (int round = 0; round < 200; ++round) {
+    Gateway gateway(files_, folder_.path, signer_, {});
+    ASSERT_TRUE(gateway.is_open()) << gateway.error();
+    gateway.offer("round " + std::to_string(round));
+    gateway.settle();
+    if (round % 2 == 0) gateway.release();
+  }
+  stops = true;
+  verifier.join();
 }
 
 TEST_F(Verify, ChecksALogInUseUpToItsCheckpoint) {
