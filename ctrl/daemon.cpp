@@ -20,6 +20,7 @@
 #include "ctrl/http_server.h"
 #include "ctrl/ledger_answers.h"
 #include "ctrl/ledger_pages.h"
+#include "ctrl/ledger_room.h"
 #include "ctrl/log.h"
 #include "ctrl/methods/methods.h"
 #include "ctrl/process.h"
@@ -74,6 +75,7 @@ struct Daemon::Parts {
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<HealthChecks> health;
   Heartbeat heartbeat{kWorkerPatience};
+  LedgerRoom ledger_room;
   LogModel log;
   bool leaving = false;  ///< asked to stop: /readyz says so
   bool stopping = false;
@@ -127,6 +129,7 @@ HttpAnswer Daemon::Parts::health_page() const {
 HttpAnswer Daemon::Parts::ready_page() const {
   if (leaving) return {503, "text/plain; charset=utf-8", "stopping\n"};
   if (ledger_failure()) return {503, "text/plain; charset=utf-8", "the ledger has failed\n"};
+  if (ledger_room.is_short()) return {503, "text/plain; charset=utf-8", "the ledger's disk is full\n"};
   return {200, "text/plain; charset=utf-8",
           "ready, generation " + std::to_string(gateway->generation()) + "\n"};
 }
@@ -197,7 +200,9 @@ bool Daemon::run() {
     flush_log();
     std::_Exit(EXIT_FAILURE);  // all else would wait for the thread that waits for the disk
   }
-  return !failure;
+  const bool is_released = !parts.gateway->ledger() || is_all_released(parts.gateway->ledger()->reach());
+  if (!failure && !is_released) spdlog::error("{}", kNotReleased);
+  return !failure && is_released;
 }
 
 void Daemon::Parts::follow_model() {
@@ -271,6 +276,7 @@ awaitable<void> Daemon::Parts::tick() {
     const bool goes_on = co_await pause(tick_timer, kTick);
     if (!goes_on) co_return;
     gateway->tick();
+    if (const auto* ledger = gateway->ledger()) ledger_room.observe(ledger->reach());
     if (ledger_failure()) stop();  // run() says why
   }
 }

@@ -59,7 +59,7 @@ void JournalThread::stop_syncs() {
 
 LedgerReach JournalThread::reach() const {
   return {blocks_.read(), tree_size_.read(), checkpoint_size_.read(),
-          is_full_.load(std::memory_order_relaxed)};
+          is_full_.load(std::memory_order_relaxed), is_late_.load(std::memory_order_relaxed)};
 }
 
 std::optional<Error> JournalThread::failure() const {
@@ -116,7 +116,9 @@ bool JournalThread::append_block() {
 bool JournalThread::begin_syncs() {
   ledger::SyncTask* const data = journal_->begin_sync();
   if (data != nullptr) data_sync_.begin(data);
-  ledger::SyncTask* const checkpoint = journal_->begin_checkpoint(read_clock(CLOCK_MONOTONIC));
+  const uint64_t now_ns = read_clock(CLOCK_MONOTONIC);
+  journal_->look_for_room(now_ns);
+  ledger::SyncTask* const checkpoint = journal_->begin_checkpoint(now_ns);
   if (checkpoint != nullptr) checkpoint_sync_.begin(checkpoint);
   return data != nullptr || checkpoint != nullptr;
 }
@@ -156,6 +158,7 @@ void JournalThread::publish() {
   tree_size_.set(journal_->durable().tree_size);
   checkpoint_size_.set(journal_->checkpoint_size());
   is_full_.store(journal_->is_full(), std::memory_order_relaxed);
+  is_late_.store(journal_->is_late(), std::memory_order_relaxed);
   failure_.store(journal_->failure(), std::memory_order_release);
 }
 

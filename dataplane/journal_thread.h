@@ -62,6 +62,7 @@ class JournalThread {
   Gauge tree_size_;
   Gauge checkpoint_size_;
   std::atomic<bool> is_full_{false};
+  std::atomic<bool> is_late_{false};
   std::atomic<const Error*> failure_{nullptr};
 };
 

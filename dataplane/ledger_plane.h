@@ -45,7 +45,8 @@ struct LedgerReach {
   uint64_t blocks = 0;           ///< durable
   uint64_t tree_size = 0;        ///< durable
   uint64_t checkpoint_size = 0;  ///< covered by the released checkpoint
-  bool is_full = false;          ///< the last block was refused for want of room
+  bool is_full = false;          ///< blocks are refused for want of room
+  bool is_late = false;          ///< it is the checkpoint that finds no room
 };
 
 /// All functions are for the control thread.

@@ -108,6 +108,7 @@ Result<void> LedgerStation::open_log(const LedgerPlan& plan, const ledger::Inges
   if (auto filled = (*journal)->fill(*ids_); !filled) {
     return tl::unexpected(at("/ledger/directory", filled.error()));
   }
+  for (const std::string& notice : (*journal)->notices()) log_line(LogLevel::kWarning, notice);
   journal_rings_ = std::make_unique<JournalRings>(limits.blocks);
   journal_ = std::make_unique<JournalThread>(std::move(*journal), *journal_rings_, limits.delay_ns);
   return {};

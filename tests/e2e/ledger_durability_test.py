@@ -196,6 +196,42 @@ def test_a_full_disk_is_said_until_there_is_room(small_disk, tmp_path):
         assert site.verify().returncode == 0
 
 
+def test_no_room_for_the_checkpoint_is_a_full_disk(small_disk, tmp_path):
+    with LedgerSite(tmp_path, directory=str(small_disk / "log"), checkpoint_interval="50ms") as site:
+        site.checkpoint(site.store(b"while there is room").tree_size)
+        fill(small_disk / "ballast")
+        # What the journal has reserved is still there; what no checkpoint covers must not grow.
+        answers = iter(lambda: site.post(os.urandom(20)).text, None)
+        eventually(lambda: next(answers) == "5.03", "the checkpoint is late", 20)
+        status = site.gateway.call("ledger.status")
+        assert status["disk_full"] and status["failure"] is None
+        assert status["checkpoint_size"] < status["tree_size"]
+        eventually(lambda: "disk is full" in site.gateway.get("/readyz").stdout, "it is not ready")
+        eventually(lambda: "no room for the checkpoint" in site.gateway.tail(), "it is said")
+        assert site.post(b"as long as that lasts").text == "5.03"
+        (small_disk / "ballast").unlink()
+        eventually(lambda: stored(site, b"as long as that lasts"), "room is found again", 20)
+        eventually(lambda: site.gateway.get("/readyz").stdout.startswith("ready"), "it is ready")
+        assert "has room again" in site.gateway.tail()
+        assert site.gateway.stop() == 0
+        assert site.verify().returncode == 0
+
+
+def test_a_last_checkpoint_that_finds_no_room_is_no_clean_stop(small_disk, tmp_path):
+    with LedgerSite(tmp_path, directory=str(small_disk / "log"), checkpoint_interval="1h") as site:
+        site.checkpoint(site.store(b"covered").tree_size)  # the first one is due at once
+        receipt = site.store(b"acknowledged")
+        fill(small_disk / "ballast")
+        assert site.gateway.stop() == 1
+        assert "last checkpoint found no room" in site.gateway.tail()
+        (small_disk / "ballast").unlink()
+        site.gateway.start()
+        assert site.store(b"acknowledged") == receipt
+        assert site.gateway.stop() == 0
+        assert released(site).size == 2
+        assert site.verify().returncode == 0
+
+
 def stored(site, payload):
     answer = site.post(payload)
     return coap.receipt_of(answer.payload) if answer.text == "2.01" else None
