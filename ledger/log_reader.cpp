@@ -91,7 +91,9 @@ Result<LogReader::Found> LogReader::find(uint64_t block) {
   std::optional<Found> found;
   const auto before = block > 0 ? levels_.place(block - 1) : Result<BlockPlace>(BlockPlace{});
   if (block == 0) {
-    found = find_at(0, 0, 0);
+    const auto place = levels_.place(0);
+    const bool was_tried = place && place->segment.host() == 0 && place->offset.host() == 0;
+    if (!was_tried) found = find_at(0, 0, 0);
   } else if (before) {
     const uint32_t segment = before->segment.host();
     const uint64_t offset = uint64_t{before->offset.host()} * kRecordAlignment;
