@@ -115,7 +115,7 @@ class Gateway {
   void submit(ledger::Profile profile, std::vector<uint8_t> payload, SubmitAnswer answer);
   using LocateAnswer = std::function<void(Outcome<std::optional<uint64_t>>)>;
   /// The leaf index of a transaction that the dedupe window remembers.
-  void locate(const crypto::Digest& txid, LocateAnswer answer);
+  void locate(const dataplane::LocateRequest& wanted, LocateAnswer answer);
 
   // Names and numbers.
   const IdRegistry& ids() const;

@@ -52,13 +52,13 @@ void Gateway::submit(ledger::Profile profile, std::vector<uint8_t> payload, Subm
   }
 }
 
-void Gateway::locate(const crypto::Digest& txid, LocateAnswer answer) {
+void Gateway::locate(const dataplane::LocateRequest& wanted, LocateAnswer answer) {
   if (!ledger()) return answer(no_ledger());
   const auto finish = [answer](Question* answered) {
     if (!answered) return answer(no_answer());
     answer(std::get<LocateRequest>(*answered).index);
   };
-  if (!parts_->ledger_questions.ask(LocateRequest{txid, {}}, finish)) answer(too_many());
+  if (!parts_->ledger_questions.ask(wanted, finish)) answer(too_many());
 }
 
 }  // namespace sluice::ctrl

@@ -3,11 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/post.hpp>
-#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "common/decimal.h"
 #include "ctrl/ledger_answers.h"
 #include "ledger/tile_path.h"
 
@@ -35,14 +35,6 @@ Result<HttpAnswer> page_of(const char* content_type, Result<std::optional<std::s
   return HttpAnswer{200, content_type, std::move(**found), kForEver};
 }
 
-/// A number as it is written in decimal, without leading zeros.
-std::optional<uint64_t> number_of(std::string_view text) {
-  uint64_t number = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (fault != std::errc() || std::to_string(number) != text) return std::nullopt;
-  return number;
-}
-
 Result<HttpAnswer> checkpoint_page(ledger::LogReader& log) {
   auto note = log.checkpoint();
   if (!note) return tl::unexpected(note.error());
@@ -67,6 +59,21 @@ Result<HttpAnswer> proof_page(ledger::LogReader& log, uint64_t index) {
   return HttpAnswer{200, kText, std::move(**proof)};  // another one under the next checkpoint
 }
 
+/// `<txid>`, or `<profile>/<txid>` where payloads of several profiles may have that id.
+std::optional<dataplane::LocateRequest> wanted_proof(std::string_view path) {
+  dataplane::LocateRequest wanted;
+  if (const size_t slash = path.find('/'); slash != std::string_view::npos) {
+    const auto profile = ledger::profile_named(path.substr(0, slash));
+    if (!profile) return std::nullopt;
+    wanted.profile = *profile;
+    path.remove_prefix(slash + 1);
+  }
+  const auto txid = digest_of(path);
+  if (!txid) return std::nullopt;
+  wanted.txid = *txid;
+  return wanted;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LedgerPages>> LedgerPages::open(boost::asio::io_context& control, Gateway& gateway) {
@@ -87,17 +94,16 @@ void LedgerPages::answer(std::string_view path, const HttpServer::Reply& reply) 
     const auto tile = ledger::TilePath::parse(below("tile/"));
     if (tile) return read([tile](ledger::LogReader& log) { return tile_page(log, *tile); }, reply);
   } else if (path.starts_with("block/")) {
-    const auto number = number_of(below("block/"));
+    const auto number = parse_decimal(below("block/"));
     if (number) return read([number](ledger::LogReader& log) { return block_page(log, *number); }, reply);
   } else if (path.starts_with("proof/")) {
-    const auto txid = digest_of(below("proof/"));
-    if (txid) return prove(*txid, reply);
+    if (const auto wanted = wanted_proof(below("proof/"))) return prove(*wanted, reply);
   }
   reply(not_found());
 }
 
-void LedgerPages::prove(const crypto::Digest& txid, const HttpServer::Reply& reply) {
-  gateway_.locate(txid, [this, reply](const Outcome<std::optional<uint64_t>>& index) {
+void LedgerPages::prove(const dataplane::LocateRequest& wanted, const HttpServer::Reply& reply) {
+  gateway_.locate(wanted, [this, reply](const Outcome<std::optional<uint64_t>>& index) {
     if (!index) return reply({503, kText, index.error().message + "\n"});
     if (!*index) return reply(not_found());
     read([at = **index](ledger::LogReader& log) { return proof_page(log, at); }, reply);

@@ -32,7 +32,7 @@ class LedgerPages {
 
   LedgerPages(boost::asio::io_context& control, Gateway& gateway) : control_(control), gateway_(gateway) {}
 
-  void prove(const crypto::Digest& txid, const HttpServer::Reply& reply);
+  void prove(const dataplane::LocateRequest& wanted, const HttpServer::Reply& reply);
   void read(Page page, const HttpServer::Reply& reply);
 
   boost::asio::io_context& control_;

@@ -28,10 +28,12 @@ struct SubmitRequest {
   ledger::Answer answer;
 };
 
-/// Where a transaction lies that the dedupe window remembers.
+/// Where a transaction lies that the dedupe window remembers. Without a profile, the one that
+/// Ingest::locate() finds first has that txid.
 struct LocateRequest {
   crypto::Digest txid{};
-  std::optional<uint64_t> index;  ///< of the leaf, once it is committed
+  std::optional<ledger::Profile> profile{};
+  std::optional<uint64_t> index{};  ///< of the leaf, once it is committed
 };
 
 /// Owned by the asker, which must keep it until `done`; between asking and `done` the ledger's alone.

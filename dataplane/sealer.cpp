@@ -148,8 +148,7 @@ unsigned Sealer::serve_request() {
   if (auto* const question = std::get_if<SubmitRequest>(&request->question)) {
     submit(*request, *question);
   } else if (auto* const search = std::get_if<LocateRequest>(&request->question)) {
-    const auto location = ingest_.locate(search->txid);
-    if (location && location->is_committed) search->index = location->index;
+    search->index = ingest_.locate(search->txid, search->profile);
     finish(*request);
   }
   return 1;

@@ -1,8 +1,8 @@
 #include "ledger/checkpoint.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "common/decimal.h"
 #include "crypto/encoding.h"
 
 namespace sluice::ledger {
@@ -17,14 +17,6 @@ std::optional<std::string_view> take_line(std::string_view& text) {
   return line;
 }
 
-std::optional<uint64_t> parse_size(std::string_view digits) {
-  uint64_t size = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
-  const bool is_canonical = digits.size() == 1 || !digits.starts_with('0');
-  if (error != std::errc() || end != digits.data() + digits.size() || !is_canonical) return std::nullopt;
-  return size;
-}
-
 }  // namespace
 
 std::string Checkpoint::text() const {
@@ -36,7 +28,7 @@ Result<Checkpoint> Checkpoint::parse(std::string_view note) {
   const auto size_line = take_line(note);
   const auto root_line = take_line(note);
   if (!origin || !size_line || !root_line || origin->empty()) return fail("a checkpoint has three lines");
-  const auto size = parse_size(*size_line);
+  const auto size = parse_decimal(*size_line);
   if (!size) return fail("the checkpoint's second line is no size");
   const auto root = crypto::from_base64(*root_line);
   if (!root || root->size() != crypto::Digest{}.size()) return fail("the checkpoint's third line is no hash");

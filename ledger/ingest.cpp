@@ -209,10 +209,11 @@ Answer Ingest::answer_for(const OpenBlock& block, uint32_t place, const Requeste
   return answer;
 }
 
-std::optional<Ingest::Location> Ingest::locate(const crypto::Digest& txid) const {
-  for (const Profile profile : {Profile::kOpaque, Profile::kBitcoin}) {
+std::optional<uint64_t> Ingest::locate(const crypto::Digest& txid, std::optional<Profile> wanted) const {
+  for (const Profile profile : {Profile::kBitcoin, Profile::kOpaque}) {
+    if (wanted && *wanted != profile) continue;
     const std::optional<uint64_t> index = ids_.find(RecentIds::key_of(txid, profile));
-    if (index) return Location{*index, profile, *index < ids_.committed()};
+    if (index && *index < ids_.committed()) return index;
   }
   return std::nullopt;
 }

@@ -61,13 +61,10 @@ class Ingest {
   /// Whether no transaction is under way and no answer left.
   bool is_idle() const { return free_.size() == blocks_.size(); }
 
-  struct Location {
-    uint64_t index;
-    Profile profile;
-    bool is_committed;
-  };
-  /// Where a transaction of the window lies, under any profile: for `ledger.proof` by txid.
-  std::optional<Location> locate(const crypto::Digest& txid) const;
+  /// The leaf of a committed transaction of the window: for `ledger.proof` by txid. Payloads of several
+  /// profiles may have one txid; without `profile`, the parsed ones go before the opaque one, which anybody
+  /// can make (docs/decisions/0021).
+  std::optional<uint64_t> locate(const crypto::Digest& txid, std::optional<Profile> profile = {}) const;
 
  private:
   struct Waiter {

@@ -1,48 +1,28 @@
 #include "ledger/tile_path.h"
 
-#include <charconv>
+#include "common/decimal.h"
 
 namespace sluice::ledger {
 namespace {
 
 constexpr std::string_view kEntries = "entries/";
 constexpr std::string_view kPartial = ".p/";
-constexpr unsigned kMostLevel = 63;
+constexpr uint64_t kMostLevel = 63;
 
-// A decimal number of 1 to `most_digits` digits without leading zeros.
-std::optional<unsigned> parse_number(std::string_view digits, size_t most_digits) {
-  unsigned value = 0;
-  if (digits.empty() || digits.size() > most_digits || (digits.size() > 1 && digits[0] == '0'))
-    return std::nullopt;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-  return value;
-}
-
-std::optional<unsigned> parse_three_digits(std::string_view digits) {
-  unsigned value = 0;
-  for (const char digit : digits) {
-    if (digit < '0' || digit > '9') return std::nullopt;
-    value = value * 10 + static_cast<unsigned>(digit - '0');
-  }
-  return digits.size() == 3 ? std::optional(value) : std::nullopt;
+std::optional<uint64_t> append_group(uint64_t index, std::string_view digits) {
+  return digits.size() == 3 ? append_digits(index, digits) : std::nullopt;
 }
 
 // `x001/x234/067`: no longer than the number needs.
 std::optional<uint64_t> parse_index(std::string_view text) {
-  uint64_t index = 0;
-  bool is_first = true;
-  while (text.starts_with('x')) {
+  std::optional<uint64_t> index = 0;
+  for (bool is_first = true; text.starts_with('x'); is_first = false) {
     if (text.size() < 5 || text[4] != '/') return std::nullopt;
-    const auto group = parse_three_digits(text.substr(1, 3));
-    if (!group || (is_first && *group == 0) || index > UINT64_MAX / 1'000'000) return std::nullopt;
-    index = index * 1000 + *group;
+    index = append_group(*index, text.substr(1, 3));
+    if (!index || (is_first && *index == 0)) return std::nullopt;
     text.remove_prefix(5);
-    is_first = false;
   }
-  const auto last = parse_three_digits(text);
-  if (!last) return std::nullopt;
-  return index * 1000 + *last;
+  return append_group(*index, text);
 }
 
 }  // namespace
@@ -55,13 +35,13 @@ std::optional<TilePath> TilePath::parse(std::string_view text) {
   } else {
     const size_t slash = text.find('/');
     if (slash == std::string_view::npos) return std::nullopt;
-    const auto level = parse_number(text.substr(0, slash), 2);
+    const auto level = parse_decimal(text.substr(0, slash));
     if (!level || *level > kMostLevel) return std::nullopt;
     path.level = static_cast<uint8_t>(*level);
     text.remove_prefix(slash + 1);
   }
   if (const size_t partial = text.find(kPartial); partial != std::string_view::npos) {
-    const auto width = parse_number(text.substr(partial + kPartial.size()), 3);
+    const auto width = parse_decimal(text.substr(partial + kPartial.size()));
     if (!width || *width == 0 || *width > 255) return std::nullopt;
     path.width = static_cast<uint16_t>(*width);
     text = text.substr(0, partial);

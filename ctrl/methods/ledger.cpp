@@ -94,11 +94,17 @@ Answer proof_of(ledger::LogReader& log, uint64_t index) {
 void proof(MethodContext& context, const Call& call, Reply reply) {
   auto* log = context.gateway.log();
   if (!log) return reply(no_ledger());
-  if (call.params.size() != 1) return reply(wrong("txid", "give one of txid and index"));
-  if (call.params.contains("index")) return reply(proof_of(*log, call.params["index"].get<uint64_t>()));
+  const bool has_index = call.params.contains("index");
+  if (has_index == call.params.contains("txid")) return reply(wrong("txid", "give one of txid and index"));
+  if (has_index && call.params.contains("profile"))
+    return reply(wrong("profile", "goes with txid: an index names one transaction"));
+  if (has_index) return reply(proof_of(*log, call.params["index"].get<uint64_t>()));
   const auto txid = digest_of(call.params["txid"].get_ref<const std::string&>());
   if (!txid) return reply(wrong("txid", "must be 64 lower-case hex digits"));
-  context.gateway.locate(*txid, [log, reply](const Outcome<std::optional<uint64_t>>& index) {
+  dataplane::LocateRequest wanted{.txid = *txid};
+  if (call.params.contains("profile"))
+    wanted.profile = *ledger::profile_named(call.params["profile"].get_ref<const std::string&>());
+  context.gateway.locate(wanted, [log, reply](const Outcome<std::optional<uint64_t>>& index) {
     if (!index) return reply(tl::unexpected(index.error()));
     if (*index) return reply(proof_of(*log, **index));
     reply(refuse(Refusal::Kind::kNotFound, "the ledger remembers no such transaction",
@@ -152,7 +158,14 @@ std::vector<Method> ledger_methods() {
        "The proof that a transaction is in the log, under the released checkpoint.",
        "a C2SP tlog-proof, as a string",
        {{"txid", ParamType::kString, false, "its id, 64 hex digits; while the dedupe window remembers it"},
-        {"index", ParamType::kInteger, false, "or the index of its leaf"}},
+        {"index", ParamType::kInteger, false, "or the index of its leaf"},
+        {"profile",
+         ParamType::kString,
+         false,
+         "the profile that gave it the txid; left out: bitcoin, and opaque where there is none of bitcoin",
+         0,
+         0,
+         {"opaque", "bitcoin"}}},
        proof},
       {"ledger.checkpoint",
        Role::kView,

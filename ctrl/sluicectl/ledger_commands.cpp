@@ -3,6 +3,7 @@
 #include <iterator>
 #include <memory>
 
+#include "common/decimal.h"
 #include "crypto/encoding.h"
 #include "ctrl/sluicectl/session.h"
 #include "ledger/transaction.h"
@@ -16,7 +17,7 @@ struct Arguments {
   std::string file;
   std::string profile = "opaque";
   std::string transaction;  ///< a txid or an index
-  uint64_t number = 0;
+  std::string number;       ///< of a block
 };
 
 /// The bytes of a file that can be one transaction.
@@ -48,19 +49,37 @@ void show_text(Session& session, const std::string& method, const json& params) 
 }
 
 /// A block is for programs: JSON, unless YAML was asked for.
-void show_block(Session& session, uint64_t number) {
-  const auto result = session.call("ledger.block", {{"number", number}});
+void show_block(Session& session, const std::string& number) {
+  const auto result = session.call("ledger.block", {{"number", *parse_decimal(number)}});
   if (!result) return session.report(result.error());
   const std::string text = session.output() == Format::kYaml ? render_yaml(*result) : render_json(*result);
   std::fputs(text.c_str(), stdout);
 }
 
-void prove(Session& session, const std::string& transaction) {
-  constexpr size_t kMostIndexDigits = 19;  // of a number that fits into 63 bits; a txid has 64 digits
-  const bool is_index = transaction.size() <= kMostIndexDigits &&
-                        transaction.find_first_not_of("0123456789") == std::string::npos;
-  const json params = is_index ? json{{"index", std::stoull(transaction)}} : json{{"txid", transaction}};
+void prove(Session& session, const Arguments& arguments, bool has_profile) {
+  json params;
+  if (const auto index = parse_decimal(arguments.transaction)) {
+    params["index"] = *index;
+  } else {
+    params["txid"] = arguments.transaction;
+  }
+  if (has_profile) params["profile"] = arguments.profile;
   show_text(session, "ledger.proof", params);
+}
+
+constexpr size_t kTxidDigits = 64;
+constexpr uint64_t kMostNumber = INT64_MAX;  // what the control socket takes
+
+/// Why the text is no number; empty: it is one.
+std::string complaint_of_number(const std::string& text) {
+  const auto number = parse_decimal(text);
+  return number && *number <= kMostNumber ? "" : text + " is no number from 0 to 9223372036854775807";
+}
+std::string complaint_of_transaction(const std::string& text) {
+  const bool is_txid =
+      text.size() == kTxidDigits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (is_txid || complaint_of_number(text).empty()) return "";
+  return text + " is neither a txid, 64 lower-case hex digits, nor the index of a leaf";
 }
 
 }  // namespace
@@ -79,12 +98,16 @@ void add_ledger_commands(CLI::App& app, Session& session) {
       ->capture_default_str();
   submitting->callback([&session, arguments] { submit(session, *arguments); });
   auto* block = ledger->add_subcommand("block", "Show a block as JSON");
-  block->add_option("NUMBER", arguments->number, "from 0")->required();
+  block->add_option("NUMBER", arguments->number, "from 0")->required()->check(complaint_of_number);
   block->callback([&session, arguments] { show_block(session, arguments->number); });
   auto* proof =
       ledger->add_subcommand("proof", "Print the proof that a transaction is in the log (C2SP tlog-proof)");
-  proof->add_option("TRANSACTION", arguments->transaction, "its txid, or the index of its leaf")->required();
-  proof->callback([&session, arguments] { prove(session, arguments->transaction); });
+  proof->add_option("TRANSACTION", arguments->transaction, "its txid, or the index of its leaf")
+      ->required()
+      ->check(complaint_of_transaction);
+  auto* profile = proof->add_option("--profile", arguments->profile, "of that txid, where several have it")
+                      ->check(CLI::IsMember({"opaque", "bitcoin"}));
+  proof->callback([&session, arguments, profile] { prove(session, *arguments, profile->count() > 0); });
   ledger->add_subcommand("checkpoint", "Print the released checkpoint (C2SP signed note)")
       ->callback([&session] { show_text(session, "ledger.checkpoint", json::object()); });
   add_ledger_file_commands(*ledger, session);

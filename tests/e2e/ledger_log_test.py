@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 import tlog
-from ledger_site import ORIGIN, LedgerSite, ledger_section
+from ledger_site import BITCOIN_PORT, COAP_PORT, ORIGIN, LedgerSite, ledger_section
 from namespaces import run
 from processes import SLUICECTL, eventually
 
@@ -136,6 +136,11 @@ def test_blocks_are_chained_as_fabric_does_it(site):
         "tile/0/000.p/256", "tile/0/001.p/255", "tile/0/x000/000", "tile/0/999", "tile/64/000",
         "tile/entries/999", "tile/entries/000.p/01", "tile/0/../0/000", "block/", "block/00", "block/+0",
         "block/999999", "block/18446744073709551616", "proof/", "proof/" + "00" * 32, "proof/0",
+        "tile/0/x018/x446/x744/x073/x709/x551/616", "tile/entries/x018/x446/x744/x073/x709/x551/616",
+        "tile/0/x018/x446/x744/x073/x709/x551/616.p/1", "tile/0/x036/x893/x488/x147/x419/x103/232",
+        "tile/18446744073709551616/000", "tile/0/000.p/18446744073709551617", "tile/0/+00", "tile/0/-00",
+        "block/-0", "block/0x0", "block/0.0", "block/0/", "block/%30", "proof/nothing/" + "00" * 32,
+        "proof/opaque/", "proof//" + "00" * 32,
     ],
 )  # fmt: skip
 def test_what_is_not_there_or_not_canonical_is_404(site, path):
@@ -146,6 +151,48 @@ def test_a_txid_in_upper_case_is_404(site):
     txid = next(r.txid.hex() for r in site.receipts.values() if r.txid.hex().upper() != r.txid.hex())
     assert site.fetch(f"proof/{txid}")[0] == 200
     assert site.fetch(f"proof/{txid.upper()}")[0] == 404
+
+
+@pytest.mark.parametrize("number", ["-1", "+1", "007", "0x0", "1.0", "18446744073709551616", "1e0", ""])
+def test_a_number_that_is_none_is_a_wrong_argument(site, number):
+    assert site.gateway.ctl("ledger", "block", "--", number).returncode == 2
+    assert site.gateway.ctl("ledger", "proof", "--", number).returncode == 2
+
+
+@pytest.mark.parametrize("index", [-1, 2**63, 2**64, 2**64 + 1, 1.0, "0", 1e300])
+def test_a_number_that_is_none_is_a_wrong_parameter(site, index):
+    for method, name in (("ledger.proof", "index"), ("ledger.block", "number")):
+        assert site.gateway.refusal(method, **{name: index}).code == -32602
+
+
+@pytest.mark.parametrize("is_opaque_first", [True, False])
+def test_an_opaque_payload_denies_nobody_the_proof_of_a_bitcoin_transaction(site, is_opaque_first):
+    """A txid of Bitcoin's is SHA-256(SHA-256(transaction)); SHA-256(transaction) is a payload as any other."""
+    bitcoin = bitcoin_transaction()
+    opaque = hashlib.sha256(bitcoin).digest()
+    both = [(bitcoin, BITCOIN_PORT), (opaque, COAP_PORT)]
+    receipts = {}
+    for payload, port in reversed(both) if is_opaque_first else both:
+        receipts[payload] = site.store(payload, port=port)
+    txid = receipts[bitcoin].txid.hex()
+    assert receipts[opaque].txid.hex() == txid and receipts[opaque].index != receipts[bitcoin].index
+    site.checkpoint(1 + max(receipt.index for receipt in receipts.values()))
+
+    def expect_proof(text, payload):
+        assert tlog.check_proof(text, site.verifier_key, payload) == receipts[payload].index
+
+    for name, payload in (("", bitcoin), ("bitcoin/", bitcoin), ("opaque/", opaque)):
+        expect_proof(served(site, f"proof/{name}{txid}")[1].decode(), payload)
+        profile = ["--profile", name[:-1]] if name else []
+        expect_proof(site.gateway.ctl("ledger", "proof", txid, *profile).stdout, payload)
+    expect_proof(site.gateway.ctl("ledger", "proof", receipts[opaque].index).stdout, opaque)
+    for payload, port in both:
+        assert site.store(payload, port=port) == receipts[payload], "each is a repeat of its own"
+
+
+def bitcoin_transaction():
+    """One input of nobody's, one output, and a lock time that makes it another each time."""
+    return (b"\1\0\0\0\1" + os.urandom(36) + b"\0" + b"\xff" * 4 + b"\1" + bytes(8) + b"\0" + os.urandom(4))
 
 
 def test_a_partial_tile_stays_served(site):

@@ -140,7 +140,27 @@ TEST_F(IngestTest, ABitcoinRepeatNeedsTheFirstOnesLeaf) {
   transaction.leaf_hash.fill(9);  // another witness
   EXPECT_EQ(ingest_->offer(transaction, 0, answer_), Decision::kLookUp);
   EXPECT_EQ(answer_.receipt.index, 0u);
-  EXPECT_EQ(ingest_->locate(transaction.txid)->profile, Profile::kBitcoin);
+  EXPECT_EQ(ingest_->locate(transaction.txid), 0u);
+}
+
+// An opaque payload may have the txid of a Bitcoin transaction: the 32 bytes that its second hash is of.
+TEST_F(IngestTest, AnOpaquePayloadHidesNoBitcoinTransactionOfTheSameId) {
+  for (const bool is_opaque_first : {true, false}) {
+    make({{1, 100}, 100, 8, 8});
+    Transaction opaque = transaction_of("the inner hash"), bitcoin = opaque;
+    bitcoin.profile = Profile::kBitcoin;
+    const Transaction& first = is_opaque_first ? opaque : bitcoin;
+    EXPECT_EQ(ingest_->offer(first, 0, answer_), Decision::kUnderWay);
+    EXPECT_EQ(ingest_->locate(first.txid), std::nullopt) << "not committed";
+    finish(ingest_->take_sealed(), Fate::kCommitted);
+    EXPECT_EQ(ingest_->offer(is_opaque_first ? bitcoin : opaque, 0, answer_), Decision::kUnderWay)
+        << "another transaction, and no repeat";
+    EXPECT_EQ(ingest_->locate(first.txid), 0u) << "what is in flight hides nothing";
+    finish(ingest_->take_sealed(), Fate::kCommitted);
+    EXPECT_EQ(ingest_->locate(first.txid), is_opaque_first ? 1u : 0u);
+    EXPECT_EQ(ingest_->locate(first.txid, Profile::kBitcoin), is_opaque_first ? 1u : 0u);
+    EXPECT_EQ(ingest_->locate(first.txid, Profile::kOpaque), is_opaque_first ? 0u : 1u);
+  }
 }
 
 TEST_F(IngestTest, RefusesWhenBlocksOrWaitersRunOut) {

@@ -7,7 +7,7 @@ namespace {
 
 TEST(TilePath, ReadsAndWritesTheCanonicalForm) {
   for (const char* text : {"0/000", "0/999", "0/x001/000", "3/x001/x234/067", "63/000.p/1", "entries/000",
-                           "entries/x123/456.p/255", "0/x018/x446/x744/x073/x709/x551/614"}) {
+                           "entries/x123/456.p/255", "0/x018/x446/x744/x073/x709/x551/615"}) {
     const auto path = TilePath::parse(text);
     ASSERT_TRUE(path) << text;
     EXPECT_EQ(path->to_string(), text);
@@ -52,6 +52,16 @@ TEST(TilePath, RefusesEverythingElse) {
                            "0/x1a1/000",
                            "0/000.p/1.p/1",
                            "0/x999/x999/x999/x999/x999/x999/999",
+                           "0/x018/x446/x744/x073/x709/x551/616",        // 2^64
+                           "entries/x018/x446/x744/x073/x709/x551/617",  // 2^64 + 1
+                           "0/x018/x446/x744/x073/x709/x552/000",
+                           "0/x036/x893/x488/x147/x419/x103/232",                                // 2^65
+                           "0/x340/x282/x366/x920/x938/x463/x463/x374/x607/x431/x768/x211/456",  // 2^128
+                           "0/x00\xc2\xb2/001",
+                           "18446744073709551616/000",
+                           "0/000.p/18446744073709551617",
+                           "0/000.p/+1",
+                           "+0/000",
                            "0/000?x"})
     EXPECT_FALSE(TilePath::parse(text)) << text;
 }
