@@ -36,6 +36,7 @@ Result<dataplane::LedgerConfig> ledger_config(const LedgerModel& model) {
     config.source_rate = dataplane::SourceRateLimit{limit->rate, limit->burst};
   }
   config.sha256 = model.sha256;
+  config.goes_on_after_failure = model.on_failure == OnFailure::kRefuse;
   return config;
 }
 

@@ -106,6 +106,9 @@ void decode_ledger(const Cursor& from, Draft& draft) {
     rate.read("burst", limit.burst);
   }
   from.read("sha256", ledger.sha256);
+  if (const Cursor word = from.member("on_failure")) {  // one of two words: the schema sees to it
+    ledger.on_failure = word.value() == "refuse" ? OnFailure::kRefuse : OnFailure::kExit;
+  }
 }
 
 void check_ledger(const Draft& draft, Cursor::Faults& faults) {
@@ -133,7 +136,8 @@ json encode_ledger(const LedgerModel& ledger) {
                 {"delay", format_duration(ledger.seal.delay)}}},
               {"checkpoint_interval", format_duration(ledger.checkpoint_interval)},
               {"dedupe_window", ledger.dedupe_window},
-              {"sha256", ledger.sha256}};
+              {"sha256", ledger.sha256},
+              {"on_failure", ledger.on_failure == OnFailure::kRefuse ? "refuse" : "exit"}};
   if (const auto& limit = ledger.source_rate) {
     object["source_rate"] = {{"rate", limit->rate}, {"burst", limit->burst}};
   }

@@ -21,6 +21,7 @@
 #include "ctrl/ledger_answers.h"
 #include "ctrl/ledger_pages.h"
 #include "ctrl/ledger_room.h"
+#include "ctrl/ledger_watch.h"
 #include "ctrl/log.h"
 #include "ctrl/methods/methods.h"
 #include "ctrl/process.h"
@@ -76,6 +77,7 @@ struct Daemon::Parts {
   std::unique_ptr<HealthChecks> health;
   Heartbeat heartbeat{kWorkerPatience};
   LedgerRoom ledger_room;
+  LedgerWatch ledger_watch;
   LogModel log;
   bool leaving = false;  ///< asked to stop: /readyz says so
   bool stopping = false;
@@ -85,6 +87,7 @@ struct Daemon::Parts {
   HttpAnswer health_page() const;
   HttpAnswer ready_page() const;
   std::optional<Error> ledger_failure() const;
+  void watch_ledger();
   void follow_model();
   void follow_signals();
   void reload();
@@ -127,8 +130,11 @@ HttpAnswer Daemon::Parts::health_page() const {
 }
 
 HttpAnswer Daemon::Parts::ready_page() const {
-  if (leaving) return {503, "text/plain; charset=utf-8", "stopping\n"};
-  if (ledger_failure()) return {503, "text/plain; charset=utf-8", "the ledger has failed\n"};
+  if (stopping) return {503, "text/plain; charset=utf-8", "stopping\n"};
+  if (const auto* ledger = gateway->ledger()) {
+    const std::string complaint = ledger_complaint(*ledger);
+    if (!complaint.empty()) return {503, "text/plain; charset=utf-8", complaint + "\n"};
+  }
   if (ledger_room.is_short()) return {503, "text/plain; charset=utf-8", "the ledger's disk is full\n"};
   return {200, "text/plain; charset=utf-8",
           "ready, generation " + std::to_string(gateway->generation()) + "\n"};
@@ -277,8 +283,16 @@ awaitable<void> Daemon::Parts::tick() {
     if (!goes_on) co_return;
     gateway->tick();
     if (const auto* ledger = gateway->ledger()) ledger_room.observe(ledger->reach());
-    if (ledger_failure()) stop();  // run() says why
+    watch_ledger();
   }
+}
+
+void Daemon::Parts::watch_ledger() {
+  const auto* ledger = gateway->ledger();
+  if (!ledger) return;
+  const OnFailure on_failure = gateway->model().ledger->on_failure;
+  ledger_watch.poll(*ledger, on_failure);
+  if (ledger->failure() && on_failure == OnFailure::kExit) stop();  // run() says why
 }
 
 awaitable<void> Daemon::Parts::beat() {

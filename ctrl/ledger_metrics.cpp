@@ -54,6 +54,9 @@ void add_ledger_series(std::vector<MetricSource>& sources, const LedgerPlane& le
   sources.push_back(whole(MetricType::Gauge, "sluice_ledger_tree_size",
                           "Transactions of the log that are durable.",
                           [&ledger](auto add) { add(static_cast<double>(ledger.reach().tree_size), {}); }));
+  sources.push_back(whole(MetricType::Gauge, "sluice_ledger_stalled",
+                          "1 while the log's disk does not answer and transactions are refused.",
+                          [&ledger](auto add) { add(ledger.reach().is_stalled ? 1 : 0, {}); }));
   sources.push_back(whole(MetricType::Counter, "sluice_ledger_answers_lost_total",
                           "Answers that no ring or buffer was free for; their clients ask again.",
                           [&ledger](auto add) { add(static_cast<double>(ledger.answers_lost()), {}); }));

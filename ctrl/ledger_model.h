@@ -33,6 +33,12 @@ struct SourceRateModel {
   uint64_t burst = 0;
 };
 
+/// What a disk that fails ends.
+enum class OnFailure : uint8_t {
+  kExit,    ///< the gateway, with a status above 0
+  kRefuse,  ///< the ledger: balancing goes on
+};
+
 struct LedgerModel {
   std::string origin;
   std::string directory;
@@ -43,6 +49,7 @@ struct LedgerModel {
   uint64_t dedupe_window = 4194304;
   std::optional<SourceRateModel> source_rate;
   std::string sha256 = "auto";
+  OnFailure on_failure = OnFailure::kExit;
 };
 
 }  // namespace sluice::ctrl

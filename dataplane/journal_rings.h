@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include "common/spsc_ring.h"
 #include "dataplane/hash_job.h"
@@ -20,6 +21,10 @@ struct JournalRings {
   /// Whether the sealer has nothing under way that would come by one of these: the journal thread may sleep
   /// for longer. Written by the sealer at each poll.
   std::atomic<bool> sealer_is_idle{true};
+  /// Checkpoints whose note the disk was given, and those that it is done with. Written by the journal
+  /// thread.
+  std::atomic<uint64_t> notes_begun{0};
+  std::atomic<uint64_t> notes_ended{0};
 };
 
 }  // namespace sluice::dataplane

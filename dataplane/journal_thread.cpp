@@ -58,8 +58,11 @@ void JournalThread::stop_syncs() {
 }
 
 LedgerReach JournalThread::reach() const {
-  return {blocks_.read(), tree_size_.read(), checkpoint_size_.read(),
-          is_full_.load(std::memory_order_relaxed), is_late_.load(std::memory_order_relaxed)};
+  return {.blocks = blocks_.read(),
+          .tree_size = tree_size_.read(),
+          .checkpoint_size = checkpoint_size_.read(),
+          .is_full = is_full_.load(std::memory_order_relaxed),
+          .is_late = is_late_.load(std::memory_order_relaxed)};
 }
 
 std::optional<Error> JournalThread::failure() const {
@@ -99,6 +102,7 @@ bool JournalThread::end_syncs() {
     ledger::SyncTask* const task = thread->take_finished();
     if (task == nullptr) continue;
     journal_->end(task);
+    if (thread == &checkpoint_sync_) rings_.notes_ended.fetch_add(1, std::memory_order_release);
     has_ended = true;
   }
   return has_ended;
@@ -119,8 +123,13 @@ bool JournalThread::begin_syncs() {
   const uint64_t now_ns = read_clock(CLOCK_MONOTONIC);
   journal_->look_for_room(now_ns);
   ledger::SyncTask* const checkpoint = journal_->begin_checkpoint(now_ns);
-  if (checkpoint != nullptr) checkpoint_sync_.begin(checkpoint);
+  if (checkpoint != nullptr) begin_note(checkpoint);
   return data != nullptr || checkpoint != nullptr;
+}
+
+void JournalThread::begin_note(ledger::SyncTask* task) {
+  rings_.notes_begun.fetch_add(1, std::memory_order_release);
+  checkpoint_sync_.begin(task);
 }
 
 bool JournalThread::give_back_blocks() {
@@ -149,7 +158,7 @@ bool JournalThread::is_finished() {
   has_tried_last_checkpoint_ = true;
   ledger::SyncTask* const last = journal_->begin_checkpoint(read_clock(CLOCK_MONOTONIC), true);
   if (last == nullptr) return true;
-  checkpoint_sync_.begin(last);
+  begin_note(last);
   return false;
 }
 

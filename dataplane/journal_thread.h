@@ -41,6 +41,7 @@ class JournalThread {
   bool end_syncs();
   bool append_block();
   bool begin_syncs();
+  void begin_note(ledger::SyncTask* task);
   bool give_back_blocks();
   bool look_up();
   void rest(uint32_t empty_steps);

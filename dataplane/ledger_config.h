@@ -45,7 +45,8 @@ struct LedgerConfig {
   uint64_t checkpoint_interval_ns = 100'000'000;
   uint64_t dedupe_window = 4194304;  ///< transactions
   std::optional<SourceRateLimit> source_rate;
-  std::string sha256 = "auto";  ///< or the name of an engine
+  std::string sha256 = "auto";         ///< or the name of an engine
+  bool goes_on_after_failure = false;  ///< of the disk: balancing goes on, transactions are refused
 };
 
 }  // namespace sluice::dataplane

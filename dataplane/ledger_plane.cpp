@@ -18,7 +18,9 @@ std::string_view LedgerPlane::engine() const {
 }
 
 LedgerReach LedgerPlane::reach() const {
-  return station_.journal().reach();
+  LedgerReach reach = station_.journal().reach();
+  reach.is_stalled = station_.sealer().is_stalled();
+  return reach;
 }
 
 uint64_t LedgerPlane::received() const {

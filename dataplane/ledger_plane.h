@@ -49,6 +49,7 @@ struct LedgerReach {
   uint64_t checkpoint_size = 0;  ///< covered by the released checkpoint
   bool is_full = false;          ///< blocks are refused for want of room
   bool is_late = false;          ///< it is the checkpoint that finds no room
+  bool is_stalled = false;       ///< the disk does not answer: transactions are refused until it does
 };
 
 /// All functions are for the control thread.
@@ -66,7 +67,8 @@ class LedgerPlane {
   /// From reception to the answer that a block is durable, in nanoseconds; receipts only.
   HistogramReading ack_ns() const;
   HistogramReading block_transactions() const;
-  /// Why nothing more is acknowledged: the gateway must stop and leave with a status above 0.
+  /// Why nothing more is acknowledged: the gateway must stop and leave with a status above 0, or goes on
+  /// without its ledger (LedgerConfig::goes_on_after_failure).
   std::optional<Error> failure() const;
   /// Whether, after DataPlane::stop(), a thread still waits for a disk that does not answer. The process can
   /// only leave at once then: destroying the DataPlane would wait, too.

@@ -82,6 +82,7 @@ Result<std::unique_ptr<LedgerStation>> LedgerStation::create(const LedgerPlan& p
   ledger::IngestLimits limits;
   limits.seal = plan.config.seal;
   limits.delay_ns = plan.config.seal_delay_ns;
+  limits.goes_on_after_failure = plan.config.goes_on_after_failure;
   const auto made =
       station->open_log(plan, limits).and_then([&] { return station->make_hash_workers(plan, limits); });
   if (!made) return tl::unexpected(made.error());

@@ -52,8 +52,22 @@ unsigned Sealer::poll(uint64_t now_ns) {
   }
   ingest_.poll(now_ns);
   touched += hand_over_sealed();
+  watch_disk();
   journal_.sealer_is_idle.store(ingest_.is_idle() && look_ups_ == 0, std::memory_order_release);
   return touched;
+}
+
+/// The journal thread may itself wait for the disk, so this one looks after it: whatever was handed over must
+/// come back. So must the note of a checkpoint, or the log grows and nobody can prove what is in it.
+void Sealer::watch_disk() {
+  const uint64_t notes = journal_.notes_begun.load(std::memory_order_acquire);
+  const uint64_t notes_ended = journal_.notes_ended.load(std::memory_order_acquire);
+  bool is_stalled = block_watch_.is_stalled(blocks_under_way_ > 0, blocks_ended_, now_ns_);
+  is_stalled |= look_up_watch_.is_stalled(look_ups_ > 0, look_ups_ended_, now_ns_);
+  is_stalled |= checkpoint_watch_.is_stalled(notes != notes_ended, notes_ended, now_ns_);
+  if (is_stalled == is_stalled_.load(std::memory_order_relaxed)) return;
+  is_stalled_.store(is_stalled, std::memory_order_relaxed);
+  ingest_.set_stalled(is_stalled);
 }
 
 unsigned Sealer::take_back_blocks() {
@@ -62,6 +76,8 @@ unsigned Sealer::take_back_blocks() {
     if (block->fate == ledger::Fate::kCommitted) block_transactions_.record(block->count());
     ingest_.finish(block);
   }
+  blocks_under_way_ -= taken;
+  blocks_ended_ += taken;
   return taken;
 }
 
@@ -78,7 +94,9 @@ unsigned Sealer::take_answers() {
   const std::span<Answer> room_for = std::span(taken_).first(room());
   const size_t looked_up = journal_.looked_up.pop(room_for);
   look_ups_ -= looked_up;
-  const size_t count = looked_up + ingest_.take_answers(room_for.subspan(looked_up));
+  look_ups_ended_ += looked_up;
+  size_t count = looked_up + ingest_.take_answers(room_for.subspan(looked_up));
+  if (is_stalled()) count += ingest_.tell_stalled(room_for.subspan(count));
   for (const Answer& answer : room_for.first(count)) deliver(answer);
   return static_cast<unsigned>(count);
 }
@@ -189,6 +207,7 @@ unsigned Sealer::hand_over_sealed() {
   for (ledger::OpenBlock* block; (block = ingest_.take_sealed()) != nullptr; ++handed) {
     journal_.sealed.push(block);
   }
+  blocks_under_way_ += handed;
   return handed;
 }
 

@@ -12,6 +12,7 @@
 #include "dataplane/hash_job.h"
 #include "dataplane/journal_rings.h"
 #include "dataplane/ledger_plane.h"
+#include "dataplane/stall_watch.h"
 #include "ledger/ingest.h"
 
 namespace sluice::dataplane {
@@ -43,6 +44,8 @@ class Sealer {
   const ledger::OutcomeCounters& counters() const { return counters_; }
   const Histogram& ack_ns() const { return ack_ns_; }  ///< of requests
   const Histogram& block_transactions() const { return block_transactions_; }
+  /// Whether the disk does not answer (StallWatch): transactions are refused until it does.
+  bool is_stalled() const { return is_stalled_.load(std::memory_order_relaxed); }
   /// Whether everything offered was answered or handed on, after the last poll.
   bool is_idle() const { return journal_.sealer_is_idle.load(std::memory_order_acquire); }
 
@@ -53,6 +56,7 @@ class Sealer {
     AnswerRing* answers;
   };
 
+  void watch_disk();
   unsigned take_back_blocks();
   unsigned take_answers();
   unsigned offer_hashed();
@@ -75,6 +79,13 @@ class Sealer {
   ledger::Ingest ingest_;
   std::array<ledger::Answer, kSealBurst> taken_;  // for take_answers(): too large to be laid out in each poll
   size_t look_ups_ = 0;                           // under way
+  uint64_t blocks_under_way_ = 0;                 // with the journal thread
+  uint64_t blocks_ended_ = 0;
+  uint64_t look_ups_ended_ = 0;
+  StallWatch block_watch_;
+  StallWatch look_up_watch_;
+  StallWatch checkpoint_watch_;
+  std::atomic<bool> is_stalled_{false};
   uint64_t now_ns_ = 0;
   std::atomic<bool> stopping_{false};
   bool has_stopped_ = false;

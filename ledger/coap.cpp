@@ -173,7 +173,7 @@ constexpr Code kCodes[] = {
 };
 
 std::string_view text_of(Refusal refusal, Outcome outcome) {
-  if (outcome == Outcome::kDroppedDiskFull) return "disk full";
+  if (outcome == Outcome::kDroppedDiskFull) return "disk full or not answering";
   if (outcome == Outcome::kDroppedStopping) return "stopping";
   if (outcome == Outcome::kDroppedRingFull || outcome == Outcome::kDroppedWindowFull) return "busy";
   return kCodes[static_cast<size_t>(refusal)].text;

@@ -3,24 +3,6 @@
 #include <algorithm>
 
 namespace sluice::ledger {
-namespace {
-
-// Nobody knows what became of a block that the disk failed under: clients hear nothing, and ask again. Who
-// asked over the control socket waits, and must not for ever.
-bool is_told(const OpenBlock& block, const Requester& requester) {
-  if (block.fate == Fate::kFailed) return requester.channel == Channel::kControl;
-  return requester.channel != Channel::kNone;
-}
-
-/// Of a block that is back, for the first who sent a transaction or for who repeated it.
-Outcome outcome_of(const OpenBlock& block, bool is_first) {
-  if (block.fate == Fate::kDiskFull) return Outcome::kDroppedDiskFull;
-  if (block.fate == Fate::kFailed) return Outcome::kDroppedStopping;
-  return is_first ? Outcome::kStored : Outcome::kDuplicate;
-}
-
-}  // namespace
-
 OpenBlock* Ingest::Queue::pop() {
   if (size_ == 0) return nullptr;
   OpenBlock* const block = slots_[head_];
@@ -55,6 +37,21 @@ Ingest::Ingest(const IngestLimits& limits, RecentIds& ids, OutcomeCounters& coun
   waiters_.back().next = OpenBlock::kNoWaiter;
 }
 
+// Nobody knows what became of a block that the disk failed under: where the gateway leaves, clients hear
+// nothing, and ask again. Who asked over the control socket waits, and must not for ever.
+bool Ingest::is_told(const OpenBlock& block, const Requester& requester) const {
+  if (requester.channel == Channel::kNone) return false;
+  return block.fate != Fate::kFailed || requester.channel == Channel::kControl ||
+         limits_.goes_on_after_failure;
+}
+
+/// Of a block that is back, for the first who sent a transaction or for who repeated it.
+Outcome Ingest::outcome_of(const OpenBlock& block, bool is_first) const {
+  if (block.fate == Fate::kDiskFull) return Outcome::kDroppedDiskFull;
+  if (block.fate == Fate::kFailed) return failed();
+  return is_first ? Outcome::kStored : Outcome::kDuplicate;
+}
+
 Decision Ingest::refuse(const Transaction& transaction, Outcome outcome, Answer& answer) {
   counters_.count(outcome);
   answer = {transaction.requester, outcome, {}};
@@ -64,7 +61,11 @@ Decision Ingest::refuse(const Transaction& transaction, Outcome outcome, Answer&
 Decision Ingest::offer(const Transaction& transaction, uint64_t now_ns, Answer& answer) {
   if (stopping_) return refuse(transaction, Outcome::kDroppedStopping, answer);
   const RecentIds::Key key = RecentIds::key_of(transaction.txid, transaction.profile);
-  if (const std::optional<uint64_t> index = ids_.find(key)) return repeat(transaction, *index, answer);
+  if (has_failed_) return refuse(transaction, failed(), answer);
+  const std::optional<uint64_t> index = ids_.find(key);
+  if (is_stalled_ && (!index || *index >= ids_.committed() || transaction.profile != Profile::kOpaque))
+    return refuse(transaction, Outcome::kDroppedDiskFull, answer);
+  if (index) return repeat(transaction, *index, answer);
   if (!ids_.has_room()) return refuse(transaction, Outcome::kDroppedWindowFull, answer);
   const bool starts_block = open_ == nullptr;
   if (starts_block) {
@@ -151,7 +152,7 @@ void Ingest::finish(OpenBlock* block) {
 // refused here; those on their way to it, there, since they do not follow what it has.
 void Ingest::take_back(const OpenBlock& refused) {
   ids_.take_back(refused.first_index());
-  if (refused.fate == Fate::kFailed) stopping_ = true;
+  if (refused.fate == Fate::kFailed) has_failed_ = true;
   in_journal_.for_each([](OpenBlock& block) { block.is_taken_back = true; });
   if (open_ != nullptr) seal();
   while (OpenBlock* const unseen = sealed_.pop()) {
@@ -173,6 +174,38 @@ size_t Ingest::take_answers(std::span<Answer> out) {
     }
   }
   return written;
+}
+
+size_t Ingest::tell_stalled(std::span<Answer> out) {
+  size_t written = 0;
+  const auto tell = [&](OpenBlock& block) {
+    while (written < out.size() && next_stalled(block, out[written])) ++written;
+  };
+  in_journal_.for_each(tell);
+  sealed_.for_each(tell);
+  if (open_ != nullptr) tell(*open_);
+  return written;
+}
+
+// False: everybody of this block was told. Whoever was has no channel any more.
+bool Ingest::next_stalled(OpenBlock& block, Answer& answer) {
+  const auto tell = [&](Requester& requester) {
+    if (requester.channel == Channel::kNone) return false;
+    answer = {requester, Outcome::kDroppedDiskFull, {}};
+    requester.channel = Channel::kNone;
+    return true;
+  };
+  while (block.told < block.count()) {
+    if (tell(block.requester(block.told++))) return true;
+  }
+  if (block.told_waiter == OpenBlock::kNoWaiter) block.told_waiter = block.first_waiter;
+  while (block.told_waiter != OpenBlock::kNoWaiter) {
+    Waiter& waiter = waiters_[block.told_waiter];
+    if (tell(waiter.requester)) return true;
+    if (waiter.next == OpenBlock::kNoWaiter) return false;  // it stays there: others may come behind it
+    block.told_waiter = waiter.next;
+  }
+  return false;
 }
 
 // False: everybody of this block was answered.

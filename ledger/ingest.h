@@ -17,9 +17,10 @@ namespace sluice::ledger {
 /// When a block is sealed, and how much is under way at most.
 struct IngestLimits {
   OpenBlock::Limits seal{4096, 1 << 20};
-  uint64_t delay_ns = 2'000'000;  ///< no transaction waits longer in an open block
-  uint32_t blocks = 8;            ///< open, in the journal and being answered together
-  uint32_t waiters = 65536;       ///< repeats that wait for a transaction in flight
+  uint64_t delay_ns = 2'000'000;       ///< no transaction waits longer in an open block
+  uint32_t blocks = 8;                 ///< open, in the journal and being answered together
+  uint32_t waiters = 65536;            ///< repeats that wait for a transaction in flight
+  bool goes_on_after_failure = false;  ///< once the disk has failed, clients are told so: nobody leaves
 
   uint64_t most_in_flight() const { return uint64_t{blocks} * seal.transactions; }
 };
@@ -58,6 +59,13 @@ class Ingest {
   /// fills `out`, there may be more.
   size_t take_answers(std::span<Answer> out);
 
+  /// While the disk does not answer, nothing new is taken (kDroppedDiskFull), and tell_stalled() has answers
+  /// for those who wait. What is committed is still answered with its receipt.
+  void set_stalled(bool is_stalled) { is_stalled_ = is_stalled; }
+  /// Answers kDroppedDiskFull to those whose transactions are in flight, as take_answers() does. They hear
+  /// nothing more; what becomes of the transactions is counted once that is known, and a repeat is told.
+  size_t tell_stalled(std::span<Answer> out);
+
   /// Whether no transaction is under way and no answer left.
   bool is_idle() const { return free_.size() == blocks_.size(); }
 
@@ -91,6 +99,12 @@ class Ingest {
     size_t size_ = 0;
   };
 
+  Outcome failed() const {
+    return limits_.goes_on_after_failure ? Outcome::kDroppedDiskFull : Outcome::kDroppedStopping;
+  }
+  bool is_told(const OpenBlock& block, const Requester& requester) const;
+  Outcome outcome_of(const OpenBlock& block, bool is_first) const;
+  bool next_stalled(OpenBlock& block, Answer& answer);
   Decision refuse(const Transaction& transaction, Outcome outcome, Answer& answer);
   Decision repeat(const Transaction& transaction, uint64_t index, Answer& answer);
   bool wait(const Transaction& transaction, uint64_t index);
@@ -113,6 +127,8 @@ class Ingest {
   Queue back_;             // to be answered
   uint32_t answered_ = 0;  // transactions of the first in back_ whose senders were answered
   bool stopping_ = false;
+  bool has_failed_ = false;
+  bool is_stalled_ = false;
 };
 
 }  // namespace sluice::ledger

@@ -36,7 +36,8 @@ void OpenBlock::restart(uint64_t number, uint64_t first_index, uint64_t now_ns) 
   count_ = 0;
   payload_bytes_ = 0;
   fate = Fate::kUnderWay;
-  first_waiter = last_waiter = kNoWaiter;
+  first_waiter = last_waiter = told_waiter = kNoWaiter;
+  told = 0;
   is_taken_back = false;
 }
 

@@ -46,7 +46,9 @@ class OpenBlock {
   uint32_t count() const { return count_; }
   uint64_t opened_ns() const { return opened_ns_; }
   std::span<const crypto::Digest> leaf_hashes() const { return {leaf_hashes_.get(), count_}; }
-  const Requester& requester(uint32_t place) const { return requesters_[place]; }
+  Requester& requester(uint32_t place) {
+    return requesters_[place];
+  }  ///< Ingest's own, wherever the block is
   Profile profile(uint32_t place) const { return static_cast<Profile>(entries_[place].profile); }
 
   /// The bytes that finish_record() will give.
@@ -61,7 +63,9 @@ class OpenBlock {
   Fate fate = Fate::kUnderWay;        ///< written by the journal thread before it gives the block back
   uint32_t first_waiter = kNoWaiter;  ///< Ingest's own: those who sent a repeat meanwhile
   uint32_t last_waiter = kNoWaiter;
-  bool is_taken_back = false;  ///< Ingest's own: its indexes were given out again
+  bool is_taken_back = false;        ///< Ingest's own: its indexes were given out again
+  uint32_t told = 0;                 ///< Ingest's own: how many transactions' senders were told of a stall
+  uint32_t told_waiter = kNoWaiter;  ///< Ingest's own: the last waiter who was told
 
  private:
   struct Free {

@@ -36,6 +36,7 @@ void status(MethodContext& context, const Call&, Reply reply) {
              {"tree_size", reach.tree_size},
              {"checkpoint_size", reach.checkpoint_size},
              {"disk_full", reach.is_full},
+             {"disk_stalled", reach.is_stalled},
              {"failure", failure ? json(failure->message) : json(nullptr)},
              {"transactions", totals_object(*ledger)}});
 }
@@ -131,8 +132,9 @@ std::vector<Method> ledger_methods() {
       {"ledger.status",
        Role::kView,
        "How far the log reaches and what became of the transactions of this run.",
-       "`{origin, directory, sha256_engine, blocks, tree_size, checkpoint_size, disk_full, failure, "
-       "transactions: {received, outcome: count}}`; blocks and tree_size are durable, checkpoint_size is "
+       "`{origin, directory, sha256_engine, blocks, tree_size, checkpoint_size, disk_full, disk_stalled, "
+       "failure, transactions: {received, outcome: count}}`; blocks and tree_size are durable, "
+       "checkpoint_size is "
        "what "
        "the released checkpoint covers",
        {},

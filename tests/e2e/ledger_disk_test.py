@@ -1,13 +1,17 @@
 """Disks that fail and disks that hang. The fault is injected where the gateway calls libc for a sync."""
 
 import contextlib
+import os
 import subprocess
 
 import pytest
 
-from ledger_site import LedgerSite
+import coap
+from ledger_site import WIRE4, LedgerSite
+from processes import eventually
 
-# fdatasync() of the gateway: fails, or does not return, while the file FAULT says so.
+# What the gateway asks of its disk fails, or does not return, while the file FAULT says so: every fdatasync(),
+# writes, or the rename that releases a checkpoint.
 _SHIM = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,13 +27,28 @@ static int fault(void) {
   return word;
 }
 
+static void hang(int word) {
+  while (fault() == word) usleep(10000);
+}
+
 int fdatasync(int file) {
-  while (fault() == 'h') usleep(10000);
+  hang('h');
   if (fault() == 'f') {
     errno = EIO;
     return -1;
   }
   return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(file);
+}
+
+ssize_t pwrite(int file, const void* bytes, size_t size, off_t offset) {
+  hang('w');
+  return ((ssize_t (*)(int, const void*, size_t, off_t))dlsym(RTLD_NEXT, "pwrite"))(file, bytes, size, offset);
+}
+ssize_t pwrite64(int file, const void* bytes, size_t size, off_t offset) { return pwrite(file, bytes, size, offset); }
+
+int rename(const char* from, const char* to) {
+  hang('r');
+  return ((int (*)(const char*, const char*))dlsym(RTLD_NEXT, "rename"))(from, to);
 }
 """
 
@@ -84,3 +103,83 @@ def test_a_disk_that_hangs_keeps_nobody_from_stopping(tmp_path, fault):
         assert site.gateway.stop(seconds=30) == 1
         assert "the ledger's disk does not answer" in site.gateway.tail()
         assert_promises_hold(site, fault, before)
+
+
+def ready(site):
+    """The status and the text of /readyz."""
+    url = f"http://{site.gateway.config['http']['listen']}/readyz"
+    done = site.gateway.namespace.run("curl", "-sS", "-m", "10", "-w", "\n%{http_code}", url)
+    text, _, status = done.stdout.rpartition("\n")
+    return int(status), text
+
+
+def lines_with(site, words):
+    return [line for line in site.gateway.log.read_text().splitlines() if words in line]
+
+
+def assert_refused(answer):
+    assert answer.text == "5.03", answer
+    assert 1 <= int.from_bytes(answer.option(coap.MAX_AGE), "big") <= 60
+
+
+@pytest.mark.parametrize("what", ["hang", "write", "rename"], ids=["syncs", "writes", "checkpoints"])
+@pytest.mark.parametrize("kind", [coap.CON, coap.NON], ids=["confirmable", "non-confirmable"])
+def test_a_disk_that_hangs_is_said_until_it_answers(tmp_path, fault, what, kind):
+    with LedgerSite(tmp_path / "site") as site:
+        before = site.store(b"before")
+        site.checkpoint(1)
+        assert ready(site)[0] == 200
+        fault.write_text(what)
+        with site.socket() as sock:
+            first = coap.Message(kind, coap.POST, coap.fresh_id(), b"one", coap.TX, b"during")
+            answer = coap.exchange(sock, first)
+        if what != "rename":  # a receipt does not wait for the checkpoint
+            assert_refused(answer)
+        eventually(lambda: ready(site)[0] == 503, "not ready", 30)
+        assert "does not answer" in ready(site)[1]
+        for _ in range(3):
+            assert_refused(site.post(os.urandom(20)))
+        assert site.store(b"before") == before, "what is durable has its receipt"
+        assert site.gateway.metrics()["sluice_ledger_stalled"] == 1
+        assert site.gateway.call("ledger.status")["disk_stalled"]
+        refused = site.gateway.refusal("ledger.submit", profile="opaque", payload="AAAA")
+        assert "dropped_disk_full" in refused.message
+        site.client.run("ping", "-c", "1", "-W", "10", WIRE4 + "1")  # balancing goes on
+        assert len(lines_with(site, "disk does not answer: transactions are refused")) == 1
+        assert not lines_with(site, "disk answers again")
+        fault.unlink()
+        eventually(lambda: ready(site)[0] == 200, "ready again", 30)
+        again = site.store(b"during")
+        assert again.index == before.index + 1, "what was under way is in the log"
+        site.store(os.urandom(20))
+        site.checkpoint(again.tree_size)
+        assert site.gateway.metrics()["sluice_ledger_stalled"] == 0
+        assert len(lines_with(site, "disk answers again")) == 1
+        totals = site.settled_totals()
+        assert (totals["stored"], totals["duplicate"]) == (3, 2)
+        assert site.gateway.stop() == 0
+        assert site.verify().returncode == 0, site.verify().stderr
+
+
+def test_where_a_failure_is_to_be_refused_balancing_goes_on(tmp_path, fault):
+    with LedgerSite(tmp_path / "site", on_failure="refuse") as site:
+        before = site.store(b"before")
+        fault.write_text("fail")
+        assert_refused(site.post(b"during"))
+        fault.unlink()  # the disk is well again, and nobody knows what it holds
+        for _ in range(3):
+            assert_refused(site.post(os.urandom(20)))
+        status, text = ready(site)
+        assert status == 503 and "the ledger has failed: cannot sync" in text and "Input/output error" in text
+        assert len(lines_with(site, "balancing goes on")) == 1
+        assert "Input/output error" in site.gateway.call("ledger.status")["failure"]
+        site.client.run("ping", "-c", "1", "-W", "10", WIRE4 + "1")
+        assert site.gateway.process.poll() is None
+        assert site.settled_totals()["dropped_disk_full"] == 4
+        assert site.gateway.stop() == 1
+        site.gateway.start()
+        assert ready(site)[0] == 200
+        assert site.store(b"before") == before
+        assert site.store(b"during").index > before.index
+        assert site.gateway.stop() == 0
+        assert site.verify().returncode == 0, site.verify().stderr

@@ -101,7 +101,7 @@ TEST_P(LedgerControl, AFullDiskIsToldUntilThereIsRoom) {
   const Coap first = post("first", 1);
   send(first);
   gateway->advance_ms(1000);
-  EXPECT_EQ(answers(1), Frames{answer(later(first, k503, 10, "disk full"))});
+  EXPECT_EQ(answers(1), Frames{answer(later(first, k503, 10, "disk full or not answering"))});
   EXPECT_TRUE(gateway->ledger().reach().is_full);
   EXPECT_EQ(submit("second").outcome, Outcome::kDroppedDiskFull);
   files.is_full = false;
@@ -109,6 +109,73 @@ TEST_P(LedgerControl, AFullDiskIsToldUntilThereIsRoom) {
   EXPECT_FALSE(gateway->ledger().reach().is_full);
   EXPECT_EQ(gateway->ledger().failure(), std::nullopt);
   EXPECT_EQ(ended(Outcome::kDroppedDiskFull), 2u);
+  expect_at_rest();
+}
+
+TEST_P(LedgerControl, AFailedDiskIsToldWhereTheGatewayGoesOn) {
+  config.goes_on_after_failure = true;
+  start();
+  files.error = -EIO;
+  const Coap during = post("during", 1);
+  send(during);
+  gateway->advance_ms(1000);
+  EXPECT_EQ(answers(1), Frames{answer(later(during, k503, 10, "disk full or not answering"))});
+  files.error = 0;
+  const int syncs = files.begun;
+  const Coap after = post("after", 2);
+  send(after);
+  EXPECT_EQ(gateway->sent(kEdge), Frames{answer(later(after, k503, 10, "disk full or not answering"))});
+  EXPECT_EQ(submit("by the control socket").outcome, Outcome::kDroppedDiskFull);
+  gateway->advance_ms(1000);
+  gateway->settle();
+  EXPECT_EQ(files.begun, syncs) << "a sync is never tried again";
+  EXPECT_TRUE(gateway->ledger().failure());
+  EXPECT_EQ(ended(Outcome::kDroppedDiskFull), 3u);
+  expect_at_rest();
+}
+
+TEST_P(LedgerControl, AHangingDiskIsToldUntilItAnswersAgain) {
+  start();
+  send(post("before", 1));
+  seal();
+  answers(1);
+  files.is_open = false;
+  const Coap during = post("during", 2), repeat = post("during", 3), next = post("next", 4);
+  LedgerRequest asked{.question = SubmitRequest{Profile::kOpaque, bytes_of("asked"), {}}};
+  send(during);
+  send(repeat);
+  EXPECT_TRUE(gateway->ledger().ask(asked));
+  gateway->settle();
+  gateway->advance_ms(1000);
+  gateway->settle();  // sealed, and before the disk
+  gateway->advance_ms(1900);
+  gateway->settle();
+  EXPECT_TRUE(gateway->sent(kEdge).empty()) << "a slow disk is none that hangs";
+  gateway->advance_ms(200);
+  const auto refused = [&](const Coap& request) {
+    return Frames{answer(later(request, k503, 10, "disk full or not answering"))};
+  };
+  Frames told = refused(during);
+  told.push_back(refused(repeat)[0]);
+  EXPECT_EQ(answers(2), told);
+  EXPECT_TRUE(gateway->eventually([&] { return asked.done.load(); }));
+  EXPECT_EQ(std::get<SubmitRequest>(asked.question).answer.outcome, Outcome::kDroppedDiskFull);
+  EXPECT_TRUE(gateway->ledger().reach().is_stalled);
+  for (const Coap& request : {next, during}) {
+    send(request);
+    EXPECT_EQ(gateway->sent(kEdge), refused(request));
+  }
+  send(post("before", 5));
+  EXPECT_EQ(answers(1), Frames{answer(created(post("before", 5), {0, 0, 1}))}) << "it is durable";
+  files.is_open = true;
+  EXPECT_TRUE(gateway->eventually([&] { return !gateway->ledger().reach().is_stalled && in_flight() == 0; }));
+  EXPECT_TRUE(gateway->sent(kEdge).empty()) << "everybody was told already";
+  const Coap again = post("during", 6);
+  send(again);
+  EXPECT_EQ(answers(1), Frames{answer(created(again, {1, 1, 3}))}) << "it is in the log";
+  EXPECT_EQ(submit("next").receipt.index, 3u);
+  EXPECT_EQ(ended(Outcome::kStored), 4u);
+  EXPECT_EQ(ended(Outcome::kDroppedDiskFull), 2u) << "and the retransmission of what was refused";
   expect_at_rest();
 }
 

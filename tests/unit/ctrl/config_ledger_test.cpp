@@ -69,7 +69,7 @@ TEST(ConfigLedger, HasTheDefaultsOfTheSchema) {
   EXPECT_FALSE(ledger.source_rate);
   const json schema = json::parse(config_schema())["properties"]["ledger"]["properties"];
   const json encoded = to_json(*model)["ledger"];
-  for (const char* key : {"checkpoint_interval", "dedupe_window", "sha256", "ingress"}) {
+  for (const char* key : {"checkpoint_interval", "dedupe_window", "sha256", "ingress", "on_failure"}) {
     EXPECT_EQ(encoded[key], schema[key]["default"]) << key;
   }
   for (const char* key : {"transactions", "bytes", "delay"}) {
@@ -87,11 +87,13 @@ TEST(ConfigLedger, ComesBackAsItWas) {
   section["dedupe_window"] = 1000;
   section["source_rate"] = {{"rate", 100000}, {"burst", 10000}};
   section["sha256"] = "openssl";
+  section["on_failure"] = "refuse";
   const auto model = parse_config(with_ledger(section));
   ASSERT_TRUE(model) << model.error().faults[0].message;
   EXPECT_EQ(model->ledger->ingress[1].profile, ledger::Profile::kBitcoin);
   EXPECT_EQ(model->ledger->ingress[0].framing, Framing::kCoap);
   EXPECT_EQ(model->ledger->seal.bytes, 3072u);
+  EXPECT_EQ(model->ledger->on_failure, OnFailure::kRefuse);
   EXPECT_EQ(model->ledger->source_rate->burst, 10000u);
   EXPECT_EQ(to_json(*model)["ledger"], section);
 }

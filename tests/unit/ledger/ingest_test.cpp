@@ -131,6 +131,42 @@ TEST_F(IngestTest, OfABlockThatTheDiskFailedUnderOnlyTheControlSocketHears) {
   EXPECT_TRUE(ingest_->is_idle());
 }
 
+// Whoever waits is told once, whatever block he waits for and however little room there is for answers.
+TEST_F(IngestTest, OfAStallEverybodyWhoWaitsIsToldOnce) {
+  make({{3, 100}, 100, 8, 64});
+  uint64_t asked = 0;
+  const auto offer_some = [&](std::string_view payloads) {
+    for (const char payload : payloads) offer(std::string(1, payload), ++asked);
+  };
+  offer_some("abcABC");  // two blocks
+  offer_some("aabCx");   // repeats, and one for the open block
+  OpenBlock* const first = ingest_->take_sealed();
+  ingest_->set_stalled(true);
+  std::vector<uint64_t> told;
+  std::array<Answer, 2> some;
+  while (const size_t count = ingest_->tell_stalled(some)) {
+    for (const Answer& answer : std::span(some).first(count)) {
+      EXPECT_EQ(answer.outcome, Outcome::kDroppedDiskFull);
+      told.push_back(answer.requester.ticket);
+    }
+  }
+  std::sort(told.begin(), told.end());
+  ASSERT_EQ(told.size(), asked);
+  for (uint64_t i = 0; i < asked; ++i) EXPECT_EQ(told[i], i + 1);
+  for (const char* payload : {"a", "x", "new"}) {
+    EXPECT_EQ(offer(payload), Decision::kAnswered);
+    EXPECT_EQ(answer_.outcome, Outcome::kDroppedDiskFull);
+  }
+  ingest_->set_stalled(false);
+  offer("a", 99);  // before its block is back: told with it
+  finish(first, Fate::kCommitted);
+  finish(ingest_->take_sealed(), Fate::kCommitted);
+  const std::vector<Answer> rest = answers();
+  ASSERT_EQ(rest.size(), 1u);
+  EXPECT_EQ(rest[0].requester.ticket, 99u);
+  EXPECT_EQ(rest[0].receipt.index, 0u);
+}
+
 TEST_F(IngestTest, ABitcoinRepeatNeedsTheFirstOnesLeaf) {
   make({{1, 100}, 100, 8, 8});
   Transaction transaction = transaction_of("raw");
