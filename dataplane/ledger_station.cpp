@@ -104,11 +104,8 @@ Result<void> LedgerStation::open_log(const LedgerPlan& plan, const ledger::Inges
   ledger::JournalSettings settings{.directory = plan.config.directory};
   settings.checkpoint_interval_ns = plan.config.checkpoint_interval_ns;
   auto journal = ledger::Journal::open(plan.files, std::move(settings), std::move(*plan.config.signer),
-                                       std::move(*engine));
+                                       std::move(*engine), *ids_);
   if (!journal) return tl::unexpected(at("/ledger/directory", journal.error()));
-  if (auto filled = (*journal)->fill(*ids_); !filled) {
-    return tl::unexpected(at("/ledger/directory", filled.error()));
-  }
   for (const std::string& notice : (*journal)->notices()) log_line(LogLevel::kWarning, notice);
   journal_rings_ = std::make_unique<JournalRings>(limits.blocks);
   journal_ = std::make_unique<JournalThread>(std::move(*journal), *journal_rings_, limits.delay_ns);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -61,18 +62,18 @@ class SyncTask {
 
 class Journal {
  public:
-  /// Locks the directory (made where it is missing) and brings the log to a state that can be extended:
-  /// a torn tail is cut off, level files are completed. Fails where another process holds the log (named),
-  /// where the log does not extend its last released checkpoint, or where the key is not the log's. A new
-  /// log releases a checkpoint of size 0 before this returns.
+  /// Locks the directory (made where it is missing), hashes the last transactions of the log into `ids`,
+  /// which the caller owns for that time and which then stands at its end, and brings the log to a state that
+  /// can be extended: a torn tail is cut off, level files are completed. Where this is refused, no byte is
+  /// changed but the lock: all that is checked is checked first. Fails where another process holds the log
+  /// (named), where the log does not extend its last released checkpoint, or where the key is not the log's.
+  /// A new log releases a checkpoint of size 0 before this returns.
   static Result<std::unique_ptr<Journal>> open(FileSystem& files, JournalSettings settings,
-                                               crypto::NoteSigner signer, crypto::Sha256 engine);
+                                               crypto::NoteSigner signer, crypto::Sha256 engine,
+                                               RecentIds& ids);
   /// Lets the lock say that the log was left whole, where it was.
   ~Journal();
 
-  /// Hashes the last transactions of the log into `ids`, which then stands at its end. Before the workers
-  /// start; the caller owns `ids` for that time.
-  Result<void> fill(RecentIds& ids);
   /// What was cut off or mended since open() began, a line for the log each.
   const std::vector<std::string>& notices() const { return notices_; }
 
@@ -123,9 +124,12 @@ class Journal {
   Journal(FileSystem& files, JournalSettings settings, crypto::NoteSigner signer, crypto::Sha256 engine,
           DirectoryLock lock, LevelFiles levels);
 
-  Result<void> start(const Recovered& found);
+  Result<void> fill(RecentIds& ids);
+  Result<void> begin();
+  Result<void> open_segment();
   Result<JournalPoint> window_start(uint64_t first_index) const;
-  Result<bool> mend_place(uint64_t block, const BlockPlace& place);
+  void note_place(uint64_t block, const BlockPlace& place);
+  Result<void> mend_places();
   Result<void> release_first_checkpoint();
   bool needs_new_segment(uint64_t bytes) const;
   int start_segment();
@@ -162,6 +166,10 @@ class Journal {
   bool checkpoint_is_late_ = false;
   uint32_t mark_ = 0;  // of the log's records
   std::vector<std::string> notices_;
+  // Of the start: what was found, and what begin() is to write.
+  Recovered found_;
+  bool has_key_ = false;
+  std::vector<std::pair<uint64_t, BlockPlace>> wrong_places_;
 };
 
 }  // namespace sluice::ledger

@@ -1,4 +1,4 @@
-// How a Journal begins: lock, key, recovery, the dedupe window.
+// How a Journal begins: lock, key, what is there, the dedupe window; and only then what is written.
 #include <fcntl.h>
 #include <sys/random.h>
 
@@ -10,6 +10,7 @@
 #include "ledger/checkpoint.h"
 #include "ledger/journal.h"
 #include "ledger/record_reader.h"
+#include "ledger/start_check.h"
 #include "ledger/transaction.h"
 
 namespace sluice::ledger {
@@ -31,19 +32,7 @@ Result<void> prepare(FileSystem& files, const std::string& directory) {
   return {};
 }
 
-// The verifier key beside the log; one that is another log's is a mistake in the configuration. Whether it is
-// there.
-Result<bool> check_key(FileSystem& files, const std::string& directory, const std::string& line) {
-  const Result<std::vector<std::string>> names = files.list(directory);
-  if (!names) return tl::unexpected(names.error());
-  if (std::find(names->begin(), names->end(), "vkey") == names->end()) return false;
-  const std::string path = directory + "/vkey";
-  const Result<std::string> there = read_file(files, path, 4096);
-  if (!there) return tl::unexpected(there.error());
-  if (*there != line + "\n" && !there->empty()) return fail(path + ": this log was begun with another key");
-  return !there->empty();
-}
-
+// The last thing that a first start writes: where it is, a checkpoint was released.
 Result<void> write_key(FileSystem& files, const std::string& directory, const std::string& line) {
   const std::string path = directory + "/vkey";
   if (const int error = replace_file(files, directory, "vkey", line + "\n"); error != 0)
@@ -103,52 +92,64 @@ class WindowFiller {
 }  // namespace
 
 Result<std::unique_ptr<Journal>> Journal::open(FileSystem& files, JournalSettings settings,
-                                               crypto::NoteSigner signer, crypto::Sha256 engine) {
+                                               crypto::NoteSigner signer, crypto::Sha256 engine,
+                                               RecentIds& ids) {
   if (auto made = make_directory(files, settings.directory); !made) return tl::unexpected(made.error());
   Result<DirectoryLock> lock = DirectoryLock::take(settings.directory);
   if (!lock) return tl::unexpected(lock.error());
-  const std::string key = signer.verifier().line();
-  const Result<bool> has_key = check_key(files, settings.directory, key);
+  const Result<bool> has_key = check_directory(files, settings.directory, signer.verifier().line());
   if (!has_key) return tl::unexpected(has_key.error());
-  const Result<Recovered> found = examine(files, settings.directory, signer.verifier(), engine);
+  Result<Recovered> found = examine(files, settings.directory, signer.verifier(), engine);
   if (!found) return tl::unexpected(found.error());
-  // Nothing was changed so far but the lock. From here on the start is not refused but for a disk that fails.
-  lock->set_clean(false);
-  if (auto prepared = prepare(files, settings.directory); !prepared) return tl::unexpected(prepared.error());
-  if (auto written = *has_key ? Result<void>() : write_key(files, settings.directory, key); !written)
-    return tl::unexpected(written.error());
-  Result<LevelFiles> levels = LevelFiles::open(files, settings.directory, LevelFiles::Access::kWrite);
+  Result<LevelFiles> levels = LevelFiles::open(files, settings.directory, LevelFiles::Access::kExamine);
   if (!levels) return tl::unexpected(levels.error());
   std::unique_ptr<Journal> journal(new Journal(files, std::move(settings), std::move(signer),
                                                std::move(engine), std::move(*lock), std::move(*levels)));
-  if (auto started = journal->start(*found); !started) return tl::unexpected(started.error());
+  journal->appended_ = found->last.end;
+  journal->segment_number_ = found->last.segment;
+  journal->has_key_ = *has_key;
+  journal->found_ = std::move(*found);
+  if (auto filled = journal->fill(ids); !filled) return tl::unexpected(filled.error());
+  // Nothing was changed so far but the lock. From here on the start is not refused but for a disk that fails.
+  if (auto begun = journal->begin(); !begun) return tl::unexpected(begun.error());
   return journal;
 }
 
-Result<void> Journal::start(const Recovered& found) {
+Result<void> Journal::begin() {
   const std::string& directory = settings_.directory;
-  if (auto settled = settle(files_, directory, engine_, found, tree_); !settled) return settled;
-  notices_ = found.notices;
-  appended_ = found.last.end;
+  lock_.set_clean(false);
+  if (auto prepared = prepare(files_, directory); !prepared) return prepared;
+  Result<LevelFiles> levels = LevelFiles::open(files_, directory, LevelFiles::Access::kWrite);
+  if (!levels) return tl::unexpected(levels.error());
+  tree_ = TreeWriter(std::move(*levels));
+  if (auto settled = settle(files_, directory, engine_, found_, tree_); !settled) return settled;
+  if (auto mended = mend_places(); !mended) return mended;
+  notices_.insert(notices_.begin(), found_.notices.begin(), found_.notices.end());
   durable_ = {appended_.blocks, appended_.tree_size, tree_.root()};
-  checkpoint_size_ = found.checkpoint_size;
-  const Result<uint32_t> mark = found.mark ? Result<uint32_t>(*found.mark) : new_mark();
+  checkpoint_size_ = found_.checkpoint_size;
+  const Result<uint32_t> mark = found_.mark ? Result<uint32_t>(*found_.mark) : new_mark();
   if (!mark) return tl::unexpected(mark.error());
   mark_ = *mark;
+  if (auto opened = open_segment(); !opened) return opened;
+  if (!found_.has_checkpoint) {
+    if (auto released = release_first_checkpoint(); !released) return released;
+  }
+  return has_key_ ? Result<void>() : write_key(files_, directory, signer_.verifier().line());
+}
+
+Result<void> Journal::open_segment() {
+  const std::string& directory = settings_.directory;
   Result<File> parent = File::open(files_, directory + "/journal", O_RDONLY | O_DIRECTORY);
   if (!parent) return tl::unexpected(parent.error());
   journal_directory_ = std::move(*parent);
-  if (found.segments > 0) {
-    segment_number_ = found.last.segment;
-    const std::string path = segment_path(directory, segment_number_);
-    Result<File> segment = File::open(files_, path, O_RDWR);
-    if (!segment) return tl::unexpected(segment.error());
-    segment_ = std::move(*segment);
-    segment_end_ = segment_room_ = found.last.offset;
-    if (const int error = files_.sync(journal_directory_.descriptor()); error != 0)
-      return tl::unexpected(system_error("cannot sync", directory + "/journal", error));
-  }
-  return found.has_checkpoint ? Result<void>() : release_first_checkpoint();
+  if (found_.segments == 0) return {};
+  Result<File> segment = File::open(files_, segment_path(directory, segment_number_), O_RDWR);
+  if (!segment) return tl::unexpected(segment.error());
+  segment_ = std::move(*segment);
+  segment_end_ = segment_room_ = found_.last.offset;
+  if (const int error = files_.sync(journal_directory_.descriptor()); error != 0)
+    return tl::unexpected(system_error("cannot sync", directory + "/journal", error));
+  return {};
 }
 
 Result<void> Journal::release_first_checkpoint() {
@@ -172,7 +173,6 @@ Result<void> Journal::fill(RecentIds& ids) {
   WindowFiller filler(engine_, ids);
   uint64_t block = start->end.blocks;
   uint64_t offset = start->offset;
-  uint64_t mended = 0;
   for (uint32_t number = start->segment; number <= segment_number_; ++number, offset = 0) {
     Result<RecordReader> reader = RecordReader::open(files_, settings_.directory, number);
     if (!reader) return tl::unexpected(reader.error());
@@ -180,11 +180,8 @@ Result<void> Journal::fill(RecentIds& ids) {
       const Result<std::optional<Record>> record = reader->read(offset);
       if (!record) return tl::unexpected(record.error());
       if (!*record) break;
-      const Result<bool> is_mended =
-          mend_place(block++, {Be64::from_host((*record)->metadata().first_index), Be32::from_host(number),
-                               Be32::from_host(static_cast<uint32_t>(offset / kRecordAlignment))});
-      if (!is_mended) return tl::unexpected(is_mended.error());
-      mended += *is_mended ? 1 : 0;
+      note_place(block++, {Be64::from_host((*record)->metadata().first_index), Be32::from_host(number),
+                           Be32::from_host(static_cast<uint32_t>(offset / kRecordAlignment))});
       if (auto taken = filler.take(**record); !taken)
         return fail(reader->path() + ": " + taken.error().message);
       offset += (*record)->span();
@@ -193,9 +190,6 @@ Result<void> Journal::fill(RecentIds& ids) {
   if (ids.next_index() != appended_.tree_size)
     return fail(settings_.directory +
                 "/journal: a record in the dedupe window cannot be read; verify the log");
-  if (mended > 0)
-    notices_.push_back(settings_.directory + "/tiles/blocks did not hold the places of " +
-                       std::to_string(mended) + " blocks: put right");
   return {};
 }
 
@@ -224,13 +218,23 @@ Result<JournalPoint> Journal::window_start(uint64_t first_index) const {
   return fail(settings_.directory + "/journal: a record in the dedupe window cannot be read; verify the log");
 }
 
-/// Writes a block's place where the index has another. Whether it had.
-Result<bool> Journal::mend_place(uint64_t block, const BlockPlace& place) {
+/// Remembers a block's place where the index has another, and settle() does not write it anyhow.
+void Journal::note_place(uint64_t block, const BlockPlace& place) {
+  if (found_.rebuild_from && block >= found_.rebuild_from->end.blocks) return;
   const Result<BlockPlace> there = tree_.levels().place(block);
-  if (there && std::memcmp(&*there, &place, sizeof place) == 0) return false;
-  if (const int error = tree_.levels().write_place(block, place); error != 0)
-    return tl::unexpected(system_error("cannot write", settings_.directory + "/tiles/blocks", error));
-  return true;
+  if (!there || std::memcmp(&*there, &place, sizeof place) != 0) wrong_places_.emplace_back(block, place);
+}
+
+Result<void> Journal::mend_places() {
+  if (wrong_places_.empty()) return {};
+  for (const auto& [block, place] : wrong_places_) {
+    if (const int error = tree_.levels().write_place(block, place); error != 0)
+      return tl::unexpected(system_error("cannot write", settings_.directory + "/tiles/blocks", error));
+  }
+  notices_.push_back(settings_.directory + "/tiles/blocks did not hold the places of " +
+                     std::to_string(wrong_places_.size()) + " blocks: put right");
+  wrong_places_ = {};
+  return {};
 }
 
 }  // namespace sluice::ledger

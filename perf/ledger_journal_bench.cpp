@@ -47,10 +47,27 @@ void fill(OpenBlock& block, uint64_t number, uint64_t first_index) {
   }
 }
 
+/// A dedupe window and its memory.
+struct Window {
+  explicit Window(uint64_t transactions)
+      : capacity{transactions, 8 * 4096},
+        memory(new (std::align_val_t{64}) std::byte[RecentIds::bytes_needed(capacity)]),
+        ids(capacity, {memory, RecentIds::bytes_needed(capacity)}, {1, 2}) {}
+  Window(const Window&) = delete;
+  Window& operator=(const Window&) = delete;
+  ~Window() { ::operator delete[](memory, std::align_val_t{64}); }
+
+  RecentIds::Capacity capacity;
+  std::byte* memory;
+  RecentIds ids;
+};
+
 std::unique_ptr<Journal> open_journal(FileSystem& files, const std::string& path,
-                                      const crypto::NoteSigner& signer) {
-  auto journal = Journal::open(
-      files, {path}, std::move(*crypto::NoteSigner::parse(signer.private_line().reveal())), fastest_engine());
+                                      const crypto::NoteSigner& signer, uint64_t window = 1) {
+  Window remembered(window);
+  auto journal =
+      Journal::open(files, {path}, std::move(*crypto::NoteSigner::parse(signer.private_line().reveal())),
+                    fastest_engine(), remembered.ids);
   if (!journal) std::abort();
   return std::move(*journal);
 }
@@ -144,14 +161,7 @@ void restart(benchmark::State& state) {
       append_one(*journal, block);
     }
   }
-  const RecentIds::Capacity capacity{4194304, 8 * 4096};
-  auto* const memory = new (std::align_val_t{64}) std::byte[RecentIds::bytes_needed(capacity)];
-  RecentIds ids(capacity, {memory, RecentIds::bytes_needed(capacity)}, {1, 2});
-  for (auto _ : state) {
-    const auto journal = open_journal(files, path, *signer);
-    if (!journal->fill(ids)) std::abort();
-  }
-  ::operator delete[](memory, std::align_val_t{64});
+  for (auto _ : state) open_journal(files, path, *signer, 4194304);
   std::filesystem::remove_all(path);
 }
 BENCHMARK(restart)->Arg(1'000'000)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -107,3 +108,81 @@ def test_hash_workers_of_their_own_are_seen(wireless, tmp_path):
         assert 0 <= metrics[f'sluice_worker_busy_ratio{{worker="{index}"}}'] <= 1
     assert metrics['sluice_ring_full_total{ring="worker-0"}'] == 0
     assert metrics["sluice_ledger_answers_lost_total"] == 0
+
+
+def tree_of(directory):
+    """Every file and folder of the log with its bytes; the lock aside, which a start that is refused may write."""
+    return {
+        path.relative_to(directory): path.read_bytes() if path.is_file() else None
+        for path in directory.rglob("*")
+        if path.name != "lock"
+    }
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def remove(log, *names):
+    for name in names:
+        shutil.rmtree(log / name) if (log / name).is_dir() else (log / name).unlink()
+
+
+def new_key(work, log):
+    (work / "ledger.key").unlink()
+    ledger_section(work)
+
+
+def damaged(*names):
+    return lambda work, log: remove(log, *names)
+
+
+SEGMENT = "journal/00000000"
+REFUSED_STARTS = {
+    "another-key": (new_key, "begun with another key"),
+    "another-key-and-no-vkey": (lambda work, log: (new_key(work, log), remove(log, "vkey")), "checkpoint"),
+    "no-checkpoint": (damaged("checkpoint"), "checkpoint is missing"),
+    "no-journal": (damaged("journal"), "its journal is gone"),
+    "no-journal-no-checkpoint": (damaged("journal", "checkpoint"), "a new key"),
+    "vkey-alone": (damaged("journal", "checkpoint", "tiles"), "a new key"),
+    "tiles-alone": (damaged("journal", "checkpoint", "vkey"), "a new key"),
+    "no-segment": (damaged(SEGMENT), "its journal is gone"),
+    "empty-segment": (lambda work, log: os.truncate(log / SEGMENT, 0), "checkpoint covers"),
+    "early-payload": (lambda work, log: flip(log / SEGMENT, 170), "journal"),
+    "early-payload-and-no-tiles": (
+        lambda work, log: (flip(log / SEGMENT, 170), remove(log, "tiles")), "journal"),
+    "checkpoint-signature": (lambda work, log: flip(log / "checkpoint", -10), "checkpoint"),
+    "checkpoint-size": (lambda work, log: flip(log / "checkpoint", len(ORIGIN) + 1), "checkpoint"),
+    "foreign-file": (lambda work, log: (log / "journal" / "notes.txt").write_text("x"), "notes.txt"),
+    "tiles-are-a-file": (
+        lambda work, log: (remove(log, "tiles"), (log / "tiles").write_text("x")), "tiles"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage,words", REFUSED_STARTS.values(), ids=REFUSED_STARTS)
+def test_a_start_that_is_refused_changes_no_byte_but_the_lock(wireless, tmp_path, damage, words):
+    gateway = wireless(ledger=ledger_section(tmp_path))
+    log = tmp_path / "log"
+    for payload in ("YQ==", "Yg==", "Yw=="):
+        gateway.call("ledger.submit", profile="opaque", payload=payload)
+    eventually(lambda: gateway.call("ledger.status")["checkpoint_size"] == 3, "a checkpoint of all")
+    gateway.process.kill()  # the room that was reserved stays, which a start that goes on cuts off
+    gateway.process.wait()
+    damage(tmp_path, log)
+    before = tree_of(log)
+    started = subprocess.run([SLUICED, "--config", gateway.file], capture_output=True, text=True, timeout=60)
+    assert started.returncode == 1 and words in started.stderr, started.stderr
+    assert tree_of(log) == before
+
+
+def test_to_begin_anew_takes_an_empty_directory_and_a_new_key(wireless, tmp_path):
+    gateway = wireless(ledger=ledger_section(tmp_path))
+    first = (tmp_path / "log" / "vkey").read_text()
+    gateway.stop()
+    shutil.rmtree(tmp_path / "log")
+    new_key(tmp_path, tmp_path / "log")
+    gateway.start()
+    assert gateway.call("ledger.status")["tree_size"] == 0
+    assert (tmp_path / "log" / "vkey").read_text() == (tmp_path / "ledger.vkey").read_text() != first

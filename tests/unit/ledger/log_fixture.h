@@ -101,11 +101,9 @@ class Gateway {
         memory_(capacity_),
         ids(capacity_, memory_.span(), {11, 22}),
         opened_(Journal::open(files, {directory, options.segment_bytes, options.allocate_bytes, 0},
-                              copy_of(signer), openssl_engine())) {
+                              copy_of(signer), openssl_engine(), ids)) {
     if (!opened_) return;
     journal = opened_->get();
-    const auto filled = journal->fill(ids);
-    EXPECT_TRUE(filled) << (filled ? "" : filled.error().message);
     ingest = std::make_unique<Ingest>(options.limits, ids, counters);
   }
 
