@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "ctrl/announcements.h"
 #include "ctrl/compile_ledger.h"
 #include "ctrl/compile_network.h"
 #include "ctrl/disruption.h"
@@ -51,6 +52,7 @@ class Compiler {
     if (auto refusal = pool_tables()) return tl::unexpected(std::move(*refusal));
     if (auto refusal = services()) return tl::unexpected(std::move(*refusal));
     announced_addresses();
+    next_hop_addresses();
     dnat_backends();
     Compiled result;
     const bool same_tables = previous_ && !services_changed_ && tables_->pools == previous_->pools;
@@ -351,22 +353,22 @@ class Compiler {
   }
 
   void announced_addresses() {
-    auto vips = std::make_shared<std::vector<IpAddress>>();
-    if (services_changed_) {
-      for (const auto& [name, service] : model_.services) {
-        const unsigned width = service->address.address.is_v4() ? 32 : 128;
-        if (service->address.length == width) vips->push_back(service->address.address);
-      }
-      for (size_t i = 0; tables_->ingress && i < tables_->ingress->size(); ++i) {
-        vips->push_back((*tables_->ingress)[i].address);
-      }
-      std::sort(vips->begin(), vips->end());
-      vips->erase(std::unique(vips->begin(), vips->end()), vips->end());
+    const bool same = previous_ && !services_changed_ && tables_->snat == previous_->snat;
+    tables_->announcements =
+        same ? previous_->announcements
+             : announcements(model_, *tables_, previous_ ? previous_->announcements : nullptr);
+  }
+
+  /// Whom the data plane keeps in mind whatever strangers do.
+  void next_hop_addresses() {
+    if (!routes_changed_ && tables_->next_hops == previous_->next_hops) {
+      tables_->next_hop_addresses = previous_->next_hop_addresses;
+      return;
     }
-    const bool same = previous_ && (!services_changed_ || *vips == *previous_->vips);
-    tables_->vips = same ? previous_->vips : std::move(vips);
-    tables_->vips_generation =
-        same && tables_->snat == previous_->snat ? previous_->vips_generation : in_.generation;
+    std::vector<IpAddress> addresses;
+    for (const dataplane::NextHop& hop : *tables_->next_hops) addresses.push_back(hop.address);
+    for (const RouteModel& route : model_.routes) addresses.push_back(route.via);
+    tables_->next_hop_addresses = std::make_shared<const dataplane::AddressSet>(addresses);
   }
 
   void dnat_backends() {

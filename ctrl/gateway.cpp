@@ -1,6 +1,7 @@
 #include "ctrl/gateway.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "ctrl/compile_ledger.h"
@@ -261,9 +262,20 @@ void Gateway::Parts::watch_workers() {
 void Gateway::tick() {
   parts_->data_plane->reclaim();
   parts_->watch_workers();
+  parts_->log_notices();
   parts_->collect_numbers();
   parts_->questions.poll(*parts_->data_plane);
   if (auto* ledger = parts_->data_plane->ledger()) parts_->ledger_questions.poll(*ledger);
+}
+
+void Gateway::Parts::log_notices() {
+  const auto now = std::chrono::steady_clock::now();
+  std::array<dataplane::Notice, 64> notices;
+  for (const dataplane::WorkerInfo& worker : data_plane->workers()) {
+    const size_t count = data_plane->notices(worker.index).take(notices);
+    for (size_t i = 0; i < count; ++i) notice_log.add(notices[i], ports[notices[i].port].name, now);
+  }
+  notice_log.tick(now);
 }
 
 void Gateway::stop() {

@@ -139,6 +139,47 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
                           }));
 }
 
+/// What workers notice on the links, by the port or by who noticed.
+void add_notice_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
+  using dataplane::NoticeKind;
+  const auto& data_plane = gateway.data_plane();
+  sources.push_back(
+      whole(MetricType::Counter, "sluice_address_conflicts_total",
+            "Messages of other stations that claim an address of this gateway.", [&data_plane](auto add) {
+              const auto ports = data_plane.ports();
+              for (size_t port = 0; port < ports.size(); ++port) {
+                uint64_t sum = 0;
+                for (const auto& worker : data_plane.workers()) {
+                  sum += data_plane.notices(worker.index).counted(NoticeKind::kAddressConflict, port);
+                }
+                add(static_cast<double>(sum), {{"port", ports[port].name}});
+              }
+            }));
+  const auto of_workers = [&](const char* name, const char* help, auto value) {
+    sources.push_back(whole(MetricType::Counter, name, help, [&data_plane, value](auto add) {
+      const size_t ports = data_plane.ports().size();
+      for (const auto& worker : data_plane.workers()) {
+        add(static_cast<double>(value(data_plane.notices(worker.index), ports)),
+            {{"worker", std::to_string(worker.index)}});
+      }
+    }));
+  };
+  const auto sum_of = [](NoticeKind kind) {
+    return [kind](const dataplane::Notices& notices, size_t ports) {
+      uint64_t sum = 0;
+      for (size_t port = 0; port < ports; ++port) sum += notices.counted(kind, port);
+      return sum;
+    };
+  };
+  of_workers("sluice_neighbor_changes_total", "Neighbors that the worker found at another MAC address.",
+             sum_of(NoticeKind::kNeighborChanged));
+  of_workers("sluice_neighbor_contests_total",
+             "Claims that a neighbor had moved, which the neighbor itself refuted to the worker.",
+             sum_of(NoticeKind::kNeighborContested));
+  of_workers("sluice_notices_lost_total", "Notices of the worker that there was no room to log.",
+             [](const dataplane::Notices& notices, size_t) { return notices.lost(); });
+}
+
 void add_service_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
   const auto services = std::make_shared<const Named<ServiceModel>>(gateway.model().services);
   constexpr std::array<std::tuple<const char*, const char*, uint64_t Totals::*>, 3> kSeries = {{
@@ -204,6 +245,7 @@ std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::str
   add_process_series(sources);
   add_traffic_series(sources, gateway);
   add_worker_series(sources, gateway);
+  add_notice_series(sources, gateway);
   add_service_series(sources, gateway);
   add_backend_series(sources, gateway);
   if (const auto* ledger = gateway.ledger()) add_ledger_series(sources, *ledger);

@@ -12,6 +12,8 @@
 #include "ctrl/busy_ratios.h"
 #include "ctrl/gateway.h"
 #include "ctrl/ledger_questions.h"
+#include "ctrl/log.h"
+#include "ctrl/notice_log.h"
 #include "ctrl/worker_questions.h"
 #include "ledger/file_system.h"
 
@@ -45,6 +47,7 @@ struct Gateway::Parts {
   TargetTotals<std::string> service_totals;
   TargetTotals<BackendKey> backend_totals;
   BusyRatios busy_ratios;
+  NoticeLog notice_log{[](const std::string& line) { log_data_plane(dataplane::LogLevel::kWarning, line); }};
   WorkerQuestions questions;
   LedgerQuestions ledger_questions;
   ledger::PosixFileSystem files;
@@ -82,6 +85,7 @@ struct Gateway::Parts {
   Totals count_backend(lb::BackendId id) const;
   void collect_numbers();
   void watch_workers();
+  void log_notices();
 };
 
 }  // namespace sluice::ctrl

@@ -183,6 +183,14 @@ std::vector<NeighborRecord> DataPlane::neighbors() const {
   return all;
 }
 
+Notices& DataPlane::notices(unsigned worker) {
+  return parts_->stations[worker]->notices();
+}
+
+const Notices& DataPlane::notices(unsigned worker) const {
+  return parts_->stations[worker]->notices();
+}
+
 bool DataPlane::ask(unsigned worker, WorkerRequest& request) {
   return parts_->stations[worker]->requests().push(&request);
 }

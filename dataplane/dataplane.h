@@ -12,6 +12,7 @@
 #include "dataplane/boot_config.h"
 #include "dataplane/ledger_plane.h"
 #include "dataplane/neighbors.h"
+#include "dataplane/notice.h"
 #include "dataplane/stats.h"
 #include "dataplane/tables.h"
 #include "dataplane/worker_request.h"
@@ -84,6 +85,9 @@ class DataPlane {
   std::span<const lb::TargetCounters> backend_counters(unsigned worker) const;
   DeviceCounters device_counters(unsigned port) const;
   std::vector<NeighborRecord> neighbors() const;
+  /// A worker's notices; take() is for the control tick alone.
+  Notices& notices(unsigned worker);
+  const Notices& notices(unsigned worker) const;
 
   /// Puts a request before a balancing worker. False: its ring is full, ask later.
   bool ask(unsigned worker, WorkerRequest& request);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 
 #include "dataplane/eal.h"
 #include "dataplane/eal_log.h"
@@ -112,8 +113,8 @@ Result<void> DataPlane::Parts::set_up_devices() {
 }
 
 Result<void> DataPlane::Parts::make_stations() {
-  uint64_t seed = 0;
-  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return fail("no random seed from the kernel");
+  std::array<uint64_t, 2> seeds;
+  if (getrandom(&seeds, sizeof seeds, 0) != sizeof seeds) return fail("no random seed from the kernel");
   const size_t workers = topology.runners.size();
   std::vector<PacketRing*> to_transmit(workers);
   for (const Topology::Link& link : topology.transmit_rings) to_transmit[link.from] = add_ring();
@@ -122,7 +123,8 @@ Result<void> DataPlane::Parts::make_stations() {
     auto station = Station::create({.place = topology.runners[i].place,
                                     .numa_node = node,
                                     .flow_table_entries = config.flow_table_entries,
-                                    .flow_hash_seed = seed,
+                                    .flow_hash_seed = seeds[0],
+                                    .neighbor_seed = seeds[1],
                                     .pool = pool_of(node),
                                     .receive_queues = topology.receive_queues[i],
                                     .devices = devices,

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "common/address.h"
+#include "dataplane/address_defence.h"
 #include "dataplane/drops.h"
 #include "dataplane/ethernet.h"
 #include "dataplane/neighbor_cache.h"
+#include "dataplane/notice.h"
 #include "dataplane/tables.h"
 #include "dataplane/transmit.h"
 
@@ -22,8 +24,9 @@ namespace sluice::dataplane {
 
 class Neighbors {
  public:
-  /// Frames for ARP and NDP are taken from `pool`.
-  Neighbors(rte_mempool* pool, Drops& drops);
+  /// Frames for ARP and NDP are taken from `pool`. `seed` is secret: it keeps strangers from choosing where
+  /// their addresses lie. `notices` outlive this.
+  Neighbors(rte_mempool* pool, Drops& drops, Notices& notices, uint64_t seed);
   ~Neighbors();
 
   /// Takes over `packet`, whose data starts at its IP header, gives it the Ethernet header (and the VLAN
@@ -48,7 +51,8 @@ class Neighbors {
 
   /// Repeats unanswered requests, gives up after a few, ages entries; a few entries a call.
   void tick(const Tables& tables, uint32_t now_ms, Transmit& transmit);
-  /// Takes over the static entries of new Tables, and sends what waited for them.
+  /// Takes over the static entries of new Tables and whom they protect (Tables::next_hop_addresses), and
+  /// sends what waited for the static ones. Call it before the old Tables go.
   void adopt_static(const Tables& tables, uint32_t now_ms, Transmit& transmit);
 
   /// Drops every packet that waits, as neighbor_unresolved: the worker stops.
@@ -64,8 +68,8 @@ class Neighbors {
     uint16_t port;
     IpAddress address;
     MacAddress mac;
-    bool solicited;  ///< in answer to a question of ours
-    bool overrides;  ///< replaces what is cached
+    bool solicited;  ///< says that it answers a question of ours
+    bool overrides;  ///< asks to replace what is cached
   };
   /// send() to a neighbor whose MAC address is not known; `entry` may be null.
   void resolve(const Tables& tables, NeighborEntry* entry, uint16_t port, const IpAddress& next_hop,
@@ -77,11 +81,18 @@ class Neighbors {
                    const MacAddress& asker, uint16_t port, bool received_here, uint32_t now_ms,
                    Transmit& transmit);
   void learn(const Tables& tables, const Claim& claim, uint32_t now_ms, Transmit& transmit);
+  void move(NeighborEntry& entry, const Claim& claim, uint32_t now_ms);
+  void confirm(NeighborEntry& entry, uint32_t now_ms);
+  void defend(const Tables& tables, const Claim& claim, bool received_here, uint32_t now_ms,
+              Transmit& transmit);
+  void age_stale(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit);
   void age(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit);
 
   std::unique_ptr<NeighborCache> cache_;
   rte_mempool* pool_;
   Drops& drops_;
+  Notices& notices_;
+  AddressDefence defence_;
   uint32_t last_tick_ms_ = 0;
   uint32_t tick_cursor_ = 0;
   uint8_t static_round_ = 0;

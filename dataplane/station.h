@@ -17,6 +17,7 @@ struct StationPlan {
   int numa_node = -1;
   uint32_t flow_table_entries = 0;
   uint64_t flow_hash_seed = 0;  ///< the same for all, for hashes travel with packets
+  uint64_t neighbor_seed = 0;   ///< of hashes that stay with the worker
   rte_mempool* pool = nullptr;
   std::span<const ReceiveQueue> receive_queues;
   std::span<const TransmitDevice> devices;
@@ -32,6 +33,8 @@ class Station {
   Worker& worker() { return *worker_; }
   const Worker& worker() const { return *worker_; }
   SpscRing<WorkerRequest*>& requests() { return requests_; }
+  Notices& notices() { return notices_; }
+  const Notices& notices() const { return notices_; }
   size_t flow_capacity() const { return flows_.elements().size(); }
   std::span<const lb::TargetCounters> services() const { return services_.elements(); }
   std::span<const lb::TargetCounters> backends() const { return backends_.elements(); }
@@ -42,6 +45,7 @@ class Station {
 
   WorkerStats stats_;
   Drops drops_;
+  Notices notices_;
   MappedArray<lb::FlowEntry> flows_;
   MappedArray<lb::FlowTable::Bucket> buckets_;
   MappedArray<lb::TargetCounters> services_;

@@ -46,6 +46,15 @@ struct StaticNeighbor {
   MacAddress mac;
 };
 
+/// An address of ours, and the links that are told of it: those that it belongs to; all, where it is on none.
+struct Announcement {
+  uint64_t since = 0;  ///< Tables::generation that brought it
+  IpAddress address;
+  uint32_t ports = 0;  ///< a bit for each
+  bool operator==(const Announcement&) const = default;
+};
+static_assert(kMaxPorts <= 32);
+
 /// Outer headers of ipip and gue. A family that is not configured cannot be encapsulated into: compile
 /// refuses services that would need it.
 struct Encapsulation {
@@ -69,14 +78,17 @@ struct Tables {
   std::vector<PortView> ports;
   std::vector<IpAddress> snat;
   std::vector<StaticNeighbor> neighbors;
-  std::shared_ptr<const std::vector<IpAddress>> vips;  ///< of services that are single addresses: announced
-  uint64_t vips_generation = 0;                        ///< in which `vips`, ports or SNAT last changed
+  /// Of next hops: gateways and on-link backends, on whatever port. Null: there are none.
+  std::shared_ptr<const AddressSet> next_hop_addresses;
+  /// Ports', SNAT and services' addresses, by `since`, then by address. Of a prefix, the first few that are
+  /// on a port's network. Null: none.
+  std::shared_ptr<const std::vector<Announcement>> announcements;
   Encapsulation encapsulation;
   /// The address of every backend, whatever its state, of a pool that a dnat service uses: what comes from
   /// there may be a reply, and is steered by its client. Null: no service forwards by dnat.
   std::shared_ptr<const AddressSet> dnat_backends;
   /// Where ledger transactions arrive, in the configuration's order, the same in all Tables of a process;
-  /// their addresses are among `vips`. Null: there is no ledger ingress.
+  /// their addresses are among `announcements`. Null: there is no ledger ingress.
   std::shared_ptr<const std::vector<Ingress>> ingress;
 
   lb::View view() const { return {service_table.get(), *services, *backends, hash_key, snat, members}; }

@@ -140,7 +140,6 @@ class LedgerTest : public FamilyTest {
     tables->ingress = std::make_shared<const std::vector<dataplane::Ingress>>(std::vector{
         on(kCoapPort, Framing::kCoap, Profile::kOpaque), on(kRawPort, Framing::kRaw, Profile::kOpaque),
         on(kBitcoinPort, Framing::kCoap, Profile::kBitcoin)});
-    tables->vips = std::make_shared<std::vector<IpAddress>>(std::vector{vip});
     shape.ledger = &config;
     shape.ledger_files = &files;
     gateway = std::make_unique<TestGateway>(tables, shape);

@@ -67,6 +67,7 @@ class TestGateway {
   dataplane::LedgerPlane ledger() { return dataplane::LedgerPlane(*ledger_); }
   dataplane::LedgerStation& ledger_station() { return *ledger_; }
   dataplane::Worker& worker(unsigned index = 0) { return stations_[index]->worker(); }
+  dataplane::Notices& notices(unsigned index = 0) { return stations_[index]->notices(); }
   unsigned workers() const { return static_cast<unsigned>(stations_.size()); }
   /// New Tables, adopted at once.
   void publish(std::shared_ptr<dataplane::Tables> tables);

@@ -66,7 +66,6 @@ std::shared_ptr<Tables> make_tables(const std::vector<ServiceSpec>& specs) {
   tables->routes = routes();
   tables->snat = {address(kIpv4.snat), address(kIpv6.snat)};
   tables->encapsulation = {address(kIpv4.edge), address(kIpv6.edge), 6080};
-  tables->vips = std::make_shared<std::vector<IpAddress>>();
   for (const Family& family : {kIpv4, kIpv6}) {
     tables->neighbors.push_back({kEdge, address(family.router), must(MacAddress::parse(kRouterMac))});
     for (const char* backend : {family.backend, family.backend2, family.backend3}) {

@@ -77,6 +77,15 @@ class Compile : public testing::Test {
     return {slots.begin(), slots.end()};
   }
 
+  /// The generation that brought an announced address; 0: it is not announced.
+  uint64_t since(const char* address) const {
+    for (const auto& announcement : *tables_->announcements) {
+      if (announcement.address == ip(address)) return announcement.since;
+    }
+    return 0;
+  }
+  bool is_announced(const char* address) const { return since(address) != 0; }
+
   IdRegistry ids_;
   std::map<BackendKey, BackendStatus> status_;
   std::vector<dataplane::PortInfo> ports_{2};
@@ -107,12 +116,12 @@ TEST_F(Compile, TheIngressIsAnnouncedAndStays) {
   EXPECT_EQ(first.profile, ledger::Profile::kBitcoin);
   EXPECT_EQ(tables_->ingress->back().framing, Framing::kCoap);
   EXPECT_EQ(tables_->ingress->back().profile, ledger::Profile::kOpaque);
-  EXPECT_EQ(*tables_->vips,
-            (std::vector<IpAddress>{ip("203.0.113.9"), ip("203.0.113.10"), ip("203.0.113.11")}));
+  EXPECT_TRUE(is_announced("203.0.113.9") && is_announced("203.0.113.10") && is_announced("203.0.113.11"));
   config["services"].erase(0);
   step(config);
   EXPECT_EQ(tables_->ingress, before_->ingress);
-  EXPECT_EQ(tables_->vips, before_->vips);  // the ingress keeps the address that the service had too
+  EXPECT_EQ(tables_->announcements,
+            before_->announcements);  // the ingress keeps the address that the service had too
 }
 
 TEST_F(Compile, BuildsTheWholeState) {
@@ -125,7 +134,7 @@ TEST_F(Compile, BuildsTheWholeState) {
   EXPECT_EQ(tables_->service_table->find(ip("203.0.113.10"), Be16::from_host(80), IpProtocol::kTcp), web_id);
   EXPECT_EQ(tables_->service_table->find(ip("203.0.113.10"), Be16::from_host(81), IpProtocol::kTcp),
             lb::kNoService);
-  EXPECT_EQ(*tables_->vips, (std::vector<IpAddress>{ip("203.0.113.10"), ip("203.0.113.11")}));
+  EXPECT_TRUE(is_announced("203.0.113.10") && is_announced("203.0.113.11"));
   EXPECT_EQ(tables_->dnat_backends, nullptr);
   ASSERT_EQ(tables_->ports.size(), 2u);
   EXPECT_EQ(tables_->ports[1].mtu, 1400);  // what the device has, not what was asked for
@@ -133,6 +142,52 @@ TEST_F(Compile, BuildsTheWholeState) {
   EXPECT_EQ(tables_->ports[0].link_local, ip("fe80::ff:fe00:1"));
   ASSERT_EQ(tables_->neighbors.size(), 1u);
   EXPECT_EQ(tables_->neighbors[0].port, 1);
+}
+
+TEST_F(Compile, AnnouncesEachAddressOnTheLinksThatItBelongsTo) {
+  const auto ports = [&](const char* address) {
+    for (const auto& announcement : *tables_->announcements) {
+      if (announcement.address == ip(address)) return announcement.ports;
+    }
+    return 0u;
+  };
+  EXPECT_EQ(ports("192.0.2.1"), 1u) << "the port's own";
+  EXPECT_EQ(ports("2001:db8:0:2::1"), 2u);
+  EXPECT_EQ(ports("198.51.100.1"), 2u) << "SNAT";
+  EXPECT_EQ(ports("203.0.113.10"), 3u) << "of no link: on every one";
+  EXPECT_FALSE(is_announced("198.51.100.11")) << "a backend";
+}
+
+TEST_F(Compile, AnnouncesTheFirstFewOfAPrefixThatLieOnALink) {
+  json config = test::sample_config();
+  config["services"].push_back(
+      {{"name", "small"}, {"address", "192.0.2.248/29"}, {"port", 81}, {"pool", "web"}});
+  config["services"].push_back({{"name", "large"},
+                                {"address", "2001:db8:0:1::/64"},
+                                {"port", 81},
+                                {"forward", "ipip"},
+                                {"pool", "mixed"}});
+  config["services"].push_back(
+      {{"name", "routed"}, {"address", "203.0.113.128/25"}, {"port", 81}, {"pool", "web"}});
+  step(config);
+  EXPECT_TRUE(is_announced("192.0.2.248") && is_announced("192.0.2.254"));
+  EXPECT_FALSE(is_announced("192.0.2.255")) << "the broadcast address of the link";
+  EXPECT_FALSE(is_announced("192.0.2.247"));
+  EXPECT_FALSE(is_announced("2001:db8:0:1::")) << "the anycast address of routers";
+  EXPECT_TRUE(is_announced("2001:db8:0:1::ff"));
+  EXPECT_FALSE(is_announced("2001:db8:0:1::100")) << "256 of a prefix";
+  EXPECT_FALSE(is_announced("203.0.113.129")) << "on no link: routed here";
+  EXPECT_EQ(since("192.0.2.248"), generation_);
+  EXPECT_EQ(since("203.0.113.10"), 1u);
+}
+
+TEST_F(Compile, ProtectsGatewaysAndBackends) {
+  for (const char* next_hop : {"192.0.2.254", "198.51.100.11", "198.51.100.13", "2001:db8:0:2::11"}) {
+    EXPECT_TRUE(tables_->next_hop_addresses->contains(ip(next_hop))) << next_hop;
+  }
+  EXPECT_FALSE(tables_->next_hop_addresses->contains(ip("192.0.2.9")));
+  touch("web");
+  EXPECT_EQ(tables_->next_hop_addresses, before_->next_hop_addresses);
 }
 
 TEST_F(Compile, FindsTheNextHopOfEveryBackend) {
@@ -177,8 +232,7 @@ TEST_F(Compile, SharesWhatDidNotChange) {
   EXPECT_EQ(tables_->service_table, before_->service_table);
   EXPECT_EQ(tables_->routes, before_->routes);
   EXPECT_EQ(tables_->next_hops, before_->next_hops);
-  EXPECT_EQ(tables_->vips, before_->vips);
-  EXPECT_EQ(tables_->vips_generation, 1u);
+  EXPECT_EQ(tables_->announcements, before_->announcements);
   size_t shared = 0;
   for (const auto& table : tables_->pools)
     shared += std::count(before_->pools.begin(), before_->pools.end(), table);
@@ -362,7 +416,8 @@ TEST_F(Compile, KeepsTheIndexesOfSnatOrEndsTheFlows) {
   EXPECT_EQ(tables_->snat,
             (std::vector<IpAddress>{ip("198.51.100.1"), ip("2001:db8:0:2::1"), ip("198.51.100.2")}));
   EXPECT_EQ(number("web"), web_number);
-  EXPECT_EQ(tables_->vips_generation, 2u);  // a new address to announce
+  EXPECT_EQ(since("198.51.100.2"), 2u) << "a new address to announce";
+  EXPECT_EQ(since("198.51.100.1"), 1u);
   config["snat"] = {"198.51.100.2", "2001:db8:0:2::1"};
   step(config);
   EXPECT_NE(number("web"), web_number);

@@ -95,6 +95,15 @@ void expect_forwarded(const std::string& capture) {
   }
 }
 
+void announce_ports(Tables& tables) {
+  std::vector<Announcement> own;
+  for (size_t port = 0; port < tables.ports.size(); ++port) {
+    for (const Prefix& prefix : tables.ports[port].addresses) own.push_back({1, prefix.address, 1u << port});
+  }
+  std::sort(own.begin(), own.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
+  tables.announcements = std::make_shared<const std::vector<Announcement>>(std::move(own));
+}
+
 TEST(DataPlane, LivesFromStartToStop) {
   const std::string directory = testing::TempDir() + "sluice-dataplane-test-" + std::to_string(getpid());
   ASSERT_EQ(std::system(("mkdir -p " + directory).c_str()), 0);
@@ -120,6 +129,7 @@ TEST(DataPlane, LivesFromStartToStop) {
                                           .protocol = IpProtocol::kUdp,
                                           .forward = lb::ForwardMode::kIpip,
                                           .backends = {{kIpv4.backend}}}});
+  announce_ports(*tables);
   const auto started = plane.start(tables);
   ASSERT_TRUE(started) << started.error().message;
   EXPECT_TRUE(eventually(
@@ -137,7 +147,9 @@ TEST(DataPlane, LivesFromStartToStop) {
   flow.destination_port = Be16::from_host(1025);
   EXPECT_EQ(plane.possible_owners(flow).size(), 1u) << "full-nat's ports have their owner";
 
-  plane.publish(test::make_tables({}));
+  const auto next = test::make_tables({});
+  next->announcements = tables->announcements;
+  plane.publish(next);
   EXPECT_TRUE(eventually([&] { return plane.settled(); }));
   plane.reclaim();
   EXPECT_EQ(tables.use_count(), 1) << "no worker holds retired Tables";

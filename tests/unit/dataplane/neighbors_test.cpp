@@ -21,6 +21,7 @@ using test::kEdgeMac;
 constexpr const char* kBroadcast = "ff:ff:ff:ff:ff:ff";
 constexpr const char* kNoMac = "00:00:00:00:00:00";
 constexpr const char* kBackendMac = "02:00:00:00:00:77";
+constexpr const char* kNewMac = "02:00:00:00:00:78";
 constexpr const char* kStrangerMac = "02:00:00:00:00:66";
 
 Bytes link_option(uint8_t type, const char* mac) {
@@ -117,6 +118,11 @@ class NeighborsOf : public testing::TestWithParam<Family> {
       gateway_.poll();
     }
   }
+  std::vector<Notice> take_notices() {
+    std::vector<Notice> notices(100);
+    notices.resize(gateway_.notices().take(notices));
+    return notices;
+  }
   NeighborState state() {
     const auto known = gateway_.worker().neighbors.snapshot();
     return known.size() == 1 ? known.front().state : NeighborState::kFree;
@@ -207,16 +213,113 @@ TEST_P(NeighborsOf, LearnNothingFromStrangers) {
   EXPECT_EQ(gateway_.consumed(), 2u);
 }
 
-TEST_P(NeighborsOf, FollowANeighborThatMoves) {
+TEST_P(NeighborsOf, FollowANeighborThatMovesAndNoLongerAnswers) {
   send(0);
   gateway_.receive(kCore, answer());
   gateway_.sent(kCore);
-  gateway_.receive(kCore, announcement("02:00:00:00:00:78"));
+  pass_ms(5'000);
+  gateway_.receive(kCore, announcement(kNewMac));
+  EXPECT_EQ(gateway_.sent(kCore), Frames{question(kBackendMac)}) << "is it still where it was?";
+  EXPECT_EQ(state(), NeighborState::kStale);
   send(1);
-  EXPECT_EQ(gateway_.sent(kCore), Frames{forwarded(1, "02:00:00:00:00:78")});
-  EXPECT_EQ(state(), NeighborState::kStale) << "to be confirmed by a question";
-  pass_ms(100);
-  EXPECT_EQ(gateway_.sent(kCore), Frames{question("02:00:00:00:00:78")});
+  EXPECT_EQ(gateway_.sent(kCore), Frames{forwarded(1)}) << "traffic goes on meanwhile";
+  pass_ms(1'100);
+  EXPECT_EQ(gateway_.sent(kCore), (Frames{question(kBackendMac), question()})) << "silence: everybody";
+  gateway_.receive(kCore, answer(kNewMac));
+  EXPECT_EQ(state(), NeighborState::kReachable);
+  send(2);
+  EXPECT_EQ(gateway_.sent(kCore), Frames{forwarded(2, kNewMac)});
+  const auto notices = take_notices();
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_EQ(notices[0].kind, NoticeKind::kNeighborChanged);
+  EXPECT_EQ(notices[0].address.to_string(), GetParam().backend);
+  EXPECT_EQ(notices[0].before.to_string(), kBackendMac);
+  EXPECT_EQ(notices[0].now.to_string(), kNewMac);
+}
+
+TEST_P(NeighborsOf, StayWhereTheyAnswerWhateverAStrangerSays) {
+  send(0);
+  gateway_.receive(kCore, answer());
+  gateway_.sent(kCore);
+  for (unsigned second = 1; second <= 40; ++second) {
+    pass_ms(1'000);
+    gateway_.receive(kCore, announcement(kStrangerMac));
+    gateway_.receive(kCore, answer(kStrangerMac));  // nobody has asked him
+    for (const Bytes& frame : gateway_.sent(kCore)) {
+      ASSERT_EQ(frame, question(kBackendMac)) << "the stranger gets nothing, and everybody is not asked";
+    }
+    gateway_.receive(kCore, answer());
+    send(second);
+    ASSERT_EQ(gateway_.sent(kCore), Frames{forwarded(second)}) << "second " << second;
+  }
+  const auto notices = take_notices();
+  EXPECT_FALSE(notices.empty());
+  for (const Notice& notice : notices) EXPECT_EQ(notice.kind, NoticeKind::kNeighborContested);
+}
+
+TEST_P(NeighborsOf, AskLittleHoweverManyClaimsThereAre) {
+  send(0);
+  gateway_.receive(kCore, answer());
+  gateway_.sent(kCore);
+  pass_ms(5'000);
+  size_t questions = 0;
+  for (unsigned i = 0; i < 3'000; ++i) {
+    gateway_.receive(kCore, announcement(kStrangerMac));
+    if (i % 10 == 0) pass_ms(100);
+    const size_t asked = gateway_.sent(kCore).size();
+    if (asked != 0) gateway_.receive(kCore, answer());
+    questions += asked;
+  }
+  EXPECT_LE(questions, 32u) << "in 30 s";
+  EXPECT_GE(questions, 15u);
+}
+
+TEST_P(NeighborsOf, TakeNoUnaskedAnswerForAConfirmation) {
+  send(0);
+  gateway_.receive(kCore, answer());
+  pass_ms(20'000);
+  gateway_.receive(kCore, answer());  // 20 s late
+  send(1);
+  pass_ms(10'500);
+  EXPECT_EQ(state(), NeighborState::kStale) << "30 s after the last answer that was asked for";
+}
+
+TEST_P(NeighborsOf, PreferWhoeverAnswersToWhoeverSpokeFirst) {
+  send(0);
+  gateway_.receive(kCore, announcement(kStrangerMac));
+  gateway_.receive(kCore, answer());  // the question to everybody is still open
+  gateway_.sent(kCore);
+  send(1);
+  EXPECT_EQ(gateway_.sent(kCore), Frames{forwarded(1)});
+  EXPECT_EQ(state(), NeighborState::kReachable);
+}
+
+TEST_P(NeighborsOf, KeepKnownNeighborsUnderAFloodOfUnknownOnes) {
+  auto protecting = tables();
+  const std::vector<IpAddress> backends = {*IpAddress::parse(GetParam().backend)};
+  protecting->next_hop_addresses = std::make_shared<const AddressSet>(backends);
+  gateway_.publish(protecting);
+  send(0);
+  gateway_.receive(kCore, answer());
+  gateway_.sent(kCore);
+  Worker& worker = gateway_.worker();
+  const uint32_t version = worker.neighbors.version();
+  for (unsigned i = 0; i < 20'000; ++i) {
+    rte_mbuf* const packet = rte_pktmbuf_alloc(worker.pool);
+    ASSERT_NE(packet, nullptr);
+    *reinterpret_cast<uint8_t*>(rte_pktmbuf_append(packet, 40)) = v4() ? 0x45 : 0x60;
+    std::array<uint8_t, 16> bytes{0xfd, 0x20};
+    store(bytes.data() + 8, byte_swap(uint64_t{i} + 0x1000));
+    worker.neighbors.send(*worker.tables, kCore, IpAddress::v6(bytes.data()), packet, worker.now_ms,
+                          worker.transmit);
+    worker.transmit.flush();
+    worker.drops.free_pending();
+    gateway_.sent(kCore);
+  }
+  EXPECT_LE(worker.neighbors.size(), kMaxNeighbors / 16 + 1);
+  EXPECT_EQ(worker.neighbors.version(), version) << "what is kept of others stays good";
+  send(1);
+  EXPECT_EQ(gateway_.sent(kCore), Frames{forwarded(1)});
 }
 
 TEST_P(NeighborsOf, BelieveTheConfiguration) {
@@ -265,6 +368,56 @@ TEST_P(NeighborsOf, LeaveOthersToAnswerForThemselves) {
     gateway_.receive(kEdge, asked);
     EXPECT_TRUE(gateway_.sent(kEdge).empty()) << theirs;
   }
+}
+
+/// Somebody else says that he has one of our addresses.
+Bytes claim_of(const Family& family, const char* address, const char* mac) {
+  if (family.header == 20) {
+    return ethernet({mac, kBroadcast}, test::arp(1, mac, address, kNoMac, address), 0x0806);
+  }
+  return advertisement(mac, address, "33:33:00:00:00:01", "ff02::1", address, 0x20000000);
+}
+
+TEST_P(NeighborsOf, DefendTheirAddressesOnceInTenSeconds) {
+  const Family& family = GetParam();
+  for (const char* ours : {family.edge, family.snat, family.vip}) {
+    const Bytes defence = claim_of(family, ours, kEdgeMac);  // what an announcement of ours looks like
+    gateway_.receive(kEdge, claim_of(family, ours, kStrangerMac));
+    EXPECT_EQ(gateway_.sent(kEdge), Frames{defence}) << ours;
+    for (unsigned i = 0; i < 5; ++i) {
+      gateway_.advance_ms(1'900);
+      gateway_.receive(kEdge, claim_of(family, ours, kStrangerMac));
+      EXPECT_TRUE(gateway_.sent(kEdge).empty()) << ours;
+    }
+    gateway_.advance_ms(600);
+    gateway_.receive(kEdge, claim_of(family, ours, kStrangerMac));
+    EXPECT_EQ(gateway_.sent(kEdge), Frames{defence}) << ours;
+    const auto notices = take_notices();
+    ASSERT_EQ(notices.size(), 2u) << ours;
+    EXPECT_EQ(notices[0].kind, NoticeKind::kAddressConflict);
+    EXPECT_EQ(notices[0].port, kEdge);
+    EXPECT_EQ(notices[0].address.to_string(), ours);
+    EXPECT_EQ(notices[0].now.to_string(), kStrangerMac);
+  }
+  EXPECT_EQ(gateway_.notices().counted(NoticeKind::kAddressConflict, kEdge), 3u * 7);
+  EXPECT_EQ(gateway_.notices().counted(NoticeKind::kAddressConflict, kCore), 0u);
+}
+
+TEST_P(NeighborsOf, TakeTheirOwnWordsForNoConflict) {
+  const Family& family = GetParam();
+  gateway_.receive(kEdge, claim_of(family, family.vip, kEdgeMac));
+  gateway_.receive(kEdge, claim_of(family, family.vip, kCoreMac));  // both ports are on one link
+  EXPECT_TRUE(gateway_.sent(kEdge).empty());
+  EXPECT_TRUE(take_notices().empty());
+}
+
+TEST_P(NeighborsOf, AreDefendedByOneWorker) {
+  const Family& family = GetParam();
+  test::TestGateway gateway(tables(), {.rx_workers = 3});
+  for (unsigned worker = 0; worker < 3; ++worker) {
+    gateway.receive(kEdge, claim_of(family, family.vip, kStrangerMac), worker);
+  }
+  EXPECT_EQ(gateway.sent(kEdge).size(), 1u);
 }
 
 TEST(Neighbors, TellWhoeverChecksForDuplicates) {

@@ -1,0 +1,26 @@
+// Which addresses the gateway tells the links of: ports', SNAT, services' and the ledger's. Control thread;
+// pure.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ctrl/model.h"
+#include "dataplane/tables.h"
+
+namespace sluice::ctrl {
+
+/// How many addresses of a prefix that services have are announced on each link that it overlaps, and of all
+/// prefixes together. The others are answered for when somebody asks.
+inline constexpr size_t kMostAnnouncedOfPrefix = 256;
+inline constexpr size_t kMostAnnouncedOfPrefixes = 4096;
+
+using Announcements = std::shared_ptr<const std::vector<dataplane::Announcement>>;
+
+/// What Tables of `generation` announce, with `ports`, `snat` and `ingress` filled in. An address keeps the
+/// generation that brought it; where nothing differs, `previous` (null: none) is what comes back.
+Announcements announcements(const Model& model, const dataplane::Tables& tables,
+                            const Announcements& previous);
+
+}  // namespace sluice::ctrl

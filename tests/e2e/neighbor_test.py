@@ -1,0 +1,109 @@
+"""What neighbors say of themselves and of others, between real kernels: forged answers, a take-over, a
+station that claims one of the gateway's addresses."""
+
+import socket
+import time
+
+import pytest
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+from scapy.layers.l2 import ARP, Ether
+
+from configuration import SERVICES
+from lab import faults
+from processes import eventually
+from topology import CORE4, CORE6, EDGE4, EDGE6, GATEWAY_MACS, backend4, backend6
+
+STRANGER_MAC, NEW_MAC = "02:00:00:00:66:66", "02:00:00:00:77:77"
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
+ETH_P_ALL = 3
+NAT4 = next(s for s in SERVICES if s.mode == "full-nat" and s.protocol == "tcp" and not s.is_ipv6)
+NAT6 = next(s for s in SERVICES if s.mode == "full-nat" and s.protocol == "tcp" and s.is_ipv6)
+
+
+def wire(namespace, device):
+    """A raw socket on a device of a namespace."""
+    with namespace.entered():
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    sock.bind((device, ETH_P_ALL))
+    sock.setblocking(False)
+    return sock
+
+
+def advertisement(mac, to_mac, address, to, **flags):
+    message = ICMPv6ND_NA(tgt=address, R=0, **flags) / ICMPv6NDOptDstLLAddr(lladdr=mac)
+    return Ether(src=mac, dst=to_mac) / IPv6(src=address, dst=to, hlim=255) / message
+
+
+def known_mac(gateway, address):
+    known = {entry["address"]: entry for entry in gateway.call("neighbor.list")}
+    return known[address]["mac"] if address in known else None
+
+
+def test_a_forged_answer_takes_no_backend_away(lab, gateway):
+    for service in (NAT4, NAT6):
+        assert not faults(service, lab.ask(service, 12), 12)
+    real = {address: known_mac(gateway, address) for address in (backend4(1), backend6(1))}
+    assert all(real.values())
+    forged = [
+        Ether(src=STRANGER_MAC, dst=GATEWAY_MACS["core0"])
+        / ARP(op=2, hwsrc=STRANGER_MAC, psrc=backend4(1), hwdst=GATEWAY_MACS["core0"], pdst=CORE4 + "1"),
+        Ether(src=STRANGER_MAC, dst=EVERYBODY)
+        / ARP(op=1, hwsrc=STRANGER_MAC, psrc=backend4(1), pdst=backend4(1)),
+        advertisement(STRANGER_MAC, GATEWAY_MACS["core0"], backend6(1), CORE6 + "1", S=1, O=1),
+        advertisement(STRANGER_MAC, "33:33:00:00:00:01", backend6(1), "ff02::1", S=0, O=1),
+    ]
+    with wire(lab.topology.backends["b2"], "eth0") as stranger:
+        for _ in range(5):
+            for frame in forged:
+                stranger.send(bytes(frame))
+            for service in (NAT4, NAT6):
+                assert not faults(service, lab.ask(service, 12), 12)
+            time.sleep(0.3)
+    assert {address: known_mac(gateway, address) for address in real} == real
+
+
+@pytest.mark.parametrize("service", (NAT4, NAT6), ids=("IPv4", "IPv6"))
+def test_a_backend_that_changes_its_interface_is_followed(lab, gateway, service):
+    address = backend6(1) if service.is_ipv6 else backend4(1)
+    assert not faults(service, lab.ask(service, 12), 12)
+    namespace = lab.topology.backends["b1"]
+    old = known_mac(gateway, address)
+    namespace.sysctl("net.ipv4.conf.eth0.arp_notify=1", "net.ipv6.conf.eth0.ndisc_notify=1")
+    namespace.ip("link", "set", "eth0", "address", NEW_MAC)
+    try:
+        is_followed = lambda: lab.ask(service) and known_mac(gateway, address) == NEW_MAC  # noqa: E731
+        eventually(is_followed, "the backend is followed", 60)
+        assert not faults(service, lab.ask(service, 12), 12)
+        assert f"neighbor {address} moved from {old} to {NEW_MAC}" in gateway.log.read_text()
+        changes = [v for name, v in gateway.metrics().items() if name.startswith("sluice_neighbor_changes")]
+        assert sum(changes) >= 1
+    finally:
+        namespace.ip("link", "set", "eth0", "address", old)
+
+
+@pytest.mark.parametrize("address", (EDGE4 + "1", EDGE6 + "1"))
+def test_an_address_that_another_station_claims_is_defended(lab, gateway, address):
+    if ":" in address:
+        claim = advertisement(STRANGER_MAC, "33:33:00:00:00:01", address, "ff02::1", S=0, O=1)
+    else:
+        claim = Ether(src=STRANGER_MAC, dst=EVERYBODY)
+        claim /= ARP(op=1, hwsrc=STRANGER_MAC, psrc=address, pdst=address)
+
+    def is_defended():
+        try:
+            frame = Ether(client.recv(2048))
+        except BlockingIOError:
+            return False
+        if frame.src != GATEWAY_MACS["edge0"]:
+            return False
+        if ARP in frame:
+            return frame[ARP].psrc == frame[ARP].pdst == address
+        return ICMPv6ND_NA in frame and (frame[ICMPv6ND_NA].tgt, frame[ICMPv6ND_NA].O) == (address, 1)
+
+    time.sleep(5)  # the gateway's own announcements at its start are over
+    with wire(lab.client, "eth0") as client:
+        client.send(bytes(claim))
+        eventually(is_defended, "the gateway announces its address")
+    assert gateway.metrics()['sluice_address_conflicts_total{port="edge0"}'] >= 1
+    line = f"{STRANGER_MAC} claims our address {address}"
+    eventually(lambda: line in gateway.log.read_text(), "it is logged")
