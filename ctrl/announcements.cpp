@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <tuple>
+
+#include "dataplane/ndp.h"
 
 namespace sluice::ctrl {
 namespace {
 
 using dataplane::Announcement;
+using dataplane::Membership;
 using dataplane::PortView;
 
 uint8_t width_of(const IpAddress& address) {
@@ -111,6 +115,41 @@ Announcements announcements(const Model& model, const dataplane::Tables& tables,
   }
   std::stable_sort(result->begin(), result->end(),
                    [](const Announcement& a, const Announcement& b) { return a.since < b.since; });
+  if (previous && *previous == *result) return previous;
+  return result;
+}
+
+Memberships memberships(const dataplane::Tables& tables, const Memberships& previous) {
+  std::map<IpAddress, uint32_t> wanted;
+  for (const Announcement& announcement : *tables.announcements) {
+    if (announcement.address.is_v4()) continue;
+    wanted[dataplane::solicited_node_address(announcement.address)] |= announcement.ports;
+  }
+  for (size_t port = 0; port < tables.ports.size(); ++port) {
+    wanted[dataplane::solicited_node_address(tables.ports[port].link_local)] |= uint32_t{1} << port;
+  }
+  std::map<IpAddress, const Membership*> before;
+  std::vector<Membership> left;
+  for (size_t i = 0; previous && i < previous->size(); ++i) {
+    const Membership& known = (*previous)[i];
+    if (!known.has_left) before[known.group] = &known;
+    const auto now = wanted.find(known.group);
+    const uint32_t gone = known.ports & ~(now == wanted.end() ? 0 : now->second);
+    if (gone != 0)
+      left.push_back({known.group, known.has_left ? known.since : tables.generation, gone, true});
+  }
+  std::stable_sort(left.begin(), left.end(),
+                   [](const Membership& a, const Membership& b) { return a.since > b.since; });
+  if (left.size() > kMostGroupsLeft) left.resize(kMostGroupsLeft);
+  auto result = std::make_shared<std::vector<Membership>>(std::move(left));
+  for (const auto& [group, ports] : wanted) {
+    const auto known = before.find(group);
+    const bool is_known = known != before.end() && known->second->ports == ports;
+    result->push_back({group, is_known ? known->second->since : tables.generation, ports, false});
+  }
+  std::sort(result->begin(), result->end(), [](const Membership& a, const Membership& b) {
+    return std::tie(a.group, a.has_left, a.since) < std::tie(b.group, b.has_left, b.since);
+  });
   if (previous && *previous == *result) return previous;
   return result;
 }

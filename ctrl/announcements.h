@@ -23,4 +23,12 @@ using Announcements = std::shared_ptr<const std::vector<dataplane::Announcement>
 Announcements announcements(const Model& model, const dataplane::Tables& tables,
                             const Announcements& previous);
 
+/// How many groups that were left are remembered, for their switches to be told.
+inline constexpr size_t kMostGroupsLeft = 256;
+
+using Memberships = std::shared_ptr<const std::vector<dataplane::Membership>>;
+
+/// The solicited-node groups of what Tables of `generation` announce and of their ports; as above.
+Memberships memberships(const dataplane::Tables& tables, const Memberships& previous);
+
 }  // namespace sluice::ctrl

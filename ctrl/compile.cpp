@@ -357,6 +357,9 @@ class Compiler {
     tables_->announcements =
         same ? previous_->announcements
              : announcements(model_, *tables_, previous_ ? previous_->announcements : nullptr);
+    const bool same_groups = previous_ && tables_->announcements == previous_->announcements;
+    tables_->memberships = same_groups ? previous_->memberships
+                                       : memberships(*tables_, previous_ ? previous_->memberships : nullptr);
   }
 
   /// Whom the data plane keeps in mind whatever strangers do.

@@ -24,6 +24,7 @@ inline constexpr uint8_t kPacketTooBig = 2;
 inline constexpr uint8_t kParameterProblem = 4;
 inline constexpr uint8_t kEchoRequest = 128;
 inline constexpr uint8_t kEchoReply = 129;
+inline constexpr uint8_t kListenerQuery = 130;
 inline constexpr uint8_t kNeighborSolicitation = 135;
 inline constexpr uint8_t kNeighborAdvertisement = 136;
 }  // namespace icmpv6_type
@@ -42,7 +43,8 @@ inline IcmpClass icmp_class(const IcmpHeader& header, bool is_v4) {
     return type == icmp_type::kEchoRequest ? IcmpClass::kEchoRequest : IcmpClass::kOther;
   }
   if (type >= icmpv6_type::kUnreachable && type <= icmpv6_type::kParameterProblem) return IcmpClass::kError;
-  if (type == icmpv6_type::kNeighborSolicitation || type == icmpv6_type::kNeighborAdvertisement) {
+  if (type == icmpv6_type::kNeighborSolicitation || type == icmpv6_type::kNeighborAdvertisement ||
+      type == icmpv6_type::kListenerQuery) {
     return IcmpClass::kNeighbor;
   }
   return type == icmpv6_type::kEchoRequest ? IcmpClass::kEchoRequest : IcmpClass::kOther;

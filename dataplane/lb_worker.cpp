@@ -17,6 +17,7 @@ namespace {
 void learn(Worker& worker, rte_mbuf* packet) {
   const bool received_here = meta_of(packet).hops == 0;
   if (received_here) copy_answer_to_kernel(worker, packet);
+  if (worker.place.index == 0) worker.mld.receive(*worker.tables, packet, worker.now_ms);
   worker.neighbors.receive(*worker.tables, packet, received_here, worker.now_ms, worker.transmit);
   worker.drops.discard(packet);
 }

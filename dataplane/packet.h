@@ -15,7 +15,7 @@ enum class PacketKind : uint8_t {
   kFlow,       ///< TCP or UDP
   kIcmpError,  ///< ICMP or ICMPv6 error; `key` is the quoted packet's
   kEcho,       ///< ICMP or ICMPv6 echo request
-  kNeighbor,   ///< ARP, or an NDP neighbor solicitation or advertisement
+  kNeighbor,   ///< ARP, an NDP neighbor solicitation or advertisement, or an MLD query
   kOther,      ///< any other IP packet: the kernel's, if this port has one for its address, or nobody's
 };
 

@@ -42,6 +42,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .receive_queues = plan.receive_queues,
       .balancer = lb::Balancer(memory, ports, plan.flow_hash_seed),
       .neighbors = Neighbors(plan.pool, station->drops_, station->notices_, plan.neighbor_seed),
+      .mld = MldReporter(plan.pool, plan.neighbor_seed),
       .paths = KnownPaths(station->paths_.elements()),
       .transmit = Transmit(plan.devices, plan.taps, static_cast<uint16_t>(plan.place.index), plan.to_transmit,
                            station->drops_, station->stats_),

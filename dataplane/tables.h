@@ -55,6 +55,16 @@ struct Announcement {
 };
 static_assert(kMaxPorts <= 32);
 
+/// A multicast group that we listen to, or have ceased to: the solicited-node group (RFC 4291, 2.7.1) of IPv6
+/// addresses of ours.
+struct Membership {
+  IpAddress group;
+  uint64_t since = 0;  ///< Tables::generation that changed it
+  uint32_t ports = 0;  ///< a bit for each
+  bool has_left = false;
+  bool operator==(const Membership&) const = default;
+};
+
 /// Outer headers of ipip and gue. A family that is not configured cannot be encapsulated into: compile
 /// refuses services that would need it.
 struct Encapsulation {
@@ -83,6 +93,9 @@ struct Tables {
   /// Ports', SNAT and services' addresses, by `since`, then by address. Of a prefix, the first few that are
   /// on a port's network. Null: none.
   std::shared_ptr<const std::vector<Announcement>> announcements;
+  /// Of what is announced, and of ports' link-local addresses, by group; with those that were left lately.
+  /// Null: none.
+  std::shared_ptr<const std::vector<Membership>> memberships;
   Encapsulation encapsulation;
   /// The address of every backend, whatever its state, of a pool that a dnat service uses: what comes from
   /// there may be a reply, and is steered by its client. Null: no service forwards by dnat.

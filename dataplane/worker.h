@@ -13,6 +13,7 @@
 #include "common/spsc_ring.h"
 #include "dataplane/drops.h"
 #include "dataplane/known_paths.h"
+#include "dataplane/mld_reporter.h"
 #include "dataplane/neighbors.h"
 #include "dataplane/stats.h"
 #include "dataplane/tables.h"
@@ -63,6 +64,7 @@ struct Worker {
 
   lb::Balancer balancer;
   Neighbors neighbors;
+  MldReporter mld;  ///< of worker 0 alone
   KnownPaths paths;
   Transmit transmit;
   Drops& drops;

@@ -81,7 +81,10 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   worker_.transmit.flush();  // at once: a frame that ended a long rest finds many milliseconds to make up for
   if (elapsed_ms != 0) {
     worker_.neighbors.tick(*worker_.tables, now_ms, worker_.transmit);
-    if (worker_.place.index == 0) announcer_.tick(*worker_.tables, now_ms, worker_.transmit);
+    if (worker_.place.index == 0) {
+      announcer_.tick(*worker_.tables, now_ms, worker_.transmit);
+      worker_.mld.tick(*worker_.tables, now_ms, worker_.transmit);
+    }
     if (worker_.place.balances) expire_flows(elapsed_ms);
   }
   if (worker_.place.balances && serve_request(worker_)) ++touched;  // more steps may wait: no time to rest

@@ -5,8 +5,11 @@
 #include <cstring>
 #include <memory>
 
+#include "dataplane/arp.h"
 #include "dataplane/forward/nat.h"
 #include "dataplane/icmp.h"
+#include "dataplane/mld.h"
+#include "dataplane/ndp.h"
 #include "dataplane/parser.h"
 #include "dataplane/plain_packets.h"
 
@@ -36,9 +39,21 @@ FlowKey translation_of(const PacketMeta& meta) {
   return to;
 }
 
+/// The readers of neighbor packets, as Neighbors and MldReporter call them.
+void check_neighbor(std::span<uint8_t> frame, const PacketMeta& meta) {
+  if (meta.l4_offset == meta.l3_offset) {
+    (void)parse_arp(frame.subspan(meta.l3_offset));
+    return;
+  }
+  require(frame.size() >= size_t{meta.l3_offset} + meta.ip_bytes);
+  const std::span<const uint8_t> ip = frame.subspan(meta.l3_offset, meta.ip_bytes);
+  const size_t icmp_offset = meta.l4_offset - size_t{meta.l3_offset};
+  require(!(parse_ndp(ip, icmp_offset) && parse_mld_query(ip, icmp_offset)));
+}
+
 void check_accepted(std::span<uint8_t> frame, const PortView& port, DeviceChecksums device,
                     const PacketMeta& meta) {
-  if (meta.kind == PacketKind::kNeighbor) return;
+  if (meta.kind == PacketKind::kNeighbor) return check_neighbor(frame, meta);
   require(meta.l4_offset >= meta.l3_offset + (meta.is_v4() ? sizeof(Ipv4Header) : sizeof(Ipv6Header)));
   require(frame.size() >= size_t{meta.l3_offset} + meta.ip_bytes);
   require(meta.l4_offset <= meta.l3_offset + meta.ip_bytes);

@@ -205,6 +205,14 @@ def has_right_checksums(frame: Packet) -> bool:
     return not is_ip(frame) or with_checksums(network(frame)) == bytes(network(frame))
 
 
+def is_listener_report(frame: Packet) -> bool:
+    """An MLD report, in either version: what a gateway tells switches of its multicast groups."""
+    layer = network(frame)
+    return layer.name == "IPv6" and any(
+        name in layer for name in ("ICMPv6MLReport2", "ICMPv6MLReport", "ICMPv6MLDone")
+    )
+
+
 def is_announcement(frame: Packet) -> bool:
     """A gratuitous ARP or an unsolicited neighbor advertisement: a gateway may send them at any time."""
     layer = network(frame)
