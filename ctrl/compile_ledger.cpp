@@ -33,7 +33,7 @@ Result<dataplane::LedgerConfig> ledger_config(const LedgerModel& model) {
   config.checkpoint_interval_ns = nanoseconds(model.checkpoint_interval);
   config.dedupe_window = model.dedupe_window;
   if (const auto& limit = model.source_rate) {
-    config.source_rate = dataplane::SourceRateLimit{limit->rate, limit->burst};
+    config.source_rate = dataplane::SourceRateLimit{limit->rate, limit->burst, limit->prefixes};
   }
   config.sha256 = model.sha256;
   config.goes_on_after_failure = model.on_failure == OnFailure::kRefuse;

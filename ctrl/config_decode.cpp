@@ -24,6 +24,19 @@ void read_duration(const Cursor& parent, const char* key, milliseconds shortest,
   target = duration;
 }
 
+void read_limit(const Cursor& limits, const char* key, dataplane::RateLimit& target) {
+  const Cursor limit = limits.member(key);
+  limit.read("rate", target.rate);
+  limit.read("burst", target.burst);
+}
+
+void decode_limits(const Cursor& limits, dataplane::WorkerLimits& target) {
+  read_limit(limits, "echo", target.echo);
+  read_limit(limits, "icmp_errors", target.icmp_errors);
+  read_limit(limits, "kernel", target.kernel);
+  read_limit(limits, "neighbor_copies", target.neighbor_copies);
+}
+
 void decode_gateway(const Cursor& gateway, Model& model) {
   gateway.parse("name", parse_name, model.gateway_name);
   gateway.read("eal", model.boot.eal);
@@ -33,6 +46,7 @@ void decode_gateway(const Cursor& gateway, Model& model) {
   read_word(gateway, "idle", idle_of, model.boot.idle);
   read_duration(gateway, "lameduck", milliseconds(0), model.lameduck);
   gateway.read("flow_table_entries", model.boot.flow_table_entries);
+  decode_limits(gateway.member("limits"), model.boot.limits);
   gateway.parse("hash_key", parse_hash_key, model.hash_key);
 }
 

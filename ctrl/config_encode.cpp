@@ -10,6 +10,16 @@ namespace {
 
 using nlohmann::json;
 
+json encode_limits(const dataplane::WorkerLimits& limits) {
+  const auto encode = [](const dataplane::RateLimit& limit) {
+    return json{{"rate", limit.rate}, {"burst", limit.burst}};
+  };
+  return {{"echo", encode(limits.echo)},
+          {"icmp_errors", encode(limits.icmp_errors)},
+          {"kernel", encode(limits.kernel)},
+          {"neighbor_copies", encode(limits.neighbor_copies)}};
+}
+
 json encode_gateway(const Model& model) {
   const dataplane::BootConfig& boot = model.boot;
   return {{"name", model.gateway_name},
@@ -20,6 +30,7 @@ json encode_gateway(const Model& model) {
           {"idle", word_for(boot.idle)},
           {"lameduck", format_duration(model.lameduck)},
           {"flow_table_entries", boot.flow_table_entries},
+          {"limits", encode_limits(boot.limits)},
           {"hash_key", format_hash_key(model.hash_key)}};
 }
 

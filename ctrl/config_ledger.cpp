@@ -104,6 +104,8 @@ void decode_ledger(const Cursor& from, Draft& draft) {
     SourceRateModel& limit = ledger.source_rate.emplace();
     rate.read("rate", limit.rate);
     rate.read("burst", limit.burst);
+    rate.read("prefix4", limit.prefixes.v4);
+    rate.read("prefix6", limit.prefixes.v6);
   }
   from.read("sha256", ledger.sha256);
   if (const Cursor word = from.member("on_failure")) {  // one of two words: the schema sees to it
@@ -139,7 +141,10 @@ json encode_ledger(const LedgerModel& ledger) {
               {"sha256", ledger.sha256},
               {"on_failure", ledger.on_failure == OnFailure::kRefuse ? "refuse" : "exit"}};
   if (const auto& limit = ledger.source_rate) {
-    object["source_rate"] = {{"rate", limit->rate}, {"burst", limit->burst}};
+    object["source_rate"] = {{"rate", limit->rate},
+                             {"burst", limit->burst},
+                             {"prefix4", limit->prefixes.v4},
+                             {"prefix6", limit->prefixes.v6}};
   }
   return object;
 }

@@ -176,6 +176,15 @@ void add_notice_series(std::vector<MetricSource>& sources, const Gateway& gatewa
   of_workers("sluice_neighbor_contests_total",
              "Claims that a neighbor had moved, which the neighbor itself refuted to the worker.",
              sum_of(NoticeKind::kNeighborContested));
+  sources.push_back(
+      whole(MetricType::Counter, "sluice_neighbor_copies_withheld_total",
+            "ARP and NDP packets that the worker did not copy to the others, being beyond its limit.",
+            [&data_plane](auto add) {
+              for (const auto& worker : data_plane.workers()) {
+                add(static_cast<double>(data_plane.stats(worker.index).neighbor_copies_withheld.read()),
+                    {{"worker", std::to_string(worker.index)}});
+              }
+            }));
   of_workers("sluice_notices_lost_total", "Notices of the worker that there was no room to log.",
              [](const dataplane::Notices& notices, size_t) { return notices.lost(); });
 }

@@ -31,6 +31,7 @@ struct SealModel {
 struct SourceRateModel {
   uint64_t rate = 0;  ///< transactions per second
   uint64_t burst = 0;
+  ledger::SourcePrefixes prefixes = {};
 };
 
 /// What a disk that fails ends.

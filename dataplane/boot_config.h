@@ -12,6 +12,7 @@
 #include "common/address.h"
 #include "dataplane/ledger_config.h"
 #include "dataplane/tables.h"
+#include "dataplane/worker_limits.h"
 
 namespace sluice::dataplane {
 
@@ -41,6 +42,7 @@ struct BootConfig {
   std::vector<unsigned> hash_workers;  ///< the same for hashing transactions; empty: workers hash
   IdleMode idle = IdleMode::kAdaptive;
   uint32_t flow_table_entries = 1u << 20;  ///< per balancing worker
+  WorkerLimits limits;
   std::vector<PortConfig> ports;
   std::optional<LedgerConfig> ledger;  ///< nothing: no ledger ingress
   /// Where messages of EAL, drivers and this folder go, one line each, from any thread that is not a

@@ -129,7 +129,8 @@ Result<void> DataPlane::Parts::make_stations() {
                                     .receive_queues = topology.receive_queues[i],
                                     .devices = devices,
                                     .taps = tap_devices,
-                                    .to_transmit = to_transmit[i]});
+                                    .to_transmit = to_transmit[i],
+                                    .limits = config.limits});
     if (!station) return tl::unexpected(station.error());
     stations.push_back(std::move(*station));
   }

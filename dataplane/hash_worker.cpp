@@ -64,7 +64,8 @@ HashWorker::HashWorker(const HashWorkerPlan& plan, crypto::Sha256 engine)
   free_.reserve(kHashJobs);
   for (HashJob& job : jobs_) free_.push_back(&job);
   if (plan.source_rate) {
-    source_rate_.emplace(plan.source_rate->rate, plan.source_rate->burst, kSources, plan.seed);
+    source_rate_.emplace(plan.source_rate->rate, plan.source_rate->burst, kSources, plan.seed,
+                         plan.source_rate->prefixes);
   }
 }
 

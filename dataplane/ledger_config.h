@@ -11,6 +11,7 @@
 #include "common/bytes.h"
 #include "crypto/signed_note.h"
 #include "ledger/open_block.h"
+#include "ledger/source_rate.h"
 #include "ledger/transaction.h"
 
 namespace sluice::dataplane {
@@ -29,10 +30,11 @@ struct Ingress {
   ledger::Profile profile = ledger::Profile::kOpaque;
 };
 
-/// `ledger.source_rate`, for each source address.
+/// `ledger.source_rate`, for each source.
 struct SourceRateLimit {
   uint64_t rate = 0;   ///< transactions a second
   uint64_t burst = 0;  ///< transactions
+  ledger::SourcePrefixes prefixes = {};
 };
 
 struct LedgerConfig {

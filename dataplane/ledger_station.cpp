@@ -79,6 +79,7 @@ Result<std::unique_ptr<LedgerStation>> LedgerStation::create(const LedgerPlan& p
   log_choice(*choice);
   std::unique_ptr<LedgerStation> station(new LedgerStation);
   station->engine_ = choice->engine;
+  if (plan.config.source_rate) station->sources_ = plan.config.source_rate->prefixes;
   ledger::IngestLimits limits;
   limits.seal = plan.config.seal;
   limits.delay_ns = plan.config.seal_delay_ns;
@@ -143,6 +144,7 @@ Result<void> LedgerStation::make_hash_workers(const LedgerPlan& plan, const ledg
 
 void LedgerStation::connect(Worker& worker, std::span<PacketRing* const> to_hash,
                             std::span<PacketRing* const> from_hash) {
+  worker.sources = sources_;
   worker.to_hash.assign(to_hash.begin(), to_hash.end());
   worker.from_hash.assign(from_hash.begin(), from_hash.end());
   for (size_t i = 0; i < hash_workers_.size(); ++i) hash_workers_[i]->connect(to_hash[i], from_hash[i]);

@@ -68,6 +68,7 @@ class LedgerStation {
   bool has_hashed_all() const;
 
   crypto::Sha256Engine engine_ = crypto::Sha256Engine::openssl;
+  ledger::SourcePrefixes sources_ = ledger::SourcePrefixes::hosts();
   MappedArray<std::byte> window_;
   std::optional<ledger::RecentIds> ids_;
   std::unique_ptr<JournalRings> journal_rings_;

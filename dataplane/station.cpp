@@ -50,6 +50,10 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .stats = station->stats_,
       .pool = plan.pool,
       .requests = &station->requests_,
+      .kernel_budget = TokenBucket(plan.limits.kernel),
+      .icmp_error_budget = TokenBucket(plan.limits.icmp_errors),
+      .echo_budget = TokenBucket(plan.limits.echo),
+      .neighbor_copies = NeighborCopies(plan.limits.neighbor_copies),
   });
   return station;
 }

@@ -8,6 +8,7 @@
 #include "dataplane/mapped_array.h"
 #include "dataplane/topology.h"
 #include "dataplane/worker.h"
+#include "dataplane/worker_limits.h"
 
 namespace sluice::dataplane {
 
@@ -23,6 +24,7 @@ struct StationPlan {
   std::span<const TransmitDevice> devices;
   std::span<const TransmitDevice> taps;
   SpscRing<rte_mbuf*>* to_transmit = nullptr;
+  WorkerLimits limits = {};
 };
 
 class Station {

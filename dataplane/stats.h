@@ -33,6 +33,7 @@ struct alignas(64) WorkerStats {
   Counter busy_cycles;  ///< TSC cycles in polls that found a packet
   Counter idle_cycles;  ///< TSC cycles in polls that found none, and asleep
   Counter polls;        ///< a heartbeat
+  Counter neighbor_copies_withheld;  ///< ARP and NDP packets that other workers did not get to see
   Gauge flow_entries;
   Counter flow_table_full;
   lb::EvictedFlows flows_evicted;

@@ -6,8 +6,16 @@
 
 namespace sluice::dataplane {
 
+/// So many a second, and so many at once after a pause.
+struct RateLimit {
+  uint32_t rate = 0;
+  uint32_t burst = 0;
+  bool operator==(const RateLimit&) const = default;
+};
+
 class TokenBucket {
  public:
+  constexpr explicit TokenBucket(RateLimit limit) : TokenBucket(limit.rate, limit.burst) {}
   /// `burst`: how many takes may come at once after a pause; the bucket starts full.
   constexpr TokenBucket(uint32_t per_second, uint32_t burst)
       : per_second_(per_second), capacity_(uint64_t{burst} * kScale), tokens_(capacity_) {}

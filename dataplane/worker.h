@@ -21,6 +21,7 @@
 #include "dataplane/transmit.h"
 #include "dataplane/worker_request.h"
 #include "lb/balancer.h"
+#include "ledger/source_rate.h"
 
 namespace sluice::dataplane {
 
@@ -30,6 +31,14 @@ inline constexpr uint16_t kBurst = 32;
 using PacketRing = SpscRing<rte_mbuf*>;
 
 class HashWorker;
+
+/// What of ARP and NDP is copied to other workers, whose rings a flood shall not fill.
+struct NeighborCopies {
+  explicit NeighborCopies(RateLimit limit) : of_next_hops(limit), of_others(limit) {}
+  TokenBucket of_next_hops;  ///< said of gateways and backends: strangers' chatter shall not hide it
+  TokenBucket of_others;
+  TokenBucket queries{10, 16};  ///< of MLD
+};
 
 /// Who this worker is among the others. Every balancing worker has an index below `balancers`; flows and
 /// full-nat ports are split over those.
@@ -85,11 +94,13 @@ struct Worker {
   std::vector<PacketRing*> to_hash{};
   std::vector<PacketRing*> from_hash{};
   HashWorker* hash = nullptr;  ///< that this worker runs besides: there are no lcores for hashing
+  ledger::SourcePrefixes sources = ledger::SourcePrefixes::hosts();  ///< whose transactions stay together
 
-  WorkerRequest* request = nullptr;          ///< being answered, step by step
-  TokenBucket kernel_budget{10000, 1000};    ///< packets to the kernel's taps
-  TokenBucket icmp_error_budget{1000, 100};  ///< ICMP errors that this worker makes itself
-  TokenBucket echo_budget{10000, 1000};      ///< echo requests that this worker answers
+  WorkerRequest* request = nullptr;  ///< being answered, step by step
+  TokenBucket kernel_budget;         ///< packets to the kernel's taps
+  TokenBucket icmp_error_budget;     ///< ICMP errors that this worker makes itself
+  TokenBucket echo_budget;           ///< echo requests that this worker answers
+  NeighborCopies neighbor_copies;
 };
 
 /// The stages behind reception, for a burst that came in at `port`: forward what goes on with known flows;

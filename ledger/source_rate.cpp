@@ -6,14 +6,16 @@
 namespace sluice::ledger {
 
 // The generic cell rate algorithm (ITU-T I.371) in its virtual-scheduling form: a bucket is one time.
-SourceRate::SourceRate(uint64_t rate, uint64_t burst, uint32_t capacity, SipKey seed)
+SourceRate::SourceRate(uint64_t rate, uint64_t burst, uint32_t capacity, SipKey seed, SourcePrefixes prefixes)
     : seed_(seed),
+      prefixes_(prefixes),
       token_ns_(std::max<uint64_t>(1'000'000'000 / rate, 1)),
       burst_ns_(burst * token_ns_),
       sets_(std::bit_ceil(std::max(capacity / kWays, 1u))),
       buckets_(size_t{sets_} * kWays) {}
 
-bool SourceRate::admit(const IpAddress& source, uint64_t now_ns) {
+bool SourceRate::admit(const IpAddress& address, uint64_t now_ns) {
+  const IpAddress source = prefixes_.of(address);
   const uint64_t hash = siphash24(seed_, source.bytes().data(), source.bytes().size());
   Bucket* const set = &buckets_[(hash & (sets_ - 1)) * kWays];
   Bucket* bucket = std::find_if(set, set + kWays, [&](const Bucket& candidate) {

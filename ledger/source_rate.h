@@ -1,5 +1,5 @@
-// `ledger.source_rate`: how many transactions each source address may send. One per hash worker (sources
-// are steered by address, so each meets one object); bounded; nothing is allocated after construction.
+// `ledger.source_rate`: how many transactions each source may send. One per hash worker (transactions are
+// steered by source, so each meets one object); bounded; nothing is allocated after construction.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,29 @@
 
 namespace sluice::ledger {
 
-/// Token buckets by source address over all ingresses, raw ones included. Where there are more sources
+/// What counts as one source: a host's address, or a network that one host may have all addresses of.
+struct SourcePrefixes {
+  uint8_t v4 = 32;  ///< bits
+  uint8_t v6 = 64;
+  /// Every address by itself.
+  static constexpr SourcePrefixes hosts() { return {32, 128}; }
+  IpAddress of(const IpAddress& address) const {
+    const uint8_t length = address.is_v4() ? v4 : v6;
+    return length == (address.is_v4() ? 32 : 128) ? address : mask(address, length);
+  }
+  bool operator==(const SourcePrefixes&) const = default;
+};
+
+/// Token buckets by source over all ingresses, raw ones included. Where there are more sources
 /// than `capacity`, the one that was quiet longest in its set of eight is forgotten: it gets a fresh
 /// burst, never less than its due.
 class SourceRate {
  public:
   /// `rate` is in transactions a second, 1 to 10^9; `burst` in transactions, at least 1.
-  SourceRate(uint64_t rate, uint64_t burst, uint32_t capacity, SipKey seed);
+  SourceRate(uint64_t rate, uint64_t burst, uint32_t capacity, SipKey seed, SourcePrefixes prefixes = {});
 
   /// Takes one token of that source; false where none is left. `now_ns` is monotonic. Hot path.
-  bool admit(const IpAddress& source, uint64_t now_ns);
+  bool admit(const IpAddress& address, uint64_t now_ns);
 
   /// After how many whole seconds a refused source has a token again, 1 to 60: the Max-Age of 4.29.
   uint8_t retry_seconds() const;
@@ -32,6 +45,7 @@ class SourceRate {
   };
 
   SipKey seed_;
+  SourcePrefixes prefixes_;
   uint64_t token_ns_;  // what one token costs
   uint64_t burst_ns_;  // what a full bucket holds
   uint32_t sets_;

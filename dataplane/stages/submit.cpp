@@ -74,8 +74,8 @@ std::span<rte_mbuf*> submit(Worker& worker, std::span<rte_mbuf*> packets) {
     }
     meta.ingress = static_cast<uint8_t>(ingress);
     meta.received_by = static_cast<uint8_t>(worker.place.index);
-    target[left] =
-        static_cast<uint16_t>(hash_worker_of(meta.key.source, static_cast<unsigned>(worker.to_hash.size())));
+    target[left] = static_cast<uint16_t>(
+        hash_worker_of(worker.sources.of(meta.key.source), static_cast<unsigned>(worker.to_hash.size())));
     leaving[left++] = packet;
   }
   hand_by_target(std::span(leaving).first(left), std::span(target).first(left),

@@ -85,7 +85,7 @@ TEST(ConfigLedger, ComesBackAsItWas) {
   section["seal"] = {{"transactions", 17}, {"bytes", "3KiB"}, {"delay", "5ms"}};
   section["checkpoint_interval"] = "2s";
   section["dedupe_window"] = 1000;
-  section["source_rate"] = {{"rate", 100000}, {"burst", 10000}};
+  section["source_rate"] = {{"rate", 100000}, {"burst", 10000}, {"prefix4", 24}, {"prefix6", 56}};
   section["sha256"] = "openssl";
   section["on_failure"] = "refuse";
   const auto model = parse_config(with_ledger(section));
@@ -131,6 +131,8 @@ TEST(ConfigLedger, NamesTheFieldAtFault) {
       {{{"dedupe_window", 0}}, "/ledger/dedupe_window"},
       {{{"source_rate", {{"rate", 1}}}}, "/ledger/source_rate/burst"},
       {{{"source_rate", {{"rate", 0}, {"burst", 1}}}}, "/ledger/source_rate/rate"},
+      {{{"source_rate", {{"rate", 1}, {"burst", 1}, {"prefix4", 33}}}}, "/ledger/source_rate/prefix4"},
+      {{{"source_rate", {{"rate", 1}, {"burst", 1}, {"prefix6", 0}}}}, "/ledger/source_rate/prefix6"},
       {{{"sha256", "md5"}}, "/ledger/sha256"},
       {{{"colour", "red"}}, "/ledger/colour"},
       {{{"ingress", {{{"address", "203.0.113.20"}, {"port", 0}, {"framing", "raw"}}}}},

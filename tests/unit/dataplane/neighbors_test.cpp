@@ -455,5 +455,25 @@ TEST(Neighbors, AreLearntByEveryWorker) {
   EXPECT_EQ(gateway.sent(kCore), Frames{ethernet({kCoreMac, kBackendMac}, packet)});
 }
 
+TEST(Neighbors, AreCopiedToOtherWorkersWithinABudget) {
+  auto tables = test::make_tables({});
+  const std::vector<IpAddress> backends = {*IpAddress::parse(test::kIpv4.backend)};
+  tables->next_hop_addresses = std::make_shared<const AddressSet>(backends);
+  test::TestGateway gateway(tables, {.rx_workers = 2});
+  const auto request = [](const char* from) {
+    return ethernet({kStrangerMac, kBroadcast}, test::arp(1, kStrangerMac, from, kNoMac, "10.20.0.99"),
+                    0x0806);
+  };
+  const uint32_t burst = WorkerLimits{}.neighbor_copies.burst;
+  for (uint32_t i = 0; i < burst + 100; ++i) gateway.receive(kCore, request("10.20.0.98"));
+  EXPECT_EQ(gateway.consumed(), 2 * burst + 100) << "each is read here, and a burst of copies there";
+  EXPECT_EQ(gateway.worker(0).stats.neighbor_copies_withheld.read(), 100u);
+  gateway.receive(kCore, request(test::kIpv4.backend));
+  EXPECT_EQ(gateway.consumed(), 2 * burst + 102) << "what is said of backends has a budget of its own";
+  gateway.advance_ms(10);
+  gateway.receive(kCore, request("10.20.0.98"));
+  EXPECT_EQ(gateway.consumed(), 2 * burst + 104);
+}
+
 }  // namespace
 }  // namespace sluice::dataplane

@@ -36,6 +36,19 @@ TEST(SourceRate, TellsSourcesApart) {
   EXPECT_TRUE(rate.admit(source("192.0.2.2"), kSecond));
 }
 
+TEST(SourceRate, TakesAHostsWholeNetworkForOneSource) {
+  SourceRate rate(1, 1, 64, {1, 2});
+  EXPECT_TRUE(rate.admit(source("2001:db8:0:1::1"), kSecond));
+  EXPECT_FALSE(rate.admit(source("2001:db8:0:1:ffff::2"), kSecond)) << "/64";
+  EXPECT_TRUE(rate.admit(source("2001:db8:0:2::1"), kSecond));
+  SourceRate wider(1, 1, 64, {1, 2}, {.v4 = 24, .v6 = 48});
+  EXPECT_TRUE(wider.admit(source("192.0.2.1"), kSecond));
+  EXPECT_FALSE(wider.admit(source("192.0.2.255"), kSecond));
+  EXPECT_TRUE(wider.admit(source("192.0.3.1"), kSecond));
+  EXPECT_TRUE(wider.admit(source("2001:db8:0:1::1"), kSecond));
+  EXPECT_FALSE(wider.admit(source("2001:db8:0:2::1"), kSecond));
+}
+
 TEST(SourceRate, ForgetsTheQuietestWhenThereAreTooMany) {
   SourceRate rate(1, 100, 8, {1, 2});
   const IpAddress busy = source("192.0.2.200");
