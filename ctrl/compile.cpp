@@ -76,6 +76,8 @@ class Compiler {
     SnatOrder order = order_snat(previous_ ? previous_->snat : std::vector<IpAddress>{}, model_.snat);
     tables_->snat = std::move(order.addresses);
     snat_indexes_hold_ = order.indexes_hold;
+    const bool same_addresses = previous_ && previous_->snat == tables_->snat;
+    tables_->own_addresses = same_addresses ? previous_->own_addresses : own_addresses(*tables_);
     services_changed_ = !before_ || before_->services != model_.services || !snat_indexes_hold_;
   }
 

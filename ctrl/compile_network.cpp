@@ -61,6 +61,18 @@ std::shared_ptr<const dataplane::RouteTable> route_table(const Model& model) {
   return dataplane::RouteTable::build(routes);
 }
 
+std::shared_ptr<const dataplane::AddressSet> own_addresses(const dataplane::Tables& tables) {
+  std::vector<IpAddress> addresses = tables.snat;
+  for (const PortView& port : tables.ports) {
+    addresses.push_back(port.link_local);
+    for (const Prefix& own : port.addresses) addresses.push_back(own.address);
+  }
+  for (size_t i = 0; tables.ingress && i < tables.ingress->size(); ++i) {
+    addresses.push_back((*tables.ingress)[i].address);
+  }
+  return std::make_shared<const dataplane::AddressSet>(addresses);
+}
+
 std::vector<dataplane::StaticNeighbor> static_neighbors(const Model& model) {
   const ConnectedNetworks networks = connected_networks(model);
   std::vector<dataplane::StaticNeighbor> neighbors;

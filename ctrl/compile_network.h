@@ -16,6 +16,8 @@ namespace sluice::ctrl {
 std::vector<dataplane::PortView> port_views(const Model& model, std::span<const dataplane::PortInfo> ports);
 /// The configured routes, and those to the ports' own networks and to static neighbors beyond them.
 std::shared_ptr<const dataplane::RouteTable> route_table(const Model& model);
+/// What Tables::own_addresses is of.
+std::shared_ptr<const dataplane::AddressSet> own_addresses(const dataplane::Tables& tables);
 std::vector<dataplane::StaticNeighbor> static_neighbors(const Model& model);
 
 /// The addresses of `wanted`, those of `previous` at the index that they have there: flows of full-nat

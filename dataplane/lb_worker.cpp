@@ -9,6 +9,7 @@
 #include "dataplane/stages/punt.h"
 #include "dataplane/stages/relay_icmp_error.h"
 #include "dataplane/stages/relay_tunnel_error.h"
+#include "dataplane/stages/route.h"
 #include "dataplane/worker.h"
 
 namespace sluice::dataplane {
@@ -22,28 +23,41 @@ void learn(Worker& worker, rte_mbuf* packet) {
   worker.drops.discard(packet);
 }
 
+/// Whether a packet claims to come from this gateway itself, whatever it quotes.
+bool has_own_source(const Worker& worker, rte_mbuf* packet) {
+  const PacketMeta& meta = meta_of(packet);
+  const auto* const ip = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l3_offset);
+  return worker.tables->is_own(source_of(ip, meta.is_v4()));
+}
+
+/// For packets that are neither a flow's nor a neighbor's.
+void handle_single(Worker& worker, rte_mbuf* packet, PacketKind kind) {
+  if (has_own_source(worker, packet)) return worker.drops.drop(packet, DropReason::kMalformedL3);
+  switch (kind) {
+    case PacketKind::kIcmpError:
+      return relay_icmp_error(worker, packet);
+    case PacketKind::kEcho:
+      return answer_echo(worker, packet);
+    case PacketKind::kFlow:
+    case PacketKind::kNeighbor:
+    case PacketKind::kOther:
+      return relay_tunnel_error(worker, packet);
+  }
+}
+
 }  // namespace
 
 void balance_and_forward(Worker& worker, std::span<rte_mbuf*> packets) {
   std::array<rte_mbuf*, kBurst> flow_packets;
   size_t flows = 0;
   for (rte_mbuf* packet : packets) {
-    switch (meta_of(packet).kind) {
-      case PacketKind::kFlow:
-        flow_packets[flows++] = packet;
-        break;
-      case PacketKind::kIcmpError:
-        relay_icmp_error(worker, packet);
-        break;
-      case PacketKind::kEcho:
-        answer_echo(worker, packet);
-        break;
-      case PacketKind::kNeighbor:
-        learn(worker, packet);
-        break;
-      case PacketKind::kOther:
-        relay_tunnel_error(worker, packet);
-        break;
+    const PacketKind kind = meta_of(packet).kind;
+    if (kind == PacketKind::kFlow) {
+      flow_packets[flows++] = packet;
+    } else if (kind == PacketKind::kNeighbor) {
+      learn(worker, packet);
+    } else {
+      handle_single(worker, packet, kind);
     }
   }
   balance(worker, std::span(flow_packets).first(flows));

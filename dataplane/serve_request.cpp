@@ -27,6 +27,8 @@ Explanation explain_no_service(const Tables& tables, const FlowKey& key) {
 
 Explanation explain(Worker& worker, const FlowKey& key) {
   const lb::Decision decision = worker.balancer.explain(worker.tables->view(), key, worker.now_ms);
+  const bool is_known = decision.outcome == lb::Outcome::kCached;
+  if (!is_known && worker.tables->is_own(key.source)) return dropped(DropReason::kMalformedL3);
   Explanation result;
   switch (decision.outcome) {
     case lb::Outcome::kNoService:

@@ -87,6 +87,8 @@ struct Tables {
   std::shared_ptr<const std::vector<NextHop>> next_hops;  ///< by Backend::next_hop
   std::vector<PortView> ports;
   std::vector<IpAddress> snat;
+  /// Addresses of ports, SNAT and ledger ingress; null: none. VIPs are the service table's.
+  std::shared_ptr<const AddressSet> own_addresses;
   std::vector<StaticNeighbor> neighbors;
   /// Of next hops: gateways and on-link backends, on whatever port. Null: there are none.
   std::shared_ptr<const AddressSet> next_hop_addresses;
@@ -104,6 +106,12 @@ struct Tables {
   /// their addresses are among `announcements`. Null: there is no ledger ingress.
   std::shared_ptr<const std::vector<Ingress>> ingress;
 
+  /// Whether an address is this gateway's own. Nothing that comes in from a wire may have it as source: the
+  /// answer would go round.
+  bool is_own(const IpAddress& address) const {
+    return (own_addresses != nullptr && own_addresses->contains(address)) ||
+           service_table->has_address(address);
+  }
   lb::View view() const { return {service_table.get(), *services, *backends, hash_key, snat, members}; }
 };
 

@@ -40,6 +40,17 @@ void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   }
 }
 
+/// Why a packet is dropped before anything is decided about it: a martian that would begin a flow, or an
+/// answer that did not come from where the backend is. Else kNone.
+DropReason refusal_of(Worker& worker, const PacketMeta& meta) {
+  const lb::FlowEntry* const flow = worker.balancer.flows().find(meta.key, meta.flow_hash);
+  if (flow == nullptr) {
+    return worker.tables->is_own(meta.key.source) ? DropReason::kMalformedL3 : DropReason::kNone;
+  }
+  return flow->is_reply && !comes_from_backend(worker, *flow, meta.in_port) ? DropReason::kDenied
+                                                                            : DropReason::kNone;
+}
+
 }  // namespace
 
 void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
@@ -56,6 +67,11 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
     rte_mbuf* const packet = packets[i];
     if (candidates[i] != nullptr && forward_known(worker, packet, *candidates[i])) continue;
     const PacketMeta& meta = meta_of(packet);
+    if (const DropReason reason = refusal_of(worker, meta); reason != DropReason::kNone) {
+      worker.drops.drop(packet, reason);
+      continue;
+    }
+    const lb::PacketFacts facts{meta.tcp_flags, static_cast<uint16_t>(packet->pkt_len)};
     // A decision's flow is valid until the next one, so each packet is sent before the next is decided.
     act_on(worker, packet,
            worker.balancer.balance(view, meta.key, meta.flow_hash, facts_of(packet, meta), worker.now_ms));

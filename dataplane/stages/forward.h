@@ -45,6 +45,12 @@ inline Be16 gue_port_of_flow(const Worker& worker, const FlowKey& key, lb::FlowE
   return port;
 }
 
+/// Whether a packet may be sent at all: none with a TTL or hop limit of 0 may (RFC 1812 5.3.1, RFC 8200 3).
+inline bool lives(const uint8_t* ip, bool is_v4) {
+  return (is_v4 ? reinterpret_cast<const Ipv4Header*>(ip)->ttl
+                : reinterpret_cast<const Ipv6Header*>(ip)->hop_limit) != 0;
+}
+
 /// Whether a packet fits the port it leaves by once `added` bytes lie around it; else it is refused.
 inline bool fits(Worker& worker, rte_mbuf* packet, const Egress& egress, size_t added) {
   const size_t mtu = worker.tables->ports[egress.port].mtu;
@@ -77,14 +83,38 @@ inline Egress egress_of(const Worker& worker, const lb::Decision& decision, cons
                            : route_to_backend(*worker.tables, backend_of(worker, decision));
 }
 
+/// Whether a frame from `sender`, come in at `in_port`, would go back to where it is from by direct: that
+/// station balances onto this gateway, and neither touches the TTL (docs/decisions/0019).
+inline bool would_return(const MacAddress& sender, uint16_t in_port, const MacAddress& next_hop,
+                         uint16_t out_port) {
+  return sender == next_hop && in_port == out_port;
+}
+
+/// Why a whole packet of a service that does not touch the TTL goes nowhere, if it does not: its life is
+/// over, or it would go back. kNone: it goes on.
+inline DropReason check_passage(Worker& worker, rte_mbuf* packet, lb::ForwardMode mode,
+                                const Egress& egress) {
+  const PacketMeta& meta = meta_of(packet);
+  const auto* const ip = rte_pktmbuf_mtod(packet, const uint8_t*);
+  if (!lives(ip, meta.is_v4())) return DropReason::kTtlExpired;
+  if (mode != lb::ForwardMode::kDirect) return DropReason::kNone;
+  const auto sender = load<MacAddress>(ip - meta.l3_offset + offsetof(EthernetHeader, source));
+  const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
+  const bool returns = mac != nullptr && would_return(sender, meta.in_port, *mac, egress.port);
+  return returns ? DropReason::kMalformedL3 : DropReason::kNone;
+}
+
 /// Puts a bare IP packet of the flow `key` (client to service) of an ipip, gue or direct service on its way
-/// to the decided backend. Takes it over.
+/// to the decided backend. What lies in front of it in its buffer is the frame that it came in. Takes it
+/// over.
 inline void forward_whole(Worker& worker, rte_mbuf* packet, const FlowKey& key,
                           const lb::Decision& decision) {
   const lb::Backend& backend = backend_of(worker, decision);
   const Egress egress = route_to_backend(*worker.tables, backend);
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
   const lb::ForwardMode mode = service_of(worker, decision).forward;
+  const DropReason reason = check_passage(worker, packet, mode, egress);
+  if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
   const size_t added = added_bytes(mode, backend.address.is_v4());
   if (!fits(worker, packet, egress, added)) return;
   if (added > 0) {

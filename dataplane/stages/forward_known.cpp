@@ -42,12 +42,14 @@ bool send_reply(Worker& worker, rte_mbuf* packet, const KnownPacket& at, const l
 
 /// Sends a client's packet that goes on with `flow` to the backend.
 [[gnu::always_inline]] inline void send_request(Worker& worker, rte_mbuf* packet, const KnownPacket& at,
-                                                lb::FlowEntry& flow, const KnownPath& path) {
+                                                lb::FlowEntry& flow, const KnownPath& path, uint8_t in_port) {
   uint8_t* front = at.ip;
   if (lb::is_nat(path.forward)) {
     translate_ipv4(at.ip, known_target(worker, flow, path));
   } else if (path.forward != lb::ForwardMode::kDirect) {
     front = encapsulate(worker, at, flow, path);
+  } else if (would_return(*packet, in_port, path)) [[unlikely]] {
+    return worker.drops.drop(packet, DropReason::kMalformedL3);
   }
   send_known(worker, packet, front, at, path);
 }
@@ -58,12 +60,12 @@ bool send_reply(Worker& worker, rte_mbuf* packet, const KnownPacket& at, const l
                                                  lb::FlowEntry& flow, uint8_t in_port) {
   const KnownPacket at{ip, load<Be16>(ip + offsetof(Ipv4Header, total_length)).host(), true};
   const KnownPath* const path = path_of(worker, *packet, at.ip_bytes, flow);
-  if (path == nullptr || !has_key_of(ip, flow) ||
+  if (path == nullptr || !has_key_of(ip, flow) || (flow.is_reply && path->port != in_port) ||
       !worker.balancer.goes_on(flow, packet->pkt_len, worker.now_ms, path->idle_timeout_ms)) {
     return false;
   }
   if (flow.is_reply) return send_reply(worker, packet, at, flow, in_port);
-  send_request(worker, packet, at, flow, *path);
+  send_request(worker, packet, at, flow, *path, in_port);
   return true;
 }
 

@@ -32,6 +32,22 @@ inline const KnownPath* path_of(const Worker& worker, const rte_mbuf& packet, si
   return fits ? path : nullptr;
 }
 
+/// Whether an answer came in by the port that its flow's backend is reached by. Else somebody on another side
+/// made it up.
+inline bool comes_from_backend(const Worker& worker, const lb::FlowEntry& flow, uint8_t in_port) {
+  const KnownPath* const path = worker.paths.find(flow.service, flow.backend, worker.neighbors.version());
+  if (path != nullptr) return path->port == in_port;
+  const Egress egress = route_to_backend(*worker.tables, (*worker.tables->backends)[flow.backend]);
+  return !egress.found || egress.port == in_port;
+}
+
+/// would_return() for a frame whose path is known.
+inline bool would_return(const rte_mbuf& frame, uint8_t in_port, const KnownPath& path) {
+  const auto* const bytes = rte_pktmbuf_mtod(&frame, const uint8_t*);
+  return would_return(load<MacAddress>(bytes + offsetof(EthernetHeader, source)), in_port,
+                      load<MacAddress>(path.link.data()), path.port);
+}
+
 /// Puts the outer headers of a tunnel's mode in front of a packet. Returns where they begin.
 [[gnu::noinline]] inline uint8_t* encapsulate(const Worker& worker, const KnownPacket& at,
                                               lb::FlowEntry& flow, const KnownPath& path) {
@@ -79,15 +95,19 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
   const KnownPacket at{rte_pktmbuf_mtod_offset(packet, uint8_t*, meta.l3_offset), meta.ip_bytes,
                        meta.is_v4()};
   uint8_t* front = at.ip;
+  DropReason reason = DropReason::kNone;
   if (lb::is_nat(path->forward)) {
-    const DropReason reason =
-        translate(at.ip, size_t{meta.l4_offset} - meta.l3_offset, known_target(worker, flow, *path));
-    if (reason != DropReason::kNone) [[unlikely]] {
-      worker.drops.drop(packet, reason);
-      return true;
-    }
+    reason = translate(at.ip, size_t{meta.l4_offset} - meta.l3_offset, known_target(worker, flow, *path));
+  } else if (!lives(at.ip, at.is_v4)) {
+    reason = DropReason::kTtlExpired;
   } else if (path->forward != lb::ForwardMode::kDirect) {
     front = encapsulate(worker, at, flow, *path);
+  } else if (would_return(*packet, meta.in_port, *path)) {
+    reason = DropReason::kMalformedL3;
+  }
+  if (reason != DropReason::kNone) [[unlikely]] {
+    worker.drops.drop(packet, reason);
+    return true;
   }
   send_known(worker, packet, front, at, *path);
   return true;

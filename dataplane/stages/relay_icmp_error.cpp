@@ -54,6 +54,10 @@ void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& de
 
 void relay_icmp_error(Worker& worker, rte_mbuf* packet) {
   const PacketMeta& meta = meta_of(packet);
+  // What this gateway sends is never to itself.
+  if (worker.tables->is_own(meta.key.destination)) {
+    return worker.drops.drop(packet, DropReason::kMalformedL3);
+  }
   const lb::Decision decision = worker.balancer.find_quoted(worker.tables->view(), meta.key);
   if (decision.outcome != lb::Outcome::kCached && others_may_know(worker, meta)) {
     return hand_to_next(worker, packet);

@@ -54,6 +54,7 @@ size_t inner_mtu(size_t mtu, size_t overhead, bool inner_v4) {
 bool is_from_client(const Worker& worker, Bytes inner, bool inner_v4) {
   const Quote quote = parse_quote(inner, inner_v4);
   return quote.status == Quote::Status::kFlow && !is_martian(quote.key.source) &&
+         !worker.tables->is_own(quote.key.source) &&
          worker.tables->service_table->find(quote.key.destination, quote.key.destination_port,
                                             quote.key.protocol) != lb::kNoService;
 }

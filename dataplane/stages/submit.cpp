@@ -72,6 +72,10 @@ std::span<rte_mbuf*> submit(Worker& worker, std::span<rte_mbuf*> packets) {
       packets[staying++] = packet;
       continue;
     }
+    if (worker.tables->is_own(meta.key.source)) {
+      worker.drops.drop(packet, DropReason::kMalformedL3);
+      continue;
+    }
     meta.ingress = static_cast<uint8_t>(ingress);
     meta.received_by = static_cast<uint8_t>(worker.place.index);
     target[left] = static_cast<uint16_t>(

@@ -1,6 +1,6 @@
 // Each reason for which a packet disappears, seen through the whole pipeline: the counter goes up by one,
 // nothing comes out, and no buffer is lost. The parser's unit test has the variants of its reasons;
-// `denied` and `inspected` belong to stages that are not built.
+// `inspected` belongs to stages that are not built.
 #include "tests/packet/packet_test.h"
 
 namespace sluice::test {
@@ -120,6 +120,16 @@ TEST_P(Drop, NoServiceForWhatBelongsToNoConnectionBehindNat) {
       expect_drop(gateway, from_client(request().tcp_flags(flags)), DropReason::kNoService);
     }
   }
+}
+
+TEST_P(Drop, DeniedIsAnAnswerByAnotherPortThanTheBackends) {
+  TestGateway gateway(make_tables({service(ForwardMode::kDnat)}));
+  gateway.receive(kEdge, from_client(request()));
+  gateway.sent(kCore);
+  const PacketBuilder answer = ip(family().backend, family().client).tcp(8080, 40000);
+  expect_drop(gateway, from_client(answer), DropReason::kDenied);
+  gateway.receive(kCore, from_backend(family().backend, answer));
+  EXPECT_EQ(gateway.sent(kEdge).size(), 1u);
 }
 
 TEST_P(Drop, RateLimited) {

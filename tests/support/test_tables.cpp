@@ -65,6 +65,12 @@ std::shared_ptr<Tables> make_tables(const std::vector<ServiceSpec>& specs) {
                    port(kCoreMac, "10.20.0.1/24", "fd20::1/64", "fe80::ff:fe00:2")};
   tables->routes = routes();
   tables->snat = {address(kIpv4.snat), address(kIpv6.snat)};
+  std::vector<IpAddress> own = tables->snat;
+  for (const PortView& view : tables->ports) {
+    own.push_back(view.link_local);
+    for (const Prefix& prefix : view.addresses) own.push_back(prefix.address);
+  }
+  tables->own_addresses = std::make_shared<const dataplane::AddressSet>(own);
   tables->encapsulation = {address(kIpv4.edge), address(kIpv6.edge), 6080};
   for (const Family& family : {kIpv4, kIpv6}) {
     tables->neighbors.push_back({kEdge, address(family.router), must(MacAddress::parse(kRouterMac))});
