@@ -9,6 +9,7 @@
 
 #include "dataplane/neighbor_cache.h"
 #include "dataplane/packet.h"
+#include "dataplane/parser.h"
 #include "dataplane/tables.h"
 #include "dataplane/worker.h"
 
@@ -29,8 +30,8 @@ PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned r
   const auto port_count = static_cast<unsigned>(ports.size());
   packets += workers *
              (2 * kPoolCache + port_count * (kBurst + 2 * Transmit::kBuffer) + NeighborCache::kWaitingSlots);
-  const unsigned frame =
-      largest_mtu + RTE_ETHER_HDR_LEN + kMaxVlanTags * sizeof(VlanHeader) + RTE_ETHER_CRC_LEN;
+  constexpr unsigned kTagBytes = (kMaxVlanTags + kMaxPriorityTags) * sizeof(VlanHeader);
+  const unsigned frame = largest_mtu + RTE_ETHER_HDR_LEN + kTagBytes + RTE_ETHER_CRC_LEN;
   const unsigned room = std::max(kUsualDataRoom, (frame + 63) / 64 * 64) + RTE_PKTMBUF_HEADROOM;
   return {packets, static_cast<uint16_t>(std::min<unsigned>(room, UINT16_MAX))};
 }

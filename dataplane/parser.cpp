@@ -240,11 +240,16 @@ DropReason parse(Bytes frame, const PortView& port, DeviceChecksums device, Pack
   if (!to_us && !ethernet.destination.is_multicast()) return DropReason::kNoService;
   uint16_t type = ethernet.type.host();
   size_t offset = sizeof ethernet;
-  unsigned tags = 0;
-  for (; is_vlan(type); ++tags, offset += sizeof(VlanHeader)) {
+  unsigned tags = 0, priorities = 0;
+  for (; is_vlan(type); offset += sizeof(VlanHeader)) {
     if (frame.size() < offset + sizeof(VlanHeader)) return DropReason::kMalformedL2;
     const auto& vlan = header_at<VlanHeader>(frame, offset);
-    if (tags == port.vlan_tags || vlan.id() != port.vlan_ids[tags]) return DropReason::kWrongVlan;
+    if (vlan.id() == 0) {
+      if (++priorities > kMaxPriorityTags) return DropReason::kWrongVlan;
+    } else {
+      if (tags == port.vlan_tags || vlan.id() != port.vlan_ids[tags]) return DropReason::kWrongVlan;
+      ++tags;
+    }
     type = vlan.type.host();
   }
   if (tags != port.vlan_tags) return DropReason::kWrongVlan;

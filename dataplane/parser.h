@@ -22,6 +22,9 @@ struct DeviceChecksums {
 
 inline constexpr unsigned kMaxExtensionHeaders = 8;
 inline constexpr unsigned kMaxExtensionBytes = 256;
+/// VLAN tags with id 0, which state a priority and no VLAN (IEEE 802.1Q, 6.9.1 and 9.6): they count as none,
+/// on whichever side of the port's own tags they are.
+inline constexpr unsigned kMaxPriorityTags = 2;
 
 /// Fills `meta` from a whole frame that came in at `port`, or says why the frame must be dropped; `meta` is
 /// then undefined. in_port and flow_hash are zeroed, to be set by the caller. Verifies every checksum that

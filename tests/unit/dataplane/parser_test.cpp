@@ -256,6 +256,25 @@ TEST_P(BothFamilies, VlanTagsMustBeThePortsOwn) {
   EXPECT_EQ(parse_bytes(tagged({100, 200}), port({200, 100})).reason, DropReason::kWrongVlan);
 }
 
+TEST_P(BothFamilies, VlanTagsWithIdZeroCountAsNone) {
+  const auto tagged = [&](std::vector<uint16_t> vlans) {
+    return ethernet({kToPort.source, kToPort.destination, std::move(vlans)}, request().tcp(1, 2));
+  };
+  const auto accepted = [&](std::vector<uint16_t> vlans, std::vector<uint16_t> own) {
+    const size_t offset = 14 + 4 * vlans.size();
+    const auto parsed = parse_bytes(tagged(std::move(vlans)), port(std::move(own)));
+    return parsed.reason == DropReason::kNone && parsed.meta.l3_offset == offset;
+  };
+  EXPECT_TRUE(accepted({0}, {}));
+  EXPECT_TRUE(accepted({0, 0}, {}));
+  EXPECT_TRUE(accepted({0, 100}, {100}));
+  EXPECT_TRUE(accepted({100, 0}, {100}));
+  EXPECT_TRUE(accepted({200, 0, 100, 0}, {200, 100}));
+  EXPECT_EQ(parse_bytes(tagged({0}), port({100})).reason, DropReason::kWrongVlan);
+  EXPECT_EQ(parse_bytes(tagged({0, 0, 0}), port()).reason, DropReason::kWrongVlan);
+  EXPECT_EQ(parse_bytes(tagged({0, 101}), port({100})).reason, DropReason::kWrongVlan);
+}
+
 TEST(Parser, VlanPriorityBitsAreNotTheId) {
   const Bytes frame =
       ethernet({kToPort.source, kToPort.destination, {0xe064}}, ip(kClient4, kVip4).udp(1, 2));
