@@ -19,8 +19,10 @@ ConnectedNetworks connected_networks(const Model& model) {
       networks.add(address, static_cast<uint16_t>(port));
     }
   }
-  for (const RouteModel& route : model.routes) networks.add_route(route.to, route.via);
-  for (const NeighborModel& neighbor : model.neighbors) networks.add_neighbor(neighbor.address);
+  for (const RouteModel& route : model.routes) networks.add_route(route.to, route.via, route.via_port);
+  for (const NeighborModel& neighbor : model.neighbors) {
+    if (!neighbor.port) networks.add_neighbor(neighbor.address);
+  }
   return networks;
 }
 
@@ -56,7 +58,8 @@ std::shared_ptr<const dataplane::RouteTable> route_table(const Model& model) {
   std::vector<Route> routes;
   for (const auto& [network, port] : networks.all()) routes.push_back({network, port, true, {}});
   for (const RouteModel& route : model.routes) {
-    if (const auto port = networks.port_of(route.via)) routes.push_back({route.to, *port, false, route.via});
+    const auto port = route.via_port ? route.via_port : networks.port_of(route.via);
+    if (port) routes.push_back({route.to, *port, false, route.via});
   }
   return dataplane::RouteTable::build(routes);
 }
@@ -77,7 +80,7 @@ std::vector<dataplane::StaticNeighbor> static_neighbors(const Model& model) {
   const ConnectedNetworks networks = connected_networks(model);
   std::vector<dataplane::StaticNeighbor> neighbors;
   for (const NeighborModel& neighbor : model.neighbors) {
-    if (const auto port = networks.port_of(neighbor.address)) {
+    if (const auto port = neighbor.port ? neighbor.port : networks.port_of(neighbor.address)) {
       neighbors.push_back({*port, neighbor.address, neighbor.mac});
     }
   }

@@ -42,21 +42,6 @@ class UniqueNames {
   std::set<std::string> names_;
 };
 
-ConnectedNetworks port_networks(const Draft& draft) {
-  ConnectedNetworks networks(draft.model.boot.ports.size());
-  for (const auto& [entry, index] : draft.port_addresses) {
-    networks.add(entry.address, static_cast<uint16_t>(entry.port));
-  }
-  return networks;
-}
-
-ConnectedNetworks connected_networks(const Draft& draft) {
-  ConnectedNetworks networks = port_networks(draft);
-  for (const auto& [route, index] : draft.routes) networks.add_route(route.to, route.via);
-  for (const auto& [neighbor, index] : draft.neighbors) networks.add_neighbor(neighbor.address);
-  return networks;
-}
-
 void check_ports(const Draft& draft, Faults& faults) {
   UniqueNames names("port", "ports", faults);
   std::set<std::string> devices;
@@ -65,11 +50,6 @@ void check_ports(const Draft& draft, Faults& faults) {
     names.add(ports[i].name, i);
     if (!ports[i].device.empty() && !devices.insert(ports[i].device).second) {
       faults.add(pointer("ports", i, "/device"), "another port uses this device already");
-    }
-    const bool has_v6 = std::any_of(ports[i].addresses.begin(), ports[i].addresses.end(),
-                                    [](const Prefix& own) { return own.address.is_v6(); });
-    if (has_v6 && ports[i].mtu < 1280) {
-      faults.add(pointer("ports", i, "/mtu"), "must be at least 1280 where the port has IPv6 addresses");
     }
   }
   ConnectedNetworks networks(ports.size());
@@ -81,6 +61,13 @@ void check_ports(const Draft& draft, Faults& faults) {
       faults.add(place, "another port is on network " + entry.address.network().to_string() + " already");
     }
   }
+}
+
+/// Why an address is on no network of a port, in the words that follow it.
+std::string unreachable(const Draft& draft, const IpAddress& address) {
+  const auto& ports = draft.model.boot.ports;
+  if (!is_link_local(address) || ports.empty()) return " is on no network of a port, so it cannot be reached";
+  return " is link-local: say which port it is on, as in " + address.to_string() + "%" + ports.front().name;
 }
 
 void check_routes(const Draft& draft, const ConnectedNetworks& networks, Faults& faults) {
@@ -95,25 +82,28 @@ void check_routes(const Draft& draft, const ConnectedNetworks& networks, Faults&
       faults.add(pointer("routes", index, "/via"), "must be an address of the family of \"to\"");
     } else if (networks.is_own(route.via)) {
       faults.add(pointer("routes", index, "/via"), route.via.to_string() + " is an address of a port itself");
-    } else if (!networks.port_of(route.via)) {
-      faults.add(pointer("routes", index, "/via"),
-                 route.via.to_string() + " is on no network of a port, so it cannot be reached");
+    } else if (!route.via_port && !networks.port_of(route.via)) {
+      faults.add(pointer("routes", index, "/via"), route.via.to_string() + unreachable(draft, route.via));
     }
   }
 }
 
 void check_neighbors(const Draft& draft, const ConnectedNetworks& networks, Faults& faults) {
-  std::set<IpAddress> known;
+  std::set<std::pair<IpAddress, std::optional<uint16_t>>> known;
   for (const auto& [neighbor, index] : draft.neighbors) {
     const std::string place = pointer("neighbors", index, "/address");
     const std::string address = neighbor.address.to_string();
-    if (!known.insert(neighbor.address).second) {
+    if (!known.emplace(neighbor.address, neighbor.port).second) {
       faults.add(place, address + " is listed twice");
     } else if (networks.is_own(neighbor.address)) {
       faults.add(place, address + " is an address of a port itself");
     } else if (networks.has_route_to(neighbor.address)) {
       faults.add(place, "there is a route to " + address + " already");
-    } else if (!networks.port_of(neighbor.address)) {
+    } else if (neighbor.port || networks.port_of(neighbor.address)) {
+      continue;
+    } else if (is_link_local(neighbor.address)) {
+      faults.add(place, address + unreachable(draft, neighbor.address));
+    } else {
       faults.add(place, address + " is on no network of a port, and no route says which port leads there");
     }
   }
@@ -299,11 +289,29 @@ void check_overlaps(const Draft& draft, Faults& faults) {
 
 }  // namespace
 
+ConnectedNetworks port_networks(const Draft& draft) {
+  ConnectedNetworks networks(draft.model.boot.ports.size());
+  for (const auto& [entry, index] : draft.port_addresses) {
+    networks.add(entry.address, static_cast<uint16_t>(entry.port));
+  }
+  return networks;
+}
+
+ConnectedNetworks connected_networks(const Draft& draft) {
+  ConnectedNetworks networks = port_networks(draft);
+  for (const auto& [route, index] : draft.routes) networks.add_route(route.to, route.via, route.via_port);
+  for (const auto& [neighbor, index] : draft.neighbors) {
+    if (!neighbor.port) networks.add_neighbor(neighbor.address);
+  }
+  return networks;
+}
+
 void check_network(const Draft& draft, Faults& faults) {
   check_ports(draft, faults);
   check_routes(draft, port_networks(draft), faults);
   check_neighbors(draft, connected_networks(draft), faults);
   check_snat(draft, faults);
+  check_mtus(draft, faults);
 }
 
 void check_pools(const Draft& draft, Faults& faults) {
@@ -318,6 +326,7 @@ void check_pools(const Draft& draft, Faults& faults) {
   if (backends > lb::kMaxBackends) {
     faults.add("/pools", "more than " + std::to_string(lb::kMaxBackends) + " backends in all");
   }
+  check_backend_addresses(draft, faults);
 }
 
 void check_services(const Draft& draft, Faults& faults) {

@@ -1,5 +1,7 @@
 #include "ctrl/config_decode.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "ctrl/config_ledger.h"
@@ -142,6 +144,23 @@ ServiceDraft decode_service(const Cursor& from) {
   return draft;
 }
 
+/// An address that may name its port.
+bool decode_zoned(const Cursor& text, const std::vector<dataplane::PortConfig>& ports, IpAddress& address,
+                  std::optional<uint16_t>& port) {
+  ZonedAddress zoned;
+  if (!text.parse(parse_zoned_address, zoned)) return false;
+  address = zoned.address;
+  if (zoned.port.empty()) return true;
+  const auto named = std::find_if(ports.begin(), ports.end(),
+                                  [&](const auto& candidate) { return candidate.name == zoned.port; });
+  if (named == ports.end()) {
+    text.fault("there is no port named \"" + zoned.port + "\"");
+    return false;
+  }
+  port = static_cast<uint16_t>(named - ports.begin());
+  return true;
+}
+
 void decode_encapsulation(const Cursor& encap, dataplane::Encapsulation& target) {
   const auto source = [&](const char* key, bool is_v4, IpAddress& address) {
     const Cursor text = encap.member(key);
@@ -175,11 +194,13 @@ Draft decode(const Cursor& root) {
   root.member("routes").each([&](const Cursor& entry, size_t index) {
     RouteModel route;
     const bool to = entry.parse("to", parse_network, route.to);
-    if (entry.parse("via", parse_host_address, route.via) && to) draft.routes.push_back({route, index});
+    const bool via = decode_zoned(entry.member("via"), draft.model.boot.ports, route.via, route.via_port);
+    if (via && to) draft.routes.push_back({route, index});
   });
   root.member("neighbors").each([&](const Cursor& entry, size_t index) {
     NeighborModel neighbor;
-    const bool address = entry.parse("address", parse_host_address, neighbor.address);
+    const bool address =
+        decode_zoned(entry.member("address"), draft.model.boot.ports, neighbor.address, neighbor.port);
     if (entry.parse("mac", parse_station_mac, neighbor.mac) && address) {
       draft.neighbors.push_back({neighbor, index});
     }

@@ -34,6 +34,11 @@ json encode_gateway(const Model& model) {
           {"hash_key", format_hash_key(model.hash_key)}};
 }
 
+/// A link-local address names its port.
+std::string zoned_text(const IpAddress& address, const std::optional<uint16_t>& port, const Model& model) {
+  return address.to_string() + (port ? "%" + model.boot.ports[*port].name : "");
+}
+
 json encode_port(const dataplane::PortConfig& port) {
   json addresses = json::array();
   for (const Prefix& address : port.addresses) addresses.push_back(address.to_string());
@@ -113,11 +118,12 @@ nlohmann::json to_json(const Model& model) {
   json config;
   config["gateway"] = encode_gateway(model);
   config["ports"] = encode_list(model.boot.ports, encode_port);
-  config["routes"] = encode_list(model.routes, [](const RouteModel& route) {
-    return json{{"to", route.to.to_string()}, {"via", route.via.to_string()}};
+  config["routes"] = encode_list(model.routes, [&](const RouteModel& route) {
+    return json{{"to", route.to.to_string()}, {"via", zoned_text(route.via, route.via_port, model)}};
   });
-  config["neighbors"] = encode_list(model.neighbors, [](const NeighborModel& neighbor) {
-    return json{{"address", neighbor.address.to_string()}, {"mac", neighbor.mac.to_string()}};
+  config["neighbors"] = encode_list(model.neighbors, [&](const NeighborModel& neighbor) {
+    return json{{"address", zoned_text(neighbor.address, neighbor.port, model)},
+                {"mac", neighbor.mac.to_string()}};
   });
   config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
   config["encap"] = encode_encapsulation(model.encapsulation);

@@ -168,6 +168,21 @@ Result<IpAddress> parse_host_address(std::string_view text) {
   return address;
 }
 
+bool is_link_local(const IpAddress& address) {
+  return address.bytes()[0] == 0xfe && (address.bytes()[1] & 0xc0) == 0x80;
+}
+
+Result<ZonedAddress> parse_zoned_address(std::string_view text) {
+  const size_t percent = text.find('%');
+  const auto address = parse_host_address(text.substr(0, percent));
+  if (!address) return tl::unexpected(address.error());
+  if (percent == std::string_view::npos) return ZonedAddress{*address, ""};
+  if (!is_link_local(*address)) {
+    return fail("only a link-local address (fe80::/10) is followed by the port that it is on");
+  }
+  return ZonedAddress{*address, std::string(text.substr(percent + 1))};
+}
+
 Result<Prefix> parse_interface_address(std::string_view text) {
   auto prefix = Prefix::parse(text, true);
   if (!prefix) return prefix;

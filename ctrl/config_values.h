@@ -40,6 +40,15 @@ Result<std::string> parse_name(std::string_view text);
 Result<MacAddress> parse_station_mac(std::string_view text);
 /// An address that a host can have: neither multicast nor unspecified.
 Result<IpAddress> parse_host_address(std::string_view text);
+/// A host's address, link-local ones followed by `%` and the name of the port that they are on (RFC 4007,
+/// 11): `fe80::1%edge0`.
+struct ZonedAddress {
+  IpAddress address;
+  std::string port;  ///< empty: none was given
+};
+Result<ZonedAddress> parse_zoned_address(std::string_view text);
+/// fe80::/10 (RFC 4291, 2.5.6): the same on every link.
+bool is_link_local(const IpAddress& address);
 /// An interface address: the host's bits are kept.
 Result<Prefix> parse_interface_address(std::string_view text);
 /// A network: host bits must be zero.

@@ -44,10 +44,12 @@ class Warnings {
       for (const Prefix& own : model.boot.ports[i].addresses) networks_.add(own, static_cast<uint16_t>(i));
     }
     for (const RouteModel& route : model.routes) {
-      networks_.add_route(route.to, route.via);
+      networks_.add_route(route.to, route.via, route.via_port);
       routes_.push_back(route.to);
     }
-    for (const NeighborModel& neighbor : model.neighbors) networks_.add_neighbor(neighbor.address);
+    for (const NeighborModel& neighbor : model.neighbors) {
+      if (!neighbor.port) networks_.add_neighbor(neighbor.address);
+    }
   }
 
   std::vector<Fault> all() {

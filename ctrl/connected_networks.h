@@ -21,12 +21,20 @@ class PortsByPrefix {
     if (is_new) (prefix.address.is_v4() ? lengths_v4_ : lengths_v6_).insert(prefix.length);
     return place->second == port;
   }
-  std::optional<uint16_t> find(const IpAddress& address) const {
+  struct Match {
+    uint8_t length;  ///< of the prefix
+    uint16_t port;
+  };
+  std::optional<Match> match(const IpAddress& address) const {
     for (const uint8_t length : address.is_v4() ? lengths_v4_ : lengths_v6_) {
       const auto found = ports_.find(Prefix{mask(address, length), length});
-      if (found != ports_.end()) return found->second;
+      if (found != ports_.end()) return Match{length, found->second};
     }
     return std::nullopt;
+  }
+  std::optional<uint16_t> find(const IpAddress& address) const {
+    const auto found = match(address);
+    return found ? std::optional(found->port) : std::nullopt;
   }
   const std::map<Prefix, uint16_t>& all() const { return ports_; }
 
@@ -47,8 +55,9 @@ class ConnectedNetworks {
     return networks_.add(own_address.network(), port);
   }
   /// Adds a route, which says where static neighbors beyond all networks are. After every own address.
-  void add_route(const Prefix& to, const IpAddress& via) {
-    if (const auto port = port_of(via)) routes_.add(to, *port);
+  /// `via_port`: of a gateway that names it.
+  void add_route(const Prefix& to, const IpAddress& via, std::optional<uint16_t> via_port = std::nullopt) {
+    if (const auto port = via_port ? via_port : port_of(via)) routes_.add(to, *port);
   }
   /// Adds a static neighbor, after every route. One beyond all networks is taken to be on the link that its
   /// route leaves by, or that of the only port. False: there is no telling its port.
@@ -62,6 +71,15 @@ class ConnectedNetworks {
 
   /// The port that reaches an address directly, by the most specific network.
   std::optional<uint16_t> port_of(const IpAddress& address) const { return networks_.find(address); }
+  /// The port that packets to an address leave by, directly or by a gateway.
+  std::optional<uint16_t> port_towards(const IpAddress& address) const {
+    const auto direct = networks_.match(address);
+    const auto routed = routes_.match(address);
+    if (!direct || (routed && routed->length > direct->length)) {
+      return routed ? std::optional(routed->port) : std::nullopt;
+    }
+    return direct->port;
+  }
   /// Whether exactly that network is connected.
   bool has(const Prefix& network) const { return networks_.all().contains(network); }
   /// Whether a route leads to exactly that address.

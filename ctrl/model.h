@@ -66,12 +66,14 @@ struct ServiceModel {
 struct RouteModel {
   Prefix to;
   IpAddress via;
+  std::optional<uint16_t> via_port = {};  ///< index into boot.ports: of a link-local gateway
   bool operator==(const RouteModel&) const = default;
 };
 
 struct NeighborModel {
   IpAddress address;
   MacAddress mac;
+  std::optional<uint16_t> port = {};  ///< index into boot.ports: of a link-local address
   bool operator==(const NeighborModel&) const = default;
 };
 
