@@ -43,7 +43,7 @@ class Compiler {
 
   Outcome<Compiled> run() {
     tables_->generation = in_.generation;
-    tables_->hash_key = model_.hash_key;
+    tables_->hash_key = model_.hash_key.value_or(in_.kept_hash_key);
     tables_->encapsulation = model_.encapsulation;
     network();
     find_changed_pools();
@@ -272,7 +272,7 @@ class Compiler {
         auto& table = tables_->pools[*index];
         const auto endpoints = eligible(*pool, protocol);
         if (table && is_up_to_date(*table, endpoints, size, *needs)) continue;
-        table = lb::PoolTable::build(*index, endpoints, size, model_.hash_key, *needs);
+        table = lb::PoolTable::build(*index, endpoints, size, tables_->hash_key, *needs);
       }
     }
     return std::nullopt;

@@ -36,6 +36,8 @@ struct CompileInput {
   std::vector<std::string> touched_pools = {};
   /// Backends whose flows are to end: they get another number.
   std::vector<BackendKey> flushed = {};
+  /// Counts where the model has none; the same in every compilation of a process.
+  SipKey kept_hash_key = {};
 };
 
 struct Compiled {

@@ -22,16 +22,16 @@ json encode_limits(const dataplane::WorkerLimits& limits) {
 
 json encode_gateway(const Model& model) {
   const dataplane::BootConfig& boot = model.boot;
-  return {{"name", model.gateway_name},
-          {"eal", boot.eal},
-          {"workers", boot.workers},
-          {"lb_workers", boot.lb_workers},
-          {"hash_workers", model.boot.hash_workers},
-          {"idle", word_for(boot.idle)},
-          {"lameduck", format_duration(model.lameduck)},
-          {"flow_table_entries", boot.flow_table_entries},
-          {"limits", encode_limits(boot.limits)},
-          {"hash_key", format_hash_key(model.hash_key)}};
+  json object{{"name", model.gateway_name},
+              {"eal", boot.eal},
+              {"workers", boot.workers},
+              {"lb_workers", boot.lb_workers},
+              {"hash_workers", model.boot.hash_workers},
+              {"idle", word_for(boot.idle)},
+              {"lameduck", format_duration(model.lameduck)},
+              {"flow_table_entries", boot.flow_table_entries}};
+  if (model.hash_key) object["hash_key"] = format_hash_key(*model.hash_key);
+  return object;
 }
 
 /// A link-local address names its port.

@@ -54,6 +54,7 @@ class Warnings {
 
   std::vector<Fault> all() {
     check_workers();
+    check_hash_key();
     for (const auto& [name, service] : model_.services) check_service(*service);
     check_protocols();
     for (const auto& [name, pool] : model_.pools) check_pool(*pool);
@@ -75,6 +76,15 @@ class Warnings {
                                     " has two workers that never rest: each keeps the other waiting");
         }
       }
+    }
+  }
+
+  void check_hash_key() {
+    if (!model_.hash_key) {
+      warn("/gateway",
+           "has no \"hash_key\": the gateway keeps one of its own, but those of a group must share one");
+    } else if (*model_.hash_key == SipKey{}) {
+      warn("/gateway/hash_key", "is well known: a stranger can aim flows at one backend");
     }
   }
 

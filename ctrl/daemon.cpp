@@ -18,6 +18,7 @@
 #include "ctrl/health/health_checks.h"
 #include "ctrl/heartbeat.h"
 #include "ctrl/http_server.h"
+#include "ctrl/kept_hash_key.h"
 #include "ctrl/ledger_answers.h"
 #include "ctrl/ledger_pages.h"
 #include "ctrl/ledger_room.h"
@@ -57,6 +58,18 @@ awaitable<bool> pause(asio::steady_timer& timer, Clock::duration time) {
 
 size_t health_concurrency(size_t descriptors) {
   return std::clamp<size_t>(descriptors / 4, 32, 2048);
+}
+
+/// The key that counts where the configuration gives none.
+SipKey kept_hash_key(const Model& model, const std::string& state_directory) {
+  if (model.hash_key) return {};
+  const KeptHashKey kept = keep_hash_key(state_directory);
+  if (kept.problem.empty()) {
+    spdlog::info("the hash key is the one kept in {}", kept.file);
+  } else {
+    spdlog::warn("the hash key is drawn for this run alone, so that a restart moves flows: {}", kept.problem);
+  }
+  return kept.key;
 }
 
 }  // namespace
@@ -166,7 +179,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   }
   config.model.boot.log = log_data_plane;
   parts.log = config.model.log;
-  auto gateway = Gateway::start(std::move(config.model), "file");
+  const SipKey hash_key = kept_hash_key(config.model, options.state_directory);
+  auto gateway = Gateway::start(std::move(config.model), "file", hash_key);
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
   auto pages = LedgerPages::open(parts.io, *parts.gateway);

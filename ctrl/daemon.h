@@ -14,6 +14,7 @@ namespace sluice::ctrl {
 
 struct DaemonOptions {
   std::string config_file;
+  std::string state_directory = "/var/lib/sluice";  ///< of what the gateway keeps for itself
   std::string version;
   /// Leave once no packet has come for that long.
   std::optional<std::chrono::duration<double>> exit_idle;

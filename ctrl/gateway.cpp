@@ -80,12 +80,13 @@ Gateway::~Gateway() {
   stop();
 }
 
-Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author) {
+Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author, SipKey kept_hash_key) {
   if (auto enough = check_memory(memory_needs(model), available_memory()); !enough) {
     return tl::unexpected(enough.error());
   }
   std::unique_ptr<Gateway> gateway(new Gateway());
   Parts& parts = *gateway->parts_;
+  parts.kept_hash_key = kept_hash_key;
   dataplane::BootConfig boot = model.boot;
   if (model.ledger) {
     auto ledger = ledger_config(*model.ledger);
@@ -102,7 +103,12 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author)
   parts.model = std::make_shared<const Model>(std::move(model));
   parts.statuses.follow(Model{}, *parts.model, system_clock::now());
   parts.statuses.commit();
-  auto compiled = compile({*parts.model, parts.statuses.all(), parts.ports, 1}, parts.ids);
+  auto compiled = compile({.model = *parts.model,
+                           .status = parts.statuses.all(),
+                           .ports = parts.ports,
+                           .generation = 1,
+                           .kept_hash_key = kept_hash_key},
+                          parts.ids);
   if (!compiled) return fail(compiled.error().message);
   parts.ids.commit();
   parts.tables = compiled->tables;
@@ -115,7 +121,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author)
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   auto compiled = compile({*step.model, statuses.all(), ports, tables->generation + 1, model.get(),
-                           tables.get(), step.touched_pools, step.flushed},
+                           tables.get(), step.touched_pools, step.flushed, kept_hash_key},
                           ids);
   const auto result = [&](bool is_applied) {
     return ApplyResult{.generation = generation,

@@ -59,7 +59,8 @@ class Gateway {
   static constexpr size_t kHistory = 20;
 
   /// Creates the data plane for the model's boot section, compiles and starts. An Error is one line.
-  static Result<std::unique_ptr<Gateway>> start(Model model, std::string author);
+  /// `kept_hash_key` counts as long as the configuration has none.
+  static Result<std::unique_ptr<Gateway>> start(Model model, std::string author, SipKey kept_hash_key = {});
   ~Gateway();
 
   // Configuration. All or nothing: on a Refusal nothing has changed. A configuration whose boot settings

@@ -40,6 +40,7 @@ struct Gateway::Parts {
   std::shared_ptr<const dataplane::Tables> tables;
   BackendStatuses statuses;
   ConfigHistory history{kHistory};
+  SipKey kept_hash_key;
   uint64_t generation = 0;  ///< of the configuration; Tables have their own
   bool last_apply_succeeded = true;
   bool is_stopping = false;

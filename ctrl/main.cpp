@@ -54,6 +54,9 @@ int main(int argc, char** argv) {
   app.add_option("--config", line.daemon.config_file, "the configuration, a YAML file")->required();
   app.add_flag("--check-config", line.check_only,
                "say what is wrong with the configuration and exit: 0 nothing, 3 something");
+  app.add_option(
+      "--state", line.daemon.state_directory,
+      "the directory of what the gateway keeps for itself, " + line.daemon.state_directory + " unless given");
   auto* idle = app.add_option("--exit-idle", exit_idle,
                               "leave with status 0 once no packet has come for that many seconds")
                    ->check(CLI::NonNegativeNumber);

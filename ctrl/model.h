@@ -94,8 +94,8 @@ struct LogModel {
 
 struct Model {
   std::string gateway_name = "sluice";
-  dataplane::BootConfig boot;  ///< `gateway` and `ports`: a change needs a restart; without its ledger
-  SipKey hash_key;
+  dataplane::BootConfig boot;      ///< `gateway` and `ports`: a change needs a restart; without its ledger
+  std::optional<SipKey> hash_key;  ///< nothing: the one that the gateway keeps for itself counts
   std::chrono::milliseconds lameduck{0};  ///< how long to go on after being told to stop
   std::vector<RouteModel> routes;
   std::vector<NeighborModel> neighbors;

@@ -46,6 +46,7 @@ class Gateway:
         self.file = directory / "sluice.yaml"
         self.socket = directory / "control.sock"
         self.log = directory / "sluiced.log"
+        self.state = directory / "state"
         self.config = {**config, "control": {"socket": str(self.socket), "mode": "0600"}}
         self.process: Optional[subprocess.Popen] = None
 
@@ -71,7 +72,7 @@ class Gateway:
         self.write()
         starter = self.namespace.spawn if self.namespace else spawn
         environment = {**os.environ, "RUNTIME_DIRECTORY": str(self.directory)}
-        self.process = starter(SLUICED, "--config", self.file, *arguments, log=self.log, env=environment)
+        self.process = starter(SLUICED, "--config", self.file, "--state", self.state, *arguments, log=self.log, env=environment)
         eventually(self._answers, "sluiced answers on its control socket", seconds)
         return self
 

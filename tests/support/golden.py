@@ -182,7 +182,8 @@ def run_case(case: Case, target: pathlib.Path, http_port: int) -> Outcome:
     }
     (target / "sluice.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     log = target / "sluiced.log"
-    command = [SLUICED, "--config", target / "sluice.yaml", "--exit-idle", case.idle_seconds]
+    command = [SLUICED, "--config", target / "sluice.yaml", "--state", target / "state"]
+    command += ["--exit-idle", case.idle_seconds]
     process = spawn(*command, log=log, env={"RUNTIME_DIRECTORY": str(target), "PATH": "/usr/bin:/bin"})
     try:
         drops = _last_drops(process, socket)

@@ -70,7 +70,7 @@ class Compile : public testing::Test {
       endpoints.push_back(
           {{web(number).address, Be16::from_host(8080), IpProtocol::kTcp}, weight, id(web(number))});
     }
-    return test::naive_maglev(endpoints, 1021, model_->hash_key);
+    return test::naive_maglev(endpoints, 1021, *model_->hash_key);
   }
   std::vector<lb::BackendId> web_slots() const {
     const auto slots = service("web").pool->slots();
