@@ -267,6 +267,7 @@ void Gateway::Parts::watch_workers() {
 
 void Gateway::tick() {
   parts_->data_plane->reclaim();
+  parts_->data_plane->watch_ports();
   parts_->watch_workers();
   parts_->log_notices();
   parts_->collect_numbers();

@@ -75,6 +75,10 @@ void add_traffic_series(std::vector<MetricSource>& sources, const Gateway& gatew
       for (const auto& port : totals->ports) add(static_cast<double>(port.*field), {{"port", port.name}});
     }));
   }
+  sources.push_back(whole(MetricType::Gauge, "sluice_port_link_up", "Whether the port's link is up.",
+                          [ports = gateway.data_plane().ports()](auto add) {
+                            for (const auto& port : ports) add(port.link_up ? 1 : 0, {{"port", port.name}});
+                          }));
   sources.push_back(whole(MetricType::Counter, "sluice_dropped_packets_total", "Packets dropped, by reason.",
                           [totals](auto add) {
                             for (size_t i = 0; i < dataplane::kDropReasons; ++i) {

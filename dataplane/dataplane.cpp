@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 
 #include "dataplane/dataplane_parts.h"
 #include "dataplane/eal.h"
@@ -73,10 +74,8 @@ std::vector<PortInfo> DataPlane::ports() const {
   std::vector<PortInfo> infos;
   for (size_t i = 0; i < parts_->plans.size(); ++i) {
     const PortPlan& plan = parts_->plans[i];
-    rte_eth_link link{};
-    const bool known = rte_eth_link_get_nowait(plan.device, &link) == 0;
     infos.push_back({parts_->config.ports[i].name, parts_->macs[i], parts_->config.ports[i].mtu, plan.driver,
-                     known && link.link_status == RTE_ETH_LINK_UP, parts_->taps[i].interface});
+                     parts_->watch.link_up(i).load(std::memory_order_relaxed), parts_->taps[i].interface});
   }
   return infos;
 }
@@ -109,6 +108,7 @@ Result<void> DataPlane::start(std::shared_ptr<const Tables> first) {
       return started;
   }
   if (auto started = parts_->start_devices(); !started) return started;
+  watch_ports();
   parts_->running = true;
   return parts_->start_workers();
 }
@@ -137,6 +137,10 @@ bool DataPlane::settled() const {
 
 void DataPlane::reclaim() {
   parts_->published->reclaim();
+}
+
+void DataPlane::watch_ports() {
+  parts_->watch.observe(std::chrono::steady_clock::now());
 }
 
 const WorkerStats& DataPlane::stats(unsigned worker) const {

@@ -76,6 +76,9 @@ class DataPlane {
   bool settled() const;
   /// Frees retired Tables. From the control tick.
   void reclaim();
+  /// Follows the ports' links, and MTUs of the kernel's interfaces, and says what changes. From the control
+  /// tick.
+  void watch_ports();
 
   const WorkerStats& stats(unsigned worker) const;
   /// How often each has gone round: workers, then hash_workers().

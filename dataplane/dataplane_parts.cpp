@@ -61,7 +61,8 @@ Result<void> DataPlane::Parts::attach_devices() {
     auto plan = attach_device(port, receivers, workers);
     if (!plan) return tl::unexpected(plan.error());
     plans.push_back(std::move(*plan));
-    devices.push_back({plans.back().device, plans.back().tx_queues});
+    watch.add(port, plans.back().device);
+    devices.push_back({plans.back().device, plans.back().tx_queues, &watch.link_up(plans.size() - 1)});
   }
   topology = plan_topology(config, plans);
   return {};

@@ -14,6 +14,7 @@
 #include "dataplane/kernel_tap.h"
 #include "dataplane/ledger_station.h"
 #include "dataplane/port.h"
+#include "dataplane/port_watch.h"
 #include "dataplane/published.h"
 #include "dataplane/station.h"
 #include "dataplane/topology.h"
@@ -52,7 +53,8 @@ struct DataPlane::Parts {
   bool rings_are_empty() const;
 
   BootConfig config;
-  std::vector<PortPlan> plans;  ///< by configured port, as the next four
+  std::vector<PortPlan> plans;  ///< by configured port, as all down to `tap_devices`
+  PortWatch watch;
   std::vector<MacAddress> macs;
   std::vector<KernelTap> taps;
   std::vector<TransmitDevice> devices;

@@ -3,6 +3,8 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +12,7 @@
 
 #include "dataplane/eal.h"
 #include "dataplane/eal_log.h"
+#include "dataplane/port_watch.h"
 
 namespace sluice::dataplane {
 namespace {
@@ -109,11 +112,30 @@ Result<void> set_up_queues(const PortPlan& plan, const PortConfig& config, rte_m
   return {};
 }
 
+/// The kernel's interface that the device sends by; without a name where there is none.
+KernelInterface interface_below(const rte_eth_dev_info& info) {
+  if (info.if_index == 0) return {};
+  const int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (any < 0) return {};
+  KernelInterface below = kernel_interface(any, info.if_index);
+  close(any);
+  return below;
+}
+
 Result<void> set_mtu(const PortPlan& plan, const PortConfig& config, const rte_eth_dev_info& info) {
   uint16_t current = 0;
-  if (rte_eth_dev_get_mtu(plan.device, &current) == 0 && current == config.mtu) return {};
+  const bool is_set = rte_eth_dev_get_mtu(plan.device, &current) == 0 && current == config.mtu;
+  const KernelInterface below = interface_below(info);
+  // A driver's own idea of its MTU is not the interface's.
+  const bool is_small = !below.name.empty() && below.mtu < config.mtu;
+  if (is_set && !is_small) return {};
   const int error = rte_eth_dev_set_mtu(plan.device, config.mtu);
-  if (error == 0) return {};
+  if (error == 0 && is_small) {
+    log_line(LogLevel::kWarning, "port \"" + config.name + "\": interface " + below.name + " had an MTU of " +
+                                     std::to_string(below.mtu) + ", now " + std::to_string(config.mtu) +
+                                     " as the port");
+  }
+  if (error == 0 || is_set) return {};  // PortWatch says where the interface is still too small
   const bool unwilling = !is_pci_device(config.device) && !admits_mtu(config, info);
   if (error != -ENOTSUP && !unwilling)
     return device_failure(config, "MTU " + std::to_string(config.mtu), error);

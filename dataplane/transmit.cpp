@@ -53,6 +53,8 @@ unsigned Transmit::hand_over(unsigned slot, Buffer& buffer) {
     }
     return static_cast<unsigned>(to_transmit_->push({buffer.frames.data(), buffer.count}));
   }
+  const std::atomic<bool>* const link_up = buffer.target.link_up;
+  if (link_up != nullptr && !link_up->load(std::memory_order_relaxed)) return 0;
   uint64_t bytes = 0;  // summed before: the device may free a frame as soon as it has it
   for (unsigned i = 0; i < buffer.count; ++i) bytes += buffer.frames[i]->pkt_len;
   const unsigned sent = rte_eth_tx_burst(buffer.target.device, queue_, buffer.frames.data(),

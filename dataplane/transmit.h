@@ -5,6 +5,7 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <atomic>
 #include <span>
 
 #include "common/spsc_ring.h"
@@ -17,6 +18,8 @@ namespace sluice::dataplane {
 struct TransmitDevice {
   uint16_t device = UINT16_MAX;  ///< DPDK port id; UINT16_MAX: none
   uint16_t queues = 0;
+  /// Null: always. What a device takes without one is lost, whatever its driver says.
+  const std::atomic<bool>* link_up = nullptr;
 };
 
 class Transmit {

@@ -53,6 +53,22 @@ TEST_F(TransmitTest, CountsWhatTheKernelGetsAsConsumed) {
   EXPECT_EQ(gateway_.transmitted(), 0u);
 }
 
+TEST_F(TransmitTest, DropsWhatALinkThatIsDownWouldLose) {
+  std::atomic<bool> link_up{false};
+  const std::vector<TransmitDevice> ports(2, {0, 1, &link_up});
+  Transmit transmit(ports, ports, 0, nullptr, drops_, stats_);
+  transmit.send(kEdge, frame(1));
+  transmit.flush();
+  EXPECT_EQ(stats_.dropped[static_cast<size_t>(DropReason::kTxFull)].read(), 1u);
+  EXPECT_EQ(stats_.ports[kEdge].transmitted_packets.read(), 0u);
+  drops_.free_pending();
+  EXPECT_EQ(gateway_.buffers_in_use(), 0u);
+  link_up = true;
+  transmit.send(kEdge, frame(2));
+  transmit.flush();
+  EXPECT_EQ(stats_.ports[kEdge].transmitted_packets.read(), 1u);
+}
+
 TEST_F(TransmitTest, GivesFramesToOneThatHasAQueue) {
   const std::vector<TransmitDevice> one_queue(2, {0, 1});
   Transmit without(one_queue, one_queue, 1, &ring_, drops_, stats_);
