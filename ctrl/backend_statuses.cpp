@@ -90,14 +90,16 @@ bool BackendStatuses::set_admin(const BackendKey& key, AdminState state, Time no
   return true;
 }
 
-bool BackendStatuses::set_health(const BackendKey& key, bool healthy, const std::string& reason, Time now) {
+bool BackendStatuses::set_health(const BackendKey& key, bool healthy, const std::string& reason, Time now,
+                                 bool check_known) {
   const BackendStatus* const known = find(key);
   if (!known) return false;
   const bool changed = known->healthy != healthy;
-  if (!changed && known->health_reason == reason) return false;
+  if (!changed && known->health_reason == reason && known->check_known == check_known) return false;
   BackendStatus status = *known;
   status.healthy = healthy;
   status.health_reason = reason;
+  status.check_known = check_known;
   if (changed) status.since = now;
   set(key, std::move(status));
   return changed;

@@ -26,7 +26,8 @@ class BackendStatuses {
   void follow(const Model& before, const Model& after, Time now);
   /// What an operator wants, and what a check found. False: that is so already.
   bool set_admin(const BackendKey& key, AdminState state, Time now);
-  bool set_health(const BackendKey& key, bool healthy, const std::string& reason, Time now);
+  bool set_health(const BackendKey& key, bool healthy, const std::string& reason, Time now,
+                  bool check_known = true);
 
   /// Makes the changes since the last commit() final, or takes them back.
   void commit() { undo_.clear(); }

@@ -20,8 +20,9 @@ namespace sluice::ctrl {
 struct BackendStatus {
   AdminState admin = AdminState::kActive;
   bool healthy = true;
-  std::string health_reason = {};  ///< what the last check that changed `healthy` found, for people
+  std::string health_reason = {};  ///< what the last check found, for people; empty: none has ended
   std::chrono::system_clock::time_point since = {};  ///< when the state last changed
+  bool check_known = true;  ///< false: the last check could not be made, so `healthy` is older
 };
 
 struct CompileInput {

@@ -56,8 +56,9 @@ awaitable<bool> pause(asio::steady_timer& timer, Clock::duration time) {
   co_return !error;
 }
 
+/// A check needs one descriptor; the rest is for devices, connections and files.
 size_t health_concurrency(size_t descriptors) {
-  return std::clamp<size_t>(descriptors / 4, 32, 2048);
+  return std::clamp<size_t>(descriptors / 4, 1, 2048);
 }
 
 /// The key that counts where the configuration gives none.

@@ -85,13 +85,14 @@ class Gateway {
   // with another weight is applied; a state is not the configuration's, and stays as long as the backend.
   Outcome<ApplyResult> set_backend(const BackendKey& key, std::optional<uint32_t> weight,
                                    std::optional<AdminState> state, const std::string& author);
-  /// What a health check found: `reason` is for people ("connection refused").
+  /// What a health check found: `reason` is for people ("connection refused"), also of what did not change.
   void set_health(const BackendKey& key, bool healthy, const std::string& reason);
   /// Several results at once make new Tables once.
   struct HealthResult {
     BackendKey key;
     bool healthy;
     std::string reason;
+    bool known = true;  ///< false: the check could not be made, and `healthy` is what was found last
   };
   void set_health(const std::vector<HealthResult>& results);
   /// Ends the flows of a backend on every worker: they are picked anew with their next packet.

@@ -95,7 +95,7 @@ void Gateway::set_health(const std::vector<HealthResult>& results) {
     const PoolModel* const pool = parts.pool(result.key.pool);
     if (!pool || pool->health.type == HealthType::kNone)
       continue;  // a check that ended after its pool changed
-    if (parts.statuses.set_health(result.key, result.healthy, result.reason, now)) {
+    if (parts.statuses.set_health(result.key, result.healthy, result.reason, now, result.known)) {
       touched.insert(result.key.pool);
     }
   }

@@ -3,9 +3,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <string_view>
+#include <utility>
 
 namespace sluice::ctrl {
 namespace {
@@ -21,8 +21,8 @@ void leave_at_once(int) {
 size_t raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return before;
   return limit.rlim_cur;
 }
 

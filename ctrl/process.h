@@ -6,7 +6,7 @@
 namespace sluice::ctrl {
 
 /// Connections of the control socket, of monitoring and of health checks each need a descriptor: as many as
-/// may be. Returns how many there may be open.
+/// may be, which is the hard limit. Returns how many there may be open.
 size_t raise_descriptor_limit();
 
 /// Makes SIGTERM and SIGINT end the process at once with status 0, until somebody else takes them. For the

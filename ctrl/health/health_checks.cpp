@@ -4,8 +4,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
-#include "ctrl/health/probe.h"
-
 namespace sluice::ctrl {
 namespace {
 
@@ -58,8 +56,7 @@ void HealthChecks::follow(const Pools& pools) {
   launch_due();
 }
 
-/// Drops the backends of `pool` that `successor` does not have, or all if it is not checked any more; those
-/// that stay unchecked are healthy as far as anybody knows.
+/// Drops the backends of `pool` that `successor` does not have, or all if it is not checked any more.
 void HealthChecks::forget(const PoolModel& pool, const PoolModel* successor) {
   for (const auto& backend : pool.backends) {
     const auto found = targets_.find(key_of(pool, backend));
@@ -69,12 +66,13 @@ void HealthChecks::forget(const PoolModel& pool, const PoolModel* successor) {
           return other.address == backend.address && other.port == backend.port;
         });
     if (stays && is_checked(*successor)) continue;
-    if (stays && !found->second.state.healthy()) report(found->first, true, "not checked any more");
     targets_.erase(found);
   }
+  if (successor == nullptr || !is_checked(*successor)) counts_.erase(pool.name);
 }
 
 void HealthChecks::adopt(const std::shared_ptr<const PoolModel>& pool) {
+  counts_.try_emplace(pool->name);
   const auto spread = std::min<Clock::duration>(pool->health.interval, kFirstSpread);
   for (const auto& backend : pool->backends) {
     const auto key = key_of(*pool, backend);
@@ -110,39 +108,67 @@ void HealthChecks::launch(const BackendKey& key, uint64_t serial, const PoolMode
   asio::co_spawn(io_, probe(pool.health, key.address, key.port),
                  [alive = alive_, key, serial](std::exception_ptr failure, ProbeResult result) {
                    if (alive->owner == nullptr) return;
-                   if (failure) result = {false, "the check itself failed"};
-                   alive->owner->finish(key, serial, result.passed, result.reason);
+                   if (failure) result = {Verdict::kUnknown, "the check itself failed"};
+                   alive->owner->finish(key, serial, result);
                  });
 }
 
-void HealthChecks::finish(const BackendKey& key, uint64_t serial, bool passed, const std::string& reason) {
+void HealthChecks::finish(const BackendKey& key, uint64_t serial, const ProbeResult& result) {
   --under_way_;
   const auto found = targets_.find(key);
   if (found != targets_.end() && found->second.serial == serial) {
     Target& target = found->second;
     const HealthCheck& check = target.pool->health;
-    const auto change = target.state.observe(passed, std::max(check.rise, 1u), std::max(check.fall, 1u));
-    if (change != RiseFall::Change::kNone) report(key, change == RiseFall::Change::kUp, reason);
+    count(key.pool, result.verdict);
+    if (result.verdict == Verdict::kUnknown) {  // says nothing of the backend: it stays what it is
+      report(key, target, false, "unknown: " + result.reason);
+    } else {
+      const bool passed = result.verdict == Verdict::kPassed;
+      target.state.observe(passed, std::max(check.rise, 1u), std::max(check.fall, 1u));
+      std::string reason = result.reason;
+      if (const unsigned against = target.state.against(); against != 0) {
+        reason += ", " + std::to_string(against) + " of " + std::to_string(passed ? check.rise : check.fall);
+      }
+      report(key, target, true, std::move(reason));
+    }
     due_.push({Clock::now() + jittered(check.interval), serial, key});
   }
   launch_due();
 }
 
-void HealthChecks::report(const BackendKey& key, bool healthy, const std::string& reason) {
+void HealthChecks::count(const std::string& pool, Verdict verdict) {
+  Counts& counts = counts_[pool];
+  switch (verdict) {
+    case Verdict::kPassed:
+      ++counts.passed;
+      break;
+    case Verdict::kFailed:
+      ++counts.failed;
+      break;
+    case Verdict::kUnknown:
+      ++counts.unknown;
+      break;
+  }
+}
+
+/// Hands the result on, with others that come soon, if it is news.
+void HealthChecks::report(const BackendKey& key, Target& target, bool known, std::string reason) {
+  const bool healthy = target.state.healthy();
+  if (reason == target.told && healthy == target.told_healthy) return;
+  target.told = reason;
+  target.told_healthy = healthy;
   if (changes_.empty()) {
     delivery_.expires_after(kGathering);
     delivery_.async_wait([alive = alive_](boost::system::error_code error) {
       if (!error && alive->owner != nullptr) alive->owner->deliver();
     });
   }
-  changes_[key] = {healthy, reason};
+  changes_.insert_or_assign(key, Gateway::HealthResult{key, healthy, std::move(reason), known});
 }
 
 void HealthChecks::deliver() {
   Results results;
-  for (auto& [key, change] : std::exchange(changes_, {})) {
-    results.push_back({key, change.first, std::move(change.second)});
-  }
+  for (auto& [key, change] : std::exchange(changes_, {})) results.push_back(std::move(change));
   sink_(results);
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ctrl/gateway.h"
+#include "ctrl/health/probe.h"
 #include "ctrl/health/rise_fall.h"
 #include "ctrl/model.h"
 
@@ -23,7 +24,8 @@ namespace sluice::ctrl {
 class HealthChecks {
  public:
   using Results = std::vector<Gateway::HealthResult>;
-  /// Takes what has changed since the last call, at most one result for each backend.
+  /// Takes what is news since the last call: a first result, another state, another reason. At most one
+  /// result for each backend.
   using Sink = std::function<void(const Results&)>;
   using Pools = std::map<std::string, std::shared_ptr<const PoolModel>>;
 
@@ -40,12 +42,23 @@ class HealthChecks {
   size_t checked() const { return targets_.size(); }
   size_t under_way() const { return under_way_; }
 
+  /// What the checks of one pool came to since it was first checked.
+  struct Counts {
+    uint64_t passed = 0;
+    uint64_t failed = 0;
+    uint64_t unknown = 0;
+  };
+  /// By name of the pool; only of pools that are checked.
+  const std::map<std::string, Counts>& counts() const { return counts_; }
+
  private:
   using Clock = std::chrono::steady_clock;
   struct Target {
     uint64_t serial;  ///< tells a backend from its namesake that was removed meanwhile
     std::shared_ptr<const PoolModel> pool;
     RiseFall state;
+    std::string told = {};  ///< what the sink knows: the reason, and whether it is healthy
+    bool told_healthy = true;
   };
   struct Due {
     Clock::time_point time;
@@ -62,8 +75,9 @@ class HealthChecks {
   void launch_due();
   void wait_for_next();
   void launch(const BackendKey& key, uint64_t serial, const PoolModel& pool);
-  void finish(const BackendKey& key, uint64_t serial, bool passed, const std::string& reason);
-  void report(const BackendKey& key, bool healthy, const std::string& reason);
+  void finish(const BackendKey& key, uint64_t serial, const ProbeResult& result);
+  void count(const std::string& pool, Verdict verdict);
+  void report(const BackendKey& key, Target& target, bool known, std::string reason);
   void deliver();
   Clock::duration jittered(Clock::duration interval);
 
@@ -77,7 +91,8 @@ class HealthChecks {
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   boost::asio::steady_timer next_;
   boost::asio::steady_timer delivery_;
-  std::map<BackendKey, std::pair<bool, std::string>> changes_;
+  std::map<BackendKey, Gateway::HealthResult> changes_;
+  std::map<std::string, Counts> counts_;
   std::minstd_rand random_{std::random_device{}()};
   std::shared_ptr<Alive> alive_;  ///< probes that end after us find it empty
 };

@@ -1,4 +1,4 @@
-// One health check: a TCP connection, or one HTTP request over it, through the kernel. Control loop.
+// One health check through the kernel's own sockets, from its beginning to its verdict. Control loop.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -10,13 +10,18 @@
 
 namespace sluice::ctrl {
 
+enum class Verdict : uint8_t {
+  kPassed,
+  kFailed,   ///< the backend refused, reset, was silent or answered something else
+  kUnknown,  ///< the check could not be made here: no descriptors, no memory, no route, no time
+};
+
 struct ProbeResult {
-  bool passed = false;
+  Verdict verdict = Verdict::kUnknown;
   std::string reason;  ///< for people: "HTTP status 503", "connection refused"
 };
 
-/// Ends within check.timeout. `port` where the check names none. HTTP is a GET whose answer's status must be
-/// one of check.expect; nothing of its body is read.
+/// Ends within check.timeout. `port` where the check names none.
 boost::asio::awaitable<ProbeResult> probe(HealthCheck check, IpAddress address, uint16_t port);
 
 }  // namespace sluice::ctrl

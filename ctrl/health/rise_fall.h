@@ -27,11 +27,13 @@ class RiseFall {
     return passed ? Change::kUp : Change::kDown;
   }
   bool healthy() const { return healthy_; }
+  /// Results in a row that speak against the present state.
+  unsigned against() const { return against_; }
 
  private:
   bool checked_ = false;
   bool healthy_ = true;
-  unsigned against_ = 0;  ///< results in a row that speak against the present state
+  unsigned against_ = 0;
 };
 
 }  // namespace sluice::ctrl

@@ -1,0 +1,45 @@
+// What an HTTP/1 server answers, read from the bytes of its connection as they come. Pure; bounded in bytes.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace sluice::ctrl {
+
+/// The final answer: interim ones (1xx but 101, RFC 9110 15.2) are passed over.
+class HttpAnswer {
+ public:
+  static constexpr size_t kMostHeaderBytes = 16384;   ///< of one answer's header
+  static constexpr size_t kMostInterimBytes = 65536;  ///< of all that comes before the final answer
+  static constexpr size_t kMostBodyBytes = 65536;     ///< what is kept of the body; the rest is not read
+
+  enum class Progress { kNeedsMore, kDone, kFaulty };
+
+  /// Without `wants_body` the answer is done with its header.
+  explicit HttpAnswer(bool wants_body);
+  ~HttpAnswer();
+
+  /// Not after kDone or kFaulty.
+  Progress put(std::string_view bytes);
+  /// The connection has ended: a body without a length is then whole.
+  Progress end();
+
+  unsigned status() const;                             ///< when done
+  std::string_view body() const;                       ///< when done: its first bytes
+  const std::string& fault() const { return fault_; }  ///< when faulty, for people
+
+ private:
+  class Parser;
+  Progress step();
+  Progress faulty(std::string reason);
+
+  bool wants_body_;
+  size_t interim_bytes_ = 0;
+  std::string pending_;
+  std::string fault_;
+  std::unique_ptr<Parser> parser_;
+};
+
+}  // namespace sluice::ctrl
