@@ -22,7 +22,9 @@ struct BackendStatus {
   bool healthy = true;
   std::string health_reason = {};  ///< what the last check found, for people; empty: none has ended
   std::chrono::system_clock::time_point since = {};  ///< when the state last changed
-  bool check_known = true;  ///< false: the last check could not be made, so `healthy` is older
+  bool check_known = true;   ///< false: the last check could not be made, so `healthy` is older
+  bool has_weight = true;    ///< above 0
+  uint64_t transitions = 0;  ///< of the effective state, since the backend is known
 };
 
 struct CompileInput {

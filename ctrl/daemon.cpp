@@ -16,6 +16,7 @@
 #include "ctrl/gateway.h"
 #include "ctrl/gateway_metrics.h"
 #include "ctrl/health/health_checks.h"
+#include "ctrl/health_metrics.h"
 #include "ctrl/heartbeat.h"
 #include "ctrl/http_server.h"
 #include "ctrl/kept_hash_key.h"
@@ -26,6 +27,7 @@
 #include "ctrl/log.h"
 #include "ctrl/methods/methods.h"
 #include "ctrl/process.h"
+#include "ctrl/readiness.h"
 #include "ctrl/systemd_notify.h"
 #include "ctrl/traffic_totals.h"
 
@@ -100,6 +102,7 @@ struct Daemon::Parts {
   HttpAnswer metrics_page() const;
   HttpAnswer health_page() const;
   HttpAnswer ready_page() const;
+  std::vector<ReadyCondition> ready_conditions(bool with_pools) const;
   std::optional<Error> ledger_failure() const;
   void watch_ledger();
   void follow_model();
@@ -125,11 +128,14 @@ HttpServer::Site Daemon::Parts::site() {
   site.trees = {{"/ledger/", [this](std::string_view path, const HttpServer::Reply& reply) {
                    ledger_pages->answer(path, reply);
                  }}};
+  site.verbose = {{"/readyz", [this] { return verbose_ready_answer(ready_conditions(true)); }}};
   return site;
 }
 
 HttpAnswer Daemon::Parts::metrics_page() const {
-  auto text = std::make_shared<MetricsText>(gateway_metrics(*gateway, facts.version));
+  auto sources = gateway_metrics(*gateway, facts.version);
+  add_health_series(sources, *gateway, *health);
+  auto text = std::make_shared<MetricsText>(std::move(sources));
   HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
   answer.pieces = [text](std::string& piece) { return text->next(piece); };
   return answer;
@@ -144,14 +150,20 @@ HttpAnswer Daemon::Parts::health_page() const {
 }
 
 HttpAnswer Daemon::Parts::ready_page() const {
-  if (stopping) return {503, "text/plain; charset=utf-8", "stopping\n"};
-  if (const auto* ledger = gateway->ledger()) {
-    const std::string complaint = ledger_complaint(*ledger);
-    if (!complaint.empty()) return {503, "text/plain; charset=utf-8", complaint + "\n"};
+  return ready_answer(ready_conditions(false), "ready, generation " + std::to_string(gateway->generation()));
+}
+
+/// Pools do not decide: nobody but this gateway may have a way to those that still have backends.
+std::vector<ReadyCondition> Daemon::Parts::ready_conditions(bool with_pools) const {
+  std::vector<ReadyCondition> conditions;
+  conditions.push_back({"process", !leaving, leaving ? "stopping" : ""});
+  conditions.push_back({"configuration", true, "generation " + std::to_string(gateway->generation())});
+  if (gateway->ledger()) {
+    const bool failed = ledger_failure().has_value();
+    conditions.push_back({"ledger", !failed, failed ? "the ledger has failed" : ""});
   }
-  if (ledger_room.is_short()) return {503, "text/plain; charset=utf-8", "the ledger's disk is full\n"};
-  return {200, "text/plain; charset=utf-8",
-          "ready, generation " + std::to_string(gateway->generation()) + "\n"};
+  if (with_pools) add_pool_conditions(conditions, *gateway);
+  return conditions;
 }
 
 std::optional<Error> Daemon::Parts::ledger_failure() const {

@@ -102,13 +102,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   }
   parts.model = std::make_shared<const Model>(std::move(model));
   parts.statuses.follow(Model{}, *parts.model, system_clock::now());
-  parts.statuses.commit();
-  auto compiled = compile({.model = *parts.model,
-                           .status = parts.statuses.all(),
-                           .ports = parts.ports,
-                           .generation = 1,
-                           .kept_hash_key = kept_hash_key},
-                          parts.ids);
+  parts.commit_statuses();
+  auto compiled = compile({*parts.model, parts.statuses.all(), parts.ports, 1}, parts.ids);
   if (!compiled) return fail(compiled.error().message);
   parts.ids.commit();
   parts.tables = compiled->tables;
@@ -141,12 +136,12 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
     if (!compiled) return tl::unexpected(compiled.error());
     return result(false);
   }
-  statuses.commit();
   const IdRegistry::Retired retired = ids.commit();
   for (const lb::ServiceId id : retired.services) service_totals.retire(ids.retired_service(id).name, id);
   for (const lb::BackendId id : retired.backends) backend_totals.retire(ids.retired_backend(id), id);
   if (step.model != model) ++generation;
   model = step.model;
+  commit_statuses();
   tables = compiled->tables;
   data_plane->publish(tables);
   if (listener) listener();
@@ -271,6 +266,7 @@ void Gateway::tick() {
   parts_->watch_workers();
   parts_->log_notices();
   parts_->collect_numbers();
+  parts_->transition_log.tick(std::chrono::steady_clock::now());
   parts_->questions.poll(*parts_->data_plane);
   if (auto* ledger = parts_->data_plane->ledger()) parts_->ledger_questions.poll(*ledger);
 }

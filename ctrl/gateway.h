@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/backend_statuses.h"
 #include "ctrl/compile.h"
 #include "ctrl/config_diff.h"
 #include "ctrl/config_history.h"
@@ -98,6 +99,7 @@ class Gateway {
   /// Ends the flows of a backend on every worker: they are picked anew with their next packet.
   Outcome<void> flush_flows(const BackendKey& key);
   Outcome<std::vector<BackendRow>> backends(const std::optional<std::string>& pool) const;
+  const BackendStatuses& statuses() const;
 
   /// Called after every change of the model, so that health checks follow it.
   void on_change(std::function<void()> listener);

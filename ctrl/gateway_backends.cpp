@@ -73,6 +73,7 @@ Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<u
   if (weight == weight_of(*parts.model, key)) weight.reset();
   const auto now = system_clock::now();
   Step step{.model = weight ? with_weight(*parts.model, key, *weight) : parts.model};
+  if (weight) parts.statuses.set_weight(key, *weight);
   if (state && parts.statuses.set_admin(key, *state, now)) step.touched_pools.push_back(key.pool);
   if (!weight && step.touched_pools.empty())
     return ApplyResult{.generation = parts.generation, .is_applied = true};
@@ -99,10 +100,18 @@ void Gateway::set_health(const std::vector<HealthResult>& results) {
       touched.insert(result.key.pool);
     }
   }
-  if (touched.empty()) return parts.statuses.commit();
+  if (touched.empty()) return parts.commit_statuses();
   // No new number is needed, so there is nothing that this could be refused for.
   static_cast<void>(
       parts.take(Step{.model = parts.model, .touched_pools = {touched.begin(), touched.end()}}));
+}
+
+void Gateway::Parts::commit_statuses() {
+  transition_log.write(statuses.commit(), *model, std::chrono::steady_clock::now());
+}
+
+const BackendStatuses& Gateway::statuses() const {
+  return parts_->statuses;
 }
 
 Outcome<void> Gateway::flush_flows(const BackendKey& key) {

@@ -18,26 +18,6 @@ namespace {
 using prometheus::MetricType;
 using Labels = std::vector<prometheus::ClientMetric::Label>;
 
-template <typename Object>
-using Named = std::map<std::string, std::shared_ptr<const Object>>;
-
-/// A family that goes over the objects of a map, some at a call: `make(object, add)`.
-template <typename Object, typename Make>
-MetricSource over(MetricType type, std::string name, std::string help,
-                  const std::shared_ptr<const Named<Object>>& objects, Make make) {
-  constexpr size_t kSamplesAtOnce = 2000;
-  return {std::move(name), std::move(help), type,
-          [type, objects, make,
-           position = objects->begin()](std::vector<prometheus::ClientMetric>& samples) mutable {
-            const auto add = [&](double value, Labels labels) {
-              samples.push_back(sample(type, value, std::move(labels)));
-            };
-            while (position != objects->end() && samples.size() < kSamplesAtOnce)
-              make(*(position++)->second, add);
-            return position != objects->end();
-          }};
-}
-
 std::string backend_label(const BackendKey& key) {
   return endpoint_text(key.address, key.port);
 }

@@ -11,6 +11,7 @@
 #include "ctrl/backend_statuses.h"
 #include "ctrl/busy_ratios.h"
 #include "ctrl/gateway.h"
+#include "ctrl/health/transition_log.h"
 #include "ctrl/ledger_questions.h"
 #include "ctrl/log.h"
 #include "ctrl/notice_log.h"
@@ -39,6 +40,7 @@ struct Gateway::Parts {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const dataplane::Tables> tables;
   BackendStatuses statuses;
+  TransitionLog transition_log;
   ConfigHistory history{kHistory};
   SipKey kept_hash_key;
   uint64_t generation = 0;  ///< of the configuration; Tables have their own
@@ -84,6 +86,8 @@ struct Gateway::Parts {
   const PoolModel* pool(const std::string& name) const;
   Totals count_service(lb::ServiceId id) const;
   Totals count_backend(lb::BackendId id) const;
+  /// Makes what `statuses` was told final; `model` is that of the step.
+  void commit_statuses();
   void collect_numbers();
   void watch_workers();
   void log_notices();

@@ -76,8 +76,8 @@ auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
   return std::ranges::find_if(trees, [&](const auto& tree) { return path.starts_with(tree.first); });
 }
 
-/// What a request's target names: of the absolute form (RFC 9112, 3.2.2) what follows the authority.
-std::string_view path_of(const Request& request) {
+/// What a request's target names and asks: of the absolute form (RFC 9112, 3.2.2) what follows the authority.
+std::string_view path_and_query_of(const Request& request) {
   std::string_view target(request.target().data(), request.target().size());
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!beast::iequals(beast::string_view(target.data(), std::min(target.size(), scheme.size())),
@@ -87,7 +87,17 @@ std::string_view path_of(const Request& request) {
     target.remove_prefix(scheme.size());
     target.remove_prefix(std::min(target.find_first_of("/?"), target.size()));
   }
-  return target.substr(0, target.find('?'));
+  return target;
+}
+
+/// Whether one of the query's parameters is `verbose`, as Kubernetes' probes have it.
+bool is_verbose(std::string_view query) {
+  while (!query.empty()) {
+    const std::string_view parameter = query.substr(0, query.find('&'));
+    if (parameter.substr(0, parameter.find('=')) == "verbose") return true;
+    query.remove_prefix(std::min(parameter.size() + 1, query.size()));
+  }
+  return false;
 }
 
 /// Whether a request names one host, as RFC 9112, 3.2 asks of all but HTTP/1.0.
@@ -100,16 +110,19 @@ awaitable<HttpAnswer> find(const HttpServer::Site& site, const Request& request)
   if (!names_its_host(request)) {
     co_return HttpAnswer{400, "text/plain; charset=utf-8", "a request names one Host\n"};
   }
-  const std::string_view path = path_of(request);
-  const auto page = site.pages.find(path);
+  const std::string_view target = path_and_query_of(request);
+  const std::string_view path = target.substr(0, target.find('?'));
+  const bool verbose = is_verbose(target.substr(std::min(path.size() + 1, target.size())));
+  const HttpServer::Pages& pages = verbose && site.verbose.contains(path) ? site.verbose : site.pages;
+  const auto page = pages.find(path);
   const auto tree = tree_of(site.trees, path);
-  if (page == site.pages.end() && tree == site.trees.end()) {
+  if (page == pages.end() && tree == site.trees.end()) {
     co_return HttpAnswer{404, "text/plain; charset=utf-8", "not found\n"};
   }
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     co_return HttpAnswer{405, "text/plain; charset=utf-8", "GET or HEAD only\n"};
   }
-  if (page != site.pages.end()) co_return page->second();
+  if (page != pages.end()) co_return page->second();
   co_return co_await awaited_reply<HttpAnswer>(
       [&](const HttpServer::Reply& reply) { tree->second(path.substr(tree->first.size()), reply); });
 }

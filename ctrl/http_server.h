@@ -43,6 +43,7 @@ class HttpServer {
   struct Site {
     Pages pages;
     Trees trees = {};
+    Pages verbose = {};  ///< instead of `pages`, where the query says `verbose`
   };
 
   /// Binds `listen` ("127.0.0.1:9464", "[::1]:9464") at once, so that an address in use is an error of the

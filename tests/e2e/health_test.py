@@ -100,6 +100,10 @@ def await_row(control, state, reason, what, seconds=20):
         raise TimeoutError(f"{error}: {states(control)}") from None
 
 
+def checks(gateway, result):
+    return gateway.metrics()[f'sluice_health_checks_total{{pool="web",result="{result}"}}']
+
+
 def open_descriptors(gateway):
     return [int(name) for name in os.listdir(f"/proc/{gateway.process.pid}/fd")]
 
@@ -209,3 +213,71 @@ def test_a_gateway_that_was_stopped_for_a_while_blames_nobody(site):
             time.sleep(0.1)
         await_row(control, "active", "HTTP status 200", "it passes")
         assert control.call("backend.list")[0]["since"] == since
+
+
+def log_of(gateway, *words):
+    """The lines of the gateway's log that have all these words."""
+    return [line for line in gateway.log.read_text().splitlines() if all(word in line for word in words)]
+
+
+def test_the_log_says_who_died_and_who_came_back(site):
+    service = {
+        "name": "www",
+        "address": "203.0.113.10",
+        "port": 80,
+        "forward": "dnat",
+        "pool": "web",
+    }
+    site.backend.ip("address", "add", "198.18.30.12/24", "dev", "eth0")
+    servers = {address: site.serve_http(address) for address in (BACKEND4, "198.18.30.12")}
+    gateway = site.start({"type": "http", "path": "/"}, *servers, services=[service])
+    with Control(gateway.socket) as control:
+        await_row(control, "active", "HTTP status 200", "both pass")
+        for server in servers.values():
+            server.kill()
+            server.wait()
+        await_row(control, "down", "connection refused", "both are down")
+    for address in servers:
+        words = ("pool=web", f"address={address}", "port=8080", "from=active to=down", "connection refused")
+        assert len(log_of(gateway, "warning: backend is down", *words)) == 1
+    eventually(lambda: log_of(gateway, "error: pool has nobody left: pool=web backends=2"), "the pool's line")
+    where = "service=www address=203.0.113.10/32 port=80 protocol=tcp pool=web"
+    assert len(log_of(gateway, f"error: service has nobody left: {where}")) == 1
+    verbose = gateway.get("/readyz?verbose").stdout.splitlines()
+    assert "[-]pool/web failed: 0 of 2 backends are available" in verbose
+    assert "[+]configuration ok: generation 1" in verbose and verbose[-1] == "readyz check passed"
+    assert gateway.get("/readyz").stdout == "ready, generation 1\n"
+    samples = gateway.metrics()
+    assert samples['sluice_pool_available_backends{pool="web"}'] == 0
+    assert samples[f'sluice_backend_transitions_total{{pool="web",backend="{BACKEND4}:8080"}}'] == 1
+
+    site.serve_http(BACKEND4)
+    eventually(lambda: log_of(gateway, "info: pool is back: pool=web backends=2 available=1"), "it is back")
+    assert len(log_of(gateway, f"info: service is back: {where}")) == 1
+    assert len(log_of(gateway, "info: backend is active", BACKEND4, "from=down to=active")) == 1
+    assert "[+]pool/web ok: 1 of 2 backends are available" in gateway.get("/readyz?verbose").stdout
+    assert checks(gateway, "passed") > 0 and checks(gateway, "failed") > 0 and checks(gateway, "unknown") == 0
+
+
+def test_many_deaths_are_few_lines(site):
+    """Every address of a network that one host has, all refused at once."""
+    site.backend.ip("route", "add", "local", "198.18.32.0/22", "dev", "lo")
+    site.gateway.ip("route", "add", "198.18.32.0/22", "via", BACKEND4)
+    backends = [f"198.18.{32 + number // 250}.{1 + number % 250}" for number in range(1000)]
+    gateway = site.start({"type": "tcp", "interval": "1s"}, *backends)
+    with Control(gateway.socket) as control:
+        await_row(control, "down", "connection refused", "all are down", 60)
+    eventually(lambda: log_of(gateway, "more lines about backends were left out"), "what is missing is said")
+    assert len(log_of(gateway, "backend is down")) < 900
+    assert log_of(gateway, "pool has nobody left: pool=web backends=1000")
+    assert checks(gateway, "failed") >= 1000
+
+
+def test_what_cannot_be_checked_is_said_once_and_counted(site):
+    gateway = site.start({"type": "tcp", "interval": "50ms"}, BACKEND4)
+    site.unplug()
+    eventually(lambda: checks(gateway, "unknown") > 5, "checks go on")
+    lines = log_of(gateway, "backend cannot be checked", "unknown: network is unreachable")
+    assert len(lines) == 1
+    site.plug()
+    eventually(lambda: log_of(gateway, "connection refused"), "it is checked again")

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "ctrl/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
 
@@ -97,6 +99,102 @@ TEST(BackendStatuses, TakesChangesBack) {
   EXPECT_EQ(statuses.all().size(), 5u);
   EXPECT_TRUE(statuses.find(backend(11))->healthy);
   EXPECT_EQ(statuses.find(backend(11))->since, at(1));
+}
+
+TEST(BackendStatuses, SaysWhatAStepCameTo) {
+  BackendStatuses statuses;
+  const Model model = checked_model();
+  statuses.follow(Model{}, model, at(1));
+  const auto started = statuses.commit();
+  EXPECT_TRUE(started.backends.empty());
+  const size_t listed = statuses.pool("web").listed;
+  EXPECT_EQ(statuses.pool("web"), (PoolAvailability{listed, listed}));
+
+  statuses.set_health(backend(11), false, "connection refused", at(2));
+  const auto down = statuses.commit();
+  ASSERT_EQ(down.backends.size(), 1u);
+  EXPECT_EQ(down.backends[0].key, backend(11));
+  EXPECT_EQ(down.backends[0].from, lb::BackendState::kActive);
+  EXPECT_EQ(down.backends[0].to, lb::BackendState::kDown);
+  EXPECT_EQ(down.backends[0].reason, "connection refused");
+  ASSERT_EQ(down.pools.size(), 1u);
+  EXPECT_EQ(down.pools[0].available_before, listed);
+  EXPECT_EQ(down.pools[0].now.available, listed - 1);
+  EXPECT_EQ(statuses.find(backend(11))->transitions, 1u);
+
+  // Another reason is no change of state; that a check cannot be made is one of its own.
+  statuses.set_health(backend(11), false, "timed out", at(3));
+  EXPECT_TRUE(statuses.commit().backends.empty());
+  statuses.set_health(backend(11), false, "unknown: no route", at(4), false);
+  const auto unknown = statuses.commit();
+  ASSERT_EQ(unknown.backends.size(), 1u);
+  EXPECT_FALSE(unknown.backends[0].is_checked);
+  EXPECT_EQ(statuses.find(backend(11))->transitions, 1u);
+  EXPECT_EQ(statuses.find(backend(11))->since, at(2));
+
+  // Several steps before commit() are one; what is taken back is none.
+  statuses.set_health(backend(11), true, "connected", at(5));
+  statuses.set_admin(backend(11), AdminState::kDraining, at(5));
+  const auto drained = statuses.commit();
+  ASSERT_EQ(drained.backends.size(), 1u);
+  EXPECT_EQ(drained.backends[0].to, lb::BackendState::kDraining);
+  EXPECT_TRUE(drained.pools.empty());
+  statuses.set_admin(backend(12), AdminState::kMaintenance, at(6));
+  EXPECT_EQ(statuses.pool("web").available, listed - 2);
+  statuses.discard();
+  EXPECT_EQ(statuses.pool("web").available, listed - 1);
+  EXPECT_TRUE(statuses.commit().pools.empty());
+}
+
+TEST(BackendStatuses, CountsWhoIsAvailableAsOneByOneCountingDoes) {
+  BackendStatuses statuses;
+  const Model model = checked_model();
+  statuses.follow(Model{}, model, at(1));
+  statuses.commit();
+  std::minstd_rand random(1);
+  for (int step = 0; step < 2000; ++step) {
+    const BackendKey key = backend(11 + static_cast<int>(random() % 3));
+    switch (random() % 5) {
+      case 0:
+        statuses.set_health(key, random() % 2 == 0, "x", at(step));
+        break;
+      case 1:
+        statuses.set_admin(key, static_cast<AdminState>(random() % 3), at(step));
+        break;
+      case 2:
+        statuses.set_weight(key, random() % 2);
+        break;
+      case 3:
+        statuses.discard();
+        break;
+      default:
+        statuses.commit();
+    }
+    size_t available = 0;
+    for (const auto& [other, status] : statuses.all()) {
+      if (other.pool != "web" || !status.has_weight) continue;
+      available += effective_state(status).state == lb::BackendState::kActive ? 1 : 0;
+    }
+    ASSERT_EQ(statuses.pool("web").available, available);
+  }
+}
+
+TEST(BackendStatuses, KnowsThePoolsThatAreThere) {
+  BackendStatuses statuses;
+  const Model first = checked_model();
+  statuses.follow(Model{}, first, at(1));
+  const auto started = statuses.commit();
+  EXPECT_EQ(started.pools.size(), first.pools.size());
+  EXPECT_EQ(started.pools[0].available_before, std::nullopt);
+
+  Model fewer = first;
+  fewer.pools.erase("web");
+  statuses.follow(first, fewer, at(2));
+  statuses.discard();
+  EXPECT_GT(statuses.pool("web").listed, 0u);
+  statuses.follow(first, fewer, at(2));
+  EXPECT_TRUE(statuses.commit().pools.empty());
+  EXPECT_EQ(statuses.pool("web"), PoolAvailability{});
 }
 
 }  // namespace

@@ -93,7 +93,11 @@ class HttpServerTest : public testing::Test {
            boost::asio::post(io_, [answer, reply] { reply(answer); });
          }},
     };
-    auto server = HttpServer::open(io_, "127.0.0.1:0", {std::move(pages), std::move(trees)}, limits);
+    HttpServer::Pages verbose = {{"/gone", [] {
+                                    return HttpAnswer{503, "text/plain", "[-]process failed\n"};
+                                  }}};
+    auto server = HttpServer::open(io_, "127.0.0.1:0",
+                                   {std::move(pages), std::move(trees), std::move(verbose)}, limits);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
     port_ = server_->port();
@@ -128,6 +132,17 @@ TEST_F(HttpServerTest, AnswersGetAndHead) {
   EXPECT_NE(head.find("Content-Length: 6\r\n"), std::string::npos);
   EXPECT_TRUE(head.ends_with("\r\n\r\n"));
   EXPECT_TRUE(ask(get("/gone")).starts_with("HTTP/1.1 503 "));
+}
+
+TEST_F(HttpServerTest, AnswersMoreWhereTheQueryAsksForIt) {
+  serve();
+  for (const char* path :
+       {"/gone?verbose", "/gone?verbose=1", "/gone?a=b&verbose", "http://x/gone?verbose&a"}) {
+    EXPECT_TRUE(ask(get(path)).ends_with("[-]process failed\n")) << path;
+  }
+  for (const char* path : {"/gone", "/gone?", "/gone?verbosely", "/gone?a=verbose"}) {
+    EXPECT_TRUE(ask(get(path)).ends_with("stopping\n")) << path;
+  }
 }
 
 TEST_F(HttpServerTest, KnowsOnlyItsPagesAndMethods) {
