@@ -158,7 +158,9 @@ void check_backends(const PoolDraft& draft, size_t pool_index, Faults& faults) {
     const BackendModel& twice = backends[order[i]];
     faults.add(place(order[i]), endpoint_text(twice.address, twice.port) + " is listed twice");
   }
-  if (draft.pool.health.type == HealthType::kNone || draft.pool.health.port != 0) return;
+  const HealthCheck& health = draft.pool.health;
+  const bool needs_port = health.type != HealthType::kNone && health.type != HealthType::kDns;
+  if (!needs_port || health.port != 0) return;
   for (size_t i = 0; i < backends.size(); ++i) {
     if (backends[i].port != 0) continue;
     return faults.add(place(i), "has no port to check: give it one, or give the pool's health one");

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "ctrl/config_health.h"
 #include "ctrl/config_ledger.h"
 #include "ctrl/config_values.h"
 
@@ -77,20 +78,6 @@ void decode_port(const Cursor& from, size_t index, Draft& draft) {
     port.addresses.push_back(address);
     draft.port_addresses.push_back({{index, address}, place});
   });
-}
-
-HealthCheck decode_health(const Cursor& from) {
-  constexpr milliseconds kShortest{10};
-  HealthCheck health;
-  read_word(from, "type", health_of, health.type);
-  from.read("port", health.port);
-  from.parse("path", parse_http_path, health.path);
-  from.read("expect", health.expect);
-  read_duration(from, "interval", kShortest, health.interval);
-  read_duration(from, "timeout", kShortest, health.timeout);
-  from.read("rise", health.rise);
-  from.read("fall", health.fall);
-  return health;
 }
 
 PoolDraft decode_pool(const Cursor& from) {

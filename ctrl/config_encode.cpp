@@ -1,6 +1,7 @@
 // to_json(): the inverse of config_decode.cpp.
 #include <nlohmann/json.hpp>
 
+#include "ctrl/config_health.h"
 #include "ctrl/config_ledger.h"
 #include "ctrl/config_schema.h"
 #include "ctrl/config_values.h"
@@ -66,19 +67,10 @@ json encode_pool(const PoolModel& pool) {
     backends.push_back(
         {{"address", backend.address.to_string()}, {"port", backend.port}, {"weight", backend.weight}});
   }
-  const HealthCheck& health = pool.health;
   json object{{"name", pool.name},
               {"backends", std::move(backends)},
               {"fail_open", pool.fail_open},
-              {"health",
-               {{"type", word_for(health.type)},
-                {"port", health.port},
-                {"path", health.path},
-                {"expect", health.expect},
-                {"interval", format_duration(health.interval)},
-                {"timeout", format_duration(health.timeout)},
-                {"rise", health.rise},
-                {"fall", health.fall}}}};
+              {"health", encode_health(pool.health)}};
   if (pool.table_size) object["table_size"] = *pool.table_size;
   return object;
 }

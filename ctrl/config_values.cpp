@@ -42,8 +42,14 @@ constexpr Words<lb::ForwardMode, 5> kForwardModes{{{"full-nat", lb::ForwardMode:
                                                    {"gue", lb::ForwardMode::kGue},
                                                    {"direct", lb::ForwardMode::kDirect}}};
 constexpr Words<IpProtocol, 2> kProtocols{{{"tcp", IpProtocol::kTcp}, {"udp", IpProtocol::kUdp}}};
-constexpr Words<HealthType, 3> kHealthTypes{
-    {{"none", HealthType::kNone}, {"tcp", HealthType::kTcp}, {"http", HealthType::kHttp}}};
+constexpr Words<HealthType, 8> kHealthTypes{{{"none", HealthType::kNone},
+                                             {"tcp", HealthType::kTcp},
+                                             {"tls", HealthType::kTls},
+                                             {"http", HealthType::kHttp},
+                                             {"https", HealthType::kHttps},
+                                             {"grpc", HealthType::kGrpc},
+                                             {"dns", HealthType::kDns},
+                                             {"udp", HealthType::kUdp}}};
 constexpr Words<dataplane::IdleMode, 2> kIdleModes{
     {{"poll", dataplane::IdleMode::kPoll}, {"adaptive", dataplane::IdleMode::kAdaptive}}};
 constexpr Words<Framing, 2> kFramings{{{"raw", Framing::kRaw}, {"coap", Framing::kCoap}}};

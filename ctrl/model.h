@@ -19,13 +19,22 @@
 
 namespace sluice::ctrl {
 
-enum class HealthType : uint8_t { kNone, kTcp, kHttp };
+enum class HealthType : uint8_t { kNone, kTcp, kTls, kHttp, kHttps, kGrpc, kDns, kUdp };
 
 struct HealthCheck {
   HealthType type = HealthType::kNone;
   uint16_t port = 0;  ///< 0: the backend's own
+  std::string host;   ///< of HTTP and gRPC; empty: address and port
   std::string path = "/";
   std::vector<unsigned> expect{200};
+  std::string expect_body;  ///< in the answer of HTTP
+  std::string server_name;  ///< of TLS; empty: what `host` names, else the address
+  bool insecure = false;    ///< TLS with any certificate
+  std::string ca;           ///< file of the authorities that TLS trusts; empty: the system's
+  std::string service;      ///< of gRPC; empty: the server as a whole
+  std::string name;         ///< to ask DNS for
+  std::string send;         ///< of UDP: as payload_bytes() reads it, and what an answer must have in it
+  std::string expect_text;
   std::chrono::milliseconds interval{2000};
   std::chrono::milliseconds timeout{1000};
   unsigned rise = 2;

@@ -5,37 +5,61 @@
 #include "ctrl/health/check_socket.h"
 #include "ctrl/health/checks.h"
 #include "ctrl/health/http_answer.h"
+#include "ctrl/health/tls_session.h"
 
 namespace sluice::ctrl {
 namespace {
 
 std::string request_of(const CheckTarget& target) {
-  return "GET " + target.check.path + " HTTP/1.1\r\nHost: " + endpoint_text(target.address, target.port) +
+  const HealthCheck& check = target.check;
+  const std::string host = check.host.empty() ? endpoint_text(target.address, target.port) : check.host;
+  return "GET " + check.path + " HTTP/1.1\r\nHost: " + host +
          "\r\nUser-Agent: sluice-health\r\nAccept: */*\r\nConnection: close\r\n\r\n";
 }
 
-boost::asio::awaitable<void> read_answer(CheckSocket& socket, HttpAnswer& answer) {
+boost::asio::awaitable<void> read_answer(ByteStream& stream, HttpAnswer& answer) {
   std::array<uint8_t, 4096> bytes;
   auto progress = HttpAnswer::Progress::kNeedsMore;
   while (progress == HttpAnswer::Progress::kNeedsMore) {
-    const size_t got = co_await socket.read_some(bytes);
-    progress = got == 0 ? answer.end() : answer.put({reinterpret_cast<const char*>(bytes.data()), got});
+    const size_t got = co_await stream.read_some(bytes);
+    progress = got == 0 ? answer.end() : answer.put(text_of(std::span(bytes).first(got)));
   }
   if (progress == HttpAnswer::Progress::kFaulty) throw CheckFailed(answer.fault());
+}
+
+boost::asio::awaitable<std::string> get(ByteStream& stream, const CheckTarget& target) {
+  const HealthCheck& check = target.check;
+  const std::string request = request_of(target);
+  co_await stream.write(bytes_of(request));
+  HttpAnswer answer(!check.expect_body.empty());
+  co_await read_answer(stream, answer);
+  const std::string found = "HTTP status " + std::to_string(answer.status());
+  if (std::ranges::find(check.expect, answer.status()) == check.expect.end()) throw CheckFailed(found);
+  if (answer.body().find(check.expect_body) == std::string_view::npos) {
+    throw CheckFailed(found + ", and its body lacks the expected text");
+  }
+  co_return found;
 }
 
 }  // namespace
 
 boost::asio::awaitable<std::string> check_http(const CheckTarget& target) {
-  const HealthCheck& check = target.check;
-  CheckSocket socket(target.executor, target.address, target.port, CheckSocket::Kind::kStream, check.timeout);
+  CheckSocket socket(target.executor, target.address, target.port, CheckSocket::Kind::kStream,
+                     target.check.timeout);
   co_await socket.connect();
-  const std::string request = request_of(target);
-  co_await socket.write({reinterpret_cast<const uint8_t*>(request.data()), request.size()});
-  HttpAnswer answer(false);
-  co_await read_answer(socket, answer);
-  const std::string found = "HTTP status " + std::to_string(answer.status());
-  if (std::ranges::find(check.expect, answer.status()) == check.expect.end()) throw CheckFailed(found);
+  std::string found = co_await get(socket, target);
+  co_return found;
+}
+
+boost::asio::awaitable<std::string> check_https(const CheckTarget& target) {
+  const auto context = target.tls.trusting(target.check.ca);
+  CheckSocket socket(target.executor, target.address, target.port, CheckSocket::Kind::kStream,
+                     target.check.timeout);
+  co_await socket.connect();
+  TlsSession session(socket, *context, tls_peer_of(target));
+  session.offer_protocol("http/1.1");
+  co_await session.handshake();
+  std::string found = co_await get(session, target);
   co_return found;
 }
 

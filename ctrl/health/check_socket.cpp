@@ -149,6 +149,13 @@ awaitable<void> CheckSocket::write(std::span<const uint8_t> bytes) {
   }
 }
 
+awaitable<void> CheckSocket::send_datagram(std::span<const uint8_t> bytes) {
+  while (::send(descriptor(), bytes.data(), bytes.size(), MSG_DONTWAIT) < 0) {
+    if (errno != EAGAIN && errno != EINTR) fail(errno);
+    co_await wait(Wait::wait_write);
+  }
+}
+
 void CheckSocket::fail(int error) const {
   if (is_of_this_host(error)) throw CheckImpossible(text_of_error(error));
   // "No route to host" is also what a neighbor that answers no ARP comes to: that is the backend's.

@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "common/address.h"
+#include "ctrl/health/byte_stream.h"
 
 namespace sluice::ctrl {
 
@@ -26,7 +27,7 @@ class CheckImpossible : public std::runtime_error {
 };
 
 /// All members but descriptor() throw CheckFailed or CheckImpossible.
-class CheckSocket {
+class CheckSocket : public ByteStream {
  public:
   enum class Kind : uint8_t { kStream, kDatagram };
   using Wait = boost::asio::posix::stream_descriptor::wait_type;
@@ -34,14 +35,16 @@ class CheckSocket {
   /// The time runs from here on.
   CheckSocket(const boost::asio::any_io_executor& executor, const IpAddress& address, uint16_t port,
               Kind kind, std::chrono::milliseconds timeout);
-  ~CheckSocket();
+  ~CheckSocket() override;
   CheckSocket(const CheckSocket&) = delete;
   CheckSocket& operator=(const CheckSocket&) = delete;
 
   boost::asio::awaitable<void> connect();
   /// Waits first, so that a peer that sends without end cannot hold the loop. 0: the peer has ended.
-  boost::asio::awaitable<size_t> read_some(std::span<uint8_t> bytes);
-  boost::asio::awaitable<void> write(std::span<const uint8_t> bytes);
+  boost::asio::awaitable<size_t> read_some(std::span<uint8_t> bytes) override;
+  boost::asio::awaitable<void> write(std::span<const uint8_t> bytes) override;
+  /// One datagram, which may be empty.
+  boost::asio::awaitable<void> send_datagram(std::span<const uint8_t> bytes);
   boost::asio::awaitable<void> wait(Wait direction);
 
   /// For OpenSSL; non-blocking.

@@ -10,18 +10,35 @@
 
 namespace sluice::ctrl {
 
+class TlsContexts;
+struct TlsPeer;
+
 /// One check of one backend. A check answers what it found, for people, where the backend passes; it throws
 /// CheckFailed or CheckImpossible else, at the latest when check.timeout is over.
 struct CheckTarget {
   const HealthCheck& check;
   IpAddress address;
-  uint16_t port;  ///< the one to check
+  uint16_t port;  ///< the one to check; 0: the kind's own
   boost::asio::any_io_executor executor;
+  TlsContexts& tls;
 };
 
 /// A connection is accepted.
 boost::asio::awaitable<std::string> check_tcp(const CheckTarget& target);
-/// A GET is answered with an expected status.
+/// A TLS handshake succeeds.
+boost::asio::awaitable<std::string> check_tls(const CheckTarget& target);
+/// A GET is answered with an expected status, and an expected text in its body.
 boost::asio::awaitable<std::string> check_http(const CheckTarget& target);
+/// The same over TLS.
+boost::asio::awaitable<std::string> check_https(const CheckTarget& target);
+/// grpc.health.v1.Health/Check answers SERVING.
+boost::asio::awaitable<std::string> check_grpc(const CheckTarget& target);
+/// A query is answered without an error.
+boost::asio::awaitable<std::string> check_dns(const CheckTarget& target);
+/// A datagram is answered, with an expected text.
+boost::asio::awaitable<std::string> check_udp(const CheckTarget& target);
+
+/// Whom TLS is to be spoken with: `server_name`, else the name in `host`, else the address.
+TlsPeer tls_peer_of(const CheckTarget& target);
 
 }  // namespace sluice::ctrl

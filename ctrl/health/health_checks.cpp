@@ -105,7 +105,7 @@ void HealthChecks::wait_for_next() {
 
 void HealthChecks::launch(const BackendKey& key, uint64_t serial, const PoolModel& pool) {
   ++under_way_;
-  asio::co_spawn(io_, probe(pool.health, key.address, key.port),
+  asio::co_spawn(io_, probe(pool.health, key.address, key.port, tls_),
                  [alive = alive_, key, serial](std::exception_ptr failure, ProbeResult result) {
                    if (alive->owner == nullptr) return;
                    if (failure) result = {Verdict::kUnknown, "the check itself failed"};

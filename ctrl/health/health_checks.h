@@ -93,6 +93,7 @@ class HealthChecks {
   boost::asio::steady_timer delivery_;
   std::map<BackendKey, Gateway::HealthResult> changes_;
   std::map<std::string, Counts> counts_;
+  std::shared_ptr<TlsContexts> tls_ = std::make_shared<TlsContexts>();
   std::minstd_rand random_{std::random_device{}()};
   std::shared_ptr<Alive> alive_;  ///< probes that end after us find it empty
 };

@@ -3,9 +3,11 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "common/address.h"
+#include "ctrl/health/tls_session.h"
 #include "ctrl/model.h"
 
 namespace sluice::ctrl {
@@ -21,7 +23,8 @@ struct ProbeResult {
   std::string reason;  ///< for people: "HTTP status 503", "connection refused"
 };
 
-/// Ends within check.timeout. `port` where the check names none.
-boost::asio::awaitable<ProbeResult> probe(HealthCheck check, IpAddress address, uint16_t port);
+/// Ends within check.timeout. `port` where the check names none; `tls` is what all checks share.
+boost::asio::awaitable<ProbeResult> probe(HealthCheck check, IpAddress address, uint16_t port,
+                                          std::shared_ptr<TlsContexts> tls);
 
 }  // namespace sluice::ctrl

@@ -97,7 +97,7 @@ class ProbeTest : public testing::Test {
   ProbeResult check(HealthCheck check, uint16_t port, const char* address = "127.0.0.1") {
     ProbeResult result{Verdict::kUnknown, "never ended"};
     bool ended = false;
-    asio::co_spawn(io_, probe(check, IpAddress::parse(address).value(), port),
+    asio::co_spawn(io_, probe(check, IpAddress::parse(address).value(), port, tls_),
                    [&](std::exception_ptr, ProbeResult found) {
                      result = std::move(found);
                      ended = true;
@@ -120,6 +120,7 @@ class ProbeTest : public testing::Test {
     return check;
   }
   asio::io_context io_{1};
+  std::shared_ptr<TlsContexts> tls_ = std::make_shared<TlsContexts>();
 };
 
 TEST_F(ProbeTest, TcpPassesWhereSomethingListens) {

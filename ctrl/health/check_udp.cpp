@@ -1,0 +1,24 @@
+#include <vector>
+
+#include "ctrl/health/check_payload.h"
+#include "ctrl/health/check_socket.h"
+#include "ctrl/health/checks.h"
+
+namespace sluice::ctrl {
+
+boost::asio::awaitable<std::string> check_udp(const CheckTarget& target) {
+  const std::string request = payload_bytes(target.check.send).value();
+  const std::string expected = payload_bytes(target.check.expect_text).value();
+  CheckSocket socket(target.executor, target.address, target.port, CheckSocket::Kind::kDatagram,
+                     target.check.timeout);
+  co_await socket.connect();
+  co_await socket.send_datagram(bytes_of(request));
+  std::vector<uint8_t> answer(65536);
+  const size_t size = co_await socket.read_some(answer);
+  if (text_of(std::span(answer).first(size)).find(expected) == std::string_view::npos) {
+    throw CheckFailed("another answer than expected");
+  }
+  co_return "answered";
+}
+
+}  // namespace sluice::ctrl

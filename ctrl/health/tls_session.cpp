@@ -1,0 +1,154 @@
+#include "ctrl/health/tls_session.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "ctrl/health/local_network.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using boost::asio::awaitable;
+
+constexpr size_t kMostContexts = 64;
+
+std::string openssl_text() {
+  const unsigned long error = ::ERR_peek_last_error();
+  const char* reason = ::ERR_reason_error_string(error);
+  ::ERR_clear_error();
+  return reason != nullptr ? reason : "unknown error";
+}
+
+std::shared_ptr<SSL_CTX> new_context(const std::string& ca) {
+  ::ERR_clear_error();
+  std::shared_ptr<SSL_CTX> context(::SSL_CTX_new(::TLS_client_method()), ::SSL_CTX_free);
+  if (!context) throw CheckImpossible("TLS: " + openssl_text());
+  ::SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  ::SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // Servers that close without a close_notify are many; what was cut short is for the layer above to see.
+  ::SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
+  const int loaded = ca.empty() ? ::SSL_CTX_set_default_verify_paths(context.get())
+                                : ::SSL_CTX_load_verify_file(context.get(), ca.c_str());
+  if (loaded != 1) throw CheckImpossible("cannot read certificates from " + ca + ": " + openssl_text());
+  return context;
+}
+
+}  // namespace
+
+std::shared_ptr<SSL_CTX> TlsContexts::trusting(const std::string& ca) {
+  struct stat file {};
+  if (!ca.empty() && ::stat(ca.c_str(), &file) != 0) {
+    throw CheckImpossible("cannot read " + ca + ": " + text_of_error(errno));
+  }
+  const auto found = contexts_.find(ca);
+  if (found != contexts_.end() && found->second.file == file.st_ino &&
+      found->second.changed.tv_sec == file.st_mtim.tv_sec &&
+      found->second.changed.tv_nsec == file.st_mtim.tv_nsec) {
+    return found->second.context;
+  }
+  auto context = new_context(ca);
+  if (contexts_.size() >= kMostContexts) contexts_.clear();  // of files that the configuration names no more
+  contexts_[ca] = {context, file.st_ino, file.st_mtim};
+  return context;
+}
+
+TlsSession::TlsSession(CheckSocket& socket, SSL_CTX& context, const TlsPeer& peer)
+    : socket_(socket), session_(::SSL_new(&context), ::SSL_free) {
+  if (!session_ || ::SSL_set_fd(session_.get(), socket.descriptor()) != 1) {
+    throw CheckImpossible("TLS: " + openssl_text());
+  }
+  ::SSL_set_connect_state(session_.get());
+  ::SSL_set_verify(session_.get(), peer.insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
+  X509_VERIFY_PARAM* const expected = ::SSL_get0_param(session_.get());
+  const bool is_name = !peer.name.empty() && !IpAddress::parse(peer.name);
+  if (is_name) {
+    ::SSL_set_tlsext_host_name(session_.get(), peer.name.c_str());
+    ::X509_VERIFY_PARAM_set1_host(expected, peer.name.c_str(), 0);
+  } else {
+    const std::string address = peer.name.empty() ? peer.address.to_string() : peer.name;
+    ::X509_VERIFY_PARAM_set1_ip_asc(expected, address.c_str());
+  }
+}
+
+void TlsSession::offer_protocol(std::string_view name) {
+  std::string list(1, static_cast<char>(name.size()));
+  list += name;
+  (void)::SSL_set_alpn_protos(session_.get(), bytes_of(list).data(), static_cast<unsigned>(list.size()));
+}
+
+std::string TlsSession::version() const {
+  return ::SSL_get_version(session_.get());
+}
+
+awaitable<void> TlsSession::handshake() {
+  for (;;) {
+    ::ERR_clear_error();
+    errno = 0;
+    const int result = ::SSL_do_handshake(session_.get());
+    if (result == 1) co_return;
+    const int system_error = errno;
+    const bool goes_on = co_await goes_on_after(result, system_error);
+    if (!goes_on) throw CheckFailed("closed during the TLS handshake");
+  }
+}
+
+awaitable<size_t> TlsSession::read_some(std::span<uint8_t> bytes) {
+  for (;;) {
+    ::ERR_clear_error();
+    errno = 0;
+    size_t got = 0;
+    const int result = ::SSL_read_ex(session_.get(), bytes.data(), bytes.size(), &got);
+    if (result == 1) co_return got;
+    const int system_error = errno;
+    const bool goes_on = co_await goes_on_after(result, system_error);
+    if (!goes_on) co_return 0;
+  }
+}
+
+awaitable<void> TlsSession::write(std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    ::ERR_clear_error();
+    errno = 0;
+    size_t sent = 0;
+    const int result = ::SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &sent);
+    const int system_error = errno;
+    if (result == 1) {
+      bytes = bytes.subspan(sent);
+      continue;
+    }
+    const bool goes_on = co_await goes_on_after(result, system_error);
+    if (!goes_on) throw CheckFailed("closed before it answered");
+  }
+}
+
+awaitable<bool> TlsSession::goes_on_after(int result, int system_error) {
+  switch (::SSL_get_error(session_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      co_await socket_.wait(CheckSocket::Wait::wait_read);
+      co_return true;
+    case SSL_ERROR_WANT_WRITE:
+      co_await socket_.wait(CheckSocket::Wait::wait_write);
+      co_return true;
+    case SSL_ERROR_ZERO_RETURN:
+      co_return false;
+    case SSL_ERROR_SYSCALL:
+      if (system_error != 0) socket_.fail(system_error);
+      co_return false;
+    default:
+      fail();
+  }
+}
+
+void TlsSession::fail() const {
+  const long verified = ::SSL_get_verify_result(session_.get());
+  if (verified != X509_V_OK && ::SSL_get_verify_mode(session_.get()) != SSL_VERIFY_NONE) {
+    ::ERR_clear_error();
+    throw CheckFailed(std::string("certificate: ") + ::X509_verify_cert_error_string(verified));
+  }
+  throw CheckFailed("TLS: " + openssl_text());
+}
+
+}  // namespace sluice::ctrl
