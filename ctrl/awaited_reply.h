@@ -11,7 +11,7 @@
 
 namespace sluice::ctrl {
 
-/// Calls `start(reply)` and waits for what is handed to `reply`, which is to be called once, on this thread.
+/// Calls `start(reply)` and waits for what is handed to `reply`, which is to be called once, on any thread.
 /// The value is posted, also where it comes at once: a coroutine must not be resumed before it sleeps.
 template <typename T, typename Start>
 boost::asio::awaitable<T> awaited_reply(Start start) {

@@ -101,8 +101,13 @@ class Compiler {
         if (then == uses_before.end() || then->second != use) names.insert(name);
       }
     }
-    for (const auto& [name, pool] : model_.pools) {
-      if (all_pools || names.contains(name)) changed_pools_.push_back(pool.get());
+    if (all_pools) {
+      for (const auto& [name, pool] : model_.pools) changed_pools_.push_back(pool.get());
+    } else {
+      for (const std::string_view name : names) {
+        const auto found = model_.pools.find(name);
+        if (found != model_.pools.end()) changed_pools_.push_back(found->second.get());
+      }
     }
   }
 
@@ -377,7 +382,7 @@ class Compiler {
   }
 
   void dnat_backends() {
-    if (!services_changed_ && (!previous_->dnat_backends || before_->pools == model_.pools)) {
+    if (!services_changed_ && (!previous_->dnat_backends || has_same_addresses())) {
       tables_->dnat_backends = previous_->dnat_backends;
       return;
     }
@@ -391,6 +396,17 @@ class Compiler {
       for (const BackendModel& backend : pool->backends) addresses.push_back(backend.address);
     }
     tables_->dnat_backends = std::make_shared<const dataplane::AddressSet>(addresses);
+  }
+
+  /// Whether no pool has gained or lost a backend.
+  bool has_same_addresses() const {
+    const auto same = [](const BackendModel& a, const BackendModel& b) { return a.address == b.address; };
+    bool all_same = true;
+    for_each_difference(
+        before_->pools, model_.pools, [&](const std::string&, const PoolModel* old, const PoolModel* now) {
+          all_same = all_same && old && now && std::ranges::equal(old->backends, now->backends, same);
+        });
+    return all_same;
   }
 
   const CompileInput& in_;

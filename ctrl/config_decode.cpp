@@ -49,6 +49,7 @@ void decode_gateway(const Cursor& gateway, Model& model) {
   read_word(gateway, "idle", idle_of, model.boot.idle);
   read_duration(gateway, "lameduck", milliseconds(0), model.lameduck);
   gateway.read("flow_table_entries", model.boot.flow_table_entries);
+  decode_limits(gateway.member("limits"), model.boot.limits);
   if (SipKey key; gateway.parse("hash_key", parse_hash_key, key)) model.hash_key = key;
 }
 

@@ -30,7 +30,8 @@ json encode_gateway(const Model& model) {
               {"hash_workers", model.boot.hash_workers},
               {"idle", word_for(boot.idle)},
               {"lameduck", format_duration(model.lameduck)},
-              {"flow_table_entries", boot.flow_table_entries}};
+              {"flow_table_entries", boot.flow_table_entries},
+              {"limits", encode_limits(boot.limits)}};
   if (model.hash_key) object["hash_key"] = format_hash_key(*model.hash_key);
   return object;
 }
@@ -61,7 +62,9 @@ json encode_encapsulation(const dataplane::Encapsulation& encap) {
   return object;
 }
 
-json encode_pool(const PoolModel& pool) {
+}  // namespace
+
+json to_json(const PoolModel& pool) {
   json backends = json::array();
   for (const BackendModel& backend : pool.backends) {
     backends.push_back(
@@ -75,6 +78,8 @@ json encode_pool(const PoolModel& pool) {
   return object;
 }
 
+namespace {
+
 json encode_service_port(const ServiceModel& service) {
   const PortRange range{service.first_port, service.last_port};
   if (range.is_any()) return "any";
@@ -82,7 +87,9 @@ json encode_service_port(const ServiceModel& service) {
   return std::to_string(range.first) + "-" + std::to_string(range.last);
 }
 
-json encode_service(const ServiceModel& service) {
+}  // namespace
+
+json to_json(const ServiceModel& service) {
   const Prefix& address = service.address;
   const bool is_host = address.length == (address.address.is_v4() ? 32 : 128);
   return {{"name", service.name},
@@ -97,6 +104,8 @@ json encode_service(const ServiceModel& service) {
             {"udp", format_duration(service.udp_idle_timeout)}}}};
 }
 
+namespace {
+
 template <typename List, typename Encode>
 json encode_list(const List& list, Encode&& encode) {
   json array = json::array();
@@ -106,7 +115,7 @@ json encode_list(const List& list, Encode&& encode) {
 
 }  // namespace
 
-nlohmann::json to_json(const Model& model) {
+json settings_to_json(const Model& model) {
   json config;
   config["gateway"] = encode_gateway(model);
   config["ports"] = encode_list(model.boot.ports, encode_port);
@@ -119,13 +128,17 @@ nlohmann::json to_json(const Model& model) {
   });
   config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
   config["encap"] = encode_encapsulation(model.encapsulation);
-  config["pools"] = encode_list(model.pools, [](const auto& entry) { return encode_pool(*entry.second); });
-  config["services"] =
-      encode_list(model.services, [](const auto& entry) { return encode_service(*entry.second); });
   if (model.ledger) config["ledger"] = encode_ledger(*model.ledger);
   config["control"] = {{"socket", model.control.socket}, {"mode", format_file_mode(model.control.mode)}};
   config["http"] = {{"listen", model.http.listen}};
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
+  return config;
+}
+
+json to_json(const Model& model) {
+  json config = settings_to_json(model);
+  config["pools"] = encode_list(model.pools, [](const auto& entry) { return to_json(*entry.second); });
+  config["services"] = encode_list(model.services, [](const auto& entry) { return to_json(*entry.second); });
   return config;
 }
 

@@ -1,4 +1,4 @@
-// The configurations that were applied last, to look at and to go back to. Control thread.
+// The configurations that were applied last, to look at and to go back to. One thread at a time.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@ struct HistoryEntry {
   uint64_t generation;
   std::chrono::system_clock::time_point time;
   std::string author;
-  std::string sha256;  ///< of the configuration's canonical JSON (keys sorted, no spaces), in hex
+  std::string sha256;  ///< of the configuration's canonical JSON, by ConfigHash; empty: not known yet
   std::vector<std::string> changed;
 };
 
@@ -25,13 +25,21 @@ class ConfigHistory {
  public:
   explicit ConfigHistory(size_t limit) : limit_(limit) {}
 
-  /// Remembers a configuration; the oldest one gives way. Entries come without their hash, which is
-  /// computed when somebody asks: it takes a while for a large configuration.
+  /// Remembers a configuration; the oldest one gives way. Its hash may come later: it takes a while for a
+  /// large configuration.
   void add(HistoryEntry entry, std::shared_ptr<const Model> model);
   /// Newest first.
   std::vector<HistoryEntry> entries() const;
   /// The configuration of that generation; null where it is not remembered.
   std::shared_ptr<const Model> find(uint64_t generation) const;
+
+  /// The newest entry that has no hash yet.
+  struct Unhashed {
+    uint64_t generation;
+    std::shared_ptr<const Model> model;
+  };
+  std::optional<Unhashed> unhashed() const;
+  void set_hash(uint64_t generation, std::string sha256);
 
  private:
   struct Item {
@@ -39,7 +47,7 @@ class ConfigHistory {
     std::shared_ptr<const Model> model;
   };
   size_t limit_;
-  mutable std::deque<Item> items_;  ///< mutable: hashes are filled in late
+  std::deque<Item> items_;
 };
 
 }  // namespace sluice::ctrl

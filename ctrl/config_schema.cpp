@@ -29,11 +29,11 @@ Model model_of(Draft draft) {
   if (model.ledger) move_values(draft.ingress, model.ledger->ingress);
   for (auto& entry : draft.pools) {
     auto pool = std::make_shared<const PoolModel>(std::move(entry.value.pool));
-    model.pools.emplace(pool->name, pool);
+    model.pools.set(pool->name, pool);
   }
   for (auto& entry : draft.services) {
     auto service = std::make_shared<const ServiceModel>(std::move(entry.value.service));
-    model.services.emplace(service->name, service);
+    model.services.set(service->name, service);
   }
   return model;
 }

@@ -20,5 +20,9 @@ Outcome<Model> parse_config(const nlohmann::json& config);
 
 /// The same object again, with every default filled in, for config.get and for diffs.
 nlohmann::json to_json(const Model& model);
+/// Its parts: one pool, one service, and all but pools and services.
+nlohmann::json to_json(const PoolModel& pool);
+nlohmann::json to_json(const ServiceModel& service);
+nlohmann::json settings_to_json(const Model& model);
 
 }  // namespace sluice::ctrl

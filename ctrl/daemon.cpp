@@ -2,8 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -11,8 +13,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <mutex>
 
 #include "ctrl/control_server.h"
+#include "ctrl/control_steps.h"
+#include "ctrl/control_threads.h"
 #include "ctrl/gateway.h"
 #include "ctrl/gateway_metrics.h"
 #include "ctrl/health/health_checks.h"
@@ -22,10 +27,12 @@
 #include "ctrl/kept_hash_key.h"
 #include "ctrl/ledger_answers.h"
 #include "ctrl/ledger_pages.h"
+#include "ctrl/ledger_reader.h"
 #include "ctrl/ledger_room.h"
 #include "ctrl/ledger_watch.h"
 #include "ctrl/log.h"
 #include "ctrl/methods/methods.h"
+#include "ctrl/model_changes.h"
 #include "ctrl/process.h"
 #include "ctrl/readiness.h"
 #include "ctrl/systemd_notify.h"
@@ -42,6 +49,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{5};
 constexpr std::chrono::milliseconds kBeat{500};
+constexpr std::chrono::milliseconds kMaintenance{50};
+/// So many backends are taken up for health checks in one step, some milliseconds of it.
+constexpr size_t kFollowedAtOnce = 2000;
 constexpr std::chrono::seconds kWorkerPatience{5};
 
 /// For coroutines that must not end in silence: what they throw leaves run().
@@ -77,16 +87,45 @@ SipKey kept_hash_key(const Model& model, const std::string& state_directory) {
 
 }  // namespace
 
+/// What health checks found, until it is passed on: results that come while others are being compiled wait
+/// for each other.
+class PendingResults {
+ public:
+  /// True: these are the first, somebody is to take them.
+  bool add(const HealthChecks::Results& results) {
+    const std::lock_guard lock(mutex_);
+    const bool is_first = results_.empty();
+    results_.insert(results_.end(), results.begin(), results.end());
+    return is_first;
+  }
+  HealthChecks::Results take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(results_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  HealthChecks::Results results_;
+};
+
 /// In the order of their making: what comes later uses what came before.
 struct Daemon::Parts {
   DaemonOptions options;
   DaemonFacts facts;
   asio::io_context io{1};
   asio::signal_set signals{io, SIGHUP};  ///< and those that stop it, from run() on
-  asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io}, lameduck_timer{io};
+  asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io}, lameduck_timer{io},
+      maintenance_timer{io};
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<Gateway> gateway;
+  std::unique_ptr<LedgerReader> ledger_reader;
   std::unique_ptr<LedgerPages> ledger_pages;
+  ControlSteps steps;
+  PendingResults health_results;
+  std::shared_ptr<const Model> followed_model;  ///< by the health checks, as a whole
+  HealthChecks::Pools followed;                 ///< pool by pool
+  bool is_following = false;                    ///< and has not come to the end
+  std::atomic<bool> is_maintaining = false;
   std::unique_ptr<MethodContext> context;
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
@@ -97,21 +136,27 @@ struct Daemon::Parts {
   LogModel log;
   bool leaving = false;  ///< asked to stop: /readyz says so
   bool stopping = false;
+  ControlThreads threads;  ///< last, so that they have ended before what they use goes
 
   HttpServer::Site site();
   HttpAnswer metrics_page() const;
   HttpAnswer health_page() const;
   HttpAnswer ready_page() const;
-  std::vector<ReadyCondition> ready_conditions(bool with_pools) const;
+  HttpAnswer verbose_ready_page() const;
+  std::vector<ReadyCondition> ready_conditions() const;
   std::optional<Error> ledger_failure() const;
   void watch_ledger();
   void follow_model();
+  void follow_some();
   void follow_signals();
   void reload();
   void leave();
+  void apply_file();
+  void observe(const HealthChecks::Results& results);
   void stop();
   awaitable<void> tick();
   awaitable<void> beat();
+  awaitable<void> maintain();
   awaitable<void> watch_idle(std::chrono::duration<double> patience);
   void log_totals() const;
 };
@@ -128,12 +173,14 @@ HttpServer::Site Daemon::Parts::site() {
   site.trees = {{"/ledger/", [this](std::string_view path, const HttpServer::Reply& reply) {
                    ledger_pages->answer(path, reply);
                  }}};
-  site.verbose = {{"/readyz", [this] { return verbose_ready_answer(ready_conditions(true)); }}};
+  site.make_pieces = [this](std::function<void()> job) { threads.answer(std::move(job)); };
+  site.verbose = {{"/readyz", [this] { return verbose_ready_page(); }}};
   return site;
 }
 
 HttpAnswer Daemon::Parts::metrics_page() const {
   auto sources = gateway_metrics(*gateway, facts.version);
+  steps.add_series(sources);
   add_health_series(sources, *gateway, *health);
   auto text = std::make_shared<MetricsText>(std::move(sources));
   HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
@@ -150,19 +197,31 @@ HttpAnswer Daemon::Parts::health_page() const {
 }
 
 HttpAnswer Daemon::Parts::ready_page() const {
-  return ready_answer(ready_conditions(false), "ready, generation " + std::to_string(gateway->generation()));
+  return ready_answer(ready_conditions(), "ready, generation " + std::to_string(gateway->generation()));
 }
 
-/// Pools do not decide: nobody but this gateway may have a way to those that still have backends.
-std::vector<ReadyCondition> Daemon::Parts::ready_conditions(bool with_pools) const {
+/// Pools do not decide: nobody but this gateway may have a way to those that still have backends. They are
+/// asked about where that may take its time.
+HttpAnswer Daemon::Parts::verbose_ready_page() const {
+  HttpAnswer answer = ready_answer(ready_conditions(), "");
+  answer.pieces = [conditions = ready_conditions(), this, is_told = false](std::string& piece) mutable {
+    if (std::exchange(is_told, true)) return false;
+    add_pool_conditions(conditions, *gateway);
+    piece = verbose_ready_answer(conditions).body;
+    return true;
+  };
+  return answer;
+}
+
+std::vector<ReadyCondition> Daemon::Parts::ready_conditions() const {
   std::vector<ReadyCondition> conditions;
   conditions.push_back({"process", !leaving, leaving ? "stopping" : ""});
   conditions.push_back({"configuration", true, "generation " + std::to_string(gateway->generation())});
-  if (gateway->ledger()) {
-    const bool failed = ledger_failure().has_value();
-    conditions.push_back({"ledger", !failed, failed ? "the ledger has failed" : ""});
+  if (const auto* ledger = gateway->ledger()) {
+    std::string complaint = ledger_complaint(*ledger);
+    if (complaint.empty() && ledger_room.is_short()) complaint = "the ledger's disk is full";
+    conditions.push_back({"ledger", complaint.empty(), complaint});
   }
-  if (with_pools) add_pool_conditions(conditions, *gateway);
   return conditions;
 }
 
@@ -196,34 +255,40 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   auto gateway = Gateway::start(std::move(config.model), "file", hash_key);
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
-  auto pages = LedgerPages::open(parts.io, *parts.gateway);
-  if (!pages) return tl::unexpected(pages.error());
-  parts.ledger_pages = std::move(*pages);
+  if (const auto model = parts.gateway->model(); model->ledger) {
+    auto reader = LedgerReader::open(parts.io, model->ledger->directory);
+    if (!reader) return tl::unexpected(reader.error());
+    parts.ledger_reader = std::move(*reader);
+  }
+  parts.ledger_pages = std::make_unique<LedgerPages>(*parts.gateway, parts.ledger_reader.get());
 
-  parts.context = std::make_unique<MethodContext>(MethodContext{*parts.gateway, parts.facts, all_methods()});
-  parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get());
+  parts.context = std::make_unique<MethodContext>(
+      MethodContext{*parts.gateway, parts.facts, all_methods(), parts.threads, parts.ledger_reader.get()});
+  parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get(), &parts.threads);
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthChecks>(
-      parts.io, [&parts](const auto& results) { parts.gateway->set_health(results); },
-      health_concurrency(descriptors));
+      parts.io, [&parts](const auto& results) { parts.observe(results); }, health_concurrency(descriptors));
   return daemon;
 }
 
 bool Daemon::run() {
   Parts& parts = *parts_;
-  parts.gateway->on_change([&parts] { parts.follow_model(); });
+  parts.gateway->resume_by([&parts](std::function<void()> job) { parts.threads.answer(std::move(job)); });
+  parts.gateway->on_change([&parts] { asio::post(parts.io, [&parts] { parts.follow_model(); }); });
   parts.follow_model();
   for (const int stop : {SIGTERM, SIGINT}) parts.signals.add(stop);
   parts.follow_signals();
   asio::co_spawn(parts.io, parts.tick(), pass_on);
   asio::co_spawn(parts.io, parts.beat(), pass_on);
+  asio::co_spawn(parts.io, parts.maintain(), pass_on);
   if (parts.options.exit_idle) {
     asio::co_spawn(parts.io, parts.watch_idle(*parts.options.exit_idle), pass_on);
   }
   spdlog::info("sluiced {} runs {} with generation {}", parts.facts.version,
-               parts.gateway->model().gateway_name, parts.gateway->generation());
+               parts.gateway->model()->gateway_name, parts.gateway->generation());
   notify_ready("generation " + std::to_string(parts.gateway->generation()));
-  parts.io.run();
+  parts.steps.run(parts.io);
+  parts.threads.stop();
   parts.log_totals();
   const auto failure = parts.ledger_failure();
   if (failure) spdlog::error("the ledger has failed: {}", failure->message);
@@ -239,9 +304,40 @@ bool Daemon::run() {
 }
 
 void Daemon::Parts::follow_model() {
-  const Model& model = gateway->model();
-  if (model.log != log) open_log(log = model.log, stderr_is_journal());
-  health->follow(model.pools);
+  const auto model = gateway->model();
+  if (model->log != log) open_log(log = model->log, stderr_is_journal());
+  if (is_following || model == followed_model) return;
+  is_following = true;
+  follow_some();
+}
+
+/// Lets the health checks follow the next pools that differ from those that they have, and comes again until
+/// none does.
+void Daemon::Parts::follow_some() {
+  const auto model = gateway->model();
+  std::vector<std::string> changed;
+  size_t backends = 0;
+  bool is_all = true;
+  for_each_difference(followed, model->pools,
+                      [&](const std::string& name, const PoolModel* before, const PoolModel* after) {
+                        if (backends >= kFollowedAtOnce) return void(is_all = false);
+                        backends += (before ? before->backends.size() : 0);
+                        backends += (after ? after->backends.size() : 0);
+                        changed.push_back(name);
+                      });
+  for (const std::string& name : changed) {
+    const auto now = model->pools.find(name);
+    now == model->pools.end() ? void(followed.erase(name)) : void(followed[name] = now->second);
+  }
+  if (!changed.empty()) health->follow(followed);
+  is_following = !is_all;
+  if (is_all) {
+    followed_model = model;
+  } else {
+    asio::post(io, [this] {
+      if (!stopping) follow_some();
+    });
+  }
 }
 
 void Daemon::Parts::follow_signals() {
@@ -257,8 +353,18 @@ void Daemon::Parts::follow_signals() {
   });
 }
 
+void Daemon::Parts::observe(const HealthChecks::Results& results) {
+  if (!health_results.add(results)) return;
+  threads.observe([this] { gateway->set_health(health_results.take()); });
+}
+
 void Daemon::Parts::reload() {
   notify_reloading();
+  threads.change([this] { apply_file(); });
+}
+
+/// On the thread of changes.
+void Daemon::Parts::apply_file() {
   const auto stays = [this](const std::string& message, const std::vector<std::string>& faults) {
     std::string all = message;
     for (const auto& line : faults) all += (all.empty() ? "" : "; ") + line;
@@ -283,7 +389,7 @@ void Daemon::Parts::reload() {
 void Daemon::Parts::leave() {
   if (leaving) return stop();  // asked twice: at once
   leaving = true;
-  const auto patience = gateway->model().lameduck;
+  const auto patience = gateway->model()->lameduck;
   notify_stopping(patience);
   if (patience.count() == 0) return stop();
   spdlog::info("going on for {} s before leaving; another signal ends the wait", patience.count() / 1e3);
@@ -317,7 +423,7 @@ awaitable<void> Daemon::Parts::tick() {
 void Daemon::Parts::watch_ledger() {
   const auto* ledger = gateway->ledger();
   if (!ledger) return;
-  const OnFailure on_failure = gateway->model().ledger->on_failure;
+  const OnFailure on_failure = gateway->model()->ledger->on_failure;
   ledger_watch.poll(*ledger, on_failure);
   if (ledger->failure() && on_failure == OnFailure::kExit) stop();  // run() says why
 }
@@ -329,6 +435,18 @@ awaitable<void> Daemon::Parts::beat() {
     heartbeat.observe(gateway->data_plane().polls(), Clock::now());
     if (watchdog && heartbeat.stuck(Clock::now()).empty()) notify_alive();
     goes_on = co_await pause(beat_timer, interval);
+  }
+}
+
+awaitable<void> Daemon::Parts::maintain() {
+  for (;;) {
+    const bool goes_on = co_await pause(maintenance_timer, kMaintenance);
+    if (!goes_on) co_return;
+    if (is_maintaining.exchange(true)) continue;
+    threads.answer([this] {
+      gateway->maintain();
+      is_maintaining = false;
+    });
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <thread>
 #include <utility>
 
 #include "ctrl/compile_ledger.h"
@@ -103,13 +104,18 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.model = std::make_shared<const Model>(std::move(model));
   parts.statuses.follow(Model{}, *parts.model, system_clock::now());
   parts.commit_statuses();
-  auto compiled = compile({*parts.model, parts.statuses.all(), parts.ports, 1}, parts.ids);
+  auto compiled = compile({.model = *parts.model,
+                           .status = parts.statuses.all(),
+                           .ports = parts.ports,
+                           .generation = 1,
+                           .kept_hash_key = kept_hash_key},
+                          parts.ids);
   if (!compiled) return fail(compiled.error().message);
   parts.ids.commit();
   parts.tables = compiled->tables;
   parts.generation = 1;
   if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
-  if (auto opened = parts.open_log(); !opened) return tl::unexpected(opened.error());
+  parts.kept = {parts.model, parts.tables};
   parts.history.add({1, system_clock::now(), std::move(author), "", compiled->changed}, parts.model);
   return gateway;
 }
@@ -140,12 +146,34 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   for (const lb::ServiceId id : retired.services) service_totals.retire(ids.retired_service(id).name, id);
   for (const lb::BackendId id : retired.backends) backend_totals.retire(ids.retired_backend(id), id);
   if (step.model != model) ++generation;
-  model = step.model;
+  publish(step.model, compiled->tables);
   commit_statuses();
-  tables = compiled->tables;
-  data_plane->publish(tables);
   if (listener) listener();
   return result(true);
+}
+
+void Gateway::Parts::publish(std::shared_ptr<const Model> new_model,
+                             std::shared_ptr<const dataplane::Tables> new_tables) {
+  if (new_model != model) kept.push_back(new_model);
+  kept.push_back(new_tables);
+  const std::lock_guard lock(instant);
+  model.swap(new_model);
+  tables.swap(new_tables);
+  data_plane->publish(tables);
+  last_published = std::chrono::steady_clock::now();
+}
+
+bool Gateway::Parts::is_settled() const {
+  const std::lock_guard lock(instant);
+  return data_plane->settled();
+}
+
+void Gateway::Parts::await_turn() {
+  constexpr std::chrono::microseconds kLook{200};
+  constexpr std::chrono::milliseconds kWorkerPatience{100};  // a stuck worker must not end all changes
+  std::this_thread::sleep_until(last_published + kBetweenPublications);
+  const auto deadline = last_published + kWorkerPatience;
+  while (!is_settled() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kLook);
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const std::string& author,
@@ -170,17 +198,18 @@ Outcome<void> Gateway::Parts::check_generation(const std::optional<uint64_t>& wa
                 "somebody else changed the configuration: look at what it is now, then apply again");
 }
 
-Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const nlohmann::json& config,
-                                                        const ApplyOptions& options) const {
+Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const std::shared_ptr<const Model>& now,
+                                                        const nlohmann::json& config,
+                                                        const ApplyOptions& options) {
   auto parsed = parse_config(config);
   if (!parsed) return tl::unexpected(std::move(parsed.error()));
-  const auto restart = restart_needed(*model, *parsed);
+  const auto restart = restart_needed(*now, *parsed);
   if (!restart.empty()) return tl::unexpected(needs_restart(restart));
-  if (parsed->services.empty() && !model->services.empty() && !options.allow_no_services) {
-    return tl::unexpected(takes_all_away(model->services.size()));
+  if (parsed->services.empty() && !now->services.empty() && !options.allow_no_services) {
+    return tl::unexpected(takes_all_away(now->services.size()));
   }
-  if (auto enough = check_growth(*model, *parsed); !enough) return tl::unexpected(std::move(enough.error()));
-  share_unchanged(*model, *parsed);
+  if (auto enough = check_growth(*now, *parsed); !enough) return tl::unexpected(std::move(enough.error()));
+  share_unchanged(*now, *parsed);
   auto warnings = warnings_of(*parsed, config);
   return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(warnings)};
 }
@@ -190,10 +219,16 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
   if (auto same = parts.check_generation(options.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
-  auto admitted = parts.admit(config, options);
+  auto admitted = parts.admit(model(), config, options);
   if (!admitted) {
     if (!options.dry_run) parts.last_apply_succeeded = false;
     return tl::unexpected(std::move(admitted.error()));
+  }
+  const std::lock_guard turn(parts.turn);
+  if (!options.dry_run) parts.await_turn();
+  const std::lock_guard state(parts.state);
+  if (auto same = parts.check_generation(options.if_generation); !same) {
+    return tl::unexpected(std::move(same.error()));
   }
   auto result = parts.take(admitted->model, options.author,
                            options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
@@ -205,10 +240,13 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
 Outcome<std::vector<DiffEntry>> Gateway::diff(const nlohmann::json& config) const {
   auto model = parse_config(config);
   if (!model) return tl::unexpected(std::move(model.error()));
-  return diff_configurations(to_json(*parts_->model), to_json(*model));
+  return diff_configurations(configuration(), to_json(*model));
 }
 
 Outcome<ApplyResult> Gateway::rollback(uint64_t generation, const std::string& author) {
+  const std::lock_guard turn(parts_->turn);
+  parts_->await_turn();
+  const std::lock_guard state(parts_->state);
   auto model = parts_->history.find(generation);
   if (!model) {
     return refuse(Refusal::Kind::kNotFound, "generation " + std::to_string(generation) + " is not remembered",
@@ -219,20 +257,42 @@ Outcome<ApplyResult> Gateway::rollback(uint64_t generation, const std::string& a
   return result;
 }
 
-std::vector<HistoryEntry> Gateway::history() const {
+std::vector<HistoryEntry> Gateway::history() {
+  parts_->hash_history();
+  const std::lock_guard state(parts_->state);
   return parts_->history.entries();
 }
+
+void Gateway::Parts::hash_history() {
+  const std::lock_guard one_at_a_time(hashing);
+  while (true) {
+    std::optional<ConfigHistory::Unhashed> next;
+    {
+      const std::lock_guard lock(state);
+      next = history.unhashed();
+    }
+    if (!next) return;
+    std::string sha256 = hash.of(*next->model);
+    const std::lock_guard lock(state);
+    history.set_hash(next->generation, std::move(sha256));
+  }
+}
+
 uint64_t Gateway::generation() const {
   return parts_->generation;
 }
 bool Gateway::last_apply_succeeded() const {
   return parts_->last_apply_succeeded;
 }
-const Model& Gateway::model() const {
-  return *parts_->model;
+std::shared_ptr<const Model> Gateway::model() const {
+  const std::lock_guard lock(parts_->instant);
+  return parts_->model;
 }
 nlohmann::json Gateway::configuration() const {
-  return to_json(*parts_->model);
+  return to_json(*model());
+}
+void Gateway::resume_by(std::function<void(std::function<void()>)> resume) {
+  parts_->resume = std::move(resume);
 }
 void Gateway::on_change(std::function<void()> listener) {
   parts_->listener = std::move(listener);
@@ -245,6 +305,7 @@ const dataplane::DataPlane& Gateway::data_plane() const {
 }
 
 double Gateway::busy_ratio(unsigned worker) const {
+  const std::lock_guard lock(parts_->instant);
   return parts_->busy_ratios.of(worker);
 }
 
@@ -261,14 +322,36 @@ void Gateway::Parts::watch_workers() {
 }
 
 void Gateway::tick() {
-  parts_->data_plane->reclaim();
   parts_->data_plane->watch_ports();
-  parts_->watch_workers();
+  {
+    const std::lock_guard lock(parts_->instant);
+    parts_->data_plane->reclaim();
+    parts_->watch_workers();
+  }
   parts_->log_notices();
-  parts_->collect_numbers();
-  parts_->transition_log.tick(std::chrono::steady_clock::now());
   parts_->questions.poll(*parts_->data_plane);
   if (auto* ledger = parts_->data_plane->ledger()) parts_->ledger_questions.poll(*ledger);
+}
+
+void Gateway::maintain() {
+  std::vector<std::shared_ptr<const void>> unused;
+  {
+    const std::lock_guard state(parts_->state);
+    parts_->collect_numbers();
+    parts_->transition_log.tick(std::chrono::steady_clock::now());
+    unused = parts_->take_unused();
+  }
+  unused.clear();  // with no lock held: it may take a while
+  parts_->hash_history();
+}
+
+std::vector<std::shared_ptr<const void>> Gateway::Parts::take_unused() {
+  const auto first_unused =
+      std::partition(kept.begin(), kept.end(), [](const auto& object) { return object.use_count() > 1; });
+  std::vector<std::shared_ptr<const void>> unused(std::make_move_iterator(first_unused),
+                                                  std::make_move_iterator(kept.end()));
+  kept.erase(first_unused, kept.end());
+  return unused;
 }
 
 void Gateway::Parts::log_notices() {

@@ -1,6 +1,7 @@
 // Backends at run time, and what was counted for them and for services.
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "ctrl/config_values.h"
@@ -34,7 +35,7 @@ std::shared_ptr<const Model> with_weight(const Model& model, const BackendKey& k
     if (backend.address == key.address && backend.port == key.port) backend.weight = weight;
   }
   auto next = std::make_shared<Model>(model);
-  next->pools[key.pool] = std::move(pool);
+  next->pools.set(key.pool, std::move(pool));
   return next;
 }
 
@@ -64,6 +65,9 @@ Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<u
                                           std::optional<AdminState> state, const std::string& author) {
   Parts& parts = *parts_;
   constexpr uint32_t kGreatestWeight = 65535;
+  const std::lock_guard turn(parts.turn);
+  parts.await_turn();
+  const std::lock_guard lock(parts.state);
   if (!parts.pool(key.pool)) return no_pool(key.pool);
   if (!parts.statuses.find(key)) return no_backend(key);
   if (!weight && !state) return refuse(Refusal::Kind::kInvalid, "give a weight, a state, or both");
@@ -90,6 +94,9 @@ void Gateway::set_health(const BackendKey& key, bool healthy, const std::string&
 
 void Gateway::set_health(const std::vector<HealthResult>& results) {
   Parts& parts = *parts_;
+  const std::lock_guard turn(parts.turn);
+  parts.await_turn();
+  const std::lock_guard lock(parts.state);
   const auto now = system_clock::now();
   std::set<std::string> touched;
   for (const HealthResult& result : results) {
@@ -110,11 +117,21 @@ void Gateway::Parts::commit_statuses() {
   transition_log.write(statuses.commit(), *model, std::chrono::steady_clock::now());
 }
 
-const BackendStatuses& Gateway::statuses() const {
-  return parts_->statuses;
+PoolAvailability Gateway::availability(const std::string& pool) const {
+  const std::lock_guard lock(parts_->state);
+  return parts_->statuses.pool(pool);
+}
+
+std::optional<BackendStatus> Gateway::status_of(const BackendKey& key) const {
+  const std::lock_guard lock(parts_->state);
+  const BackendStatus* const status = parts_->statuses.find(key);
+  return status ? std::optional(*status) : std::nullopt;
 }
 
 Outcome<void> Gateway::flush_flows(const BackendKey& key) {
+  const std::lock_guard turn(parts_->turn);
+  parts_->await_turn();
+  const std::lock_guard lock(parts_->state);
   if (!parts_->pool(key.pool)) return no_pool(key.pool);
   if (!parts_->statuses.find(key)) return no_backend(key);
   auto result = parts_->take(Step{.model = parts_->model, .flushed = {key}});
@@ -122,37 +139,48 @@ Outcome<void> Gateway::flush_flows(const BackendKey& key) {
   return {};
 }
 
+void Gateway::Parts::add_rows(const PoolModel& pool, std::vector<BackendRow>& rows) const {
+  auto index = ids.find_pool_table(pool.name, IpProtocol::kTcp);
+  if (!index) index = ids.find_pool_table(pool.name, IpProtocol::kUdp);
+  const lb::PoolTable* const table = index ? tables->pools[*index].get() : nullptr;
+  std::unordered_map<lb::BackendId, double> shares;
+  for (size_t i = 0; table && i < table->candidates().size(); ++i) {
+    shares[table->candidates()[i].id] =
+        static_cast<double>(table->slot_counts()[i]) / static_cast<double>(table->slots().size());
+  }
+  for (const BackendModel& backend : pool.backends) {
+    BackendKey key{pool.name, backend.address, backend.port};
+    const auto id = ids.find_backend(key);
+    const BackendStatus* const status = statuses.find(key);
+    if (!id || !status) continue;
+    const EffectiveState effective = effective_state(*status);
+    const auto share = shares.find(*id);
+    const Totals totals = totals_of(key);
+    rows.push_back({std::move(key), effective.state, effective.reason, status->since, backend.weight,
+                    share == shares.end() ? 0 : share->second, totals});
+  }
+}
+
 Outcome<std::vector<BackendRow>> Gateway::backends(const std::optional<std::string>& pool) const {
   const Parts& parts = *parts_;
-  if (pool && !parts.pool(*pool)) return no_pool(*pool);
   std::vector<BackendRow> rows;
-  const auto add_pool = [&](const PoolModel& model) {
-    auto index = parts.ids.find_pool_table(model.name, IpProtocol::kTcp);
-    if (!index) index = parts.ids.find_pool_table(model.name, IpProtocol::kUdp);
-    const auto slots = index ? parts.tables->pools[*index]->slots() : std::span<const lb::BackendId>{};
-    std::map<lb::BackendId, size_t> taken;
-    for (const lb::BackendId id : slots) ++taken[id];
-    for (const BackendModel& backend : model.backends) {
-      const BackendKey key{model.name, backend.address, backend.port};
-      const auto id = parts.ids.find_backend(key);
-      const BackendStatus* const status = parts.statuses.find(key);
-      if (!id || !status) continue;
-      const EffectiveState effective = effective_state(*status);
-      const double share =
-          slots.empty() ? 0 : static_cast<double>(taken[*id]) / static_cast<double>(slots.size());
-      rows.push_back({key, effective.state, effective.reason, status->since, backend.weight, share,
-                      parts.count_backend(*id).active_flows});
-    }
+  const auto add = [&](const std::string& name) {
+    const std::lock_guard lock(parts.state);
+    const PoolModel* const found = parts.pool(name);
+    if (found) parts.add_rows(*found, rows);
+    return found != nullptr;
   };
   if (pool) {
-    add_pool(*parts.pool(*pool));
-  } else {
-    for (const auto& [name, model] : parts.model->pools) add_pool(*model);
+    if (!add(*pool)) return no_pool(*pool);
+    return rows;
   }
+  const auto now = model();
+  for (const auto& [name, ignored] : now->pools) add(name);
   return rows;
 }
 
 Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(const std::string& service) const {
+  const std::lock_guard lock(parts_->state);
   const auto found = parts_->model->services.find(service);
   if (found == parts_->model->services.end()) {
     return refuse(Refusal::Kind::kNotFound, "there is no service named \"" + service + "\"");
@@ -170,20 +198,37 @@ Totals Gateway::Parts::count_backend(lb::BackendId id) const {
 }
 
 Totals Gateway::service_totals(const std::string& service) const {
+  const std::lock_guard lock(parts_->state);
   const auto found = parts_->model->services.find(service);
   std::optional<uint32_t> live;
   if (found != parts_->model->services.end()) live = parts_->ids.find_service(identity_of(*found->second));
   return parts_->service_totals.of(service, live, [&](uint32_t id) { return parts_->count_service(id); });
 }
 
+Totals Gateway::Parts::totals_of(const BackendKey& key) const {
+  return backend_totals.of(key, ids.find_backend(key), [this](uint32_t id) { return count_backend(id); });
+}
+
 Totals Gateway::backend_totals(const BackendKey& key) const {
-  return parts_->backend_totals.of(key, parts_->ids.find_backend(key),
-                                   [&](uint32_t id) { return parts_->count_backend(id); });
+  const std::lock_guard lock(parts_->state);
+  return parts_->totals_of(key);
+}
+
+std::optional<std::string> Gateway::service_name(lb::ServiceId id) const {
+  const std::lock_guard lock(parts_->state);
+  const ServiceIdentity* const identity = parts_->ids.service_at(id);
+  return identity ? std::optional(identity->name) : std::nullopt;
+}
+
+std::optional<BackendKey> Gateway::backend_name(lb::BackendId id) const {
+  const std::lock_guard lock(parts_->state);
+  const BackendKey* const key = parts_->ids.backend_at(id);
+  return key ? std::optional(*key) : std::nullopt;
 }
 
 void Gateway::Parts::collect_numbers() {
   // A worker that still works with older Tables may give a retired number to a flow.
-  if (!ids.has_retired() || !data_plane->settled()) return;
+  if (!ids.has_retired() || !is_settled()) return;
   ids.collect(
       [&](lb::ServiceId id) {
         const Totals counted = count_service(id);

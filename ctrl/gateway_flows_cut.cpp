@@ -32,59 +32,80 @@ bool Gateway::Parts::may_end_flows(const Tables& next) const {
          std::ranges::any_of(ids.retired_backends(), [&](auto id) { return has_flows(count_backend(id)); });
 }
 
-void Gateway::Parts::count_flows_cut(std::shared_ptr<const Tables> next,
-                                     std::function<void(FlowsCut)> answer) {
+WorkerQuestions::Requests Gateway::Parts::loss_requests(const std::shared_ptr<const Tables>& next) const {
   WorkerQuestions::Requests requests;
   for (size_t i = 0; i < balancers.size(); ++i) {
     requests.push_back(std::make_unique<WorkerRequest>());
     requests.back()->question = CountLossesRequest{next, std::vector<uint32_t>(tables->services->size()), 0};
   }
-  const auto finish = [this, answer](WorkerQuestions::Requests* parts) {
-    if (!parts) return answer(std::nullopt);
-    std::map<std::string, uint64_t> cut;
-    for (const auto& part : *parts) {
-      const auto& lost = std::get<CountLossesRequest>(part->question).lost;
-      for (lb::ServiceId id = 0; id < lost.size(); ++id) {
-        if (lost[id] > 0) cut[ids.last_service_at(id).name] += lost[id];
-      }
+  return requests;
+}
+
+Gateway::Parts::FlowsCut Gateway::Parts::flows_cut(const WorkerQuestions::Requests& answered) const {
+  const std::lock_guard lock(state);
+  std::map<std::string, uint64_t> cut;
+  for (const auto& part : answered) {
+    const auto& lost = std::get<CountLossesRequest>(part->question).lost;
+    for (lb::ServiceId id = 0; id < lost.size(); ++id) {
+      if (lost[id] > 0) cut[ids.last_service_at(id).name] += lost[id];
     }
-    answer(std::move(cut));
-  };
-  if (!questions.ask(std::move(requests), balancers, finish)) answer(std::nullopt);
+  }
+  return cut;
+}
+
+/// What was rehearsed, in earnest: other changes may have come between.
+Outcome<ApplyResult> Gateway::Parts::take_rehearsed(const Model& next, const ApplyOptions& options) {
+  const std::lock_guard our_turn(turn);
+  await_turn();
+  const std::lock_guard lock(state);
+  if (is_stopping) return refuse(Refusal::Kind::kUnavailable, "nothing was applied: sluiced is stopping");
+  if (auto same = check_generation(options.if_generation); !same) return tl::unexpected(same.error());
+  Model again = next;  // what it shares with the model of now may be more, or less
+  share_unchanged(*model, again);
+  return take(std::make_shared<const Model>(std::move(again)), options.author, Step::Mode::kTake);
 }
 
 void Gateway::Parts::take_counted(std::shared_ptr<const Model> next, const ApplyOptions& options,
                                   Gateway::ApplyAnswer answer) {
-  auto result =
-      take(next, options.author, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTakeUnlessFlowsEnd);
+  Outcome<ApplyResult> result;
+  WorkerQuestions::Requests requests;
+  {
+    const std::lock_guard our_turn(turn);
+    if (!options.dry_run) await_turn();
+    const std::lock_guard lock(state);
+    const auto same = check_generation(options.if_generation);
+    result = same ? take(next, options.author,
+                         options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTakeUnlessFlowsEnd)
+                  : tl::unexpected(same.error());
+    if (result && !result->is_applied && may_end_flows(*result->tables)) {
+      requests = loss_requests(std::exchange(result->tables, nullptr));
+    }
+  }
   if (!result) return answer(std::move(result));
-  if (result->is_applied || !may_end_flows(*result->tables)) {
+  if (requests.empty()) {
     result->flows_cut.emplace();
     return answer(std::move(result));
   }
-  const auto candidate = std::exchange(result->tables, nullptr);
-  count_flows_cut(candidate, [this, next = std::move(next), options, answer = std::move(answer),
-                              rehearsed = std::move(*result)](FlowsCut cut) mutable {
-    auto outcome = [&]() -> Outcome<ApplyResult> {
-      if (is_stopping) return refuse(Refusal::Kind::kUnavailable, "nothing was applied: sluiced is stopping");
-      if (options.dry_run) return std::move(rehearsed);
-      if (auto same = check_generation(options.if_generation); !same) {
-        return tl::unexpected(std::move(same.error()));
-      }
-      Model again = *next;  // what it shares with the model of now may be more, or less
-      share_unchanged(*model, again);
-      return take(std::make_shared<const Model>(std::move(again)), options.author, Step::Mode::kTake);
-    }();
+  const auto go_on = [this, next = std::move(next), options, answer,
+                      rehearsed = std::move(*result)](FlowsCut cut) {
+    Outcome<ApplyResult> outcome =
+        options.dry_run ? Outcome<ApplyResult>(rehearsed) : take_rehearsed(*next, options);
     if (outcome) outcome->flows_cut = std::move(cut);
     answer(std::move(outcome));
-  });
+  };
+  const auto finish = [this, go_on](WorkerQuestions::Requests* parts) {
+    const auto answered = parts ? std::make_shared<WorkerQuestions::Requests>(std::move(*parts)) : nullptr;
+    const auto job = [this, go_on, answered] { go_on(answered ? flows_cut(*answered) : std::nullopt); };
+    resume ? resume(job) : job();
+  };
+  if (!questions.ask(std::move(requests), balancers, finish)) go_on(std::nullopt);
 }
 
 void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer) {
   if (auto same = parts_->check_generation(options.if_generation); !same) {
     return answer(tl::unexpected(std::move(same.error())));
   }
-  auto admitted = parts_->admit(config, options);
+  auto admitted = parts_->admit(model(), config, options);
   if (!admitted) {
     if (!options.dry_run) parts_->last_apply_succeeded = false;
     return answer(tl::unexpected(std::move(admitted.error())));
@@ -99,7 +120,11 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
 }
 
 void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer) {
-  auto model = parts_->history.find(generation);
+  std::shared_ptr<const Model> model;
+  {
+    const std::lock_guard state(parts_->state);
+    model = parts_->history.find(generation);
+  }
   if (!model) return answer(rollback(generation, author));
   const auto finish = [this, answer = std::move(answer)](Outcome<ApplyResult> result) {
     parts_->last_apply_succeeded = result.has_value();

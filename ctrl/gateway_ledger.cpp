@@ -25,20 +25,8 @@ tl::unexpected<Refusal> too_many() {
 
 }  // namespace
 
-Result<void> Gateway::Parts::open_log() {
-  if (!model->ledger) return {};
-  auto reader = ledger::LogReader::open(files, model->ledger->directory);
-  if (!reader) return tl::unexpected(reader.error());
-  log = std::move(*reader);
-  return {};
-}
-
 const dataplane::LedgerPlane* Gateway::ledger() const {
   return parts_->data_plane->ledger();
-}
-
-ledger::LogReader* Gateway::log() {
-  return parts_->log ? &*parts_->log : nullptr;
 }
 
 void Gateway::submit(ledger::Profile profile, std::vector<uint8_t> payload, SubmitAnswer answer) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 
 #include "ctrl/config_values.h"
@@ -17,10 +18,6 @@ namespace {
 
 using prometheus::MetricType;
 using Labels = std::vector<prometheus::ClientMetric::Label>;
-
-std::string backend_label(const BackendKey& key) {
-  return endpoint_text(key.address, key.port);
-}
 
 void add_gateway_series(std::vector<MetricSource>& sources, const Gateway& gateway,
                         const std::string& version) {
@@ -174,7 +171,8 @@ void add_notice_series(std::vector<MetricSource>& sources, const Gateway& gatewa
 }
 
 void add_service_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
-  const auto services = std::make_shared<const Named<ServiceModel>>(gateway.model().services);
+  const auto model = gateway.model();
+  const std::shared_ptr<const Named<ServiceModel>> services(model, &model->services);
   constexpr std::array<std::tuple<const char*, const char*, uint64_t Totals::*>, 3> kSeries = {{
       {"sluice_service_packets_total", "Packets sent to backends of the service.", &Totals::packets},
       {"sluice_service_bytes_total", "Bytes sent to backends of the service.", &Totals::bytes},
@@ -189,8 +187,40 @@ void add_service_series(std::vector<MetricSource>& sources, const Gateway& gatew
   }
 }
 
+/// What one scrape tells of backends: read once, pool by pool, with the first series that asks.
+class BackendReadings {
+ public:
+  struct Reading {
+    std::string label;
+    lb::BackendState state;
+    Totals totals;
+  };
+
+  explicit BackendReadings(const Gateway& gateway) : gateway_(gateway) {}
+
+  /// Empty where the pool has been removed since the scrape began.
+  const std::vector<Reading>& of(const PoolModel& pool) {
+    const auto [place, is_new] = pools_.try_emplace(&pool);
+    if (!is_new) return place->second;
+    const auto rows = gateway_.backends(pool.name);
+    if (rows) {
+      place->second.reserve(rows->size());
+      for (const auto& row : *rows) {
+        place->second.push_back({endpoint_text(row.key.address, row.key.port), row.state, row.totals});
+      }
+    }
+    return place->second;
+  }
+
+ private:
+  const Gateway& gateway_;
+  std::unordered_map<const PoolModel*, std::vector<Reading>> pools_;  // which the scrape's model keeps alive
+};
+
 void add_backend_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
-  const auto pools = std::make_shared<const Named<PoolModel>>(gateway.model().pools);
+  const auto model = gateway.model();
+  const std::shared_ptr<const Named<PoolModel>> pools(model, &model->pools);
+  const auto readings = std::make_shared<BackendReadings>(gateway);
   struct Series {
     MetricType type;
     const char* name;
@@ -206,25 +236,22 @@ void add_backend_series(std::vector<MetricSource>& sources, const Gateway& gatew
   }};
   for (const auto& series : kSeries) {
     sources.push_back(over<PoolModel>(series.type, series.name, series.help, pools,
-                                      [&gateway, field = series.field](const PoolModel& pool, auto add) {
-                                        for (const auto& backend : pool.backends) {
-                                          const BackendKey key{pool.name, backend.address, backend.port};
-                                          add(static_cast<double>(gateway.backend_totals(key).*field),
-                                              {{"pool", pool.name}, {"backend", backend_label(key)}});
+                                      [readings, field = series.field](const PoolModel& pool, auto add) {
+                                        for (const auto& backend : readings->of(pool)) {
+                                          add(static_cast<double>(backend.totals.*field),
+                                              {{"pool", pool.name}, {"backend", backend.label}});
                                         }
                                       }));
   }
   sources.push_back(over<PoolModel>(
       MetricType::Gauge, "sluice_backend_state", "1 for the state that the backend has.", pools,
-      [&gateway](const PoolModel& pool, auto add) {
+      [readings](const PoolModel& pool, auto add) {
         constexpr std::array kStates = {lb::BackendState::kActive, lb::BackendState::kDraining,
                                         lb::BackendState::kDown, lb::BackendState::kMaintenance};
-        const auto rows = gateway.backends(pool.name);
-        if (!rows) return;  // removed since the scrape began
-        for (const auto& row : *rows) {
+        for (const auto& backend : readings->of(pool)) {
           for (const auto state : kStates) {
-            add(row.state == state ? 1 : 0,
-                {{"pool", pool.name}, {"backend", backend_label(row.key)}, {"state", word_for(state)}});
+            add(backend.state == state ? 1 : 0,
+                {{"pool", pool.name}, {"backend", backend.label}, {"state", word_for(state)}});
           }
         }
       }));

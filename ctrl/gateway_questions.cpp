@@ -24,7 +24,11 @@ tl::unexpected<Refusal> too_many() {
 }  // namespace
 
 void Gateway::explain(const FlowKey& key, ExplainAnswer answer) {
-  const std::vector<unsigned> workers = parts_->data_plane->possible_owners(key);
+  std::vector<unsigned> workers;
+  {
+    const std::lock_guard lock(parts_->instant);
+    workers = parts_->data_plane->possible_owners(key);
+  }
   WorkerQuestions::Requests requests;
   for (size_t i = 0; i < workers.size(); ++i) {
     requests.push_back(std::make_unique<WorkerRequest>());
@@ -44,6 +48,7 @@ void Gateway::explain(const FlowKey& key, ExplainAnswer answer) {
 void Gateway::list_flows(std::optional<std::string> service, size_t limit, FlowsAnswer answer) {
   lb::ServiceId id = lb::kNoService;
   if (service) {
+    const std::lock_guard lock(parts_->state);
     const auto found = parts_->model->services.find(*service);
     if (found == parts_->model->services.end()) {
       return answer(refuse(Refusal::Kind::kNotFound, "there is no service named \"" + *service + "\""));
@@ -63,9 +68,9 @@ void Gateway::list_flows(std::optional<std::string> service, size_t limit, Flows
     std::vector<dataplane::FlowSnapshot> flows;
     for (const auto& part : *parts) {
       const auto& found = std::get<ListFlowsRequest>(part->question).found;
-      flows.insert(flows.end(), found.begin(), found.end());
+      const size_t taken = std::min(found.size(), limit - flows.size());
+      flows.insert(flows.end(), found.begin(), found.begin() + static_cast<std::ptrdiff_t>(taken));
     }
-    flows.resize(std::min(flows.size(), limit));
     answer(std::move(flows));
   };
   if (!parts_->questions.ask(std::move(requests), parts_->balancers, finish)) answer(too_many());

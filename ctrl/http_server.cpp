@@ -17,6 +17,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <charconv>
+#include <optional>
 #include <set>
 
 #include "ctrl/awaited_reply.h"
@@ -179,22 +180,43 @@ awaitable<void> write_whole(beast::tcp_stream& stream, HttpAnswer& answer, const
   }
 }
 
+using Pieces = std::function<bool(std::string&)>;
+
+/// The next piece of an answer; nothing after the last.
+awaitable<std::optional<std::string>> next_piece(const std::shared_ptr<Pieces>& pieces,
+                                                 const HttpServer::Site& site) {
+  using Piece = std::optional<std::string>;
+  // Shared, as whoever makes a piece may do so beyond the end of the connection.
+  const auto make = [pieces]() -> Piece {
+    std::string text;
+    if (!(*pieces)(text)) return std::nullopt;
+    return text;
+  };
+  if (!site.make_pieces) co_return make();
+  co_return co_await awaited_reply<Piece>(
+      [&](const auto& done) { site.make_pieces([make, done] { done(make()); }); });
+}
+
 /// Writes an answer piece by piece: in chunks, or to HTTP/1.0 up to the end of the connection.
 awaitable<void> write_pieces(beast::tcp_stream& stream, const HttpAnswer& answer, const Request& request,
-                             bool keep_alive, const HttpLimits& limits, error_code& error) {
+                             bool keep_alive, const HttpServer::Site& site, const HttpLimits& limits,
+                             error_code& error) {
   auto response = head_of<http::empty_body>(answer, request, keep_alive);
   const bool chunked = request.version() >= 11;
   response.chunked(chunked);
   http::response_serializer<http::empty_body> serializer(response);
   co_await write_head(stream, serializer, limits.progress, error);
   if (error || request.method() == http::verb::head) co_return;
-  for (std::string piece; answer.pieces(piece);) {
+  const auto pieces = std::make_shared<Pieces>(answer.pieces);
+  std::optional<std::string> piece = co_await next_piece(pieces, site);
+  while (piece) {
     if (chunked) {
-      co_await write_bytes(stream, http::make_chunk(asio::buffer(piece)), limits.progress, error);
+      co_await write_bytes(stream, http::make_chunk(asio::buffer(*piece)), limits.progress, error);
     } else {
-      co_await write_bytes(stream, asio::const_buffer(asio::buffer(piece)), limits.progress, error);
+      co_await write_bytes(stream, asio::const_buffer(asio::buffer(*piece)), limits.progress, error);
     }
     if (error) co_return;
+    piece = co_await next_piece(pieces, site);
   }
   if (chunked) co_await write_bytes(stream, http::make_chunk_last(), limits.progress, error);
 }
@@ -231,7 +253,7 @@ awaitable<void> converse(Conversation& conversation, const HttpServer::Site& sit
     HttpAnswer answer = co_await find(site, request);
     if (answer.pieces) {
       keep_alive = keep_alive && request.version() >= 11;
-      co_await write_pieces(stream, answer, request, keep_alive, limits, error);
+      co_await write_pieces(stream, answer, request, keep_alive, site, limits, error);
     } else {
       co_await write_whole(stream, answer, request, keep_alive, limits, error);
     }

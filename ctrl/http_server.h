@@ -23,6 +23,7 @@ struct HttpAnswer {
   std::string body;
   std::string cache_control = "no-store";
   /// Where set, the body is what this puts into its argument until it returns false, and `body` is unused.
+  /// One call at a time, by Site::make_pieces.
   std::function<bool(std::string&)> pieces = {};
 };
 
@@ -43,6 +44,8 @@ class HttpServer {
   struct Site {
     Pages pages;
     Trees trees = {};
+    /// Runs what makes the pieces of an answer, apart from the control thread; on it where this is empty.
+    std::function<void(std::function<void()>)> make_pieces = {};
     Pages verbose = {};  ///< instead of `pages`, where the query says `verbose`
   };
 

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <memory>
 #include <unordered_set>
 #include <vector>
 
@@ -74,6 +75,10 @@ std::string_view shape_fault(const json& request) {
   return "";
 }
 
+json id_of(const json& request) {
+  return request.is_object() && request.contains("id") ? request["id"] : json(nullptr);
+}
+
 json take_params(json& request) {
   const auto params = request.find("params");
   return params == request.end() ? json(nullptr) : std::move(*params);
@@ -109,6 +114,39 @@ void log_change(const Method& method, const Peer& peer, const Subject& before, c
     what += ", changed " + joined(changed->get<std::vector<std::string>>(), ", ");
   }
   spdlog::info("{} by {} (uid {}, pid {}){}: {}", method.name, peer.user, peer.uid, peer.pid, object, what);
+}
+
+/// Checks the params of a request, calls its method and hands the answer's line to `done`: wherever the
+/// method is called, that is where its params are freed and its answer is written.
+void carry_out(const Method& method, MethodContext& context, json& request, const Peer& peer,
+               const std::function<void(std::string)>& done) {
+  const json id = id_of(request);
+  const bool wants_answer = request.contains("id");
+  const auto line = [wants_answer](const json& answer) {
+    return wants_answer ? as_line(answer) : std::string();
+  };
+  auto checked = check_params(method, take_params(request));
+  if (!checked) {
+    if (method.role > Role::kView) log_change(method, peer, {}, "", checked);
+    return done(line(error_object(rpc_code::kInvalidParams, checked.error().message, id,
+                                  error_data(checked.error(), "invalid_params"))));
+  }
+  const auto params = std::make_shared<const json>(std::move(*checked));
+  const auto subject = [&method, &context, params] {
+    return method.subject ? method.subject(context, *params) : Subject{};
+  };
+  const Reply reply = [&method, peer, id, line, done, subject, before = subject()](Answer outcome) {
+    if (method.role > Role::kView) log_change(method, peer, before, subject().state, outcome);
+    json answer = outcome ? json{{"jsonrpc", "2.0"}, {"id", id}} : refused(outcome.error(), id);
+    if (outcome) answer["result"] = std::move(*outcome);
+    done(line(answer));
+  };
+  try {
+    method.call(context, Call{*params, peer}, reply);
+  } catch (const std::exception& error) {
+    spdlog::error("{} failed: {}", method.name, error.what());
+    reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
+  }
 }
 
 }  // namespace
@@ -150,36 +188,57 @@ std::string refusal_answer(const Refusal& refusal) {
   return as_line(refused(refusal, nullptr));
 }
 
-JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context)
-    : methods_(std::move(methods)), context_(context) {
+JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads)
+    : methods_(std::move(methods)), context_(context), threads_(threads) {
   for (const auto& method : methods_) by_name_.emplace(method.name, &method);
 }
 
 asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer) {
-  std::string twice;
-  json request = parse_noting_duplicates(text, twice);
-  if (request.is_discarded()) co_return frame_fault_answer(FrameFault::kMalformed);
-  if (!twice.empty()) {
-    co_return as_line(error_object(rpc_code::kInvalidRequest,
-                                   "Invalid Request: the key \"" + twice + "\" is there twice in one object",
-                                   nullptr));
+  const bool is_large = text.size() > kReadAtOnce;
+  Parsed parsed = co_await read(text);
+  Request request = std::move(parsed.request);
+  if (request->is_discarded()) co_return frame_fault_answer(FrameFault::kMalformed);
+  if (!parsed.twice.empty()) {
+    co_return as_line(error_object(
+        rpc_code::kInvalidRequest,
+        "Invalid Request: the key \"" + parsed.twice + "\" is there twice in one object", nullptr));
   }
-  if (request.is_array()) co_return co_await answer_batch(std::move(request), peer);
+  if (request->is_array()) co_return co_await answer_batch(std::move(request), is_large, peer);
   co_return co_await answer_one(std::move(request), peer);
 }
 
-asio::awaitable<std::string> JsonRpc::answer_batch(json batch, const Peer& peer) {
-  if (batch.empty() || batch.size() > kMaxBatch) {
+JsonRpc::Parsed JsonRpc::parse(std::string_view text) const {
+  std::string twice;
+  json request = parse_noting_duplicates(text, twice);
+  return {owned(std::move(request), text.size() > kReadAtOnce), std::move(twice)};
+}
+
+asio::awaitable<JsonRpc::Parsed> JsonRpc::read(std::string_view text) {
+  if (!threads_ || text.size() <= kReadAtOnce) co_return parse(text);
+  co_return co_await awaited_reply<Parsed>(
+      [this, text](const auto& done) { threads_->answer([this, text, done] { done(parse(text)); }); });
+}
+
+JsonRpc::Request JsonRpc::owned(json request, bool is_large) const {
+  auto object = std::make_unique<json>(std::move(request));
+  if (!threads_ || !is_large) return object;
+  return {object.release(), [threads = threads_](json* unused) {
+            threads->answer([last = std::shared_ptr<json>(unused)] {});  // freed with the job
+          }};
+}
+
+asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large, const Peer& peer) {
+  if (batch->empty() || batch->size() > kMaxBatch) {
     co_return as_line(error_object(rpc_code::kInvalidRequest,
                                    "a batch has 1 to " + std::to_string(kMaxBatch) + " requests", nullptr));
   }
   std::string answers;
-  for (json& request : batch) {
+  for (json& request : *batch) {
     std::string line;
     if (answers.size() > kMaxBatchAnswerBytes) {
       line = refusal_answer({Refusal::Kind::kUnavailable, "the answers to this batch are too large", "", {}});
     } else {
-      line = co_await answer_one(std::move(request), peer);
+      line = co_await answer_one(owned(std::move(request), is_large), peer);
     }
     if (line.empty()) continue;
     line.pop_back();
@@ -188,14 +247,14 @@ asio::awaitable<std::string> JsonRpc::answer_batch(json batch, const Peer& peer)
   co_return answers.empty() ? answers : answers + "]\n";
 }
 
-asio::awaitable<std::string> JsonRpc::answer_one(json request, const Peer& peer) {
-  const json id = request.is_object() && request.contains("id") ? request["id"] : json(nullptr);
-  if (const auto fault = shape_fault(request); !fault.empty()) {
+asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& peer) {
+  const json id = id_of(*request);
+  if (const auto fault = shape_fault(*request); !fault.empty()) {
     const bool id_is_usable = id.is_string() || id.is_number();
     co_return as_line(error_object(rpc_code::kInvalidRequest, std::string("Invalid Request: ") + fault.data(),
                                    id_is_usable ? id : json(nullptr)));
   }
-  const std::string& name = request["method"].get_ref<const std::string&>();
+  const std::string& name = (*request)["method"].get_ref<const std::string&>();
   const auto found = by_name_.find(name);
   json answer;
   if (found == by_name_.end()) {
@@ -210,30 +269,30 @@ asio::awaitable<std::string> JsonRpc::answer_one(json request, const Peer& peer)
                           {}};
     log_change(method, peer, {}, "", tl::unexpected(refusal));
     answer = refused(refusal, id);
-  } else if (const auto params = check_params(method, take_params(request)); !params) {
-    if (method.role > Role::kView) log_change(method, peer, {}, "", params);
-    answer = error_object(rpc_code::kInvalidParams, params.error().message, id,
-                          error_data(params.error(), "invalid_params"));
   } else {
-    const auto subject = [&] { return method.subject ? method.subject(*context_, *params) : Subject{}; };
-    const Subject before = subject();
-    Answer outcome = co_await call(method, *params, peer);
-    if (method.role > Role::kView) log_change(method, peer, before, subject().state, outcome);
-    answer = outcome ? json{{"jsonrpc", "2.0"}, {"id", id}} : refused(outcome.error(), id);
-    if (outcome) answer["result"] = std::move(*outcome);
+    co_return co_await call(method, std::move(request), peer);
   }
-  co_return request.contains("id") ? as_line(answer) : std::string();
+  co_return request->contains("id") ? as_line(answer) : std::string();
 }
 
-asio::awaitable<Answer> JsonRpc::call(const Method& method, const json& params, const Peer& peer) {
-  co_return co_await awaited_reply<Answer>([&](const Reply& reply) {
-    try {
-      method.call(*context_, Call{params, peer}, reply);
-    } catch (const std::exception& error) {
-      spdlog::error("{} failed: {}", method.name, error.what());
-      reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
-    }
+asio::awaitable<std::string> JsonRpc::call(const Method& method, Request request, const Peer& peer) {
+  co_return co_await awaited_reply<std::string>([&](const auto& done) {
+    run(method.where, [&method, context = context_, request, peer, done] {
+      carry_out(method, *context, *request, peer, done);
+    });
   });
+}
+
+void JsonRpc::run(Where where, ControlThreads::Job job) const {
+  if (!threads_) return job();
+  switch (where) {
+    case Where::kAnswers:
+      return threads_->answer(std::move(job));
+    case Where::kChanges:
+      return threads_->change(std::move(job));
+    case Where::kLoop:
+      return job();
+  }
 }
 
 }  // namespace sluice::ctrl

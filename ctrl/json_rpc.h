@@ -1,13 +1,16 @@
 // JSON-RPC 2.0: from the text of a request or a batch to the text of its answer. Knows nothing of sockets.
-// Control thread.
+// Control thread; reads large requests, calls methods and writes their answers on the threads that they ask
+// for.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "ctrl/control_threads.h"
 #include "ctrl/json_framer.h"
 #include "ctrl/method.h"
 
@@ -34,9 +37,12 @@ class JsonRpc {
   static constexpr size_t kMaxBatch = 1000;
   /// A batch whose answers exceed this is not carried on: the rest is answered with an error.
   static constexpr size_t kMaxBatchAnswerBytes = size_t{64} << 20;
+  /// Requests above this are read apart from the control thread, some milliseconds of it.
+  static constexpr size_t kReadAtOnce = size_t{256} << 10;
 
-  /// `context` is handed to the methods as it is and outlives this.
-  JsonRpc(std::vector<Method> methods, MethodContext* context);
+  /// `context` is handed to the methods as it is and outlives this, and so do `threads`; without any, all is
+  /// done on the control thread.
+  JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads = nullptr);
 
   /// The answer as a line; empty where none is due (notifications). Requests of a batch are carried out one
   /// after another; other work of the event loop goes on between them. `text` and `peer` must live until
@@ -44,13 +50,26 @@ class JsonRpc {
   boost::asio::awaitable<std::string> answer(std::string_view text, const Peer& peer);
 
  private:
-  boost::asio::awaitable<std::string> answer_one(nlohmann::json request, const Peer& peer);
-  boost::asio::awaitable<std::string> answer_batch(nlohmann::json batch, const Peer& peer);
-  boost::asio::awaitable<Answer> call(const Method& method, const nlohmann::json& params, const Peer& peer);
+  using Request = std::shared_ptr<nlohmann::json>;
+
+  struct Parsed {
+    Request request;
+    std::string twice;  ///< a key that is there twice in one object, if any is
+  };
+
+  boost::asio::awaitable<Parsed> read(std::string_view text);
+  Parsed parse(std::string_view text) const;
+  /// A request that is freed where it costs the control thread nothing.
+  Request owned(nlohmann::json request, bool is_large) const;
+  boost::asio::awaitable<std::string> answer_one(Request request, const Peer& peer);
+  boost::asio::awaitable<std::string> answer_batch(Request batch, bool is_large, const Peer& peer);
+  boost::asio::awaitable<std::string> call(const Method& method, Request request, const Peer& peer);
+  void run(Where where, ControlThreads::Job job) const;
 
   std::vector<Method> methods_;
   std::unordered_map<std::string_view, const Method*> by_name_;
   MethodContext* context_;
+  ControlThreads* threads_;
 };
 
 }  // namespace sluice::ctrl

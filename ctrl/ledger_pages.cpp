@@ -2,7 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/post.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -76,18 +75,8 @@ std::optional<dataplane::LocateRequest> wanted_proof(std::string_view path) {
 
 }  // namespace
 
-Result<std::unique_ptr<LedgerPages>> LedgerPages::open(boost::asio::io_context& control, Gateway& gateway) {
-  std::unique_ptr<LedgerPages> pages(new LedgerPages(control, gateway));
-  const auto& ledger = gateway.model().ledger;
-  if (!ledger) return pages;
-  auto log = ledger::LogReader::open(pages->files_, ledger->directory);
-  if (!log) return tl::unexpected(log.error());
-  pages->log_ = std::move(*log);
-  return pages;
-}
-
 void LedgerPages::answer(std::string_view path, const HttpServer::Reply& reply) {
-  if (!log_) return reply(not_found());
+  if (!reader_) return reply(not_found());
   const auto below = [&](std::string_view folder) { return path.substr(folder.size()); };
   if (path == "checkpoint") return read(checkpoint_page, reply);
   if (path.starts_with("tile/")) {
@@ -111,10 +100,10 @@ void LedgerPages::prove(const dataplane::LocateRequest& wanted, const HttpServer
 }
 
 void LedgerPages::read(Page page, const HttpServer::Reply& reply) {
-  boost::asio::post(reader_, [this, page = std::move(page), reply] {
-    boost::asio::post(
-        control_, [reply, answer = page(*log_)] { reply(answer ? *answer : unreadable(answer.error())); });
-  });
+  const auto done = [reply](Result<HttpAnswer> answer) {
+    reply(answer ? std::move(*answer) : unreadable(answer.error()));
+  };
+  if (!reader_->read(std::move(page), done)) reply({503, kText, "too much of the log is being read\n"});
 }
 
 }  // namespace sluice::ctrl

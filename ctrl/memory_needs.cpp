@@ -28,7 +28,7 @@ uint64_t flow_table_bytes(const dataplane::BootConfig& boot) {
 MemoryNeed pool_memory(const Model& model) {
   uint64_t slots = 0;
   for (const auto& [name, use] : pool_uses(model)) {
-    const PoolModel& pool = *model.pools.at(std::string(name));
+    const PoolModel& pool = *model.pools.at(name);
     if (pool.backends.empty()) continue;  // and so is its table
     const uint64_t size = pool.table_size.value_or(lb::maglev_table_size(pool.backends.size()));
     slots += size * (use.tcp.has_value() + use.udp.has_value());

@@ -1,6 +1,6 @@
 // What a method of the control socket is: its name, who may call it, what it takes, and the function.
 // The tables of methods/<noun>.cpp are made of these; validation, system.methods and
-// docs/reference/methods.md all come from them. Control thread.
+// docs/reference/methods.md all come from them. Pure.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,13 @@ struct Param {
   std::vector<std::string_view> choices = {};  ///< of a string; empty: any
 };
 
+/// On which thread a method is called.
+enum class Where : uint8_t {
+  kAnswers,  ///< ControlThreads::answer: what looks things up by name, or writes much
+  kChanges,  ///< ControlThreads::change: what changes something, in the order in which it was asked for
+  kLoop,     ///< the control thread: what takes microseconds, or is answered later by others
+};
+
 /// One request, valid during the call only.
 struct Call {
   const nlohmann::json& params;  ///< an object that fits the method's params
@@ -37,7 +44,7 @@ struct Call {
 };
 
 using Answer = Outcome<nlohmann::json>;
-/// Called exactly once, during the call or later on the same thread.
+/// Called exactly once, on any thread, during the call or later.
 using Reply = std::function<void(Answer)>;
 
 /// What a change is about and how that is now, in words for the log.
@@ -53,6 +60,7 @@ struct Method {
   std::string_view result;  ///< what it answers
   std::vector<Param> params;
   void (*call)(MethodContext& context, const Call& call, Reply reply);
+  Where where = Where::kAnswers;
   /// Of a method that changes something: asked before the call and after it, for the log.
   Subject (*subject)(const MethodContext& context, const nlohmann::json& params) = nullptr;
 };

@@ -1,13 +1,13 @@
 // Small families of series for MetricsText. Control thread.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ctrl/metrics_text.h"
+#include "ctrl/shared_map.h"
 
 namespace sluice::ctrl {
 
@@ -31,7 +31,7 @@ MetricSource whole(prometheus::MetricType type, std::string name, std::string he
 }
 
 template <typename Object>
-using Named = std::map<std::string, std::shared_ptr<const Object>>;
+using Named = SharedMap<Object>;
 
 /// A family that goes over the objects of a map, some at a call: `make(object, add)`.
 template <typename Object, typename Make>

@@ -1,5 +1,5 @@
 // Prometheus' text format a piece at a time, so that 100,000 backends need neither their text nor their
-// samples in memory at once. Control thread.
+// samples in memory at once. One thread at a time.
 #pragma once
 
 #include <prometheus/metric_family.h>
@@ -15,7 +15,7 @@ struct MetricSource {
   std::string name;
   std::string help;
   prometheus::MetricType type;
-  /// Adds some samples, a bounded number; false: those were the last.
+  /// Adds some samples, a bounded number; false: those were the last. Of a histogram all at once.
   std::function<bool(std::vector<prometheus::ClientMetric>&)> fill;
 };
 

@@ -1,5 +1,5 @@
-// The desired state, as configured: values only. A Model is immutable once built; a change makes a new
-// one that shares the pools and services it did not touch. Control thread.
+// The desired state, as configured: values only. A Model is immutable once built, any thread may read it; a
+// change makes a new one that shares the pools and services it did not touch.
 #pragma once
 
 #include <chrono>
@@ -13,6 +13,7 @@
 #include "common/address.h"
 #include "common/siphash.h"
 #include "ctrl/ledger_model.h"
+#include "ctrl/shared_map.h"
 #include "dataplane/boot_config.h"
 #include "dataplane/tables.h"
 #include "lb/service.h"
@@ -110,8 +111,8 @@ struct Model {
   std::vector<NeighborModel> neighbors;
   std::vector<IpAddress> snat;
   dataplane::Encapsulation encapsulation;
-  std::map<std::string, std::shared_ptr<const PoolModel>> pools;
-  std::map<std::string, std::shared_ptr<const ServiceModel>> services;
+  SharedMap<PoolModel> pools;
+  SharedMap<ServiceModel> services;
   std::optional<LedgerModel> ledger;
   ControlModel control;
   HttpModel http;

@@ -5,11 +5,15 @@ namespace {
 
 template <typename Map>
 void share(const Map& previous, Map& next) {
-  auto known = previous.begin();
-  for (auto& [name, object] : next) {
-    while (known != previous.end() && known->first < name) ++known;
-    if (known != previous.end() && known->first == name && *known->second == *object) object = known->second;
-  }
+  Map shared = previous;  // whose blocks stay where nothing in them differs
+  for_each_difference(previous, next, [&](const std::string& name, const auto* before, const auto* now) {
+    if (!now) {
+      shared.erase(name);
+    } else if (!before || *before != *now) {
+      shared.set(name, next.at(name));
+    }
+  });
+  next = std::move(shared);
 }
 
 template <typename Map>

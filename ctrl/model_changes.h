@@ -13,14 +13,21 @@ namespace sluice::ctrl {
 void share_unchanged(const Model& previous, Model& next);
 
 /// Calls visit(name, before, after) for every pool, or service, that differs by identity; null where it is
-/// absent. One walk through both maps, since the usual change touches one of ten thousand.
-template <typename Map, typename Visit>
-void for_each_difference(const Map& before, const Map& after, Visit&& visit) {
+/// absent. One walk through both maps that skips the blocks that they share, since the usual change touches
+/// one of ten thousand.
+template <typename Before, typename After, typename Visit>
+void for_each_difference(const Before& before, const After& after, Visit&& visit) {
   using Pointer = decltype(before.begin()->second.get());
-  if (&before == &after) return;
   auto old = before.begin();
   auto now = after.begin();
   while (old != before.end() || now != after.end()) {
+    if constexpr (requires { old.begins_same_block(now); }) {
+      if (old != before.end() && now != after.end() && old.begins_same_block(now)) {
+        old.skip_block();
+        now.skip_block();
+        continue;
+      }
+    }
     const int order = old == before.end() ? 1 : now == after.end() ? -1 : old->first.compare(now->first);
     if (order < 0) {
       visit(old->first, old->second.get(), Pointer{});

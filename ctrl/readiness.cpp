@@ -30,11 +30,12 @@ HttpAnswer verbose_ready_answer(const std::vector<ReadyCondition>& conditions) {
 }
 
 void add_pool_conditions(std::vector<ReadyCondition>& conditions, const Gateway& gateway) {
-  const auto& pools = gateway.model().pools;
+  const auto model = gateway.model();
+  const auto& pools = model->pools;
   size_t shown = 0;
   for (const bool is_met : {false, true}) {
     for (const auto& [name, pool] : pools) {
-      const PoolAvailability numbers = gateway.statuses().pool(name);
+      const PoolAvailability numbers = gateway.availability(name);
       if ((numbers.available > 0) != is_met || shown == kMostPoolConditions) continue;
       ++shown;
       conditions.push_back({"pool/" + name, is_met,

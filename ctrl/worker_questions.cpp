@@ -1,6 +1,7 @@
 #include "ctrl/worker_questions.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace sluice::ctrl {
@@ -11,17 +12,26 @@ bool WorkerQuestions::Question::is_done() const {
 }
 
 bool WorkerQuestions::ask(Requests requests, std::vector<unsigned> workers, Finish finish) {
-  if (questions_.size() >= kMostAtOnce) return false;
   auto question = std::make_unique<Question>();
   question->requests = std::move(requests);
   question->workers = std::move(workers);
   question->finish = std::move(finish);
   question->deadline = std::chrono::steady_clock::now() + kPatience;
-  questions_.push_back(std::move(question));
+  const std::lock_guard lock(mutex_);
+  if (has_ended_ || asked_.size() + under_way_ >= kMostAtOnce) return false;
+  asked_.push_back(std::move(question));
   return true;
 }
 
+void WorkerQuestions::take_asked() {
+  const std::lock_guard lock(mutex_);
+  std::move(asked_.begin(), asked_.end(), std::back_inserter(questions_));
+  asked_.clear();
+  under_way_ = questions_.size();
+}
+
 void WorkerQuestions::poll(dataplane::DataPlane& data_plane) {
+  take_asked();
   const auto now = std::chrono::steady_clock::now();
   std::vector<std::pair<Finish, std::unique_ptr<Question>>> finished;
   for (auto& question : questions_) {
@@ -38,11 +48,17 @@ void WorkerQuestions::poll(dataplane::DataPlane& data_plane) {
   }
   std::erase_if(questions_,
                 [](const auto& question) { return !question || (!question->finish && question->is_done()); });
+  take_asked();
   // An answer may ask the next question: only now, with questions_ whole again.
   for (auto& [finish, question] : finished) finish(question ? &question->requests : nullptr);
 }
 
 void WorkerQuestions::give_up() {
+  {
+    const std::lock_guard lock(mutex_);
+    has_ended_ = true;
+  }
+  take_asked();
   std::vector<Finish> askers;
   for (auto& question : questions_) {
     if (question->finish) askers.push_back(std::exchange(question->finish, nullptr));

@@ -1,9 +1,11 @@
-// Questions to workers on their way: asked, awaited, answered or given up. Control thread.
+// Questions to workers on their way: asked, awaited, answered or given up. Control thread, but that any may
+// ask.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "dataplane/dataplane.h"
@@ -21,11 +23,12 @@ class WorkerQuestions {
   using Requests = std::vector<std::unique_ptr<dataplane::WorkerRequest>>;
   using Finish = std::function<void(Requests* parts)>;
 
-  /// Puts requests[i] before workers[i]. False: too many questions are on their way, `finish` is dropped.
+  /// Puts requests[i] before workers[i] at the next poll(). False: too many questions are on their way, or
+  /// nobody will answer any more; `finish` is dropped. Any thread.
   bool ask(Requests requests, std::vector<unsigned> workers, Finish finish);
   /// Sends what a full ring did not take before, and calls `finish` for what is answered or overdue.
   void poll(dataplane::DataPlane& data_plane);
-  /// Nobody will answer any more.
+  /// Nobody will answer any more, what is asked later neither.
   void give_up();
 
  private:
@@ -37,7 +40,13 @@ class WorkerQuestions {
     std::chrono::steady_clock::time_point deadline;
     bool is_done() const;
   };
+  void take_asked();
+
   std::vector<std::unique_ptr<Question>> questions_;
+  std::mutex mutex_;  ///< of what follows
+  std::vector<std::unique_ptr<Question>> asked_;
+  size_t under_way_ = 0;
+  bool has_ended_ = false;
 };
 
 }  // namespace sluice::ctrl

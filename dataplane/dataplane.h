@@ -50,7 +50,7 @@ struct HashWorkerInfo {
   uint64_t idle_cycles;  ///< of all others
 };
 
-/// All functions are for the control thread. One per process, as EAL is.
+/// Counters are for any thread, the rest for one at a time. One per process, as EAL is.
 class DataPlane {
  public:
   /// Initialises EAL, finds the devices and sets up ports, pools, rings and worker memory. An Error names

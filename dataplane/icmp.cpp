@@ -68,6 +68,8 @@ void turn_into_echo_reply(uint8_t* ip, bool is_v4, size_t l4_offset) {
   type_change.replace(request, load<Be16>(&icmp));
   icmp.checksum = type_change.apply(icmp.checksum);
   if (is_v4) {
+    // Of nothing but zeros the sum is zero, and 0 would be the checksum of another message (RFC 1624, 3).
+    if (icmp.checksum.network() == 0) icmp.checksum = Be16::from_host(0xffff);
     auto& header = *reinterpret_cast<Ipv4Header*>(ip);
     std::swap(header.source, header.destination);
     const auto before = load<Be16>(&header.ttl);

@@ -1,7 +1,6 @@
 #include "lb/pool_members.h"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 namespace sluice::lb {
@@ -13,8 +12,13 @@ PoolMembers::PoolMembers(std::vector<Member> members) : members_(std::move(membe
 }
 
 std::span<const PoolMembers::Member> PoolMembers::at(const IpAddress& address) const {
-  const auto found = std::ranges::equal_range(members_, address, std::less{}, &Member::address);
-  return {found.begin(), found.end()};
+  const auto first =
+      std::lower_bound(members_.begin(), members_.end(), address,
+                       [](const Member& member, const IpAddress& wanted) { return member.address < wanted; });
+  const auto end =
+      std::find_if(first, members_.end(), [&](const Member& member) { return member.address != address; });
+  return std::span(members_).subspan(static_cast<size_t>(first - members_.begin()),
+                                     static_cast<size_t>(end - first));
 }
 
 }  // namespace sluice::lb

@@ -32,6 +32,8 @@ class PoolTable {
   std::span<const BackendId> schedule() const { return schedule_; }
   /// The eligible backends, sorted by endpoint.
   std::span<const WeightedEndpoint> candidates() const { return candidates_; }
+  /// How many slots each of candidates() has, in the same order.
+  std::span<const uint32_t> slot_counts() const { return slot_counts_; }
 
   static constexpr size_t kMaxSchedule = 65536;
 
@@ -40,6 +42,7 @@ class PoolTable {
   std::vector<WeightedEndpoint> candidates_;
   std::vector<BackendId> slots_;
   std::vector<BackendId> schedule_;
+  std::vector<uint32_t> slot_counts_;
 };
 
 }  // namespace sluice::lb

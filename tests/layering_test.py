@@ -20,7 +20,8 @@ MAY_INCLUDE = {
 CONFINED = {
     r"rte_": {"dataplane"},
     r"(nlohmann|yaml-cpp|valijson)/": {"ctrl"},
-    r"(openssl/|intel-ipsec-mb|ipsec-mb)": {"crypto"},
+    r"(openssl/(?!ssl\.h|err\.h|x509v3\.h)|intel-ipsec-mb|ipsec-mb)": {"crypto"},
+    r"openssl/(ssl|err|x509v3)\.h": {"crypto", "ctrl"},  # TLS has a socket, and crypto has none
 }
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 _SOURCES = (".h", ".cpp", ".inc")

@@ -4,7 +4,7 @@
 #include "ctrl/config_values.h"
 #include "ctrl/health/check_socket.h"
 #include "ctrl/health/checks.h"
-#include "ctrl/health/http_answer.h"
+#include "ctrl/health/http_response.h"
 #include "ctrl/health/tls_session.h"
 
 namespace sluice::ctrl {
@@ -17,21 +17,21 @@ std::string request_of(const CheckTarget& target) {
          "\r\nUser-Agent: sluice-health\r\nAccept: */*\r\nConnection: close\r\n\r\n";
 }
 
-boost::asio::awaitable<void> read_answer(ByteStream& stream, HttpAnswer& answer) {
+boost::asio::awaitable<void> read_answer(ByteStream& stream, HttpResponse& answer) {
   std::array<uint8_t, 4096> bytes;
-  auto progress = HttpAnswer::Progress::kNeedsMore;
-  while (progress == HttpAnswer::Progress::kNeedsMore) {
+  auto progress = HttpResponse::Progress::kNeedsMore;
+  while (progress == HttpResponse::Progress::kNeedsMore) {
     const size_t got = co_await stream.read_some(bytes);
     progress = got == 0 ? answer.end() : answer.put(text_of(std::span(bytes).first(got)));
   }
-  if (progress == HttpAnswer::Progress::kFaulty) throw CheckFailed(answer.fault());
+  if (progress == HttpResponse::Progress::kFaulty) throw CheckFailed(answer.fault());
 }
 
 boost::asio::awaitable<std::string> get(ByteStream& stream, const CheckTarget& target) {
   const HealthCheck& check = target.check;
   const std::string request = request_of(target);
   co_await stream.write(bytes_of(request));
-  HttpAnswer answer(!check.expect_body.empty());
+  HttpResponse answer(!check.expect_body.empty());
   co_await read_answer(stream, answer);
   const std::string found = "HTTP status " + std::to_string(answer.status());
   if (std::ranges::find(check.expect, answer.status()) == check.expect.end()) throw CheckFailed(found);

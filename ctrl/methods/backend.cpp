@@ -23,7 +23,7 @@ void list(MethodContext& context, const Call& call, Reply reply) {
                    {"since", time_text(row.since)},
                    {"weight", row.weight},
                    {"share", row.share},
-                   {"active_flows", row.active_flows}});
+                   {"active_flows", row.totals.active_flows}});
     rows.push_back(std::move(object));
   }
   reply(std::move(rows));
@@ -87,6 +87,7 @@ std::vector<Method> backend_methods() {
          0,
          {"active", "draining", "maintenance"}}},
        set,
+       Where::kChanges,
        subject},
   };
 }

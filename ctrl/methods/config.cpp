@@ -1,3 +1,6 @@
+#include <future>
+#include <memory>
+
 #include "ctrl/config_schema.h"
 #include "ctrl/methods/methods.h"
 #include "ctrl/methods/words.h"
@@ -44,12 +47,15 @@ void validate(MethodContext&, const Call& call, Reply reply) {
   reply(json{{"valid", true}});
 }
 
-/// Answers once it is applied.
-Gateway::ApplyAnswer answer_to(Reply reply) {
-  return [reply = std::move(reply)](const Outcome<ApplyResult>& result) {
-    if (!result) return reply(tl::unexpected(result.error()));
-    reply(apply_object(*result));
-  };
+/// Waits for start(answer) to be answered, where workers are asked first: what is to be changed after it
+/// waits as well, as people's changes are made in the order in which they were asked for.
+template <typename Start>
+void answer_applied(const Reply& reply, Start start) {
+  const auto answered = std::make_shared<std::promise<Outcome<ApplyResult>>>();
+  start([answered](Outcome<ApplyResult> outcome) { answered->set_value(std::move(outcome)); });
+  const Outcome<ApplyResult> result = answered->get_future().get();
+  if (!result) return reply(tl::unexpected(result.error()));
+  reply(apply_object(*result));
 }
 
 void apply(MethodContext& context, const Call& call, Reply reply) {
@@ -60,12 +66,15 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
   if (call.params.contains("if_generation")) {
     options.if_generation = call.params["if_generation"].get<uint64_t>();
   }
-  context.gateway.apply(call.params["config"], options, answer_to(std::move(reply)));
+  answer_applied(reply, [&](Gateway::ApplyAnswer answer) {
+    context.gateway.apply(call.params["config"], options, std::move(answer));
+  });
 }
 
 void rollback(MethodContext& context, const Call& call, Reply reply) {
-  context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.user,
-                           answer_to(std::move(reply)));
+  answer_applied(reply, [&](Gateway::ApplyAnswer answer) {
+    context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.user, std::move(answer));
+  });
 }
 
 void history(MethodContext& context, const Call&, Reply reply) {
@@ -124,6 +133,7 @@ std::vector<Method> config_methods() {
         {"allow_no_services", ParamType::kBoolean, false,
          "apply it even where it takes away all services; else that is refused"}},
        apply,
+       Where::kChanges,
        subject},
       {"config.history",
        Role::kView,
@@ -137,6 +147,7 @@ std::vector<Method> config_methods() {
        kApplied,
        {{"generation", ParamType::kInteger, true, "one of config.history"}},
        rollback,
+       Where::kChanges,
        subject},
   };
 }

@@ -31,16 +31,16 @@ const char* word_for_state(lb::FlowState state) {
   return "";
 }
 
-json flow_object(const dataplane::FlowSnapshot& flow, const IdRegistry& ids) {
-  const auto* service = ids.service_at(flow.service);
-  const auto* backend = ids.backend_at(flow.backend);
+json flow_object(const dataplane::FlowSnapshot& flow, const Gateway& gateway) {
+  const auto service = gateway.service_name(flow.service);
+  const auto backend = gateway.backend_name(flow.backend);
   return {{"source", flow.key.source.to_string()},
           {"source_port", flow.key.source_port.host()},
           {"destination", flow.key.destination.to_string()},
           {"destination_port", flow.key.destination_port.host()},
           {"protocol", word_for(flow.key.protocol)},
-          {"service", service != nullptr ? json(service->name) : json(nullptr)},
-          {"backend", backend != nullptr ? backend_object(*backend) : json(nullptr)},
+          {"service", service ? json(*service) : json(nullptr)},
+          {"backend", backend ? backend_object(*backend) : json(nullptr)},
           {"state", word_for_state(flow.state)},
           {"idle_seconds", flow.idle_ms / 1000.0},
           {"worker", flow.worker}};
@@ -50,14 +50,16 @@ void list(MethodContext& context, const Call& call, Reply reply) {
   std::optional<std::string> service;
   if (call.params.contains("service")) service = call.params["service"].get<std::string>();
   const size_t limit = call.params.value("limit", size_t{100});
-  context.gateway.list_flows(
-      std::move(service), limit,
-      [&gateway = context.gateway, reply](Outcome<std::vector<dataplane::FlowSnapshot>> flows) {
-        if (!flows) return reply(tl::unexpected(flows.error()));
-        json rows = json::array();
-        for (const auto& flow : *flows) rows.push_back(flow_object(flow, gateway.ids()));
-        reply(std::move(rows));
-      });
+  using Flows = Outcome<std::vector<dataplane::FlowSnapshot>>;
+  const auto write = [&gateway = context.gateway, reply](const Flows& flows) {
+    if (!flows) return reply(tl::unexpected(flows.error()));
+    json rows = json::array();
+    for (const auto& flow : *flows) rows.push_back(flow_object(flow, gateway));
+    reply(std::move(rows));
+  };
+  context.gateway.list_flows(std::move(service), limit, [&threads = context.threads, write](Flows flows) {
+    threads.answer([write, flows = std::move(flows)] { write(flows); });
+  });
 }
 
 void flush(MethodContext& context, const Call& call, Reply reply) {
@@ -92,6 +94,7 @@ std::vector<Method> flow_methods() {
         {"address", ParamType::kAddress, true, "the backend's address"},
         {"port", ParamType::kInteger, true, "the backend's port; 0 where none is configured", 0, 65535}},
        flush,
+       Where::kChanges,
        flushed},
   };
 }

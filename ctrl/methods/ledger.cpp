@@ -26,7 +26,8 @@ tl::unexpected<Refusal> wrong(std::string_view param, std::string message) {
 void status(MethodContext& context, const Call&, Reply reply) {
   const auto* ledger = context.gateway.ledger();
   if (!ledger) return reply(no_ledger());
-  const LedgerModel& model = *context.gateway.model().ledger;
+  const auto applied = context.gateway.model();
+  const LedgerModel& model = *applied->ledger;
   const dataplane::LedgerReach reach = ledger->reach();
   const auto failure = ledger->failure();
   reply(json{{"origin", model.origin},
@@ -68,17 +69,26 @@ void submit(MethodContext& context, const Call& call, Reply reply) {
   });
 }
 
+/// Answers with what find(log) returns, an Answer.
+template <typename Find>
+void answer_from_log(MethodContext& context, const Reply& reply, Find find) {
+  if (!context.ledger_reader) return reply(no_ledger());
+  const auto done = [reply](Answer answer) { reply(std::move(answer)); };
+  if (context.ledger_reader->read(std::move(find), done)) return;
+  reply(refuse(Refusal::Kind::kUnavailable, "too much of the log is being read already", "try again"));
+}
+
+Answer block_of(ledger::LogReader& log, uint64_t number) {
+  const auto found = log.block(number);
+  if (!found) return unreadable(found.error());
+  if (*found) return block_object(**found);
+  return refuse(Refusal::Kind::kNotFound,
+                "the released checkpoint covers no block " + std::to_string(number));
+}
+
 void block(MethodContext& context, const Call& call, Reply reply) {
-  auto* log = context.gateway.log();
-  if (!log) return reply(no_ledger());
   const auto number = call.params["number"].get<uint64_t>();
-  const auto found = log->block(number);
-  if (!found) return reply(unreadable(found.error()));
-  if (!*found) {
-    return reply(refuse(Refusal::Kind::kNotFound,
-                        "the released checkpoint covers no block " + std::to_string(number)));
-  }
-  reply(block_object(**found));
+  answer_from_log(context, reply, [number](ledger::LogReader& log) { return block_of(log, number); });
 }
 
 Answer proof_of(ledger::LogReader& log, uint64_t index) {
@@ -93,32 +103,34 @@ Answer proof_of(ledger::LogReader& log, uint64_t index) {
 }
 
 void proof(MethodContext& context, const Call& call, Reply reply) {
-  auto* log = context.gateway.log();
-  if (!log) return reply(no_ledger());
+  if (!context.ledger_reader) return reply(no_ledger());
   const bool has_index = call.params.contains("index");
   if (has_index == call.params.contains("txid")) return reply(wrong("txid", "give one of txid and index"));
   if (has_index && call.params.contains("profile"))
     return reply(wrong("profile", "goes with txid: an index names one transaction"));
-  if (has_index) return reply(proof_of(*log, call.params["index"].get<uint64_t>()));
+  const auto answer_with = [&context, reply](uint64_t index) {
+    answer_from_log(context, reply, [index](ledger::LogReader& log) { return proof_of(log, index); });
+  };
+  if (has_index) return answer_with(call.params["index"].get<uint64_t>());
   const auto txid = digest_of(call.params["txid"].get_ref<const std::string&>());
   if (!txid) return reply(wrong("txid", "must be 64 lower-case hex digits"));
   dataplane::LocateRequest wanted{.txid = *txid};
   if (call.params.contains("profile"))
     wanted.profile = *ledger::profile_named(call.params["profile"].get_ref<const std::string&>());
-  context.gateway.locate(wanted, [log, reply](const Outcome<std::optional<uint64_t>>& index) {
+  context.gateway.locate(wanted, [answer_with, reply](const Outcome<std::optional<uint64_t>>& index) {
     if (!index) return reply(tl::unexpected(index.error()));
-    if (*index) return reply(proof_of(*log, **index));
+    if (*index) return answer_with(**index);
     reply(refuse(Refusal::Kind::kNotFound, "the ledger remembers no such transaction",
                  "of one older than ledger.dedupe_window, ask by its index"));
   });
 }
 
 void checkpoint(MethodContext& context, const Call&, Reply reply) {
-  auto* log = context.gateway.log();
-  if (!log) return reply(no_ledger());
-  auto note = log->checkpoint();
-  if (!note) return reply(unreadable(note.error()));
-  reply(json(std::move(*note)));
+  answer_from_log(context, reply, [](ledger::LogReader& log) -> Answer {
+    auto note = log.checkpoint();
+    if (!note) return unreadable(note.error());
+    return json(std::move(*note));
+  });
 }
 
 Subject submitted(const MethodContext&, const json& params) {
@@ -138,7 +150,8 @@ std::vector<Method> ledger_methods() {
        "what "
        "the released checkpoint covers",
        {},
-       status},
+       status,
+       Where::kLoop},
       {"ledger.submit",
        Role::kOperate,
        "Puts one transaction into the log and waits until it is durable.",
@@ -147,6 +160,7 @@ std::vector<Method> ledger_methods() {
        {{"profile", ParamType::kString, true, "what the payload is", 0, 0, {"opaque", "bitcoin"}},
         {"payload", ParamType::kString, true, "the transaction, 1 to 65535 bytes in base64"}},
        submit,
+       Where::kLoop,
        submitted},
       {"ledger.block",
        Role::kView,
@@ -154,7 +168,8 @@ std::vector<Method> ledger_methods() {
        "`{number, time, first_index, tree_size, root, previous_hash, data_hash, hash, leaf_hashes, header, "
        "metadata}`; hashes in hex, header and metadata in base64, time in Unix nanoseconds",
        {{"number", ParamType::kInteger, true, "its number, from 0"}},
-       block},
+       block,
+       Where::kLoop},
       {"ledger.proof",
        Role::kView,
        "The proof that a transaction is in the log, under the released checkpoint.",
@@ -168,13 +183,15 @@ std::vector<Method> ledger_methods() {
          0,
          0,
          {"opaque", "bitcoin"}}},
-       proof},
+       proof,
+       Where::kLoop},
       {"ledger.checkpoint",
        Role::kView,
        "The released checkpoint.",
        "a C2SP signed note, as a string",
        {},
-       checkpoint},
+       checkpoint,
+       Where::kLoop},
   };
 }
 

@@ -1,11 +1,14 @@
-// The methods of the control socket, one file for each noun, as tables. Control thread.
+// The methods of the control socket, one file for each noun, as tables. Each says on which thread it is
+// called.
 #pragma once
 
 #include <chrono>
 #include <string>
 #include <vector>
 
+#include "ctrl/control_threads.h"
 #include "ctrl/gateway.h"
+#include "ctrl/ledger_reader.h"
 #include "ctrl/method.h"
 
 namespace sluice::ctrl {
@@ -22,6 +25,8 @@ struct MethodContext {
   Gateway& gateway;
   const DaemonFacts& facts;
   std::vector<Method> methods;  ///< for system.methods
+  ControlThreads& threads;
+  LedgerReader* ledger_reader;  ///< null where there is no ledger
 };
 
 std::vector<Method> system_methods();

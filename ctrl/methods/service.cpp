@@ -20,7 +20,8 @@ std::string address_text(const Prefix& prefix) {
 
 void list(MethodContext& context, const Call&, Reply reply) {
   json rows = json::array();
-  for (const auto& [name, service] : context.gateway.model().services) {
+  const auto model = context.gateway.model();
+  for (const auto& [name, service] : model->services) {
     const Totals totals = context.gateway.service_totals(name);
     rows.push_back({{"service", name},
                     {"address", address_text(service->address)},

@@ -76,13 +76,15 @@ std::vector<Method> stats_methods() {
        "dropped_packets, consumed_packets, ports, workers}`; at rest received + originated = transmitted + "
        "dropped + consumed",
        {},
-       get},
+       get,
+       Where::kLoop},
       {"drops.get",
        Role::kView,
        "How many packets were dropped, by reason.",
        "`{reason: count}` for every reason, zeros included",
        {},
-       drops},
+       drops,
+       Where::kLoop},
   };
 }
 

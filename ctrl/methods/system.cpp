@@ -44,7 +44,7 @@ void info(MethodContext& context, const Call& call, Reply reply) {
   const Gateway& gateway = context.gateway;
   const auto* ledger = gateway.ledger();
   const auto uptime = std::chrono::system_clock::now() - context.facts.started;
-  reply(json{{"name", gateway.model().gateway_name},
+  reply(json{{"name", gateway.model()->gateway_name},
              {"version", context.facts.version},
              {"pid", ::getpid()},
              {"started", time_text(context.facts.started)},
@@ -80,13 +80,15 @@ std::vector<Method> system_methods() {
        "`{name, version, pid, started, uptime_seconds, config_file, generation, last_apply_successful, role, "
        "sha256_engine, ports, workers}`; `role` is the caller's own, `sha256_engine` the ledger's",
        {},
-       info},
+       info,
+       Where::kLoop},
       {"system.methods",
        Role::kView,
        "Every method with its role and the schema of its parameters.",
        "a list of `{name, role, help, result, params}`",
        {},
-       methods},
+       methods,
+       Where::kLoop},
   };
 }
 

@@ -24,9 +24,9 @@ FlowKey flow_key(const json& params) {
 
 ExplanationNames names_behind(const dataplane::Explanation& explanation, const Gateway& gateway) {
   ExplanationNames names;
-  if (const auto* service = gateway.ids().service_at(explanation.service)) names.service = service->name;
-  const auto* backend = gateway.ids().backend_at(explanation.backend);
-  if (backend == nullptr) return names;
+  names.service = gateway.service_name(explanation.service);
+  const auto backend = gateway.backend_name(explanation.backend);
+  if (!backend) return names;
   names.backend = *backend;
   if (const auto rows = gateway.backends(backend->pool)) {
     const auto row = std::ranges::find(*rows, *backend, &BackendRow::key);
@@ -40,9 +40,13 @@ void explain(MethodContext& context, const Call& call, Reply reply) {
   if (key.source.is_v4() != key.destination.is_v4()) {
     return reply(refuse(Refusal::Kind::kInvalid, "source and destination are of different address families"));
   }
-  context.gateway.explain(key, [&gateway = context.gateway, reply](Outcome<dataplane::Explanation> answer) {
+  using Explained = Outcome<dataplane::Explanation>;
+  const auto write = [&gateway = context.gateway, reply](const Explained& answer) {
     if (!answer) return reply(tl::unexpected(answer.error()));
     reply(explanation_object(*answer, names_behind(*answer, gateway)));
+  };
+  context.gateway.explain(key, [&threads = context.threads, write](const Explained& answer) {
+    threads.answer([write, answer] { write(answer); });
   });
 }
 

@@ -71,7 +71,6 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
       worker.drops.drop(packet, reason);
       continue;
     }
-    const lb::PacketFacts facts{meta.tcp_flags, static_cast<uint16_t>(packet->pkt_len)};
     // A decision's flow is valid until the next one, so each packet is sent before the next is decided.
     act_on(worker, packet,
            worker.balancer.balance(view, meta.key, meta.flow_hash, facts_of(packet, meta), worker.now_ms));

@@ -175,28 +175,14 @@ def test_without_descriptors_nobody_goes_down(site):
         await_row(control, "active", "HTTP status 200", "it is checked again")
 
 
-def test_the_soft_limit_of_descriptors_is_raised_and_checks_stay_below_it(site):
-    """Silent backends hold a descriptor each for the whole timeout."""
-    listener = "import socket, time\ns = socket.create_server(('', 8080), backlog=512)\ntime.sleep(1000)"
-    site.serve(sys.executable, "-c", listener)
-    few = 128
-    config_health = {"type": "http", "path": "/", "timeout": "30s", "interval": "30s"}
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    backends = [f"198.18.31.{number}" for number in range(1, 121)]
-    site.backend.ip("address", "add", "198.18.31.1/24", "dev", "eth0")
-    site.backend.ip("route", "add", "local", "198.18.31.0/24", "dev", "lo")
-    site.gateway.ip("route", "add", "198.18.31.0/24", "via", BACKEND4)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (few // 2, few))
+def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(site):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
-        gateway = site.start(config_health, *backends)
+        gateway = site.start({"type": "http", "path": "/"}, BACKEND4)
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (before[0], before[1]))
-    assert resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE) == (few, few)
-    eventually(lambda: len(open_descriptors(gateway)) > few // 4, "checks are under way")
-    for _ in range(50):
-        with Control(gateway.socket) as control:  # there is room for others
-            assert all(state == "active" for state, _ in states(control))
-        time.sleep(0.02)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
 
 
 def test_a_gateway_that_was_stopped_for_a_while_blames_nobody(site):
@@ -370,7 +356,6 @@ def test_http_and_tls_against_nginx(web):
             ({"type": "http", "host": "a.example", "expect_body": "a.example"}, "active", "HTTP status 200"),
             ({"type": "http", "path": "/large", "expect_body": "the end"}, "active", "HTTP status 200"),
             ({"type": "http", "expect_body": "nobody"}, "down", "HTTP status 200, and its body lacks"),
-            ({"type": "http", "path": "/none"}, "down", "HTTP status 404"),
             ({"type": "http", "port": 8443, "expect": [400]}, "active", "HTTP status 400"),
             ({**https, **name, "ca": ca, "expect_body": "www.example.test is ready"}, "active", "HTTP status 200"),
             ({**https, "server_name": "www.example.test", "ca": ca}, "active", "HTTP status 200"),
@@ -477,7 +462,7 @@ while True:
 """
     site.serve(sys.executable, "-c", script)
     eventually(lambda: f":{PORT} " in site.backend.run("ss", "-Hlun").stdout, "the echo listens")
-    udp = {"type": "udp", "timeout": "1s"}
+    udp = {"type": "udp", "timeout": "4s"}
     judge(
         site,
         [
@@ -486,7 +471,7 @@ while True:
             ({**udp, "send": "hex:00ff", "expect": "hex:2000ff"}, "active", "answered"),
             ({**udp, "send": "ping", "expect": "pong ping"}, "active", "answered"),
             ({**udp, "send": "ping", "expect": "nothing"}, "down", "another answer than expected"),
-            ({**udp, "send": "hush"}, "down", "timed out after 1000 ms"),
+            ({**udp, "send": "hush"}, "down", "timed out after 4000 ms"),
             ({**udp, "send": "ping", "port": 9}, "down", "connection refused"),
         ],
     )

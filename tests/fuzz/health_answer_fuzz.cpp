@@ -7,7 +7,7 @@
 
 #include "ctrl/health/dns_message.h"
 #include "ctrl/health/grpc_health_message.h"
-#include "ctrl/health/http_answer.h"
+#include "ctrl/health/http_response.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -17,20 +17,20 @@ void require(bool promise) {
 }
 
 struct Ending {
-  HttpAnswer::Progress progress;
+  HttpResponse::Progress progress;
   unsigned status;
   bool operator==(const Ending&) const = default;
 };
 
 Ending read_http(std::string_view bytes, size_t piece, bool wants_body) {
-  HttpAnswer answer(wants_body);
-  auto progress = HttpAnswer::Progress::kNeedsMore;
-  for (size_t at = 0; at < bytes.size() && progress == HttpAnswer::Progress::kNeedsMore; at += piece) {
+  HttpResponse answer(wants_body);
+  auto progress = HttpResponse::Progress::kNeedsMore;
+  for (size_t at = 0; at < bytes.size() && progress == HttpResponse::Progress::kNeedsMore; at += piece) {
     progress = answer.put(bytes.substr(at, piece));
   }
-  if (progress == HttpAnswer::Progress::kNeedsMore) progress = answer.end();
-  require(answer.body().size() <= HttpAnswer::kMostBodyBytes);
-  if (progress != HttpAnswer::Progress::kDone) return {progress, 0};
+  if (progress == HttpResponse::Progress::kNeedsMore) progress = answer.end();
+  require(answer.body().size() <= HttpResponse::kMostBodyBytes);
+  if (progress != HttpResponse::Progress::kDone) return {progress, 0};
   require(answer.status() / 100 != 1 || answer.status() == 101);
   return {progress, answer.status()};
 }

@@ -210,7 +210,7 @@ TEST_P(Icmp, TooBigForARouterOnTheWayToABackendIsToldToTheClient) {
     quote.erase(quote.begin(), quote.begin() + 14);
     for (const size_t quoted : {tunnel.headers + family().header + 8, tunnel.headers + 300}) {
       const Bytes cut(quote.begin(), quote.begin() + static_cast<long>(quoted));
-      const PacketBuilder error = ip(tunnel.outer.core, tunnel.outer.edge).ttl(60);
+      const PacketBuilder error = ip(tunnel.outer.router, tunnel.outer.edge).ttl(60);
       const bool outer_v4 = tunnel.outer.header == 20;
       const auto from_router = outer_v4 ? PacketBuilder(error).icmp(3, 4, 1400).payload(cut)
                                         : PacketBuilder(error).icmp(2, 0, 1400).payload(cut);
@@ -224,7 +224,7 @@ TEST_P(Icmp, TooBigForARouterOnTheWayToABackendIsToldToTheClient) {
     const Bytes short_of_ports(quote.begin(),
                                quote.begin() + static_cast<long>(tunnel.headers + family().header + 7));
     const bool outer_v4 = tunnel.outer.header == 20;
-    PacketBuilder useless = ip(tunnel.outer.core, tunnel.outer.edge);
+    PacketBuilder useless = ip(tunnel.outer.router, tunnel.outer.edge);
     useless = outer_v4 ? useless.icmp(3, 4, 1400) : useless.icmp(2, 0, 1400);
     gateway.receive(kCore, from_backend(tunnel.outer.backend, useless.payload(short_of_ports)));
     EXPECT_EQ(gateway.dropped(DropReason::kNoService), 1u);
@@ -245,10 +245,10 @@ TEST_P(Icmp, ErrorsAboutTunnelsThatAreNotOursAreDropped) {
   for (const PacketBuilder& quoted : {tunnel(family().core, request()), tunnel(family().edge, to_nobody),
                                       tunnel(family().edge, from_all)}) {
     gateway.receive(kCore,
-                    from_backend(family().backend, too_big(family().core, family().edge, 1400, quoted)));
+                    from_backend(family().backend, too_big(family().router, family().edge, 1400, quoted)));
   }
   const PacketBuilder known = tunnel(family().edge, request());
-  gateway.receive(kCore, from_backend(family().backend, unreachable(family().core, family().edge, known)));
+  gateway.receive(kCore, from_backend(family().backend, unreachable(family().router, family().edge, known)));
   EXPECT_EQ(gateway.sent(kEdge), Frames{});
   EXPECT_EQ(gateway.dropped(DropReason::kNoService), 4u);
 }

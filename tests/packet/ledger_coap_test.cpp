@@ -268,7 +268,7 @@ TEST_P(LedgerCoap, StrayMessagesMeetSilence) {
 }
 
 TEST_P(LedgerCoap, ASourceOverItsRateIsToldSoOnEveryIngress) {
-  config.source_rate = {{.rate = 1, .burst = 2}};
+  config.source_rate = {{.rate = 1, .burst = 2, .prefixes = ledger::SourcePrefixes::hosts()}};
   start();
   send_raw(bytes_of("raw counts too"));
   send(post("second", 2));

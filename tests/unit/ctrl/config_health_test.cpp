@@ -42,7 +42,7 @@ TEST(ConfigHealth, TakesEveryKindAndGivesItBack) {
     const auto model = parsed(health);
     ASSERT_TRUE(model) << health << model.error().faults[0].message;
     const auto& pools = model->pools;
-    const auto web = pools.at(test::sample_config()["pools"][0]["name"]);
+    const auto web = pools.at(test::sample_config()["pools"][0]["name"].get<std::string>());
     const json given_back = encode_health(web->health);
     for (const auto& [key, value] : health.items()) EXPECT_EQ(given_back[key], value) << key;
     const auto again = parsed(given_back);

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ctrl/config_hash.h"
 #include "ctrl/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
 
@@ -32,21 +33,49 @@ TEST(ConfigHistory, KeepsTheNewest) {
   EXPECT_EQ(history.find(2), nullptr);
 }
 
-TEST(ConfigHistory, HashesAsSha256sumDoes) {
+TEST(ConfigHistory, TakesHashesLater) {
+  ConfigHistory history(3);
   const auto model = sample_model();
-  ConfigHistory history(1);
   history.add({1, {}, "file", "", {}}, model);
+  history.add({2, {}, "file", "", {}}, model);
+  ASSERT_TRUE(history.unhashed());
+  EXPECT_EQ(history.unhashed()->generation, 2u);  // the newest first
+  EXPECT_EQ(history.unhashed()->model, model);
+  history.set_hash(2, "aa");
+  EXPECT_EQ(history.unhashed()->generation, 1u);
+  history.set_hash(1, "bb");
+  EXPECT_FALSE(history.unhashed());
+  EXPECT_EQ(history.entries()[0].sha256, "aa");
+  history.set_hash(99, "cc");  // which has given way meanwhile
+  EXPECT_EQ(history.entries()[1].sha256, "bb");
+}
+
+/// What sha256sum says of the text.
+std::string sha256sum(const std::string& text) {
   const std::string path =
       std::filesystem::temp_directory_path() / ("history_test." + std::to_string(::getpid()));
-  std::ofstream(path) << to_json(*model).dump();
+  std::ofstream(path) << text;
   FILE* const pipe = ::popen(("sha256sum " + path).c_str(), "r");
-  ASSERT_NE(pipe, nullptr);
   char hex[65] = {};
-  const size_t read = std::fread(hex, 1, 64, pipe);
-  ::pclose(pipe);
+  const size_t read = pipe ? std::fread(hex, 1, 64, pipe) : 0;
+  if (pipe) ::pclose(pipe);
   std::filesystem::remove(path);
-  ASSERT_EQ(read, 64u);
-  EXPECT_EQ(history.entries()[0].sha256, hex);
+  EXPECT_EQ(read, 64u);
+  return hex;
+}
+
+TEST(ConfigHash, IsThatOfTheCanonicalText) {
+  ConfigHash hash;
+  auto model = *sample_model();
+  EXPECT_EQ(hash.of(model), sha256sum(to_json(model).dump()));
+  auto pool = *model.pools.begin()->second;
+  pool.backends.pop_back();
+  model.pools.set(pool.name, std::make_shared<const PoolModel>(pool));
+  model.services.clear();
+  EXPECT_EQ(hash.of(model), sha256sum(to_json(model).dump()));  // and not what it was
+  model.pools.clear();
+  EXPECT_EQ(hash.of(model), sha256sum(to_json(model).dump()));
+  EXPECT_EQ(hash.of(*sample_model()), sha256sum(to_json(*sample_model()).dump()));
 }
 
 }  // namespace

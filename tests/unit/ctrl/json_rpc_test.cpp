@@ -5,6 +5,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <future>
+#include <thread>
 
 #include "ctrl/json_rpc.h"
 
@@ -15,6 +17,7 @@ using nlohmann::json;
 
 Reply late_reply;
 int set_value = 0;
+std::thread::id called_on;
 
 std::vector<Method> methods() {
   return {
@@ -41,6 +44,25 @@ std::vector<Method> methods() {
        "",
        {},
        [](MethodContext&, const Call&, Reply) { throw std::runtime_error("broken"); }},
+      {"where",
+       Role::kView,
+       "",
+       "",
+       {{"text", ParamType::kString, false, ""}},
+       [](MethodContext&, const Call&, Reply reply) {
+         called_on = std::this_thread::get_id();
+         reply(json(1));
+       }},
+      {"here",
+       Role::kView,
+       "",
+       "",
+       {},
+       [](MethodContext&, const Call&, Reply reply) {
+         called_on = std::this_thread::get_id();
+         reply(json(1));
+       },
+       Where::kLoop},
       {"large",
        Role::kView,
        "",
@@ -56,6 +78,7 @@ std::vector<Method> methods() {
          set_value = call.params["value"].get<int>();
          reply(json{{"changed", {"a", "b"}}});
        },
+       Where::kAnswers,
        [](const MethodContext&, const json& params) {
          return Subject{"value " + params["value"].dump(), std::to_string(set_value)};
        }},
@@ -65,10 +88,11 @@ std::vector<Method> methods() {
 class JsonRpcTest : public testing::Test {
  protected:
   /// The answer's text; "" for none.
-  std::string ask_text(std::string_view text, Role role = Role::kView) {
+  std::string ask_text(std::string_view text, Role role = Role::kView) { return ask_text(rpc_, text, role); }
+  std::string ask_text(JsonRpc& rpc, std::string_view text, Role role = Role::kView) {
     const Peer peer{role, 1000, 1, "tester"};
     std::string answer = "never";
-    boost::asio::co_spawn(io_, rpc_.answer(text, peer),
+    boost::asio::co_spawn(io_, rpc.answer(text, peer),
                           [&](std::exception_ptr, std::string result) { answer = std::move(result); });
     io_.restart();
     while (!io_.stopped()) {
@@ -208,6 +232,49 @@ TEST_F(JsonRpcTest, RefusesAKeyThatIsThereTwice) {
   // The same name in two objects is no repetition.
   EXPECT_TRUE(
       json::parse(ask_text(R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{}})")).contains("result"));
+}
+
+TEST_F(JsonRpcTest, CallsMethodsOnTheThreadsThatTheyAskFor) {
+  ControlThreads threads;
+  JsonRpc rpc(methods(), reinterpret_cast<MethodContext*>(nothing_), &threads);
+  const json answer = {{"jsonrpc", "2.0"}, {"id", 1}, {"result", 1}};
+  EXPECT_EQ(json::parse(ask_text(rpc, R"({"jsonrpc":"2.0","method":"here","id":1})")), answer);
+  EXPECT_EQ(called_on, std::this_thread::get_id());
+  EXPECT_EQ(json::parse(ask_text(rpc, R"({"jsonrpc":"2.0","method":"where","id":1})")), answer);
+  EXPECT_NE(called_on, std::this_thread::get_id());
+  const std::string large = json{
+      {"jsonrpc", "2.0"},
+      {"method", "where"},
+      {"params", {{"text", std::string(JsonRpc::kReadAtOnce, 'x')}}},
+      {"id", 1}}.dump();
+  EXPECT_EQ(json::parse(ask_text(rpc, large)), answer);
+  EXPECT_EQ(json::parse(ask_text(rpc, "[" + large + "," + large + "]")), (json{answer, answer}));
+  EXPECT_EQ(json::parse(ask_text(rpc, "{" + large))["error"]["code"], -32700);
+  EXPECT_TRUE(json::parse(ask_text(rpc, R"({"jsonrpc":"2.0","method":"throw","id":1})")).contains("error"));
+}
+
+TEST(ControlThreads, MakesChangesInTheOrderInWhichTheyCame) {
+  ControlThreads threads;
+  std::vector<int> order;
+  std::promise<void> last;
+  for (int i = 0; i < 100; ++i) {
+    threads.change([&, i] {
+      if (i % 10 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      order.push_back(i);
+      if (i == 99) last.set_value();
+    });
+  }
+  last.get_future().wait();
+  EXPECT_TRUE(std::ranges::is_sorted(order));
+  EXPECT_EQ(order.size(), 100u);
+}
+
+TEST(ControlThreads, AJobThatFailsDoesNotEndTheOthers) {
+  ControlThreads threads;
+  std::promise<void> done;
+  threads.observe([] { throw std::runtime_error("broken"); });
+  threads.observe([&] { done.set_value(); });
+  done.get_future().wait();
 }
 
 }  // namespace

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <sstream>
+
 namespace sluice::ctrl {
 namespace {
 
@@ -56,6 +59,38 @@ TEST(MetricsText, EmptyPiecesBeforeTheFirstSampleAreNoEnd) {
                               }}});
   ASSERT_EQ(found.size(), 1u);
   EXPECT_TRUE(found[0].starts_with("# HELP"));
+}
+
+TEST(MetricsText, WritesEveryNumberSoThatItIsReadAsTheSame) {
+  std::vector<double> values = {0,     1,   -3,     0.1,    1e6, 123456789012, 1e15, 9007199254740993.0,
+                                1e300, 2.5, 5e-324, 1.0 / 3};
+  const auto found = pieces({{"a", "A.", MetricType::Gauge, [&](auto& samples) {
+                                for (const double value : values) {
+                                  samples.emplace_back().gauge.value = value;
+                                }
+                                return false;
+                              }}});
+  ASSERT_EQ(found.size(), 1u);
+  std::istringstream lines(found[0].substr(found[0].find("\na ") + 1));
+  for (const double value : values) {
+    std::string line;
+    std::getline(lines, line);
+    EXPECT_EQ(std::strtod(line.c_str() + 2, nullptr), value) << line;
+  }
+  EXPECT_NE(found[0].find("\na 123456789012\n"), std::string::npos);
+}
+
+TEST(MetricsText, AHistogramHasItsBuckets) {
+  const auto found = pieces({{"h", "H.", MetricType::Histogram, [](auto& samples) {
+                                ClientMetric sample;
+                                sample.histogram = {3, 1.5, {{1, 0.5}, {3, INFINITY}}};
+                                samples.push_back(sample);
+                                return false;
+                              }}});
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(found[0].starts_with("# HELP h H.\n# TYPE h histogram\n"));
+  EXPECT_NE(found[0].find("h_bucket{le=\"0.5\"} 1\n"), std::string::npos);
+  EXPECT_NE(found[0].find("h_count 3\n"), std::string::npos);
 }
 
 TEST(MetricsText, EscapesLabels) {

@@ -21,13 +21,13 @@ class TransitionLogTest : public testing::Test {
     spdlog::set_default_logger(std::move(logger));
     auto pool = std::make_shared<PoolModel>();
     pool->name = "web";
-    model_.pools["web"] = pool;
+    model_.pools.set("web", pool);
     auto service = std::make_shared<ServiceModel>();
     service->name = "www";
     service->address = *Prefix::parse("203.0.113.10");
     service->first_port = service->last_port = 80;
     service->pool = "web";
-    model_.services["www"] = service;
+    model_.services.set("www", service);
   }
   ~TransitionLogTest() override { spdlog::set_default_logger(before_); }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/support/naive_maglev.h"
 #include "tests/unit/lb/fixtures.h"
 
@@ -30,6 +32,20 @@ TEST(PoolTable, HoldsTheMaglevSlotsAndTheScheduleOnDemand) {
   EXPECT_TRUE(plain->schedule().empty());
   const auto scheduled = PoolTable::build(0, kUnsorted, 251, kKey, {.schedule = true});
   EXPECT_EQ(scheduled->schedule().size(), 5u);
+}
+
+TEST(PoolTable, CountsTheSlotsOfEachCandidate) {
+  auto far_apart = kUnsorted;
+  far_apart[0].id = 1'000'000;
+  for (const auto& backends : {kUnsorted, far_apart}) {
+    const auto table = PoolTable::build(0, backends, 251, kKey, {});
+    ASSERT_EQ(table->slot_counts().size(), backends.size());
+    for (size_t i = 0; i < backends.size(); ++i) {
+      const auto& slots = table->slots();
+      EXPECT_EQ(table->slot_counts()[i], std::count(slots.begin(), slots.end(), table->candidates()[i].id));
+    }
+  }
+  EXPECT_TRUE(PoolTable::build(0, {}, 251, kKey, {})->slot_counts().empty());
 }
 
 TEST(PoolTable, IsEmptyWithoutEligibleBackends) {

@@ -9,7 +9,7 @@
 namespace sluice::ctrl {
 
 /// The final answer: interim ones (1xx but 101, RFC 9110 15.2) are passed over.
-class HttpAnswer {
+class HttpResponse {
  public:
   static constexpr size_t kMostHeaderBytes = 16384;   ///< of one answer's header
   static constexpr size_t kMostInterimBytes = 65536;  ///< of all that comes before the final answer
@@ -18,8 +18,8 @@ class HttpAnswer {
   enum class Progress { kNeedsMore, kDone, kFaulty };
 
   /// Without `wants_body` the answer is done with its header.
-  explicit HttpAnswer(bool wants_body);
-  ~HttpAnswer();
+  explicit HttpResponse(bool wants_body);
+  ~HttpResponse();
 
   /// Not after kDone or kFaulty.
   Progress put(std::string_view bytes);

@@ -1,14 +1,14 @@
-#include "ctrl/health/http_answer.h"
+#include "ctrl/health/http_response.h"
 
 #include <gtest/gtest.h>
 
 namespace sluice::ctrl {
 namespace {
 
-using Progress = HttpAnswer::Progress;
+using Progress = HttpResponse::Progress;
 
 /// What comes of these bytes in pieces of `piece`, the connection ending after them.
-Progress read(HttpAnswer& answer, std::string_view bytes, size_t piece) {
+Progress read(HttpResponse& answer, std::string_view bytes, size_t piece) {
   for (size_t at = 0; at < bytes.size(); at += piece) {
     const auto progress = answer.put(bytes.substr(at, piece));
     if (progress != Progress::kNeedsMore) return progress;
@@ -16,71 +16,71 @@ Progress read(HttpAnswer& answer, std::string_view bytes, size_t piece) {
   return answer.end();
 }
 
-TEST(HttpAnswer, PassesOverInterimAnswersHoweverTheyAreCut) {
+TEST(HttpResponse, PassesOverInterimAnswersHoweverTheyAreCut) {
   const std::string bytes =
       "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
       "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nno\n";
   for (size_t piece = 1; piece <= bytes.size(); ++piece) {
-    HttpAnswer answer(true);
+    HttpResponse answer(true);
     ASSERT_EQ(read(answer, bytes, piece), Progress::kDone) << piece << answer.fault();
     EXPECT_EQ(answer.status(), 503u);
     EXPECT_EQ(answer.body(), "no\n");
   }
 }
 
-TEST(HttpAnswer, AnInterimAnswerAloneIsNone) {
-  HttpAnswer answer(false);
+TEST(HttpResponse, AnInterimAnswerAloneIsNone) {
+  HttpResponse answer(false);
   EXPECT_EQ(read(answer, "HTTP/1.1 100 Continue\r\n\r\n", 7), Progress::kFaulty);
   EXPECT_EQ(answer.fault(), "closed before it answered");
 }
 
-TEST(HttpAnswer, SwitchingProtocolsIsAnAnswer) {
-  HttpAnswer answer(false);
+TEST(HttpResponse, SwitchingProtocolsIsAnAnswer) {
+  HttpResponse answer(false);
   EXPECT_EQ(read(answer, "HTTP/1.1 101 Switching Protocols\r\n\r\n", 99), Progress::kDone);
   EXPECT_EQ(answer.status(), 101u);
 }
 
-TEST(HttpAnswer, IsDoneWithTheHeaderWhereNoBodyIsWanted) {
-  HttpAnswer answer(false);
+TEST(HttpResponse, IsDoneWithTheHeaderWhereNoBodyIsWanted) {
+  HttpResponse answer(false);
   EXPECT_EQ(answer.put("HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n"), Progress::kDone);
 }
 
-TEST(HttpAnswer, ReadsBodiesOfEveryLengthRule) {
+TEST(HttpResponse, ReadsBodiesOfEveryLengthRule) {
   const char* const kAnswers[] = {
       "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nis ready",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nis \r\n5;x=y\r\nready\r\n0\r\n\r\n",
       "HTTP/1.0 200 OK\r\n\r\nis ready"};
   for (const char* bytes : kAnswers) {
     for (size_t piece = 1; piece < 12; ++piece) {
-      HttpAnswer answer(true);
+      HttpResponse answer(true);
       EXPECT_EQ(read(answer, bytes, piece), Progress::kDone) << bytes;
       EXPECT_EQ(answer.body(), "is ready");
     }
   }
 }
 
-TEST(HttpAnswer, KeepsOnlySoMuch) {
-  HttpAnswer large(true);
+TEST(HttpResponse, KeepsOnlySoMuch) {
+  HttpResponse large(true);
   EXPECT_EQ(
       read(large, "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + std::string(1 << 20, 'x'), 4096),
       Progress::kDone);
-  EXPECT_EQ(large.body().size(), HttpAnswer::kMostBodyBytes);
+  EXPECT_EQ(large.body().size(), HttpResponse::kMostBodyBytes);
 
-  HttpAnswer header(false);
+  HttpResponse header(false);
   EXPECT_EQ(read(header, "HTTP/1.1 200 OK\r\nX: " + std::string(1 << 20, 'x'), 4096), Progress::kFaulty);
 
   std::string interim;
   for (int i = 0; i < 10'000; ++i) interim += "HTTP/1.1 100 Continue\r\n\r\n";
   for (const size_t piece : {4096u, 1u << 20}) {
-    HttpAnswer answer(false);
+    HttpResponse answer(false);
     EXPECT_EQ(read(answer, interim + "HTTP/1.1 200 OK\r\n\r\n", piece), Progress::kFaulty);
   }
 }
 
-TEST(HttpAnswer, RefusesWhatIsNotHttp) {
+TEST(HttpResponse, RefusesWhatIsNotHttp) {
   for (const char* bytes : {"SSH-2.0-OpenSSH\r\n", "HTTP/1.1 abc OK\r\n\r\n",
                             "HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "HTTP/1.1 2", ""}) {
-    HttpAnswer answer(false);
+    HttpResponse answer(false);
     EXPECT_EQ(read(answer, bytes, 5), Progress::kFaulty) << bytes;
   }
 }

@@ -1,4 +1,4 @@
-#include "ctrl/health/http_answer.h"
+#include "ctrl/health/http_response.h"
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
@@ -13,7 +13,7 @@ using beast::error_code;
 using beast::string_view;
 
 /// Keeps the status and the first bytes of the body.
-class HttpAnswer::Parser : public http::basic_parser<false> {
+class HttpResponse::Parser : public http::basic_parser<false> {
  public:
   Parser() {
     header_limit(kMostHeaderBytes);
@@ -48,22 +48,22 @@ class HttpAnswer::Parser : public http::basic_parser<false> {
   void on_finish_impl(error_code& error) override { error = {}; }
 };
 
-HttpAnswer::HttpAnswer(bool wants_body) : wants_body_(wants_body), parser_(std::make_unique<Parser>()) {}
-HttpAnswer::~HttpAnswer() = default;
+HttpResponse::HttpResponse(bool wants_body) : wants_body_(wants_body), parser_(std::make_unique<Parser>()) {}
+HttpResponse::~HttpResponse() = default;
 
-unsigned HttpAnswer::status() const {
+unsigned HttpResponse::status() const {
   return parser_->status;
 }
-std::string_view HttpAnswer::body() const {
+std::string_view HttpResponse::body() const {
   return parser_->body;
 }
 
-HttpAnswer::Progress HttpAnswer::faulty(std::string reason) {
+HttpResponse::Progress HttpResponse::faulty(std::string reason) {
   fault_ = std::move(reason);
   return Progress::kFaulty;
 }
 
-HttpAnswer::Progress HttpAnswer::put(std::string_view bytes) {
+HttpResponse::Progress HttpResponse::put(std::string_view bytes) {
   pending_.append(bytes);
   for (;;) {
     const size_t before = pending_.size();
@@ -73,7 +73,7 @@ HttpAnswer::Progress HttpAnswer::put(std::string_view bytes) {
 }
 
 /// Parses what is there once.
-HttpAnswer::Progress HttpAnswer::step() {
+HttpResponse::Progress HttpResponse::step() {
   error_code error;
   const size_t taken = parser_->put(boost::asio::buffer(pending_), error);
   pending_.erase(0, taken);
@@ -94,7 +94,7 @@ HttpAnswer::Progress HttpAnswer::step() {
   return done ? Progress::kDone : Progress::kNeedsMore;
 }
 
-HttpAnswer::Progress HttpAnswer::end() {
+HttpResponse::Progress HttpResponse::end() {
   if (!parser_->is_header_done() || parser_->is_interim()) return faulty("closed before it answered");
   error_code error;
   parser_->put_eof(error);

@@ -1,0 +1,146 @@
+"""No step of the control loop holds up the others, however large the configuration.
+
+The gateway itself counts the CPU time of each step (`sluice_control_step_seconds`), so that a busy machine
+changes nothing. Every method of `system.methods` is called, and a new one without a call here fails.
+"""
+
+import base64
+import copy
+import hashlib
+import json
+import urllib.request
+
+import pytest
+
+from conftest import wireless_configuration
+from control import Control, Refused
+from gateway import Gateway
+from ledger_site import ledger_section
+from processes import eventually
+from scale_test import many_services
+
+BOUND = 'sluice_control_step_seconds_bucket{le="0.05"}'
+ALL = "sluice_control_step_seconds_count"
+FIRST = {"pool": "pool-0", "address": "198.18.128.1", "port": 1024}
+SECONDS = 120  # for one call: sanitizers and busy machines are slow
+
+FLOW = {"source": "192.0.2.1", "source_port": 40000, "destination": "203.0.113.7",
+        "destination_port": 1024, "protocol": "tcp"}  # fmt: skip
+
+
+def another(config):
+    """Every pool with another weight."""
+    changed = copy.deepcopy(config)
+    for pool in changed["pools"]:
+        pool["backends"][0]["weight"] = 7
+    return changed
+
+
+# By method: what makes plausible parameters of the gateway's configuration, several where it matters.
+CALLS = {
+    "backend.list": lambda config: [{}, {"pool": "pool-5"}],
+    "backend.set": lambda config: [{**FIRST, "weight": 3}, {**FIRST, "state": "draining"}],
+    "config.apply": lambda config: [
+        {"config": another(config), "dry_run": True}, {"config": another(config)}, {"config": config},
+    ],
+    "config.diff": lambda config: [{"config": another(config)}],
+    "config.get": lambda config: [{}],
+    "config.history": lambda config: [{}, {}],
+    "config.rollback": lambda config: [{"generation": 1}],
+    "config.validate": lambda config: [{"config": config}, {"config": {"pools": config["pools"]}}],
+    "drops.get": lambda config: [{}],
+    "flow.flush": lambda config: [FIRST],
+    "flow.list": lambda config: [{"limit": 100_000}, {"service": "service-9"}],
+    "ledger.block": lambda config: [{"number": 0}, {"number": 10**6}],
+    "ledger.checkpoint": lambda config: [{}],
+    "ledger.proof": lambda config: [{"index": 0}, {"txid": "00" * 32}],
+    "ledger.status": lambda config: [{}],
+    "ledger.submit": lambda config: [
+        {"profile": "opaque", "payload": base64.b64encode(b"x" * 60_000).decode()}
+    ],
+    "neighbor.list": lambda config: [{}],
+    "service.list": lambda config: [{}],
+    "service.table": lambda config: [{"service": "service-3"}],
+    "stats.get": lambda config: [{}],
+    "system.info": lambda config: [{}],
+    "system.methods": lambda config: [{}],
+    "trace.explain": lambda config: [FLOW],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A gateway with 10,000 services of 10 backends and a ledger."""
+    directory = tmp_path_factory.mktemp("large")
+    config = {**wireless_configuration(directory.name), **many_services(), "ledger": ledger_section(directory)}
+    gateway = Gateway(directory, config)
+    gateway.start(seconds=SECONDS)
+    gateway.call("ledger.submit", profile="opaque", payload="YQ==")
+    yield gateway
+    gateway.stop()
+
+
+def steps_above_the_bound(gateway):
+    """How many steps of the control loop took 50 ms of CPU time or more."""
+    with urllib.request.urlopen(
+        f"http://{gateway.config['http']['listen']}/metrics", timeout=SECONDS
+    ) as answer:
+        lines = answer.read().decode().splitlines()
+    values = dict(line.rsplit(" ", 1) for line in lines if line.startswith("sluice_control_step_seconds"))
+    return int(values[ALL]) - int(values[BOUND])
+
+
+def call(gateway, method, params):
+    with Control(gateway.socket, timeout=SECONDS) as control:
+        try:
+            return control.call(method, **params)
+        except Refused as refused:
+            return refused
+
+
+def test_every_method_is_called_here(large):
+    assert sorted(method["name"] for method in large.call("system.methods")) == sorted(CALLS)
+
+
+@pytest.mark.parametrize("method", sorted(CALLS))
+def test_no_method_holds_the_loop(large, method):
+    before = steps_above_the_bound(large)
+    for params in CALLS[method](large.config):
+        call(large, method, params)
+    assert steps_above_the_bound(large) == before
+
+
+def test_a_scrape_does_not_hold_the_loop(large):
+    before = steps_above_the_bound(large)  # which is a scrape
+    assert steps_above_the_bound(large) == before
+
+
+def test_hostile_requests_of_the_largest_size_do_not_hold_the_loop(large):
+    before = steps_above_the_bound(large)
+    for params in (
+        {"config": {"pools": [[]] * (8 << 20)}},  # 32 MiB of what is no pool
+        {"nothing": [[]] * (1 << 20)},
+        {"config": [[]] * (1 << 20)},
+    ):
+        assert isinstance(call(large, "config.validate", params), Refused)
+    assert steps_above_the_bound(large) == before
+
+
+def test_sighup_does_not_hold_the_loop(large):
+    before = steps_above_the_bound(large)
+    generation = large.call("system.info")["generation"]
+    original = large.config
+    try:
+        large.write(another(original))
+        large.reload()
+        eventually(lambda: large.call("system.info")["generation"] > generation, "it is applied", SECONDS)
+    finally:
+        large.write(original)
+    assert steps_above_the_bound(large) == before
+
+
+def test_the_hash_of_a_generation_is_that_of_its_text(large):
+    large.call("backend.set", **FIRST, weight=11)
+    config = large.call("config.get")["config"]
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert large.call("config.history")[0]["sha256"] == hashlib.sha256(text.encode()).hexdigest()
