@@ -63,7 +63,12 @@ TEST(LogWriter, KeepsTheNewestAndSaysHowManyAreMissing) {
   LogWriter writer(pipe.writer());
   writer.describe_loss_by([](uint64_t lost) { return "lost " + std::to_string(lost) + "\n"; });
   constexpr size_t kLines = LogWriter::kMostLines + 1000;
-  for (size_t i = 0; i < kLines; ++i) writer.write(numbered(i));
+  constexpr size_t kMoreThanThePipeHolds = 60;
+  for (size_t i = 0; i < kLines; ++i) {
+    writer.write(numbered(i));
+    // From here on the writing thread waits, so that all losses are told at once.
+    if (i == kMoreThanThePipeHolds) EXPECT_FALSE(writer.flush(200ms));
+  }
   EXPECT_FALSE(writer.flush(1ms));
   const uint64_t lost = writer.lost();
   EXPECT_GT(lost, 900u);
