@@ -25,9 +25,9 @@
 #include <filesystem>
 #include <string>
 
-#include "dataplane/ledger_plane.h"
-#include "dataplane/ledger_station.h"
-#include "dataplane/nanosecond_clock.h"
+#include "dataplane/base/nanosecond_clock.h"
+#include "dataplane/roles/ledger_plane.h"
+#include "dataplane/roles/ledger_station.h"
 #include "dataplane/stages/receive.h"
 #include "dataplane/stages/send_answers.h"
 #include "dataplane/stages/submit.h"

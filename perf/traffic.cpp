@@ -6,7 +6,7 @@
 #include <random>
 
 #include "common/checksum.h"
-#include "dataplane/pseudo_header.h"
+#include "dataplane/packet/pseudo_header.h"
 #include "tests/support/test_tables.h"
 
 namespace sluice::perf {

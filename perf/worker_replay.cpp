@@ -21,7 +21,7 @@
 #include <string>
 #include <string_view>
 
-#include "dataplane/worker_loop.h"
+#include "dataplane/roles/worker_loop.h"
 #include "perf/worker_rig.h"
 
 namespace sluice::perf {

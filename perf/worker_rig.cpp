@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "dataplane/packet.h"
+#include "dataplane/base/packet.h"
 
 namespace sluice::perf {
 namespace {

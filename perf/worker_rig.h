@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/station.h"
+#include "dataplane/roles/station.h"
 #include "tests/support/test_tables.h"
 
 struct rte_mempool;

@@ -71,7 +71,7 @@ def test_a_wrong_arrow_is_found():
     assert fault("lb", '"', "crypto/sha256.h") == "lb may not include crypto"
     assert fault("lb", "<", "rte_mbuf.h")
     assert fault("dataplane", "<", "nlohmann/json.hpp")
-    assert fault("dataplane", '"', "ctrl/model.h")
+    assert fault("dataplane", '"', "ctrl/intent/model.h")
     assert fault("ctrl", '"', "model.h")
     assert not fault("dataplane", '"', "lb/maglev.h")
     assert not fault("dataplane", "<", "rte_mbuf.h")

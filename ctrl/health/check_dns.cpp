@@ -3,7 +3,7 @@
 
 #include "ctrl/health/check_socket.h"
 #include "ctrl/health/checks.h"
-#include "ctrl/health/dns_message.h"
+#include "ctrl/wire/dns_message.h"
 
 namespace sluice::ctrl {
 

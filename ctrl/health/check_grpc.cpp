@@ -8,10 +8,10 @@
 #include <optional>
 #include <vector>
 
-#include "ctrl/config_values.h"
 #include "ctrl/health/check_socket.h"
 #include "ctrl/health/checks.h"
-#include "ctrl/health/grpc_health_message.h"
+#include "ctrl/intent/config_values.h"
+#include "ctrl/wire/grpc_health_message.h"
 
 namespace sluice::ctrl {
 namespace {

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <array>
 
-#include "ctrl/config_values.h"
 #include "ctrl/health/check_socket.h"
 #include "ctrl/health/checks.h"
-#include "ctrl/health/http_response.h"
 #include "ctrl/health/tls_session.h"
+#include "ctrl/intent/config_values.h"
+#include "ctrl/wire/http_response.h"
 
 namespace sluice::ctrl {
 namespace {

@@ -1,8 +1,8 @@
 #include <vector>
 
-#include "ctrl/health/check_payload.h"
 #include "ctrl/health/check_socket.h"
 #include "ctrl/health/checks.h"
+#include "ctrl/wire/check_payload.h"
 
 namespace sluice::ctrl {
 

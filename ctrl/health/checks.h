@@ -6,7 +6,7 @@
 #include <string>
 
 #include "common/address.h"
-#include "ctrl/model.h"
+#include "ctrl/intent/model.h"
 
 namespace sluice::ctrl {
 

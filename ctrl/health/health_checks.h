@@ -14,10 +14,10 @@
 #include <string>
 #include <vector>
 
-#include "ctrl/gateway.h"
 #include "ctrl/health/probe.h"
 #include "ctrl/health/rise_fall.h"
-#include "ctrl/model.h"
+#include "ctrl/intent/model.h"
+#include "ctrl/store/gateway.h"
 
 namespace sluice::ctrl {
 

@@ -8,7 +8,7 @@
 
 #include "common/address.h"
 #include "ctrl/health/tls_session.h"
-#include "ctrl/model.h"
+#include "ctrl/intent/model.h"
 
 namespace sluice::ctrl {
 

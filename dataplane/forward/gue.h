@@ -5,7 +5,7 @@
 
 #include "common/checksum.h"
 #include "dataplane/forward/outer_ip.h"
-#include "dataplane/pseudo_header.h"
+#include "dataplane/packet/pseudo_header.h"
 
 namespace sluice::dataplane {
 

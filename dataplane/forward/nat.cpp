@@ -1,7 +1,7 @@
 #include "dataplane/forward/nat.h"
 
 #include "dataplane/forward/rewrite.h"
-#include "dataplane/parser.h"
+#include "dataplane/packet/parser.h"
 
 namespace sluice::dataplane {
 namespace {

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "common/flow_key.h"
-#include "dataplane/drop_reason.h"
+#include "dataplane/base/drop_reason.h"
 #include "dataplane/forward/rewrite.h"
 
 namespace sluice::dataplane {

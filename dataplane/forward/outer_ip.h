@@ -10,7 +10,7 @@
 #include "common/address.h"
 #include "common/checksum.h"
 #include "common/headers.h"
-#include "dataplane/tables.h"
+#include "dataplane/tables/tables.h"
 
 namespace sluice::dataplane {
 

@@ -5,7 +5,7 @@
 #include "common/address.h"
 #include "common/checksum.h"
 #include "common/headers.h"
-#include "dataplane/drop_reason.h"
+#include "dataplane/base/drop_reason.h"
 
 namespace sluice::dataplane {
 

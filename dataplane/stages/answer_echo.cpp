@@ -1,6 +1,6 @@
 #include "dataplane/stages/answer_echo.h"
 
-#include "dataplane/icmp.h"
+#include "dataplane/packet/icmp.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/stages/route.h"
 

@@ -6,7 +6,7 @@
 
 #include <span>
 
-#include "dataplane/worker.h"
+#include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
 

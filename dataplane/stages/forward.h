@@ -10,7 +10,7 @@
 #include "dataplane/forward/nat.h"
 #include "dataplane/stages/refuse_too_big.h"
 #include "dataplane/stages/route.h"
-#include "dataplane/worker.h"
+#include "dataplane/worker/worker.h"
 #include "lb/balancer.h"
 
 namespace sluice::dataplane {

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "dataplane/plain_packets.h"
+#include "dataplane/packet/plain_packets.h"
 
 namespace sluice::dataplane {
 namespace {

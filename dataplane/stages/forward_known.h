@@ -4,7 +4,7 @@
 
 #include <rte_mbuf.h>
 
-#include "dataplane/known_paths.h"
+#include "dataplane/neighbor/known_paths.h"
 #include "dataplane/stages/forward.h"
 
 namespace sluice::dataplane {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "dataplane/icmp.h"
+#include "dataplane/packet/icmp.h"
 #include "dataplane/stages/route.h"
 
 namespace sluice::dataplane {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "dataplane/parser.h"
+#include "dataplane/packet/parser.h"
 
 namespace sluice::dataplane {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "dataplane/icmp.h"
+#include "dataplane/packet/icmp.h"
 #include "dataplane/stages/route.h"
 
 namespace sluice::dataplane {

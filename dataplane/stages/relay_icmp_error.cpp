@@ -4,7 +4,7 @@
 #include "dataplane/stages/forward.h"
 #include "dataplane/stages/relay_tunnel_error.h"
 #include "dataplane/stages/steer.h"
-#include "dataplane/steering.h"
+#include "dataplane/worker/steering.h"
 
 namespace sluice::dataplane {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <rte_mbuf.h>
 
-#include "dataplane/worker.h"
+#include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
 

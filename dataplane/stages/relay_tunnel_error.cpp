@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "dataplane/icmp.h"
-#include "dataplane/parser.h"
+#include "dataplane/packet/icmp.h"
+#include "dataplane/packet/parser.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/stages/refuse_too_big.h"
 #include "dataplane/stages/route.h"

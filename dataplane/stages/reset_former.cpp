@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "common/checksum.h"
-#include "dataplane/pseudo_header.h"
+#include "dataplane/packet/pseudo_header.h"
 #include "dataplane/stages/forward.h"
 
 namespace sluice::dataplane {

@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
-#include "dataplane/packet.h"
-#include "dataplane/worker.h"
+#include "dataplane/base/packet.h"
+#include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
 

@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "dataplane/packet.h"
+#include "dataplane/base/packet.h"
 #include "dataplane/stages/route.h"
 
 namespace sluice::dataplane {

@@ -1,7 +1,7 @@
 // The way out for what the hash workers answer. Called by the worker that received the requests.
 #pragma once
 
-#include "dataplane/worker.h"
+#include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
 

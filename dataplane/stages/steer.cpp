@@ -2,9 +2,9 @@
 
 #include <array>
 
-#include "dataplane/icmp.h"
+#include "dataplane/packet/icmp.h"
 #include "dataplane/stages/hand_by_target.h"
-#include "dataplane/steering.h"
+#include "dataplane/worker/steering.h"
 
 namespace sluice::dataplane {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <span>
 
-#include "dataplane/worker.h"
+#include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
 

@@ -2,12 +2,12 @@
 
 #include <array>
 
-#include "dataplane/coap_limits.h"
-#include "dataplane/datagram.h"
-#include "dataplane/packet.h"
+#include "dataplane/base/packet.h"
+#include "dataplane/ingress/coap_limits.h"
+#include "dataplane/packet/datagram.h"
 #include "dataplane/stages/hand_by_target.h"
 #include "dataplane/stages/route.h"
-#include "dataplane/steering.h"
+#include "dataplane/worker/steering.h"
 #include "ledger/coap.h"
 
 namespace sluice::dataplane {

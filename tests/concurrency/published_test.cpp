@@ -1,6 +1,6 @@
 // Publication under fire: one thread publishes and frees, others read. Without ThreadSanitizer an object
 // freed too early shows as a destroyed one that a reader still holds; with it, as a race.
-#include "dataplane/published.h"
+#include "dataplane/base/published.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // A reader never sees half of one value and half of another.
-#include "dataplane/sequence_locked.h"
+#include "dataplane/base/sequence_locked.h"
 
 #include <gtest/gtest.h>
 

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "ctrl/config_file.h"
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_file.h"
+#include "ctrl/intent/config_schema.h"
 
 namespace sluice::ctrl {
 namespace {

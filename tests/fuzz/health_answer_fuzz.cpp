@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "ctrl/health/dns_message.h"
-#include "ctrl/health/grpc_health_message.h"
-#include "ctrl/health/http_response.h"
+#include "ctrl/wire/dns_message.h"
+#include "ctrl/wire/grpc_health_message.h"
+#include "ctrl/wire/http_response.h"
 
 namespace sluice::ctrl {
 namespace {

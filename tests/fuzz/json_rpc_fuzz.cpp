@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ctrl/json_framer.h"
-#include "ctrl/method.h"
+#include "ctrl/rpc/json_framer.h"
+#include "ctrl/rpc/method.h"
 
 namespace sluice::ctrl {
 namespace {

@@ -5,13 +5,13 @@
 #include <cstring>
 #include <memory>
 
-#include "dataplane/arp.h"
 #include "dataplane/forward/nat.h"
-#include "dataplane/icmp.h"
-#include "dataplane/mld.h"
-#include "dataplane/ndp.h"
-#include "dataplane/parser.h"
-#include "dataplane/plain_packets.h"
+#include "dataplane/packet/arp.h"
+#include "dataplane/packet/icmp.h"
+#include "dataplane/packet/mld.h"
+#include "dataplane/packet/ndp.h"
+#include "dataplane/packet/parser.h"
+#include "dataplane/packet/plain_packets.h"
 
 namespace sluice::dataplane {
 namespace {

@@ -1,5 +1,5 @@
 // Questions of the control thread: explain a flow, list flows.
-#include "dataplane/worker_request.h"
+#include "dataplane/worker/worker_request.h"
 
 #include <array>
 

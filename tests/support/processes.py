@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build"))
 SLUICED = BUILD / "ctrl" / "sluiced"
-SLUICECTL = BUILD / "ctrl" / "sluicectl"
+SLUICECTL = BUILD / "sluicectl" / "sluicectl"
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)

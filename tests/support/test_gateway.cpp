@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "dataplane/packet.h"
+#include "dataplane/base/packet.h"
 
 namespace sluice::test {
 namespace {

@@ -8,11 +8,11 @@
 #include <memory>
 #include <vector>
 
-#include "dataplane/drop_reason.h"
-#include "dataplane/ledger_plane.h"
-#include "dataplane/ledger_station.h"
-#include "dataplane/station.h"
-#include "dataplane/worker.h"
+#include "dataplane/base/drop_reason.h"
+#include "dataplane/roles/ledger_plane.h"
+#include "dataplane/roles/ledger_station.h"
+#include "dataplane/roles/station.h"
+#include "dataplane/worker/worker.h"
 #include "tests/support/packet_builder.h"
 #include "tests/support/test_tables.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/tables.h"
+#include "dataplane/tables/tables.h"
 
 namespace sluice::test {
 

@@ -1,9 +1,9 @@
 // The answers that are made without a gateway: service.table, trace.explain, and the words in all of them.
 #include <gtest/gtest.h>
 
-#include "ctrl/methods/explanation.h"
-#include "ctrl/methods/service_table.h"
-#include "ctrl/methods/words.h"
+#include "ctrl/rpc/methods/explanation.h"
+#include "ctrl/rpc/methods/service_table.h"
+#include "ctrl/rpc/methods/words.h"
 
 namespace sluice::ctrl {
 namespace {

@@ -1,10 +1,10 @@
-#include "ctrl/backend_statuses.h"
+#include "ctrl/observed/backend_statuses.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

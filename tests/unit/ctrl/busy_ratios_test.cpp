@@ -1,4 +1,4 @@
-#include "ctrl/busy_ratios.h"
+#include "ctrl/store/busy_ratios.h"
 
 #include <gtest/gtest.h>
 

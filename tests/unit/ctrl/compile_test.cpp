@@ -1,12 +1,12 @@
-#include "ctrl/compile.h"
+#include "ctrl/resolve/compile.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "ctrl/config_schema.h"
-#include "ctrl/model_changes.h"
-#include "dataplane/address_set.h"
+#include "ctrl/intent/config_schema.h"
+#include "ctrl/intent/model_changes.h"
+#include "dataplane/tables/address_set.h"
 #include "tests/support/naive_maglev.h"
 #include "tests/unit/ctrl/sample_config.h"
 

@@ -1,4 +1,4 @@
-#include "ctrl/config_file.h"
+#include "ctrl/intent/config_file.h"
 
 #include <gtest/gtest.h>
 

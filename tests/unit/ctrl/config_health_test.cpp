@@ -1,9 +1,9 @@
-#include "ctrl/config_health.h"
+#include "ctrl/intent/config_health.h"
 
 #include <gtest/gtest.h>
 
-#include "ctrl/config_schema.h"
-#include "ctrl/health/check_payload.h"
+#include "ctrl/intent/config_schema.h"
+#include "ctrl/wire/check_payload.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

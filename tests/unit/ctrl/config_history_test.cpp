@@ -1,4 +1,4 @@
-#include "ctrl/config_history.h"
+#include "ctrl/intent/config_history.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "ctrl/config_hash.h"
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_hash.h"
+#include "ctrl/intent/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

@@ -1,9 +1,9 @@
 // The `ledger` section: what it means, what is refused and where, and that it comes back as it was.
-#include "ctrl/config_ledger.h"
+#include "ctrl/intent/config_ledger.h"
 
 #include <gtest/gtest.h>
 
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_schema.h"
 
 namespace sluice::ctrl {
 namespace {

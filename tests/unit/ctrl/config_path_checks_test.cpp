@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

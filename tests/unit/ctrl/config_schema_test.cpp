@@ -1,4 +1,4 @@
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_schema.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <functional>
 #include <set>
 
-#include "ctrl/load_config.h"
+#include "ctrl/intent/load_config.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

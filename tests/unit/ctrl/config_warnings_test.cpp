@@ -1,9 +1,9 @@
-#include "ctrl/config_warnings.h"
+#include "ctrl/intent/config_warnings.h"
 
 #include <gtest/gtest.h>
 
-#include "ctrl/config_file.h"
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_file.h"
+#include "ctrl/intent/config_schema.h"
 
 namespace sluice::ctrl {
 namespace {

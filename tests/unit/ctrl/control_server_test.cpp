@@ -1,4 +1,4 @@
-#include "ctrl/control_server.h"
+#include "ctrl/rpc/control_server.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>

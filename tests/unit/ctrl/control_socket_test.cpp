@@ -1,4 +1,4 @@
-#include "ctrl/control_socket.h"
+#include "ctrl/rpc/control_socket.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "ctrl/health/dns_message.h"
+#include "ctrl/wire/dns_message.h"
 
 #include <gtest/gtest.h>
 

@@ -8,8 +8,8 @@
 #include <regex>
 #include <sstream>
 
-#include "ctrl/methods/methods.h"
-#include "dataplane/drop_reason.h"
+#include "ctrl/rpc/methods/methods.h"
+#include "dataplane/base/drop_reason.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -107,7 +107,7 @@ std::string methods_page() {
   std::ostringstream page;
   page
       << "# Methods of the control socket\n\n"
-         "Generated from the tables in `ctrl/methods`; `system.methods` answers the same with JSON Schemas.\n"
+         "Generated from the tables in `ctrl/rpc/methods`; `system.methods` answers the same with JSON Schemas.\n"
          "[What all of them have in common](../explanation/control-socket.md): framing, roles, limits, "
          "errors.\n";
   for (const auto& method : all_methods()) {

@@ -9,9 +9,9 @@
 #include <random>
 #include <set>
 
-#include "ctrl/compile.h"
-#include "ctrl/config_schema.h"
-#include "ctrl/model_changes.h"
+#include "ctrl/intent/config_schema.h"
+#include "ctrl/intent/model_changes.h"
+#include "ctrl/resolve/compile.h"
 #include "lb/balancer.h"
 #include "tests/unit/ctrl/sample_config.h"
 

@@ -1,6 +1,6 @@
 // The Gateway on a real data plane without a wire. EAL starts once in a process, so this is an executable
 // of its own, and its tests share one Gateway that they leave as they found it.
-#include "ctrl/gateway.h"
+#include "ctrl/store/gateway.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

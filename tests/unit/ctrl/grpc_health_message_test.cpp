@@ -1,4 +1,4 @@
-#include "ctrl/health/grpc_health_message.h"
+#include "ctrl/wire/grpc_health_message.h"
 
 #include <gtest/gtest.h>
 

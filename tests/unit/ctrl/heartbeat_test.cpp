@@ -1,4 +1,4 @@
-#include "ctrl/heartbeat.h"
+#include "ctrl/daemon/heartbeat.h"
 
 #include <gtest/gtest.h>
 

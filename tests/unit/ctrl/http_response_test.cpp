@@ -1,4 +1,4 @@
-#include "ctrl/health/http_response.h"
+#include "ctrl/wire/http_response.h"
 
 #include <gtest/gtest.h>
 

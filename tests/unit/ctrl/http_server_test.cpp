@@ -1,4 +1,4 @@
-#include "ctrl/http_server.h"
+#include "ctrl/http/http_server.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "ctrl/id_registry.h"
+#include "ctrl/resolve/id_registry.h"
 
 #include <gtest/gtest.h>
 

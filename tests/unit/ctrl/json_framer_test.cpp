@@ -1,4 +1,4 @@
-#include "ctrl/json_framer.h"
+#include "ctrl/rpc/json_framer.h"
 
 #include <gtest/gtest.h>
 

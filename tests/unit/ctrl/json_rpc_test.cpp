@@ -8,7 +8,7 @@
 #include <future>
 #include <thread>
 
-#include "ctrl/json_rpc.h"
+#include "ctrl/rpc/json_rpc.h"
 
 namespace sluice::ctrl {
 namespace {

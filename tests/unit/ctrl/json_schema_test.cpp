@@ -1,5 +1,5 @@
 // Compared with valijson, which shares nothing with ours but the schema.
-#include "ctrl/json_schema.h"
+#include "ctrl/intent/json_schema.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <valijson/schema_parser.hpp>
 #include <valijson/validator.hpp>
 
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

@@ -1,4 +1,4 @@
-#include "ctrl/kept_hash_key.h"
+#include "ctrl/intent/kept_hash_key.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "ctrl/config_values.h"
+#include "ctrl/intent/config_values.h"
 #include "tests/unit/ctrl/temporary_directory.h"
 
 namespace sluice::ctrl {

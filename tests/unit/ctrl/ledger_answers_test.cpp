@@ -1,12 +1,12 @@
 // What the ledger holds as JSON and as metrics, and the words of people made digests.
-#include "ctrl/ledger_answers.h"
+#include "ctrl/store/ledger_answers.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "ctrl/compile_ledger.h"
-#include "ctrl/ledger_metrics.h"
+#include "ctrl/resolve/compile_ledger.h"
+#include "ctrl/telemetry/ledger_metrics.h"
 #include "tests/unit/ctrl/temporary_directory.h"
 
 namespace sluice::ctrl {

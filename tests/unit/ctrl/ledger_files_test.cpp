@@ -1,5 +1,5 @@
 // sluicectl's work on a ledger's files: keys here, verification and export on logs in tests/e2e.
-#include "ctrl/sluicectl/ledger_files.h"
+#include "sluicectl/ledger_files.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "ctrl/compile_ledger.h"
+#include "ctrl/resolve/compile_ledger.h"
 #include "tests/unit/ctrl/temporary_directory.h"
 
 namespace sluice::sluicectl {

@@ -1,4 +1,4 @@
-#include "ctrl/log.h"
+#include "ctrl/log/log.h"
 
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>

@@ -1,4 +1,4 @@
-#include "ctrl/log_writer.h"
+#include "ctrl/log/log_writer.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

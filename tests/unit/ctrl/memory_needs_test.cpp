@@ -1,8 +1,8 @@
-#include "ctrl/memory_needs.h"
+#include "ctrl/intent/memory_needs.h"
 
 #include <gtest/gtest.h>
 
-#include "ctrl/config_schema.h"
+#include "ctrl/intent/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

@@ -1,8 +1,8 @@
-#include "ctrl/method.h"
+#include "ctrl/rpc/method.h"
 
 #include <gtest/gtest.h>
 
-#include "ctrl/methods/methods.h"
+#include "ctrl/rpc/methods/methods.h"
 
 namespace sluice::ctrl {
 namespace {

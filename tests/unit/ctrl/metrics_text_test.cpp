@@ -1,4 +1,4 @@
-#include "ctrl/metrics_text.h"
+#include "ctrl/telemetry/metrics_text.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "ctrl/notice_log.h"
+#include "ctrl/log/notice_log.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "ctrl/peer.h"
+#include "ctrl/rpc/peer.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-#include "ctrl/service_overlap.h"
+#include "ctrl/intent/service_overlap.h"
 
 #include <gtest/gtest.h>
 

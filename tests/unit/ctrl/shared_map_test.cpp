@@ -1,11 +1,11 @@
-#include "ctrl/shared_map.h"
+#include "ctrl/intent/shared_map.h"
 
 #include <gtest/gtest.h>
 
 #include <map>
 #include <random>
 
-#include "ctrl/model_changes.h"
+#include "ctrl/intent/model_changes.h"
 
 namespace sluice::ctrl {
 namespace {

@@ -1,4 +1,4 @@
-#include "ctrl/signing_key.h"
+#include "ctrl/intent/signing_key.h"
 
 #include <gtest/gtest.h>
 

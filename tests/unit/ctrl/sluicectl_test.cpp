@@ -2,10 +2,10 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
-#include "ctrl/sluicectl/client.h"
-#include "ctrl/sluicectl/endpoint.h"
-#include "ctrl/sluicectl/render.h"
-#include "ctrl/sluicectl/top.h"
+#include "sluicectl/client.h"
+#include "sluicectl/endpoint.h"
+#include "sluicectl/render.h"
+#include "sluicectl/top.h"
 
 namespace sluice::sluicectl {
 namespace {

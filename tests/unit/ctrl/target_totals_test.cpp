@@ -1,4 +1,4 @@
-#include "ctrl/target_totals.h"
+#include "ctrl/store/target_totals.h"
 
 #include <gtest/gtest.h>
 

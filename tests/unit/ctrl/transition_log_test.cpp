@@ -1,4 +1,4 @@
-#include "ctrl/health/transition_log.h"
+#include "ctrl/observed/transition_log.h"
 
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>

@@ -1,4 +1,4 @@
-#include "ctrl/yaml_reader.h"
+#include "ctrl/intent/yaml_reader.h"
 
 #include <gtest/gtest.h>
 

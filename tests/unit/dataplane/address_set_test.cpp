@@ -1,4 +1,4 @@
-#include "dataplane/address_set.h"
+#include "dataplane/tables/address_set.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/announcer.h"
+#include "dataplane/neighbor/announcer.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/arp.h"
+#include "dataplane/packet/arp.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // The whole data plane, threads and all, between capture files: frames go in by a net_pcap device with one
 // queue each way, and what two workers made of them is read back. EAL starts once in a process, so this is
 // one test in an executable of its own.
-#include "dataplane/dataplane.h"
+#include "dataplane/roles/dataplane.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <functional>
 
-#include "dataplane/packet.h"
+#include "dataplane/base/packet.h"
 #include "tests/support/pcap_file.h"
 #include "tests/support/test_tables.h"
 

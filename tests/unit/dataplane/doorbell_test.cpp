@@ -1,4 +1,4 @@
-#include "dataplane/doorbell.h"
+#include "dataplane/base/doorbell.h"
 
 #include <gtest/gtest.h>
 

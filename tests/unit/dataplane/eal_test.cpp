@@ -1,4 +1,4 @@
-#include "dataplane/eal.h"
+#include "dataplane/device/eal.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "dataplane/icmp.h"
+#include "dataplane/packet/icmp.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/kernel_tap.h"
+#include "dataplane/device/kernel_tap.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/mapped_array.h"
+#include "dataplane/base/mapped_array.h"
 
 #include <gtest/gtest.h>
 

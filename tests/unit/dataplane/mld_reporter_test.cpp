@@ -1,5 +1,5 @@
 // What a querier hears of us: frames into a gateway without threads, reports out.
-#include "dataplane/mld_reporter.h"
+#include "dataplane/neighbor/mld_reporter.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <set>
 
-#include "dataplane/ndp.h"
+#include "dataplane/packet/ndp.h"
 #include "tests/support/test_gateway.h"
 
 namespace sluice::dataplane {

@@ -1,5 +1,5 @@
 // MLD messages, byte by byte. The vectors were made with scapy's layers.
-#include "dataplane/mld.h"
+#include "dataplane/packet/mld.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/ndp.h"
+#include "dataplane/packet/ndp.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/neighbor_cache.h"
+#include "dataplane/neighbor/neighbor_cache.h"
 
 #include <gtest/gtest.h>
 #include <nmmintrin.h>

@@ -1,5 +1,5 @@
 // ARP and NDP as the links see them: frames into a gateway without threads, frames out. Both families.
-#include "dataplane/neighbors.h"
+#include "dataplane/neighbor/neighbors.h"
 
 #include <gtest/gtest.h>
 

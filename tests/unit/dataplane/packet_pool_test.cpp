@@ -1,4 +1,4 @@
-#include "dataplane/packet_pool.h"
+#include "dataplane/worker/packet_pool.h"
 
 #include <gtest/gtest.h>
 #include <rte_mbuf.h>

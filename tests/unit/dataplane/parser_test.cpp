@@ -1,4 +1,4 @@
-#include "dataplane/parser.h"
+#include "dataplane/packet/parser.h"
 
 #include <gtest/gtest.h>
 

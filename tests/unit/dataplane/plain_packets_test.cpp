@@ -1,12 +1,12 @@
 // Which packets are plain, beside the parser that judges all.
-#include "dataplane/plain_packets.h"
+#include "dataplane/packet/plain_packets.h"
 
 #include <gtest/gtest.h>
 
 #include <list>
 #include <random>
 
-#include "dataplane/parser.h"
+#include "dataplane/packet/parser.h"
 #include "tests/support/packet_builder.h"
 
 namespace sluice::dataplane {

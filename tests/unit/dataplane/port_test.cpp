@@ -1,4 +1,4 @@
-#include "dataplane/port.h"
+#include "dataplane/device/port.h"
 
 #include <gtest/gtest.h>
 

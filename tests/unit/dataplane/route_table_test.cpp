@@ -1,4 +1,4 @@
-#include "dataplane/route_table.h"
+#include "dataplane/tables/route_table.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/steering.h"
+#include "dataplane/worker/steering.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/topology.h"
+#include "dataplane/roles/topology.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/transmit.h"
+#include "dataplane/device/transmit.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "dataplane/worker_loop.h"
+#include "dataplane/roles/worker_loop.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,190 @@
+#include "ctrl/intent/config_warnings.h"
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "ctrl/intent/connected_networks.h"
+#include "ctrl/intent/json_schema.h"
+
+namespace sluice::ctrl {
+namespace {
+
+/// Lookups of the kernel's routes for one configuration: each is a few system calls.
+constexpr size_t kMostLookups = 1000;
+
+std::string quoted(const std::string& name) {
+  return "\"" + name + "\"";
+}
+
+/// The pointer of each named entry of a list of the configuration.
+std::map<std::string, std::string> pointers_of(const nlohmann::json& config, const char* list) {
+  std::map<std::string, std::string> pointers;
+  const auto entries = config.find(list);
+  if (entries == config.end()) return pointers;
+  for (size_t i = 0; i < entries->size(); ++i) {
+    pointers[(*entries)[i].value("name", "")] = std::string("/") + list + "/" + std::to_string(i);
+  }
+  return pointers;
+}
+
+class Warnings {
+ public:
+  Warnings(const Model& model, const nlohmann::json& config, const KernelSource& source)
+      : model_(model),
+        pools_(pointers_of(config, "pools")),
+        services_(pointers_of(config, "services")),
+        networks_(model.boot.ports.size()),
+        source_(source) {
+    for (size_t i = 0; i < model.boot.ports.size(); ++i) {
+      for (const Prefix& own : model.boot.ports[i].addresses) networks_.add(own, static_cast<uint16_t>(i));
+    }
+    for (const RouteModel& route : model.routes) {
+      networks_.add_route(route.to, route.via, route.via_port);
+      routes_.push_back(route.to);
+    }
+    for (const NeighborModel& neighbor : model.neighbors) {
+      if (!neighbor.port) networks_.add_neighbor(neighbor.address);
+    }
+  }
+
+  std::vector<Fault> all() {
+    check_workers();
+    check_hash_key();
+    for (const auto& [name, service] : model_.services) check_service(*service);
+    check_protocols();
+    for (const auto& [name, pool] : model_.pools) check_pool(*pool);
+    return std::move(found_);
+  }
+
+ private:
+  void warn(std::string pointer, std::string message) {
+    if (found_.size() < kMostFaults) found_.push_back({std::move(pointer), std::move(message)});
+  }
+
+  void check_workers() {
+    if (model_.boot.idle != dataplane::IdleMode::kPoll) return;
+    std::set<unsigned> polled;
+    for (const auto* cpus : {&model_.boot.workers, &model_.boot.lb_workers, &model_.boot.hash_workers}) {
+      for (const unsigned cpu : *cpus) {
+        if (!polled.insert(cpu).second) {
+          warn("/gateway/idle", "CPU " + std::to_string(cpu) +
+                                    " has two workers that never rest: each keeps the other waiting");
+        }
+      }
+    }
+  }
+
+  void check_hash_key() {
+    if (!model_.hash_key) {
+      warn("/gateway",
+           "has no \"hash_key\": the gateway keeps one of its own, but those of a group must share one");
+    } else if (*model_.hash_key == SipKey{}) {
+      warn("/gateway/hash_key", "is well known: a stranger can aim flows at one backend");
+    }
+  }
+
+  void check_service(const ServiceModel& service) {
+    const PoolModel& pool = *model_.pools.at(service.pool);
+    used_.insert(pool.name);
+    const bool any =
+        std::ranges::any_of(pool.backends, [](const auto& backend) { return backend.weight > 0; });
+    if (!any) {
+      warn(services_[service.name] + "/pool",
+           "no backend of pool " + quoted(pool.name) + " takes new flows: they are dropped (no_backend)");
+    }
+  }
+
+  /// TCP and UDP of one address and port in different pools: a client of both (HTTP/3, DNS) sees two servers.
+  void check_protocols() {
+    std::map<std::pair<Prefix, uint16_t>, const ServiceModel*> by_place;
+    for (const auto& [name, service] : model_.services) {
+      const auto [other, is_new] =
+          by_place.emplace(std::pair(service->address, service->first_port), service.get());
+      const bool is_apart = !is_new && other->second->protocol != service->protocol &&
+                            other->second->last_port == service->last_port &&
+                            other->second->pool != service->pool;
+      if (is_apart) {
+        warn(services_[name] + "/pool",
+             "the same address and port is in pool " + quoted(other->second->pool) +
+                 " for the other protocol (service " + quoted(other->second->name) +
+                 "): a client that uses both meets different backends");
+      }
+    }
+  }
+
+  void check_pool(const PoolModel& pool) {
+    const std::string& place = pools_[pool.name];
+    if (!used_.contains(pool.name)) warn(place, "no service uses pool " + quoted(pool.name));
+    for (size_t i = 0; i < pool.backends.size(); ++i) {
+      const IpAddress& address = pool.backends[i].address;
+      if (!is_routed(address)) {
+        warn(place + "/backends/" + std::to_string(i) + "/address",
+             "no route and no network of a port leads to " + address.to_string() +
+                 ": its packets are dropped (no_route)");
+      }
+    }
+    if (pool.health.type != HealthType::kNone) check_reach(pool, place + "/health");
+  }
+
+  bool is_routed(const IpAddress& address) const {
+    return networks_.port_of(address).has_value() ||
+           std::ranges::any_of(routes_, [&](const Prefix& to) { return to.contains(address); });
+  }
+
+  /// Checks leave by the kernel: it needs a way of its own to the backends.
+  void check_reach(const PoolModel& pool, const std::string& place) {
+    for (const BackendModel& backend : pool.backends) {
+      const auto port = networks_.port_of(backend.address);
+      if (port && model_.boot.ports[*port].kernel) continue;  // by the port's own tap
+      if (!asked_.insert(backend.address).second || asked_.size() > kMostLookups) continue;
+      const std::string address = backend.address.to_string();
+      constexpr auto kMend = "; give the port `kernel: true`, or the host a route";
+      const auto from = source_(backend.address);
+      if (!from) {
+        return warn(place, "checks leave by the kernel, which has no route to " + address + kMend);
+      }
+      if (port && networks_.port_of(*from) != port) {
+        return warn(place, "checks leave by the kernel, which sends to " + address + " from " +
+                               from->to_string() + ", not by the network of port " +
+                               quoted(model_.boot.ports[*port].name) + kMend);
+      }
+    }
+  }
+
+  const Model& model_;
+  std::map<std::string, std::string> pools_;
+  std::map<std::string, std::string> services_;
+  ConnectedNetworks networks_;
+  std::vector<Prefix> routes_;
+  const KernelSource& source_;
+  std::set<std::string> used_;
+  std::set<IpAddress> asked_;
+  std::vector<Fault> found_;
+};
+
+}  // namespace
+
+std::optional<IpAddress> kernel_source(const IpAddress& destination) {
+  using Udp = boost::asio::ip::udp;
+  constexpr uint16_t kDiscard = 9;
+  boost::asio::io_context io;
+  Udp::socket socket(io);
+  boost::system::error_code error;
+  // To connect a datagram socket looks the route up, and sends nothing.
+  socket.connect({boost::asio::ip::make_address(destination.to_string()), kDiscard}, error);
+  if (error) return std::nullopt;
+  const auto own = IpAddress::parse(socket.local_endpoint(error).address().to_string());
+  if (error || !own) return std::nullopt;
+  return *own;
+}
+
+std::vector<Fault> warnings_of(const Model& model, const nlohmann::json& config, const KernelSource& source) {
+  return Warnings(model, config, source).all();
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,54 @@
+#include "ctrl/intent/model_changes.h"
+
+namespace sluice::ctrl {
+namespace {
+
+template <typename Map>
+void share(const Map& previous, Map& next) {
+  Map shared = previous;  // whose blocks stay where nothing in them differs
+  for_each_difference(previous, next, [&](const std::string& name, const auto* before, const auto* now) {
+    if (!now) {
+      shared.erase(name);
+    } else if (!before || *before != *now) {
+      shared.set(name, next.at(name));
+    }
+  });
+  next = std::move(shared);
+}
+
+template <typename Map>
+void compare(const char* kind, const Map& before, const Map& after, std::vector<std::string>& changed) {
+  for_each_difference(before, after,
+                      [&](const std::string& name, auto, auto) { changed.push_back(kind + name); });
+}
+
+}  // namespace
+
+void share_unchanged(const Model& previous, Model& next) {
+  share(previous.pools, next.pools);
+  share(previous.services, next.services);
+}
+
+std::vector<std::string> changed_parts(const Model& before, const Model& after) {
+  std::vector<std::string> changed;
+  const auto note = [&](bool same, const char* part) {
+    if (!same) changed.emplace_back(part);
+  };
+  note(before.encapsulation == after.encapsulation, "encap");
+  note(before.log == after.log, "log");
+  note(before.neighbors == after.neighbors, "neighbors");
+  note(before.routes == after.routes, "routes");
+  note(before.snat == after.snat, "snat");
+  compare("pool/", before.pools, after.pools, changed);
+  compare("service/", before.services, after.services, changed);
+  return changed;
+}
+
+std::vector<std::string> all_parts(const Model& model) {
+  std::vector<std::string> parts{"encap", "log", "neighbors", "routes", "snat"};
+  compare("pool/", decltype(model.pools){}, model.pools, parts);
+  compare("service/", decltype(model.services){}, model.services, parts);
+  return parts;
+}
+
+}  // namespace sluice::ctrl

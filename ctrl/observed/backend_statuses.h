@@ -1,0 +1,78 @@
+// The run-time states of all configured backends, with a way back from changes that were not to be.
+// Control thread.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ctrl/intent/model.h"
+#include "ctrl/resolve/compile.h"
+
+namespace sluice::ctrl {
+
+/// What a committed step did to one backend that was there before: another state, or another answer to
+/// whether it can be checked.
+struct BackendTransition {
+  BackendKey key;
+  lb::BackendState from;
+  lb::BackendState to;
+  std::string reason;
+  bool is_checked;  ///< false: its check could not be made
+};
+
+struct PoolAvailability {
+  size_t listed = 0;
+  size_t available = 0;  ///< that take new flows: active, with a weight above 0
+  bool operator==(const PoolAvailability&) const = default;
+};
+
+/// A pool of which more or fewer backends are available, or that is new.
+struct PoolTransition {
+  std::string pool;
+  std::optional<size_t> available_before;  ///< nothing: it is new
+  PoolAvailability now;
+};
+
+struct StatusChanges {
+  std::vector<BackendTransition> backends;
+  std::vector<PoolTransition> pools;  ///< in order of name
+};
+
+class BackendStatuses {
+ public:
+  using Time = std::chrono::system_clock::time_point;
+
+  const std::map<BackendKey, BackendStatus>& all() const { return statuses_; }
+  /// Null: no such backend.
+  const BackendStatus* find(const BackendKey& key) const;
+  PoolAvailability pool(const std::string& name) const;
+
+  /// Follows a change of the model: new backends are active and healthy, removed ones are forgotten, and
+  /// those that are checked no longer count as healthy. A pool under a new name keeps what an operator set.
+  void follow(const Model& before, const Model& after, Time now);
+  /// What an operator wants, and what a check found. False: that is so already.
+  bool set_admin(const BackendKey& key, AdminState state, Time now);
+  bool set_health(const BackendKey& key, bool healthy, const std::string& reason, Time now,
+                  bool check_known = true);
+  bool set_weight(const BackendKey& key, uint32_t weight);
+
+  /// Makes the changes since the last commit() final and says what they came to, or takes them back.
+  StatusChanges commit();
+  void discard();
+
+ private:
+  void set(const BackendKey& key, std::optional<BackendStatus> status);
+  PoolAvailability& touch(const std::string& pool);
+  void count(const std::string& pool, const BackendStatus* before, const BackendStatus* after);
+
+  std::map<BackendKey, BackendStatus> statuses_;
+  std::vector<std::pair<BackendKey, std::optional<BackendStatus>>> undo_;
+  std::map<std::string, PoolAvailability> pools_;
+  std::map<std::string, std::optional<PoolAvailability>> pools_before_;  ///< of those touched since commit()
+};
+
+}  // namespace sluice::ctrl

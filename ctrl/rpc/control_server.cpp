@@ -1,0 +1,231 @@
+#include "ctrl/rpc/control_server.h"
+
+#include <spdlog/spdlog.h>
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <set>
+
+namespace sluice::ctrl {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using boost::system::error_code;
+
+/// What connections share; the last of them may outlive the server by the rest of the event loop.
+struct ControlServer::Shared {
+  ControlLimits limits;
+  JsonRpc& rpc;
+  std::set<Connection*> connections = {};
+  size_t input_bytes = 0;
+  size_t output_bytes = 0;
+};
+
+/// Lives as long as its coroutine serve() does, which holds it. Each co_await is a statement of its own: GCC
+/// 12 miscompiles some that stand in conditions.
+class ControlServer::Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(std::shared_ptr<Shared> shared, Protocol::socket socket, Peer peer)
+      : shared_(std::move(shared)),
+        socket_(std::move(socket)),
+        deadline_(socket_.get_executor()),
+        peer_(std::move(peer)) {
+    shared_->connections.insert(this);
+  }
+  ~Connection() {
+    shared_->connections.erase(this);
+    account(0);
+  }
+
+  awaitable<void> serve() {
+    const auto self = shared_from_this();
+    bool goes_on = true;
+    while (goes_on) {
+      goes_on = co_await answer_what_is_there();
+      if (goes_on) goes_on = co_await read();
+    }
+  }
+
+  void close() {
+    error_code ignored;
+    socket_.close(ignored);
+    deadline_.cancel();
+  }
+
+ private:
+  awaitable<std::string> answer(JsonFramer::Event event) {
+    if (const auto* fault = std::get_if<FrameFault>(&event)) co_return frame_fault_answer(*fault);
+    co_return co_await shared_->rpc.answer(std::get<std::string_view>(event), peer_);
+  }
+
+  /// False: the connection ends.
+  awaitable<bool> answer_what_is_there() {
+    while (auto event = framer_.next()) {
+      std::string line = co_await answer(*event);
+      const bool written = co_await write(std::move(line));
+      if (!written) co_return false;
+      value_began_ = Clock::now();
+    }
+    co_return framer_.skipped_bytes() <= shared_->limits.skipped_bytes;
+  }
+
+  /// False: the connection ends.
+  awaitable<bool> read() {
+    arm(read_patience());
+    error_code error;
+    const size_t bytes = co_await socket_.async_read_some(asio::buffer(chunk_),
+                                                          asio::redirect_error(asio::use_awaitable, error));
+    deadline_.cancel();
+    if (error) co_return co_await recover(error);
+    // What is unfinished keeps the time at which it began: trickling bytes do not buy more.
+    if (!framer_.in_value() && !framer_.skipping()) value_began_ = Clock::now();
+    framer_.append({chunk_.data(), bytes});
+    account(framer_.buffered_bytes());
+    if (shared_->input_bytes <= shared_->limits.input_bytes) co_return true;
+    co_await write(refusal_answer(too_much()));
+    co_return false;
+  }
+
+  /// After a failed read. True: the connection goes on.
+  awaitable<bool> recover(error_code error) {
+    if (timed_out_ && framer_.at_line_end()) {
+      co_return co_await write(frame_fault_answer(framer_.give_up()));
+    }
+    if (timed_out_ && framer_.in_value()) co_await write(refusal_answer(too_slow()));
+    if (error == asio::error::eof && framer_.in_value()) {
+      co_await write(frame_fault_answer(framer_.give_up()));
+    }
+    co_return false;
+  }
+
+  /// False: the peer is gone, or does not read.
+  awaitable<bool> write(std::string line) {
+    if (line.empty()) co_return true;
+    struct Share {
+      size_t& total;
+      size_t bytes;
+      ~Share() { total -= bytes; }
+    } share{shared_->output_bytes, line.size()};
+    shared_->output_bytes += line.size();
+    if (shared_->output_bytes > shared_->limits.output_bytes) co_return false;
+    for (size_t sent = 0; sent < line.size();) {
+      arm(shared_->limits.write_stall);
+      error_code error;
+      sent += co_await socket_.async_write_some(asio::buffer(line) + sent,
+                                                asio::redirect_error(asio::use_awaitable, error));
+      deadline_.cancel();
+      if (timed_out_)
+        spdlog::warn("control socket: {} (pid {}) does not read; dropped", peer_.user, peer_.pid);
+      if (error) co_return false;
+    }
+    co_return true;
+  }
+
+  std::chrono::milliseconds read_patience() const {
+    const ControlLimits& limits = shared_->limits;
+    if (!framer_.in_value() && !framer_.skipping()) return limits.idle;
+    const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - value_began_);
+    const auto left = std::max(limits.request - spent, std::chrono::milliseconds(0));
+    return framer_.at_line_end() ? std::min(left, limits.line_end) : left;
+  }
+
+  void arm(std::chrono::milliseconds patience) {
+    timed_out_ = false;
+    deadline_.expires_after(patience);
+    deadline_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (error || !self) return;
+      self->timed_out_ = true;
+      error_code ignored;
+      self->socket_.cancel(ignored);
+    });
+  }
+
+  void account(size_t buffered) {
+    shared_->input_bytes += buffered - accounted_;
+    accounted_ = buffered;
+  }
+
+  static Refusal too_slow() {
+    return {Refusal::Kind::kUnavailable, "the request took too long to arrive", "", {}};
+  }
+  static Refusal too_much() {
+    return {Refusal::Kind::kUnavailable, "too much is being sent at once", "try again later", {}};
+  }
+
+  using Clock = std::chrono::steady_clock;
+
+  std::shared_ptr<Shared> shared_;
+  Protocol::socket socket_;
+  asio::steady_timer deadline_;
+  Peer peer_;
+  JsonFramer framer_;
+  std::array<char, 16384> chunk_;
+  Clock::time_point value_began_ = Clock::now();
+  bool timed_out_ = false;
+  size_t accounted_ = 0;
+};
+
+ControlServer::ControlServer(asio::io_context& io, ControlSocket socket, JsonRpc& rpc, ControlLimits limits)
+    : socket_(std::move(socket)),
+      shared_(std::make_shared<Shared>(Shared{limits, rpc})),
+      acceptor_(io, Protocol(), socket_.release_descriptor()) {
+  asio::co_spawn(io, accept(), asio::detached);
+}
+
+ControlServer::~ControlServer() {
+  stop();
+}
+
+awaitable<void> ControlServer::accept() {
+  asio::steady_timer pause(acceptor_.get_executor());
+  while (acceptor_.is_open()) {
+    error_code error;
+    auto socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+    if (!error) {
+      admit(std::move(socket));
+      continue;
+    }
+    // Out of descriptors, mostly: give others time to end.
+    spdlog::warn("control socket: cannot accept: {}", error.message());
+    pause.expires_after(std::chrono::milliseconds(100));
+    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  }
+}
+
+void ControlServer::admit(Protocol::socket socket) {
+  auto peer = identify_peer(socket.native_handle(), socket_.group());
+  if (!peer) return;
+  const ControlLimits& limits = shared_->limits;
+  const size_t reserved = peer->role == Role::kAdmin ? 0 : limits.reserved_for_admin;
+  if (shared_->connections.size() + reserved >= limits.connections) {
+    const std::string line = refusal_answer(
+        {Refusal::Kind::kUnavailable, "too many connections to the control socket", "try again later", {}});
+    error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(line), ignored);  // a fresh socket has room for it
+    return;
+  }
+  const auto executor = socket.get_executor();
+  auto connection = std::make_shared<Connection>(shared_, std::move(socket), std::move(*peer));
+  asio::co_spawn(
+      executor, [connection] { return connection->serve(); }, asio::detached);
+}
+
+size_t ControlServer::connections() const {
+  return shared_->connections.size();
+}
+
+void ControlServer::stop() {
+  error_code ignored;
+  acceptor_.close(ignored);
+  for (Connection* connection : shared_->connections) connection->close();
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,298 @@
+#include "ctrl/rpc/json_rpc.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "ctrl/store/awaited_reply.h"
+
+namespace sluice::ctrl {
+namespace {
+
+namespace asio = boost::asio;
+using nlohmann::json;
+
+std::string as_line(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+json error_object(int code, std::string_view message, const json& id, json data = nullptr) {
+  json error = {{"code", code}, {"message", message}};
+  if (!data.is_null()) error["data"] = std::move(data);
+  return {{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(error)}};
+}
+
+json error_data(const Refusal& refusal, std::string_view kind) {
+  json faults = json::array();
+  for (const auto& fault : refusal.faults) {
+    faults.push_back({{"pointer", fault.pointer}, {"message", fault.message}});
+  }
+  return {{"kind", kind}, {"hint", refusal.hint}, {"faults", std::move(faults)}};
+}
+
+json refused(const Refusal& refusal, const json& id) {
+  return error_object(rpc_code::kRefused - static_cast<int>(refusal.kind), refusal.message, id,
+                      error_data(refusal, name_of(refusal.kind)));
+}
+
+/// The value of a text, discarded where it is no JSON. RFC 8259, 4 leaves open which of two members of one
+/// name counts: `twice` gets the first name that an object has twice.
+json parse_noting_duplicates(std::string_view text, std::string& twice) {
+  std::vector<std::unordered_set<std::string>> names;  // of the objects that are open
+  const auto note = [&](int, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start) {
+      names.emplace_back();
+    } else if (event == json::parse_event_t::object_end) {
+      names.pop_back();
+    } else if (event == json::parse_event_t::key) {
+      const auto& name = parsed.get_ref<const std::string&>();
+      if (!names.back().insert(name).second && twice.empty()) twice = name;
+    }
+    return true;
+  };
+  return json::parse(text, note, false);
+}
+
+/// What makes a request unfit to be looked up; empty: nothing (JSON-RPC 2.0, 4).
+std::string_view shape_fault(const json& request) {
+  if (!request.is_object()) return "a request is an object";
+  const auto version = request.find("jsonrpc");
+  if (version == request.end() || *version != "2.0") return "\"jsonrpc\" must be \"2.0\"";
+  const auto method = request.find("method");
+  if (method == request.end() || !method->is_string()) return "\"method\" must be a string";
+  const auto params = request.find("params");
+  if (params != request.end() && !params->is_structured()) return "\"params\" must be an object or an array";
+  const auto id = request.find("id");
+  if (id != request.end() && !id->is_string() && !id->is_number() && !id->is_null()) {
+    return "\"id\" must be a string, a number or null";
+  }
+  return "";
+}
+
+json id_of(const json& request) {
+  return request.is_object() && request.contains("id") ? request["id"] : json(nullptr);
+}
+
+json take_params(json& request) {
+  const auto params = request.find("params");
+  return params == request.end() ? json(nullptr) : std::move(*params);
+}
+
+/// At most so many of a list are told in a log line.
+constexpr size_t kMostTold = 8;
+
+std::string joined(const std::vector<std::string>& words, const char* separator) {
+  std::string text;
+  for (size_t i = 0; i < std::min(words.size(), kMostTold); ++i) text += (i > 0 ? separator : "") + words[i];
+  if (words.size() > kMostTold) text += " and " + std::to_string(words.size() - kMostTold) + " more";
+  return text;
+}
+
+std::string reason_of(const Refusal& refusal) {
+  std::vector<std::string> faults;
+  for (const Fault& fault : refusal.faults) faults.push_back(fault.pointer + ": " + fault.message);
+  return refusal.message + (faults.empty() ? "" : ": " + joined(faults, "; "));
+}
+
+/// What a call that changes something has come to. `before` is its subject before the call.
+void log_change(const Method& method, const Peer& peer, const Subject& before, const std::string& after,
+                const Answer& answer) {
+  const std::string object = before.object.empty() ? "" : " of " + before.object;
+  if (!answer) {
+    return spdlog::warn("{} by {} (uid {}, pid {}){}: refused: {}", method.name, peer.user, peer.uid,
+                        peer.pid, object, reason_of(answer.error()));
+  }
+  std::string what = before.state.empty() ? "done" : before.state + " -> " + after;
+  const auto changed = answer->find("changed");
+  if (changed != answer->end() && !changed->empty()) {
+    what += ", changed " + joined(changed->get<std::vector<std::string>>(), ", ");
+  }
+  spdlog::info("{} by {} (uid {}, pid {}){}: {}", method.name, peer.user, peer.uid, peer.pid, object, what);
+}
+
+/// Checks the params of a request, calls its method and hands the answer's line to `done`: wherever the
+/// method is called, that is where its params are freed and its answer is written.
+void carry_out(const Method& method, MethodContext& context, json& request, const Peer& peer,
+               const std::function<void(std::string)>& done) {
+  const json id = id_of(request);
+  const bool wants_answer = request.contains("id");
+  const auto line = [wants_answer](const json& answer) {
+    return wants_answer ? as_line(answer) : std::string();
+  };
+  auto checked = check_params(method, take_params(request));
+  if (!checked) {
+    if (method.role > Role::kView) log_change(method, peer, {}, "", checked);
+    return done(line(error_object(rpc_code::kInvalidParams, checked.error().message, id,
+                                  error_data(checked.error(), "invalid_params"))));
+  }
+  const auto params = std::make_shared<const json>(std::move(*checked));
+  const auto subject = [&method, &context, params] {
+    return method.subject ? method.subject(context, *params) : Subject{};
+  };
+  const Reply reply = [&method, peer, id, line, done, subject, before = subject()](Answer outcome) {
+    if (method.role > Role::kView) log_change(method, peer, before, subject().state, outcome);
+    json answer = outcome ? json{{"jsonrpc", "2.0"}, {"id", id}} : refused(outcome.error(), id);
+    if (outcome) answer["result"] = std::move(*outcome);
+    done(line(answer));
+  };
+  try {
+    method.call(context, Call{*params, peer}, reply);
+  } catch (const std::exception& error) {
+    spdlog::error("{} failed: {}", method.name, error.what());
+    reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(Refusal::Kind kind) {
+  switch (kind) {
+    case Refusal::Kind::kInvalid:
+      return "invalid";
+    case Refusal::Kind::kConflict:
+      return "conflict";
+    case Refusal::Kind::kNotFound:
+      return "not_found";
+    case Refusal::Kind::kRestartNeeded:
+      return "restart_needed";
+    case Refusal::Kind::kUnavailable:
+      return "unavailable";
+    case Refusal::Kind::kForbidden:
+      return "forbidden";
+  }
+  return "";
+}
+
+std::string frame_fault_answer(FrameFault fault) {
+  switch (fault) {
+    case FrameFault::kMalformed:
+      return as_line(error_object(rpc_code::kParseError, "Parse error: this is not JSON", nullptr));
+    case FrameFault::kTooDeep:
+      return as_line(error_object(
+          rpc_code::kInvalidRequest,
+          "a request may be nested " + std::to_string(JsonFramer::kMaxDepth) + " levels deep", nullptr));
+    case FrameFault::kTooLarge:
+      return as_line(error_object(rpc_code::kInvalidRequest,
+                                  "a request may have 4 MiB, one of config.* 64 MiB", nullptr));
+  }
+  return "";
+}
+
+std::string refusal_answer(const Refusal& refusal) {
+  return as_line(refused(refusal, nullptr));
+}
+
+JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads)
+    : methods_(std::move(methods)), context_(context), threads_(threads) {
+  for (const auto& method : methods_) by_name_.emplace(method.name, &method);
+}
+
+asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer) {
+  const bool is_large = text.size() > kReadAtOnce;
+  Parsed parsed = co_await read(text);
+  Request request = std::move(parsed.request);
+  if (request->is_discarded()) co_return frame_fault_answer(FrameFault::kMalformed);
+  if (!parsed.twice.empty()) {
+    co_return as_line(error_object(
+        rpc_code::kInvalidRequest,
+        "Invalid Request: the key \"" + parsed.twice + "\" is there twice in one object", nullptr));
+  }
+  if (request->is_array()) co_return co_await answer_batch(std::move(request), is_large, peer);
+  co_return co_await answer_one(std::move(request), peer);
+}
+
+JsonRpc::Parsed JsonRpc::parse(std::string_view text) const {
+  std::string twice;
+  json request = parse_noting_duplicates(text, twice);
+  return {owned(std::move(request), text.size() > kReadAtOnce), std::move(twice)};
+}
+
+asio::awaitable<JsonRpc::Parsed> JsonRpc::read(std::string_view text) {
+  if (!threads_ || text.size() <= kReadAtOnce) co_return parse(text);
+  co_return co_await awaited_reply<Parsed>(
+      [this, text](const auto& done) { threads_->answer([this, text, done] { done(parse(text)); }); });
+}
+
+JsonRpc::Request JsonRpc::owned(json request, bool is_large) const {
+  auto object = std::make_unique<json>(std::move(request));
+  if (!threads_ || !is_large) return object;
+  return {object.release(), [threads = threads_](json* unused) {
+            threads->answer([last = std::shared_ptr<json>(unused)] {});  // freed with the job
+          }};
+}
+
+asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large, const Peer& peer) {
+  if (batch->empty() || batch->size() > kMaxBatch) {
+    co_return as_line(error_object(rpc_code::kInvalidRequest,
+                                   "a batch has 1 to " + std::to_string(kMaxBatch) + " requests", nullptr));
+  }
+  std::string answers;
+  for (json& request : *batch) {
+    std::string line;
+    if (answers.size() > kMaxBatchAnswerBytes) {
+      line = refusal_answer({Refusal::Kind::kUnavailable, "the answers to this batch are too large", "", {}});
+    } else {
+      line = co_await answer_one(owned(std::move(request), is_large), peer);
+    }
+    if (line.empty()) continue;
+    line.pop_back();
+    answers += (answers.empty() ? "[" : ",") + line;
+  }
+  co_return answers.empty() ? answers : answers + "]\n";
+}
+
+asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& peer) {
+  const json id = id_of(*request);
+  if (const auto fault = shape_fault(*request); !fault.empty()) {
+    const bool id_is_usable = id.is_string() || id.is_number();
+    co_return as_line(error_object(rpc_code::kInvalidRequest, std::string("Invalid Request: ") + fault.data(),
+                                   id_is_usable ? id : json(nullptr)));
+  }
+  const std::string& name = (*request)["method"].get_ref<const std::string&>();
+  const auto found = by_name_.find(name);
+  json answer;
+  if (found == by_name_.end()) {
+    answer = error_object(
+        rpc_code::kMethodNotFound, "no method \"" + name + "\"", id,
+        {{"kind", "method_not_found"}, {"hint", "system.methods lists them"}, {"faults", json::array()}});
+  } else if (const Method& method = *found->second; peer.role < method.role) {
+    const Refusal refusal{Refusal::Kind::kForbidden,
+                          name + " needs the role " + std::string(name_of(method.role)) + ", yours is " +
+                              std::string(name_of(peer.role)),
+                          "root and the daemon's user are admin, members of the socket's group operate",
+                          {}};
+    log_change(method, peer, {}, "", tl::unexpected(refusal));
+    answer = refused(refusal, id);
+  } else {
+    co_return co_await call(method, std::move(request), peer);
+  }
+  co_return request->contains("id") ? as_line(answer) : std::string();
+}
+
+asio::awaitable<std::string> JsonRpc::call(const Method& method, Request request, const Peer& peer) {
+  co_return co_await awaited_reply<std::string>([&](const auto& done) {
+    run(method.where, [&method, context = context_, request, peer, done] {
+      carry_out(method, *context, *request, peer, done);
+    });
+  });
+}
+
+void JsonRpc::run(Where where, ControlThreads::Job job) const {
+  if (!threads_) return job();
+  switch (where) {
+    case Where::kAnswers:
+      return threads_->answer(std::move(job));
+    case Where::kChanges:
+      return threads_->change(std::move(job));
+    case Where::kLoop:
+      return job();
+  }
+}
+
+}  // namespace sluice::ctrl

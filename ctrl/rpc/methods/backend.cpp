@@ -1,0 +1,95 @@
+#include <algorithm>
+#include <optional>
+
+#include "ctrl/intent/config_values.h"
+#include "ctrl/rpc/methods/methods.h"
+#include "ctrl/rpc/methods/words.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+
+void list(MethodContext& context, const Call& call, Reply reply) {
+  std::optional<std::string> pool;
+  if (call.params.contains("pool")) pool = call.params["pool"].get<std::string>();
+  const auto backends = context.gateway.backends(pool);
+  if (!backends) return reply(tl::unexpected(backends.error()));
+  json rows = json::array();
+  for (const auto& row : *backends) {
+    json object = backend_object(row.key);
+    object.update({{"state", word_for(row.state)},
+                   {"reason", row.reason},
+                   {"since", time_text(row.since)},
+                   {"weight", row.weight},
+                   {"share", row.share},
+                   {"active_flows", row.totals.active_flows}});
+    rows.push_back(std::move(object));
+  }
+  reply(std::move(rows));
+}
+
+AdminState admin_state(std::string_view word) {
+  return word == "draining"      ? AdminState::kDraining
+         : word == "maintenance" ? AdminState::kMaintenance
+                                 : AdminState::kActive;
+}
+
+void set(MethodContext& context, const Call& call, Reply reply) {
+  std::optional<uint32_t> weight;
+  std::optional<AdminState> state;
+  if (call.params.contains("weight")) weight = call.params["weight"].get<uint32_t>();
+  if (call.params.contains("state")) state = admin_state(call.params["state"].get_ref<const std::string&>());
+  if (!weight && !state) {
+    return reply(refuse(Refusal::Kind::kInvalid, "neither weight nor state is given: nothing to set"));
+  }
+  const auto result = context.gateway.set_backend(backend_key(call.params), weight, state, call.peer.user);
+  if (!result) return reply(tl::unexpected(result.error()));
+  reply(apply_object(*result));
+}
+
+Subject subject(const MethodContext& context, const json& params) {
+  const BackendKey key = backend_key(params);
+  Subject subject{backend_text(key), ""};
+  const auto rows = context.gateway.backends(key.pool);
+  if (!rows) return subject;
+  const auto row = std::ranges::find(*rows, key, &BackendRow::key);
+  if (row != rows->end()) {
+    subject.state = "weight " + std::to_string(row->weight) + ", " + std::string(word_for(row->state));
+  }
+  return subject;
+}
+
+}  // namespace
+
+std::vector<Method> backend_methods() {
+  return {
+      {"backend.list",
+       Role::kView,
+       "Every backend: its state, why and since when, and its share of the table.",
+       "a list of `{pool, address, port, state, reason, since, weight, share, active_flows}`",
+       {{"pool", ParamType::kString, false, "this pool's only"}},
+       list},
+      {"backend.set",
+       Role::kOperate,
+       "Sets the weight or the state of a backend; the weight until another is applied, the state until the "
+       "daemon ends.",
+       "`{generation, changed, disruption, warnings}`",
+       {{"pool", ParamType::kString, true, "the pool's name"},
+        {"address", ParamType::kAddress, true, "the backend's address"},
+        {"port", ParamType::kInteger, true, "the backend's port; 0 where none is configured", 0, 65535},
+        {"weight", ParamType::kInteger, false, "0 takes no new flows", 0, 65535},
+        {"state",
+         ParamType::kString,
+         false,
+         "what it is to do",
+         0,
+         0,
+         {"active", "draining", "maintenance"}}},
+       set,
+       Where::kChanges,
+       subject},
+  };
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,69 @@
+#include "ctrl/intent/config_values.h"
+#include "ctrl/rpc/methods/methods.h"
+#include "ctrl/rpc/methods/service_table.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+
+std::string ports_text(const ServiceModel& service) {
+  if (service.first_port == 0 && service.last_port == 65535) return "any";
+  if (service.first_port == service.last_port) return std::to_string(service.first_port);
+  return std::to_string(service.first_port) + "-" + std::to_string(service.last_port);
+}
+
+std::string address_text(const Prefix& prefix) {
+  return prefix.length == (prefix.address.is_v4() ? 32 : 128) ? prefix.address.to_string()
+                                                              : prefix.to_string();
+}
+
+void list(MethodContext& context, const Call&, Reply reply) {
+  json rows = json::array();
+  const auto model = context.gateway.model();
+  for (const auto& [name, service] : model->services) {
+    const Totals totals = context.gateway.service_totals(name);
+    rows.push_back({{"service", name},
+                    {"address", address_text(service->address)},
+                    {"port", ports_text(*service)},
+                    {"protocol", word_for(service->protocol)},
+                    {"policy", word_for(service->policy)},
+                    {"forward", word_for(service->forward)},
+                    {"pool", service->pool},
+                    {"packets", totals.packets},
+                    {"bytes", totals.bytes},
+                    {"flows", totals.flows},
+                    {"active_flows", totals.active_flows}});
+  }
+  reply(std::move(rows));
+}
+
+void table(MethodContext& context, const Call& call, Reply reply) {
+  const auto& service = call.params["service"].get_ref<const std::string&>();
+  const auto table = context.gateway.table_of(service);
+  if (!table) return reply(tl::unexpected(table.error()));
+  reply(table_object(service, **table));
+}
+
+}  // namespace
+
+std::vector<Method> service_methods() {
+  return {
+      {"service.list",
+       Role::kView,
+       "Every service with its counters.",
+       "a list of `{service, address, port, protocol, policy, forward, pool, packets, bytes, flows, "
+       "active_flows}`",
+       {},
+       list},
+      {"service.table",
+       Role::kView,
+       "The Maglev table of a service, in a form that two gateways can compare.",
+       "`{service, size, slots: {endpoint: count}, sha256}`; the hash is taken over the 19-byte endpoint of "
+       "every slot in slot order",
+       {{"service", ParamType::kString, true, "its name"}},
+       table},
+  };
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,91 @@
+#include "ctrl/rpc/methods/methods.h"
+#include "ctrl/store/traffic_totals.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+
+json port_objects(const TrafficTotals& totals) {
+  json rows = json::array();
+  for (const auto& port : totals.ports) {
+    rows.push_back({{"port", port.name},
+                    {"received_packets", port.received_packets},
+                    {"received_bytes", port.received_bytes},
+                    {"transmitted_packets", port.transmitted_packets},
+                    {"transmitted_bytes", port.transmitted_bytes},
+                    {"missed_packets", port.missed_packets}});
+  }
+  return rows;
+}
+
+json worker_objects(const dataplane::DataPlane& data_plane) {
+  json rows = json::array();
+  for (const auto& worker : data_plane.workers()) {
+    const auto& stats = data_plane.stats(worker.index);
+    rows.push_back({{"worker", worker.index},
+                    {"cpu", worker.cpu},
+                    {"role", worker.role},
+                    {"busy_cycles", stats.busy_cycles.read()},
+                    {"idle_cycles", stats.idle_cycles.read()},
+                    {"flow_entries", stats.flow_entries.read()},
+                    {"flow_capacity", worker.flow_capacity},
+                    {"flow_table_full", stats.flow_table_full.read()},
+                    {"flows_evicted",
+                     {{"answered", stats.flows_evicted.answered.read()},
+                      {"unanswered", stats.flows_evicted.unanswered.read()},
+                      {"closing", stats.flows_evicted.closing.read()}}},
+                    {"ring_full", stats.ring_full.read()},
+                    {"neighbors", stats.neighbors.read()}});
+  }
+  return rows;
+}
+
+void get(MethodContext& context, const Call&, Reply reply) {
+  const auto& data_plane = context.gateway.data_plane();
+  const auto totals = traffic_totals(data_plane);
+  const auto uptime = std::chrono::system_clock::now() - context.facts.started;
+  reply(json{{"generation", context.gateway.generation()},
+             {"uptime_seconds", std::chrono::duration<double>(uptime).count()},
+             {"received_packets", totals.received},
+             {"originated_packets", totals.originated},
+             {"transmitted_packets", totals.transmitted},
+             {"dropped_packets", totals.all_dropped()},
+             {"consumed_packets", totals.consumed},
+             {"ports", port_objects(totals)},
+             {"workers", worker_objects(data_plane)}});
+}
+
+void drops(MethodContext& context, const Call&, Reply reply) {
+  const auto totals = traffic_totals(context.gateway.data_plane());
+  json object = json::object();
+  for (size_t i = 0; i < dataplane::kDropReasons; ++i) {
+    object[std::string(dataplane::kDropReasonNames[i])] = totals.dropped[i];
+  }
+  reply(std::move(object));
+}
+
+}  // namespace
+
+std::vector<Method> stats_methods() {
+  return {
+      {"stats.get",
+       Role::kView,
+       "What ports and workers have counted since the start.",
+       "`{generation, uptime_seconds, received_packets, originated_packets, transmitted_packets, "
+       "dropped_packets, consumed_packets, ports, workers}`; at rest received + originated = transmitted + "
+       "dropped + consumed",
+       {},
+       get,
+       Where::kLoop},
+      {"drops.get",
+       Role::kView,
+       "How many packets were dropped, by reason.",
+       "`{reason: count}` for every reason, zeros included",
+       {},
+       drops,
+       Where::kLoop},
+  };
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,48 @@
+#include "ctrl/rpc/methods/words.h"
+
+#include <array>
+#include <ctime>
+
+#include "ctrl/intent/config_values.h"
+
+namespace sluice::ctrl {
+
+std::string time_text(std::chrono::system_clock::time_point time) {
+  const auto milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+  const std::time_t seconds = milliseconds / 1000;
+  std::tm calendar;
+  ::gmtime_r(&seconds, &calendar);
+  std::array<char, 32> date;
+  const size_t length = std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &calendar);
+  const std::string fraction = std::to_string(1000 + milliseconds % 1000).substr(1);
+  return std::string(date.data(), length) + "." + fraction + "Z";
+}
+
+nlohmann::json backend_object(const BackendKey& key) {
+  return {{"pool", key.pool}, {"address", key.address.to_string()}, {"port", key.port}};
+}
+
+std::string backend_text(const BackendKey& key) {
+  return key.pool + " " + endpoint_text(key.address, key.port);
+}
+
+BackendKey backend_key(const nlohmann::json& params) {
+  return {params["pool"].get<std::string>(),
+          IpAddress::parse(params["address"].get_ref<const std::string&>()).value(),
+          params["port"].get<uint16_t>()};
+}
+
+nlohmann::json apply_object(const ApplyResult& result) {
+  nlohmann::json object = {{"generation", result.generation},
+                           {"changed", result.changed},
+                           {"disruption", result.disruption},
+                           {"warnings", nlohmann::json::array()}};
+  if (result.flows_cut) object["flows_cut"] = *result.flows_cut;
+  for (const Fault& warning : result.warnings) {
+    object["warnings"].push_back({{"pointer", warning.pointer}, {"message", warning.message}});
+  }
+  return object;
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,166 @@
+// The one place that changes what the gateway does: owns the model, the run-time states, the history and
+// the data plane. The control socket, the health checks, SIGHUP and the metrics all go through it.
+//
+// Any thread may call, but for what says otherwise. What changes or looks things up by name may wait for a
+// compilation that another thread runs: the control loop calls only what is marked *never waits*.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctrl/intent/config_diff.h"
+#include "ctrl/intent/config_history.h"
+#include "ctrl/intent/fault.h"
+#include "ctrl/intent/model.h"
+#include "ctrl/observed/backend_statuses.h"
+#include "ctrl/resolve/compile.h"
+#include "ctrl/resolve/id_registry.h"
+#include "ctrl/store/target_totals.h"
+#include "dataplane/roles/dataplane.h"
+
+namespace sluice::ctrl {
+
+struct ApplyOptions {
+  std::optional<uint64_t> if_generation = {};
+  bool dry_run = false;
+  bool allow_no_services = false;  ///< else an apply that would take away all services is refused
+  std::string author = {};         ///< "file", or the peer's user
+};
+
+struct ApplyResult {
+  uint64_t generation = 0;
+  std::vector<std::string> changed;
+  std::map<std::string, double> disruption;
+  /// By service, where it is one at least: how many flows end or move. Nothing: they were not counted.
+  std::optional<std::map<std::string, uint64_t>> flows_cut;
+  bool is_applied = false;                          ///< and not only rehearsed
+  std::shared_ptr<const dataplane::Tables> tables;  ///< what was compiled for it
+  std::vector<Fault> warnings;                      ///< what was applied, and yet is hardly meant
+};
+
+/// One row of backend.list.
+struct BackendRow {
+  BackendKey key;
+  lb::BackendState state;
+  std::string reason;
+  std::chrono::system_clock::time_point since;
+  uint32_t weight;
+  double share;   ///< of the pool's slots (the first protocol's table, where services use both)
+  Totals totals;  ///< with those of retired numbers of the same name
+};
+
+class Gateway {
+ public:
+  static constexpr size_t kHistory = 20;
+  /// Publications are at least so far apart, and one at a time is on its way to the workers: what comes
+  /// meanwhile is published together.
+  static constexpr std::chrono::milliseconds kBetweenPublications{10};
+
+  /// Creates the data plane for the model's boot section, compiles and starts. An Error is one line.
+  /// `kept_hash_key` counts as long as the configuration has none.
+  static Result<std::unique_ptr<Gateway>> start(Model model, std::string author, SipKey kept_hash_key = {});
+  ~Gateway();
+
+  // Configuration. All or nothing: on a Refusal nothing has changed. A configuration whose boot settings
+  // (`gateway`, `ports`, `control`, `http`, `ledger`) differ is refused whole, a dry run too; diff() says
+  // which do. One that says the same as what is applied makes no generation.
+  Outcome<ApplyResult> apply(const nlohmann::json& config, const ApplyOptions& options);
+  /// The same, once the workers have counted the flows that it ends: `answer` is called during the call where
+  /// there can be none, else later on the thread of resume_by(). Other changes may come between.
+  using ApplyAnswer = std::function<void(Outcome<ApplyResult>)>;
+  void apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer);
+  Outcome<std::vector<DiffEntry>> diff(const nlohmann::json& config) const;
+  Outcome<ApplyResult> rollback(uint64_t generation, const std::string& author);
+  void rollback(uint64_t generation, const std::string& author, ApplyAnswer answer);
+  std::vector<HistoryEntry> history();
+  /// Of the configuration: what health, an operator's states and flushes do to Tables leaves it as it is.
+  /// Never waits, nor do the next two.
+  uint64_t generation() const;
+  bool last_apply_succeeded() const;
+  std::shared_ptr<const Model> model() const;
+  nlohmann::json configuration() const;  ///< what is applied, defaults filled in
+
+  // Backends at run time. A weight becomes part of the configuration, in a generation of its own, until one
+  // with another weight is applied; a state is not the configuration's, and stays as long as the backend.
+  Outcome<ApplyResult> set_backend(const BackendKey& key, std::optional<uint32_t> weight,
+                                   std::optional<AdminState> state, const std::string& author);
+  /// What a health check found: `reason` is for people ("connection refused"), also of what did not change.
+  void set_health(const BackendKey& key, bool healthy, const std::string& reason);
+  /// Several results at once make new Tables once.
+  struct HealthResult {
+    BackendKey key;
+    bool healthy;
+    std::string reason;
+    bool known = true;  ///< false: the check could not be made, and `healthy` is what was found last
+  };
+  void set_health(const std::vector<HealthResult>& results);
+  /// Ends the flows of a backend on every worker: they are picked anew with their next packet.
+  Outcome<void> flush_flows(const BackendKey& key);
+  /// Pool by pool: a change may come between two of them.
+  Outcome<std::vector<BackendRow>> backends(const std::optional<std::string>& pool) const;
+  /// Of a pool: how many backends it lists, and how many of them take new flows.
+  PoolAvailability availability(const std::string& pool) const;
+  /// Nothing: there is no such backend any more.
+  std::optional<BackendStatus> status_of(const BackendKey& key) const;
+
+  /// Called after every publication, on the thread that made it, so that health checks follow the model. It
+  /// must not wait for this object. Set it before other threads call.
+  void on_change(std::function<void()> listener);
+
+  /// Who goes on with a change for which workers were asked: the control thread, which has their answers,
+  /// must not. Without it the control thread does. Set it before other threads call.
+  void resume_by(std::function<void(std::function<void()>)> resume);
+
+  // Questions for workers: `answer` is called later on the control thread, from tick(), or during the call
+  // where it is a refusal. Explaining never waits.
+  using ExplainAnswer = std::function<void(Outcome<dataplane::Explanation>)>;
+  void explain(const FlowKey& key, ExplainAnswer answer);
+  using FlowsAnswer = std::function<void(Outcome<std::vector<dataplane::FlowSnapshot>>)>;
+  void list_flows(std::optional<std::string> service, size_t limit, FlowsAnswer answer);
+
+  // The ledger: null and refusals where the configuration has none. Control thread; never waits.
+  const dataplane::LedgerPlane* ledger() const;
+  using SubmitAnswer = std::function<void(Outcome<ledger::Answer>)>;
+  /// `payload` holds 1 to ledger::kMostPayload bytes.
+  void submit(ledger::Profile profile, std::vector<uint8_t> payload, SubmitAnswer answer);
+  using LocateAnswer = std::function<void(Outcome<std::optional<uint64_t>>)>;
+  /// The leaf index of a transaction that the dedupe window remembers.
+  void locate(const dataplane::LocateRequest& wanted, LocateAnswer answer);
+
+  // Names and numbers.
+  /// For a thread that knows that no other uses this object.
+  const IdRegistry& ids() const;
+  /// What numbers stand for now; nothing where they are free, or only wait to be.
+  std::optional<std::string> service_name(lb::ServiceId id) const;
+  std::optional<BackendKey> backend_name(lb::BackendId id) const;
+  Outcome<std::shared_ptr<const lb::PoolTable>> table_of(const std::string& service) const;
+  /// Sums over workers, with those of retired numbers of the same name, so that they never go back.
+  Totals service_totals(const std::string& service) const;
+  Totals backend_totals(const BackendKey& key) const;
+  /// To read from: its counters and what it is made of. Never waits.
+  const dataplane::DataPlane& data_plane() const;
+  /// The share of the last second in which a worker (numbered as by DataPlane::polls) had packets.
+  double busy_ratio(unsigned worker) const;
+
+  /// Retires Tables and delivers answers. Every few milliseconds, on the control thread; never waits.
+  void tick();
+  /// What has time: collects numbers, frees what is retired, hashes what was applied. Every now and then, on
+  /// a thread that may wait.
+  void maintain();
+  /// Stops the data plane, draining what is in flight. Control thread.
+  void stop();
+
+ private:
+  Gateway();
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,249 @@
+// Backends at run time, and what was counted for them and for services.
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "ctrl/intent/config_values.h"
+#include "ctrl/store/gateway_parts.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using std::chrono::system_clock;
+
+tl::unexpected<Refusal> no_pool(const std::string& name) {
+  return refuse(Refusal::Kind::kNotFound, "there is no pool named \"" + name + "\"");
+}
+
+tl::unexpected<Refusal> no_backend(const BackendKey& key) {
+  return refuse(Refusal::Kind::kNotFound,
+                "pool \"" + key.pool + "\" has no backend " + endpoint_text(key.address, key.port));
+}
+
+uint32_t weight_of(const Model& model, const BackendKey& key) {
+  for (const BackendModel& backend : model.pools.at(key.pool)->backends) {
+    if (backend.address == key.address && backend.port == key.port) return backend.weight;
+  }
+  return 0;
+}
+
+/// The model with another weight for one backend that it has.
+std::shared_ptr<const Model> with_weight(const Model& model, const BackendKey& key, uint32_t weight) {
+  auto pool = std::make_shared<PoolModel>(*model.pools.at(key.pool));
+  for (BackendModel& backend : pool->backends) {
+    if (backend.address == key.address && backend.port == key.port) backend.weight = weight;
+  }
+  auto next = std::make_shared<Model>(model);
+  next->pools.set(key.pool, std::move(pool));
+  return next;
+}
+
+using CountersOf = std::span<const lb::TargetCounters> (dataplane::DataPlane::*)(unsigned) const;
+
+Totals sum(const dataplane::DataPlane& data_plane, const std::vector<unsigned>& workers,
+           CountersOf counters_of, uint32_t number) {
+  Totals totals;
+  for (const unsigned worker : workers) {
+    const lb::TargetCounters& counted = (data_plane.*counters_of)(worker)[number];
+    totals.packets += counted.packets.read();
+    totals.bytes += counted.bytes.read();
+    totals.flows += counted.flows.read();
+    totals.active_flows += counted.active_flows.read();
+  }
+  return totals;
+}
+
+}  // namespace
+
+const PoolModel* Gateway::Parts::pool(const std::string& name) const {
+  const auto found = model->pools.find(name);
+  return found == model->pools.end() ? nullptr : found->second.get();
+}
+
+Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<uint32_t> weight,
+                                          std::optional<AdminState> state, const std::string& author) {
+  Parts& parts = *parts_;
+  constexpr uint32_t kGreatestWeight = 65535;
+  const std::lock_guard turn(parts.turn);
+  parts.await_turn();
+  const std::lock_guard lock(parts.state);
+  if (!parts.pool(key.pool)) return no_pool(key.pool);
+  if (!parts.statuses.find(key)) return no_backend(key);
+  if (!weight && !state) return refuse(Refusal::Kind::kInvalid, "give a weight, a state, or both");
+  if (weight && *weight > kGreatestWeight) {
+    return refuse(Refusal::Kind::kInvalid, "a weight is 0 to 65535, not " + std::to_string(*weight));
+  }
+  if (weight == weight_of(*parts.model, key)) weight.reset();
+  const auto now = system_clock::now();
+  Step step{.model = weight ? with_weight(*parts.model, key, *weight) : parts.model};
+  if (weight) parts.statuses.set_weight(key, *weight);
+  if (state && parts.statuses.set_admin(key, *state, now)) step.touched_pools.push_back(key.pool);
+  if (!weight && step.touched_pools.empty())
+    return ApplyResult{.generation = parts.generation, .is_applied = true};
+  auto result = parts.take(step);
+  if (result && weight) {
+    parts.history.add({parts.generation, now, author, "", result->changed}, step.model);
+  }
+  return result;
+}
+
+void Gateway::set_health(const BackendKey& key, bool healthy, const std::string& reason) {
+  set_health(std::vector<HealthResult>{{key, healthy, reason}});
+}
+
+void Gateway::set_health(const std::vector<HealthResult>& results) {
+  Parts& parts = *parts_;
+  const std::lock_guard turn(parts.turn);
+  parts.await_turn();
+  const std::lock_guard lock(parts.state);
+  const auto now = system_clock::now();
+  std::set<std::string> touched;
+  for (const HealthResult& result : results) {
+    const PoolModel* const pool = parts.pool(result.key.pool);
+    if (!pool || pool->health.type == HealthType::kNone)
+      continue;  // a check that ended after its pool changed
+    if (parts.statuses.set_health(result.key, result.healthy, result.reason, now, result.known)) {
+      touched.insert(result.key.pool);
+    }
+  }
+  if (touched.empty()) return parts.commit_statuses();
+  // No new number is needed, so there is nothing that this could be refused for.
+  static_cast<void>(
+      parts.take(Step{.model = parts.model, .touched_pools = {touched.begin(), touched.end()}}));
+}
+
+void Gateway::Parts::commit_statuses() {
+  transition_log.write(statuses.commit(), *model, std::chrono::steady_clock::now());
+}
+
+PoolAvailability Gateway::availability(const std::string& pool) const {
+  const std::lock_guard lock(parts_->state);
+  return parts_->statuses.pool(pool);
+}
+
+std::optional<BackendStatus> Gateway::status_of(const BackendKey& key) const {
+  const std::lock_guard lock(parts_->state);
+  const BackendStatus* const status = parts_->statuses.find(key);
+  return status ? std::optional(*status) : std::nullopt;
+}
+
+Outcome<void> Gateway::flush_flows(const BackendKey& key) {
+  const std::lock_guard turn(parts_->turn);
+  parts_->await_turn();
+  const std::lock_guard lock(parts_->state);
+  if (!parts_->pool(key.pool)) return no_pool(key.pool);
+  if (!parts_->statuses.find(key)) return no_backend(key);
+  auto result = parts_->take(Step{.model = parts_->model, .flushed = {key}});
+  if (!result) return tl::unexpected(std::move(result.error()));
+  return {};
+}
+
+void Gateway::Parts::add_rows(const PoolModel& pool, std::vector<BackendRow>& rows) const {
+  auto index = ids.find_pool_table(pool.name, IpProtocol::kTcp);
+  if (!index) index = ids.find_pool_table(pool.name, IpProtocol::kUdp);
+  const lb::PoolTable* const table = index ? tables->pools[*index].get() : nullptr;
+  std::unordered_map<lb::BackendId, double> shares;
+  for (size_t i = 0; table && i < table->candidates().size(); ++i) {
+    shares[table->candidates()[i].id] =
+        static_cast<double>(table->slot_counts()[i]) / static_cast<double>(table->slots().size());
+  }
+  for (const BackendModel& backend : pool.backends) {
+    BackendKey key{pool.name, backend.address, backend.port};
+    const auto id = ids.find_backend(key);
+    const BackendStatus* const status = statuses.find(key);
+    if (!id || !status) continue;
+    const EffectiveState effective = effective_state(*status);
+    const auto share = shares.find(*id);
+    const Totals totals = totals_of(key);
+    rows.push_back({std::move(key), effective.state, effective.reason, status->since, backend.weight,
+                    share == shares.end() ? 0 : share->second, totals});
+  }
+}
+
+Outcome<std::vector<BackendRow>> Gateway::backends(const std::optional<std::string>& pool) const {
+  const Parts& parts = *parts_;
+  std::vector<BackendRow> rows;
+  const auto add = [&](const std::string& name) {
+    const std::lock_guard lock(parts.state);
+    const PoolModel* const found = parts.pool(name);
+    if (found) parts.add_rows(*found, rows);
+    return found != nullptr;
+  };
+  if (pool) {
+    if (!add(*pool)) return no_pool(*pool);
+    return rows;
+  }
+  const auto now = model();
+  for (const auto& [name, ignored] : now->pools) add(name);
+  return rows;
+}
+
+Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(const std::string& service) const {
+  const std::lock_guard lock(parts_->state);
+  const auto found = parts_->model->services.find(service);
+  if (found == parts_->model->services.end()) {
+    return refuse(Refusal::Kind::kNotFound, "there is no service named \"" + service + "\"");
+  }
+  const auto index = parts_->ids.find_pool_table(found->second->pool, found->second->protocol);
+  return parts_->tables->pools[*index];
+}
+
+Totals Gateway::Parts::count_service(lb::ServiceId id) const {
+  return sum(*data_plane, balancers, &dataplane::DataPlane::service_counters, id);
+}
+
+Totals Gateway::Parts::count_backend(lb::BackendId id) const {
+  return sum(*data_plane, balancers, &dataplane::DataPlane::backend_counters, id);
+}
+
+Totals Gateway::service_totals(const std::string& service) const {
+  const std::lock_guard lock(parts_->state);
+  const auto found = parts_->model->services.find(service);
+  std::optional<uint32_t> live;
+  if (found != parts_->model->services.end()) live = parts_->ids.find_service(identity_of(*found->second));
+  return parts_->service_totals.of(service, live, [&](uint32_t id) { return parts_->count_service(id); });
+}
+
+Totals Gateway::Parts::totals_of(const BackendKey& key) const {
+  return backend_totals.of(key, ids.find_backend(key), [this](uint32_t id) { return count_backend(id); });
+}
+
+Totals Gateway::backend_totals(const BackendKey& key) const {
+  const std::lock_guard lock(parts_->state);
+  return parts_->totals_of(key);
+}
+
+std::optional<std::string> Gateway::service_name(lb::ServiceId id) const {
+  const std::lock_guard lock(parts_->state);
+  const ServiceIdentity* const identity = parts_->ids.service_at(id);
+  return identity ? std::optional(identity->name) : std::nullopt;
+}
+
+std::optional<BackendKey> Gateway::backend_name(lb::BackendId id) const {
+  const std::lock_guard lock(parts_->state);
+  const BackendKey* const key = parts_->ids.backend_at(id);
+  return key ? std::optional(*key) : std::nullopt;
+}
+
+void Gateway::Parts::collect_numbers() {
+  // A worker that still works with older Tables may give a retired number to a flow.
+  if (!ids.has_retired() || !is_settled()) return;
+  ids.collect(
+      [&](lb::ServiceId id) {
+        const Totals counted = count_service(id);
+        if (counted.active_flows > 0) return false;
+        const std::string& name = ids.retired_service(id).name;
+        service_totals.collect(name, id, model->services.contains(name), counted);
+        return true;
+      },
+      [&](lb::BackendId id) {
+        const Totals counted = count_backend(id);
+        if (counted.active_flows > 0) return false;
+        const BackendKey& key = ids.retired_backend(id);
+        backend_totals.collect(key, id, statuses.find(key) != nullptr, counted);
+        return true;
+      });
+}
+
+}  // namespace sluice::ctrl

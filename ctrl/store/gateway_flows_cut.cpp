@@ -1,0 +1,136 @@
+// What a change of configuration does to flows is known to workers alone: they are asked before it is made.
+#include <algorithm>
+#include <utility>
+
+#include "ctrl/intent/model_changes.h"
+#include "ctrl/store/gateway_parts.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using dataplane::CountLossesRequest;
+using dataplane::Tables;
+using dataplane::WorkerRequest;
+
+}  // namespace
+
+bool Gateway::Parts::may_end_flows(const Tables& next) const {
+  const auto has_flows = [](const Totals& counted) { return counted.active_flows > 0; };
+  if (tables->services != next.services) {
+    for (lb::ServiceId id = 0; id < tables->services->size(); ++id) {
+      const lb::Service &now = (*tables->services)[id], &then = (*next.services)[id];
+      const bool holds = then.pool != nullptr && then.idle_timeout_ms >= now.idle_timeout_ms;
+      if (now.pool != nullptr && !holds && has_flows(count_service(id))) return true;
+    }
+  }
+  for (lb::BackendId id = 0; id < tables->backends->size(); ++id) {
+    const bool is_lost = (*tables->backends)[id].keeps_flows && !(*next.backends)[id].keeps_flows;
+    if (is_lost && has_flows(count_backend(id))) return true;
+  }
+  // Flows that have not been looked at since the last change still count for what it retired.
+  return std::ranges::any_of(ids.retired_services(), [&](auto id) { return has_flows(count_service(id)); }) ||
+         std::ranges::any_of(ids.retired_backends(), [&](auto id) { return has_flows(count_backend(id)); });
+}
+
+WorkerQuestions::Requests Gateway::Parts::loss_requests(const std::shared_ptr<const Tables>& next) const {
+  WorkerQuestions::Requests requests;
+  for (size_t i = 0; i < balancers.size(); ++i) {
+    requests.push_back(std::make_unique<WorkerRequest>());
+    requests.back()->question = CountLossesRequest{next, std::vector<uint32_t>(tables->services->size()), 0};
+  }
+  return requests;
+}
+
+Gateway::Parts::FlowsCut Gateway::Parts::flows_cut(const WorkerQuestions::Requests& answered) const {
+  const std::lock_guard lock(state);
+  std::map<std::string, uint64_t> cut;
+  for (const auto& part : answered) {
+    const auto& lost = std::get<CountLossesRequest>(part->question).lost;
+    for (lb::ServiceId id = 0; id < lost.size(); ++id) {
+      if (lost[id] > 0) cut[ids.last_service_at(id).name] += lost[id];
+    }
+  }
+  return cut;
+}
+
+/// What was rehearsed, in earnest: other changes may have come between.
+Outcome<ApplyResult> Gateway::Parts::take_rehearsed(const Model& next, const ApplyOptions& options) {
+  const std::lock_guard our_turn(turn);
+  await_turn();
+  const std::lock_guard lock(state);
+  if (is_stopping) return refuse(Refusal::Kind::kUnavailable, "nothing was applied: sluiced is stopping");
+  if (auto same = check_generation(options.if_generation); !same) return tl::unexpected(same.error());
+  Model again = next;  // what it shares with the model of now may be more, or less
+  share_unchanged(*model, again);
+  return take(std::make_shared<const Model>(std::move(again)), options.author, Step::Mode::kTake);
+}
+
+void Gateway::Parts::take_counted(std::shared_ptr<const Model> next, const ApplyOptions& options,
+                                  Gateway::ApplyAnswer answer) {
+  Outcome<ApplyResult> result;
+  WorkerQuestions::Requests requests;
+  {
+    const std::lock_guard our_turn(turn);
+    if (!options.dry_run) await_turn();
+    const std::lock_guard lock(state);
+    const auto same = check_generation(options.if_generation);
+    result = same ? take(next, options.author,
+                         options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTakeUnlessFlowsEnd)
+                  : tl::unexpected(same.error());
+    if (result && !result->is_applied && may_end_flows(*result->tables)) {
+      requests = loss_requests(std::exchange(result->tables, nullptr));
+    }
+  }
+  if (!result) return answer(std::move(result));
+  if (requests.empty()) {
+    result->flows_cut.emplace();
+    return answer(std::move(result));
+  }
+  const auto go_on = [this, next = std::move(next), options, answer,
+                      rehearsed = std::move(*result)](FlowsCut cut) {
+    Outcome<ApplyResult> outcome =
+        options.dry_run ? Outcome<ApplyResult>(rehearsed) : take_rehearsed(*next, options);
+    if (outcome) outcome->flows_cut = std::move(cut);
+    answer(std::move(outcome));
+  };
+  const auto finish = [this, go_on](WorkerQuestions::Requests* parts) {
+    const auto answered = parts ? std::make_shared<WorkerQuestions::Requests>(std::move(*parts)) : nullptr;
+    const auto job = [this, go_on, answered] { go_on(answered ? flows_cut(*answered) : std::nullopt); };
+    resume ? resume(job) : job();
+  };
+  if (!questions.ask(std::move(requests), balancers, finish)) go_on(std::nullopt);
+}
+
+void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer) {
+  if (auto same = parts_->check_generation(options.if_generation); !same) {
+    return answer(tl::unexpected(std::move(same.error())));
+  }
+  auto admitted = parts_->admit(model(), config, options);
+  if (!admitted) {
+    if (!options.dry_run) parts_->last_apply_succeeded = false;
+    return answer(tl::unexpected(std::move(admitted.error())));
+  }
+  const auto finish = [this, is_dry = options.dry_run, warnings = std::move(admitted->warnings),
+                       answer = std::move(answer)](Outcome<ApplyResult> result) {
+    if (!is_dry) parts_->last_apply_succeeded = result.has_value();
+    if (result) result->warnings = warnings;
+    answer(std::move(result));
+  };
+  parts_->take_counted(std::move(admitted->model), options, finish);
+}
+
+void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer) {
+  std::shared_ptr<const Model> model;
+  {
+    const std::lock_guard state(parts_->state);
+    model = parts_->history.find(generation);
+  }
+  if (!model) return answer(rollback(generation, author));
+  const auto finish = [this, answer = std::move(answer)](Outcome<ApplyResult> result) {
+    parts_->last_apply_succeeded = result.has_value();
+    answer(std::move(result));
+  };
+  parts_->take_counted(std::move(model), {.author = author}, finish);
+}
+
+}  // namespace sluice::ctrl

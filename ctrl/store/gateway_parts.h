@@ -1,0 +1,129 @@
+// What a Gateway is made of; for gateway*.cpp alone.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ctrl/intent/config_hash.h"
+#include "ctrl/log/log.h"
+#include "ctrl/log/notice_log.h"
+#include "ctrl/observed/backend_statuses.h"
+#include "ctrl/observed/transition_log.h"
+#include "ctrl/store/busy_ratios.h"
+#include "ctrl/store/gateway.h"
+#include "ctrl/store/ledger_questions.h"
+#include "ctrl/store/worker_questions.h"
+
+namespace sluice::ctrl {
+
+/// A step from the present state to the next.
+struct Step {
+  enum class Mode : uint8_t {
+    kTake,
+    kRehearse,
+    kTakeUnlessFlowsEnd,  ///< rehearse it where flows may end, so that they can be counted first
+  };
+  std::shared_ptr<const Model> model;
+  std::vector<std::string> touched_pools = {};
+  std::vector<BackendKey> flushed = {};
+  Mode mode = Mode::kTake;
+};
+
+/// Locks are taken in the order in which they stand here. Functions of Parts expect `state` to be held, but
+/// for those that say otherwise.
+struct Gateway::Parts {
+  /// Of who may publish next: held while the last publication is waited for.
+  std::mutex turn;
+  /// Of all that is not said to have another; held while Tables are compiled.
+  mutable std::mutex state;
+  /// Of `model` and `busy_ratios` for who must not wait, and of publishing and retiring: held for an
+  /// instant. A new model is set under `state` as well, so that either suffices to read it.
+  mutable std::mutex instant;
+  std::mutex hashing;  ///< of `hash`; apart from the others, `state` may be taken while it is held
+
+  std::vector<dataplane::PortInfo> ports;
+  std::vector<unsigned> balancers;  ///< the workers that have flows
+  IdRegistry ids;
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<const dataplane::Tables> tables;
+  BackendStatuses statuses;
+  TransitionLog transition_log;
+  ConfigHistory history{kHistory};
+  SipKey kept_hash_key;
+  std::atomic<uint64_t> generation = 0;  ///< of the configuration; Tables have their own
+  std::atomic<bool> last_apply_succeeded = true;
+  std::atomic<bool> is_stopping = false;
+  std::chrono::steady_clock::time_point last_published;  ///< under `turn`
+  ConfigHash hash;
+  /// What was published, until nobody else holds it: so it is freed by maintain() and not by the loop.
+  std::vector<std::shared_ptr<const void>> kept;
+  std::function<void()> listener;
+  /// Goes on with a change once workers have answered; at once on the control thread where it is empty.
+  std::function<void(std::function<void()>)> resume;
+  TargetTotals<std::string> service_totals;
+  TargetTotals<BackendKey> backend_totals;
+  BusyRatios busy_ratios;
+  NoticeLog notice_log{[](const std::string& line) { log_data_plane(dataplane::LogLevel::kWarning, line); }};
+  WorkerQuestions questions;
+  LedgerQuestions ledger_questions;
+  /// Last, so that workers have stopped before what they use goes.
+  std::unique_ptr<dataplane::DataPlane> data_plane;
+
+  /// Compiles and publishes, or only says what that would do. What `statuses` was told before is part of
+  /// the step: it is made final or taken back with it.
+  Outcome<ApplyResult> take(const Step& step);
+  /// The same for a new configuration, which the history remembers.
+  Outcome<ApplyResult> take(std::shared_ptr<const Model> next, const std::string& author, Step::Mode mode);
+  /// The model of a configuration that may be applied.
+  struct Admitted {
+    std::shared_ptr<const Model> model;
+    std::vector<Fault> warnings;
+  };
+  /// `now`: the present model. With no lock held.
+  static Outcome<Admitted> admit(const std::shared_ptr<const Model>& now, const nlohmann::json& config,
+                                 const ApplyOptions& options);
+  /// With or without `state`.
+  Outcome<void> check_generation(const std::optional<uint64_t>& wanted) const;
+
+  /// take() for a new configuration, once the flows that it ends are counted. With no lock held.
+  void take_counted(std::shared_ptr<const Model> next, const ApplyOptions& options,
+                    Gateway::ApplyAnswer answer);
+  /// Whether any flow may end with those Tables, which were compiled from the present ones: cheap, and true
+  /// too often.
+  bool may_end_flows(const dataplane::Tables& next) const;
+  using FlowsCut = std::optional<std::map<std::string, uint64_t>>;
+  /// To ask each balancing worker how many would.
+  WorkerQuestions::Requests loss_requests(const std::shared_ptr<const dataplane::Tables>& next) const;
+  /// What they answered, by service. With no lock held.
+  FlowsCut flows_cut(const WorkerQuestions::Requests& answered) const;
+  Outcome<ApplyResult> take_rehearsed(const Model& next, const ApplyOptions& options);
+
+  /// Makes Tables what the workers see, and the model with it what is.
+  void publish(std::shared_ptr<const Model> new_model, std::shared_ptr<const dataplane::Tables> new_tables);
+  /// Waits until something may be published again. With `turn` held alone.
+  void await_turn();
+  bool is_settled() const;
+  /// What nobody else holds any more.
+  std::vector<std::shared_ptr<const void>> take_unused();
+  /// Fills in the hashes that the history lacks. With no lock held.
+  void hash_history();
+  const PoolModel* pool(const std::string& name) const;
+  Totals count_service(lb::ServiceId id) const;
+  Totals count_backend(lb::BackendId id) const;
+  Totals totals_of(const BackendKey& key) const;
+  void add_rows(const PoolModel& pool, std::vector<BackendRow>& rows) const;
+  /// Makes what `statuses` was told final; `model` is that of the step.
+  void commit_statuses();
+  void collect_numbers();
+  void watch_workers();  ///< with `instant` held
+  void log_notices();
+};
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,49 @@
+#include "ctrl/telemetry/health_metrics.h"
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "ctrl/intent/config_values.h"
+#include "ctrl/telemetry/metric_family.h"
+
+namespace sluice::ctrl {
+
+using prometheus::MetricType;
+
+void add_health_series(std::vector<MetricSource>& sources, const Gateway& gateway,
+                       const HealthChecks& checks) {
+  const auto model = gateway.model();
+  const std::shared_ptr<const Named<PoolModel>> pools(model, &model->pools);
+  // The samples are made on another thread than the checks are.
+  const auto counts = std::make_shared<const std::map<std::string, HealthChecks::Counts>>(checks.counts());
+  sources.push_back(over<PoolModel>(
+      MetricType::Gauge, "sluice_pool_available_backends",
+      "Backends of the pool that take new flows: active, and of a weight above 0.", pools,
+      [&gateway](const PoolModel& pool, auto add) {
+        add(static_cast<double>(gateway.availability(pool.name).available), {{"pool", pool.name}});
+      }));
+  sources.push_back(over<PoolModel>(
+      MetricType::Counter, "sluice_backend_transitions_total", "How often the backend's state changed.",
+      pools, [&gateway](const PoolModel& pool, auto add) {
+        for (const auto& backend : pool.backends) {
+          const auto status = gateway.status_of({pool.name, backend.address, backend.port});
+          if (!status) continue;  // removed since the scrape began
+          add(static_cast<double>(status->transitions),
+              {{"pool", pool.name}, {"backend", endpoint_text(backend.address, backend.port)}});
+        }
+      }));
+  sources.push_back(over<PoolModel>(
+      MetricType::Counter, "sluice_health_checks_total",
+      "Health checks that ended, by result; unknown are those that could not be made.", pools,
+      [counts](const PoolModel& pool, auto add) {
+        const auto found = counts->find(pool.name);
+        if (found == counts->end()) return;  // not checked
+        const HealthChecks::Counts& counted = found->second;
+        add(static_cast<double>(counted.passed), {{"pool", pool.name}, {"result", "passed"}});
+        add(static_cast<double>(counted.failed), {{"pool", pool.name}, {"result", "failed"}});
+        add(static_cast<double>(counted.unknown), {{"pool", pool.name}, {"result", "unknown"}});
+      }));
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,72 @@
+#include "ctrl/wire/dns_message.h"
+
+#include <algorithm>
+#include <array>
+
+namespace sluice::ctrl {
+namespace {
+
+constexpr size_t kHeader = 12;
+constexpr uint16_t kTypeA = 1, kClassIn = 1;
+
+void put16(std::vector<uint8_t>& bytes, uint16_t value) {
+  bytes.push_back(static_cast<uint8_t>(value >> 8));
+  bytes.push_back(static_cast<uint8_t>(value));
+}
+
+uint8_t lower(uint8_t byte) {
+  return byte >= 'A' && byte <= 'Z' ? static_cast<uint8_t>(byte + 32) : byte;
+}
+
+/// Names compare without regard to case (RFC 4343). A length byte is below 64, so it is no letter, and type
+/// and class here are none either.
+bool same_question(std::span<const uint8_t> one, std::span<const uint8_t> other) {
+  return one.size() == other.size() && std::ranges::equal(one, other, {}, lower, lower);
+}
+
+}  // namespace
+
+Result<std::vector<uint8_t>> dns_query(uint16_t id, std::string_view name) {
+  std::vector<uint8_t> query;
+  put16(query, id);
+  put16(query, 0x0100);  // RD
+  put16(query, 1);       // one question
+  for (int i = 0; i < 3; ++i) put16(query, 0);
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.size() > 253) return fail("a name has at most 253 bytes");
+  while (!name.empty()) {
+    const std::string_view label = name.substr(0, name.find('.'));
+    if (label.empty() || label.size() > 63 || label.size() + 1 == name.size()) {
+      return fail("each label of a name has 1 to 63 bytes");
+    }
+    query.push_back(static_cast<uint8_t>(label.size()));
+    query.insert(query.end(), label.begin(), label.end());
+    name.remove_prefix(std::min(label.size() + 1, name.size()));
+  }
+  query.push_back(0);
+  put16(query, kTypeA);
+  put16(query, kClassIn);
+  return query;
+}
+
+std::optional<unsigned> rcode_of_answer(std::span<const uint8_t> message, std::span<const uint8_t> query) {
+  if (message.size() < kHeader || query.size() < kHeader) return std::nullopt;
+  const bool same_id = message[0] == query[0] && message[1] == query[1];
+  const bool is_answer = (message[2] & 0x80) != 0;
+  const bool is_query_opcode = (message[2] & 0x78) == 0;
+  if (!same_id || !is_answer || !is_query_opcode) return std::nullopt;
+  const unsigned rcode = message[3] & 0x0f;
+  const unsigned questions = static_cast<unsigned>(message[4]) << 8 | message[5];
+  if (questions == 0 && rcode != 0) return rcode;
+  const auto question = query.subspan(kHeader);
+  if (questions != 1 || message.size() < query.size()) return std::nullopt;
+  if (!same_question(message.subspan(kHeader, question.size()), question)) return std::nullopt;
+  return rcode;
+}
+
+std::string name_of_rcode(unsigned rcode) {
+  constexpr std::array kNames = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"};
+  return rcode < kNames.size() ? kNames[rcode] : "RCODE " + std::to_string(rcode);
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,74 @@
+// The way out: per-port buffers of one worker, sent in bursts. What a device does not take is a counted
+// drop (tx_full), never a wait.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <atomic>
+#include <span>
+
+#include "common/spsc_ring.h"
+#include "dataplane/tables/drops.h"
+#include "dataplane/tables/stats.h"
+
+namespace sluice::dataplane {
+
+/// A device that frames leave by, and how many TX queues it has: worker i may use queue i.
+struct TransmitDevice {
+  uint16_t device = UINT16_MAX;  ///< DPDK port id; UINT16_MAX: none
+  uint16_t queues = 0;
+  /// Null: always. What a device takes without one is lost, whatever its driver says.
+  const std::atomic<bool>* link_up = nullptr;
+};
+
+class Transmit {
+ public:
+  static constexpr unsigned kBuffer = 64;  ///< frames, for each port and tap
+
+  /// `devices` by configured port; `taps` the same for the ports' kernel taps. `queue`: this worker's TX
+  /// queue on each. Frames for a device that has fewer queues go over `to_transmit` to a worker that has
+  /// one (null only where no device lacks a queue).
+  Transmit(std::span<const TransmitDevice> devices, std::span<const TransmitDevice> taps, uint16_t queue,
+           SpscRing<rte_mbuf*>* to_transmit, Drops& drops, WorkerStats& stats);
+
+  /// Takes over a finished frame that leaves by configured port `port`.
+  void send(uint16_t port, rte_mbuf* frame) { add(port, frame); }
+  /// The same for a frame that was made here, or came from a kernel tap: counts it as originated.
+  void send_new(uint16_t port, rte_mbuf* frame);
+  /// Takes over a frame, without VLAN tags, for the kernel's tap of configured port `port`; dropped
+  /// (no_service) if it has none.
+  void send_to_kernel(uint16_t port, rte_mbuf* frame);
+  /// Takes over a frame that another worker put into its to_transmit ring.
+  void relay(rte_mbuf* frame);
+  /// Hands every buffer to its device. Once per poll.
+  void flush();
+
+ private:
+  static constexpr unsigned kSlots = 2 * kMaxPorts;  ///< ports, then their taps
+  struct Buffer {
+    TransmitDevice target;
+    unsigned count = 0;
+    std::array<rte_mbuf*, kBuffer> frames;
+  };
+  void add(unsigned slot, rte_mbuf* frame);
+  void flush(unsigned slot);
+  unsigned hand_over(unsigned slot, Buffer& buffer);
+
+  uint16_t queue_;
+  SpscRing<rte_mbuf*>* to_transmit_;
+  Drops& drops_;
+  WorkerStats& stats_;
+  uint64_t pending_ = 0;  ///< a bit for each slot whose buffer holds frames
+  std::array<Buffer, kSlots> buffers_;
+};
+
+inline void Transmit::add(unsigned slot, rte_mbuf* frame) {
+  Buffer& buffer = buffers_[slot];
+  if (buffer.count == kBuffer) flush(slot);
+  buffer.frames[buffer.count++] = frame;
+  pending_ |= uint64_t{1} << slot;
+}
+static_assert(2 * kMaxPorts <= 64);
+
+}  // namespace sluice::dataplane

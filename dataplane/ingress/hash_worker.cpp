@@ -1,0 +1,254 @@
+#include "dataplane/ingress/hash_worker.h"
+
+#include <rte_prefetch.h>
+
+#include <algorithm>
+#include <array>
+
+#include "dataplane/base/packet.h"
+#include "dataplane/ingress/coap_limits.h"
+#include "dataplane/packet/datagram.h"
+#include "ledger/coap.h"
+
+namespace sluice::dataplane {
+namespace {
+
+using ledger::Outcome;
+using ledger::Requester;
+using ledger::coap::Action;
+
+constexpr uint32_t kExchanges = 32768;
+constexpr uint32_t kSources = 65536;
+
+/// Field by field: a copy of the whole would be read before its parts are stored.
+void describe(Requester& requester, const PacketMeta& meta, uint8_t home, uint64_t now_ns) {
+  requester.channel = ledger::Channel::kNone;
+  requester.home = home;
+  requester.worker = meta.received_by;
+  requester.ingress = meta.ingress;
+  requester.port = meta.key.source_port;
+  requester.device = meta.in_port;
+  requester.address = meta.key.source;
+  requester.exchange = {};
+  requester.ticket = 0;
+  requester.received_ns = now_ns;
+}
+
+bool is_coap(const HashJob& job) {
+  return job.transaction.requester.channel == ledger::Channel::kCoap;
+}
+
+/// The whole frame, which comes from another CPU's cache.
+void prefetch_bytes(rte_mbuf* packet) {
+  const auto* const bytes = rte_pktmbuf_mtod(packet, const uint8_t*);
+  for (unsigned at = 0; at < packet->data_len; at += RTE_CACHE_LINE_SIZE) rte_prefetch0(bytes + at);
+}
+
+}  // namespace
+
+HashWorker::HashWorker(const HashWorkerPlan& plan, crypto::Sha256 engine)
+    : index_(plan.index),
+      pool_(plan.pool),
+      to_sealer_(*plan.to_sealer),
+      from_sealer_(*plan.from_sealer),
+      answers_(*plan.answers),
+      sealer_(plan.sealer),
+      engine_(std::move(engine)),
+      batcher_(engine_, plan.most_delay_ns),
+      jobs_(kHashJobs),
+      exchanges_(kExchanges, plan.seed),
+      own_message_id_(static_cast<uint16_t>(plan.seed.k0)),
+      ack_ns_(kAckBounds) {
+  for (const uint16_t mtu : plan.port_mtus) most_payload_.push_back(most_coap_payload(mtu));
+  fresh_.reserve(kBurst);
+  free_.reserve(kHashJobs);
+  for (HashJob& job : jobs_) free_.push_back(&job);
+  if (plan.source_rate) {
+    source_rate_.emplace(plan.source_rate->rate, plan.source_rate->burst, kSources, plan.seed,
+                         plan.source_rate->prefixes);
+  }
+}
+
+HashWorker::~HashWorker() {
+  for (const HashJob& job : jobs_) {
+    rte_pktmbuf_free(job.packet);
+    rte_pktmbuf_free(job.gathered);
+  }
+  rte_pktmbuf_free_bulk(fresh_.data(), static_cast<unsigned>(fresh_.size()));
+}
+
+void HashWorker::connect(PacketRing* from_worker, PacketRing* to_worker) {
+  from_worker_.push_back(from_worker);
+  to_worker_.push_back(to_worker);
+}
+
+unsigned HashWorker::poll(uint64_t now_ns) {
+  now_ns_ = now_ns;
+  take_jobs_back();
+  unsigned touched = take_packets();
+  // While nothing comes, waiting fills no lane.
+  pass_on(touched == 0 ? batcher_.flush() : batcher_.poll(now_ns));
+  if (sealer_ != nullptr) touched += sealer_->poll(now_ns);
+  touched += answer_clients();
+  jobs_under_way_.set(kHashJobs - free_.size());
+  polls_.add();
+  return touched;
+}
+
+void HashWorker::take_jobs_back() {
+  std::array<HashJob*, 4 * kBurst> back;
+  const size_t count = from_sealer_.pop(back);
+  free_.insert(free_.end(), back.begin(), back.begin() + count);
+}
+
+/// In bursts: what one step fetches for all, the next finds in the cache.
+unsigned HashWorker::take_packets() {
+  size_t taken = 0;
+  for (PacketRing* ring : from_worker_) {
+    if (free_.size() < kBurst) pass_on(batcher_.flush());  // the sealer gives jobs back that it has seen
+    std::array<rte_mbuf*, kBurst> buffer;
+    const size_t room = std::min<size_t>(free_.size(), kBurst);
+    const std::span<rte_mbuf*> packets = std::span(buffer).first(ring->pop(std::span(buffer).first(room)));
+    for (rte_mbuf* packet : packets) {
+      rte_prefetch0(packet);
+      rte_prefetch0(&meta_of(packet));
+    }
+    for (rte_mbuf* packet : packets) prefetch_bytes(packet);
+    std::array<HashJob*, kBurst> jobs;
+    size_t read = 0;
+    for (rte_mbuf* packet : packets) {
+      HashJob& job = *free_[free_.size() - 1 - read];  // there are as many as packets
+      if (!read_framing(packet, job)) {
+        rte_pktmbuf_free(packet);
+        continue;
+      }
+      jobs[read++] = &job;
+    }
+    free_.resize(free_.size() - read);
+    for (HashJob* job : std::span(jobs).first(read)) {
+      if (is_coap(*job)) exchanges_.prefetch_entry(job->exchange_hash);
+    }
+    for (HashJob* job : std::span(jobs).first(read)) {
+      if (!begin(*job)) give_up(*job);
+    }
+    taken += packets.size();
+  }
+  return static_cast<unsigned>(taken);
+}
+
+/// Where the transaction lies in the packet. False: there is none, or it has been refused.
+bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
+  const PacketMeta& meta = meta_of(packet);
+  Requester& requester = job.transaction.requester;
+  describe(requester, meta, index_, now_ns_);
+  const Bytes datagram = udp_payload(packet);
+  Bytes payload = datagram;
+  if (ingress_[meta.ingress].framing == Framing::kCoap) {
+    payload = read_coap(datagram, most_payload_[meta.in_port], requester);
+    if (payload.empty()) return false;
+    job.exchange_hash = exchanges_.hash_of(requester, datagram);
+    exchanges_.prefetch_bucket(job.exchange_hash);
+  } else {
+    counters_.received.add();
+  }
+  job.transaction.payload = payload.data();
+  job.transaction.size = static_cast<uint32_t>(payload.size());
+  job.packet = packet;
+  return true;
+}
+
+/// Nobody needs the packet.
+void HashWorker::give_up(HashJob& job) {
+  rte_pktmbuf_free(job.packet);
+  job.packet = nullptr;
+  free_.push_back(&job);
+}
+
+/// The transaction in a CoAP request; empty where there is none, or it has been refused.
+HashWorker::Bytes HashWorker::read_coap(Bytes datagram, size_t most_payload, Requester& requester) {
+  const ledger::coap::Request request = ledger::coap::parse(datagram, most_payload);
+  requester.channel = ledger::Channel::kCoap;
+  requester.exchange = request.exchange;
+  if (request.is_received) counters_.received.add();
+  if (request.action == Action::kSubmit) return request.payload;
+  if (request.is_received) counters_.count(request.outcome);
+  if (request.action == Action::kAnswer) send({requester, request.outcome, {}});
+  if (request.action == Action::kReset) {
+    std::array<uint8_t, ledger::coap::kMostAnswerBytes> message;
+    send(requester, Bytes(message).first(ledger::coap::write_reset(request.exchange, message)));
+  }
+  return {};
+}
+
+/// Whether a request is a retransmission; it is answered then as the first was, once that is known.
+bool HashWorker::is_repeated(Requester& requester, uint64_t exchange_hash) {
+  const ledger::CoapExchanges::Verdict verdict = exchanges_.note(requester, exchange_hash, now_ns_);
+  switch (verdict.seen) {
+    case ledger::CoapExchanges::Seen::kNew:
+      return false;
+    case ledger::CoapExchanges::Seen::kPending:
+      counters_.count(Outcome::kDuplicate);
+      return true;
+    case ledger::CoapExchanges::Seen::kAnswered:
+      break;
+  }
+  const Outcome first = verdict.answer->outcome;
+  counters_.count(ledger::has_receipt(first) ? Outcome::kDuplicate : first);
+  send({requester, first, verdict.answer->receipt});
+  return true;
+}
+
+/// False: it is a retransmission, or was refused.
+bool HashWorker::begin(HashJob& job) {
+  Requester& requester = job.transaction.requester;
+  if (is_coap(job) && is_repeated(requester, job.exchange_hash)) return false;
+  if (source_rate_ && !source_rate_->admit(requester.address, now_ns_)) {
+    refuse(requester, Outcome::kRefusedRate);
+    return false;
+  }
+  const Bytes payload{job.transaction.payload, job.transaction.size};
+  job.transaction.profile = ingress_[requester.ingress].profile;
+  const ledger::Parsed parsed = ledger::parse(job.transaction.profile, payload);
+  if (!parsed.is_valid) {
+    refuse(requester, Outcome::kRefusedMalformed);
+    return false;
+  }
+  const bool is_one_piece = parsed.id_pieces[1].empty();
+  job.gathered = is_one_piece ? nullptr : gather(parsed);
+  if (!is_one_piece && job.gathered == nullptr) {
+    refuse(requester, Outcome::kDroppedRingFull);
+    return false;
+  }
+  job.missing = 2;
+  const Bytes id = is_one_piece
+                       ? parsed.id_pieces[0]
+                       : Bytes(rte_pktmbuf_mtod(job.gathered, const uint8_t*), job.gathered->data_len);
+  hash(job, {payload.data(), &job.transaction.leaf_hash, job.transaction.size, crypto::Prefix::leaf,
+             crypto::Rounds::once});
+  hash(job, {id.data(), &job.transaction.txid, static_cast<uint32_t>(id.size()), crypto::Prefix::none,
+             parsed.rounds});
+  return true;
+}
+
+rte_mbuf* HashWorker::gather(const ledger::Parsed& parsed) {
+  rte_mbuf* const buffer = rte_pktmbuf_alloc(pool_);
+  if (buffer == nullptr) return nullptr;
+  auto* const room = rte_pktmbuf_mtod(buffer, uint8_t*);  // for any frame, and so for a part of one
+  const Bytes bytes = ledger::id_bytes(parsed, {room, rte_pktmbuf_tailroom(buffer)});
+  rte_pktmbuf_append(buffer, static_cast<uint16_t>(bytes.size()));
+  return buffer;
+}
+
+void HashWorker::hash(HashJob& job, const crypto::Message& message) {
+  pass_on(batcher_.add(message, static_cast<uint32_t>(&job - jobs_.data()), now_ns_));
+}
+
+/// The ring has room for every job that there is.
+void HashWorker::pass_on(crypto::HashBatcher::Finished finished) {
+  for (const uint32_t tag : finished) {
+    HashJob& job = jobs_[tag];
+    if (--job.missing == 0) to_sealer_.push(&job);
+  }
+}
+
+}  // namespace sluice::dataplane

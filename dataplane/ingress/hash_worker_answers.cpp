@@ -1,0 +1,102 @@
+// The way back through a hash worker: from answers to packets for clients.
+#include <algorithm>
+#include <array>
+
+#include "dataplane/base/packet.h"
+#include "dataplane/ingress/coap_limits.h"
+#include "dataplane/ingress/hash_worker.h"
+#include "dataplane/packet/datagram.h"
+#include "ledger/coap.h"
+
+namespace sluice::dataplane {
+namespace {
+
+using ledger::Answer;
+using ledger::Outcome;
+using ledger::Requester;
+
+constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr unsigned kAnswerPacketBytes = 3 * RTE_CACHE_LINE_SIZE;  // of most answers: headers and a receipt
+
+/// Takes so many buffers for answers, or none. They were last in another CPU's cache: all are fetched before
+/// the first is written to.
+void fetch_buffers(rte_mempool* pool, std::vector<rte_mbuf*>& fresh, size_t count) {
+  fresh.resize(count);
+  if (rte_pktmbuf_alloc_bulk(pool, fresh.data(), static_cast<unsigned>(count)) != 0) return fresh.clear();
+  for (rte_mbuf* packet : fresh) {
+    auto* const bytes = rte_pktmbuf_mtod(packet, const uint8_t*);
+    __builtin_prefetch(&meta_of(packet), 1);
+    for (unsigned at = 0; at < kAnswerPacketBytes; at += RTE_CACHE_LINE_SIZE)
+      __builtin_prefetch(bytes + at, 1);
+  }
+}
+
+}  // namespace
+
+void HashWorker::refuse(const Requester& requester, Outcome outcome) {
+  counters_.count(outcome);
+  answer({requester, outcome, {}});
+}
+
+unsigned HashWorker::answer_clients() {
+  const std::span<Answer> answers = std::span(taken_).first(answers_.pop(taken_));
+  for (auto left = answers; !left.empty();) {
+    const auto burst = left.first(std::min<size_t>(left.size(), kBurst));
+    fetch_buffers(pool_, fresh_, burst.size());
+    for (const Answer& one : burst) exchanges_.prefetch(one);  // CoAP's: no other comes this way
+    for (const Answer& one : burst) answer(one);
+    left = left.subspan(burst.size());
+  }
+  return static_cast<unsigned>(answers.size());
+}
+
+void HashWorker::answer(const Answer& answer) {
+  if (answer.requester.channel != ledger::Channel::kCoap) return;
+  const bool is_for_now = ledger::is_for_now(answer.outcome);
+  exchanges_.answered(
+      answer, is_for_now ? now_ns_ + retry_seconds(answer.outcome) * kNanosecondsPerSecond : UINT64_MAX);
+  if (ledger::has_receipt(answer.outcome)) ack_ns_.record(now_ns_ - answer.requester.received_ns);
+  send(answer);
+}
+
+/// Max-Age: when a transaction that was refused for now is worth another try.
+uint8_t HashWorker::retry_seconds(Outcome outcome) const {
+  if (outcome == Outcome::kRefusedRate) return source_rate_->retry_seconds();
+  return outcome == Outcome::kDroppedDiskFull ? kFullRetrySeconds : kBusyRetrySeconds;
+}
+
+void HashWorker::send(const Answer& answer) {
+  namespace coap = ledger::coap;
+  std::array<uint8_t, coap::kMostAnswerBytes> message;
+  const coap::Exchange& exchange = answer.requester.exchange;
+  size_t size = 0;
+  if (ledger::has_receipt(answer.outcome)) {
+    size = coap::write_receipt(exchange, own_message_id_++, answer.receipt, message);
+  } else {
+    size = coap::write_refusal(exchange, own_message_id_++, coap::refusal_of(answer.outcome), answer.outcome,
+                               retry_seconds(answer.outcome), message);
+  }
+  send(answer.requester, Bytes(message).first(size));
+}
+
+/// Null where the pool is empty.
+rte_mbuf* HashWorker::fresh_packet() {
+  if (fresh_.empty()) return rte_pktmbuf_alloc(pool_);
+  rte_mbuf* const packet = fresh_.back();
+  fresh_.pop_back();
+  return packet;
+}
+
+void HashWorker::send(const Requester& to, Bytes message) {
+  const Ingress& from = ingress_[to.ingress];
+  rte_mbuf* const packet = fresh_packet();
+  if (packet == nullptr) return answers_lost_.add();
+  write_datagram(packet, {from.address, from.port}, {to.address, to.port}, message);
+  meta_of(packet) = {};
+  meta_of(packet).in_port = static_cast<uint8_t>(to.device);
+  if (to_worker_[to.worker]->push(packet)) return;
+  rte_pktmbuf_free(packet);
+  answers_lost_.add();
+}
+
+}  // namespace sluice::dataplane

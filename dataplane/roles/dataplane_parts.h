@@ -1,0 +1,78 @@
+// What a DataPlane consists of, in the order in which it is built. Control thread.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dataplane/base/published.h"
+#include "dataplane/device/kernel_tap.h"
+#include "dataplane/device/port.h"
+#include "dataplane/device/port_watch.h"
+#include "dataplane/roles/dataplane.h"
+#include "dataplane/roles/hash_worker_loop.h"
+#include "dataplane/roles/ledger_station.h"
+#include "dataplane/roles/station.h"
+#include "dataplane/roles/topology.h"
+#include "dataplane/roles/worker_loop.h"
+#include "dataplane/roles/worker_rest.h"
+
+namespace sluice::dataplane {
+
+struct DataPlane::Parts {
+  explicit Parts(const BootConfig& boot) : config(boot) {}
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+  /// Gives everything back, EAL last. The workers have stopped.
+  ~Parts();
+
+  /// After EAL has started, in this order.
+  Result<void> attach_devices();
+  Result<void> make_pools();
+  Result<void> set_up_devices();
+  Result<void> make_stations();
+  Result<void> make_ledger();
+
+  Result<void> start_devices();
+  Result<void> start_workers();
+  /// Where workers rest: before any thread runs, for rings are told whom to wake.
+  Result<void> make_rests();
+  Result<void> start_hash_workers();
+  /// Waits, within reason, until no packet is on its way between workers.
+  void drain() const;
+
+  rte_mempool* pool_of(int numa_node) const;
+  PacketRing* add_ring();
+  /// `to_transmit` by the worker that the ring leads from.
+  void connect_stations(const std::vector<PacketRing*>& to_transmit);
+  void connect_ledger();
+  bool rings_are_empty() const;
+
+  BootConfig config;
+  std::vector<PortPlan> plans;  ///< by configured port, as all down to `tap_devices`
+  PortWatch watch;
+  std::vector<MacAddress> macs;
+  std::vector<KernelTap> taps;
+  std::vector<TransmitDevice> devices;
+  std::vector<TransmitDevice> tap_devices;
+  std::map<int, rte_mempool*> pools;  ///< by NUMA node
+  Topology topology;
+  std::vector<std::unique_ptr<PacketRing>> rings;
+  std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops and rests
+  ledger::PosixFileSystem ledger_files;
+  std::unique_ptr<LedgerStation> ledger_station;  ///< null: no ledger ingress
+  std::optional<LedgerPlane> ledger;
+  std::unique_ptr<Published<Tables>> published;
+  std::vector<std::unique_ptr<WorkerRest>> rests;  ///< none: they only poll
+  std::vector<std::unique_ptr<WorkerLoop>> loops;
+  std::vector<std::unique_ptr<HashWorkerLoop>> hash_loops;  ///< of those with an lcore of their own
+  std::atomic<Phase> phase{Phase::kRunning};
+  bool running = false;
+  bool has_launched_all = false;
+};
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,23 @@
+#include "dataplane/roles/hash_worker_loop.h"
+
+#include <rte_cycles.h>
+#include <sys/prctl.h>
+
+namespace sluice::dataplane {
+
+void HashWorkerLoop::run() {
+  prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds, as in WorkerLoop
+  const NanosecondClock clock(rte_get_tsc_hz());
+  uint32_t empty_polls = 0;
+  uint64_t before = rte_rdtsc();
+  while (phase_.load(std::memory_order_acquire) != Phase::kStopped) {
+    const bool busy = worker_.poll(clock.at(before)) != 0;
+    empty_polls = busy ? 0 : empty_polls + 1;
+    if (!busy && idle_ == IdleMode::kAdaptive) rest(empty_polls);
+    const uint64_t after = rte_rdtsc();
+    (busy ? busy_cycles_ : idle_cycles_).add(after - before);
+    before = after;
+  }
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,116 @@
+// Questions of the control thread about this worker's flows, answered between bursts.
+#include <algorithm>
+
+#include "dataplane/stages/punt.h"
+#include "dataplane/worker/worker.h"
+#include "lb/rebind.h"
+
+namespace sluice::dataplane {
+namespace {
+
+constexpr lb::FlowIndex kEntriesPerStep = 256;
+constexpr unsigned kFlowsPerStep = 32;  ///< looked at closely, which costs a few cache misses each
+
+Explanation dropped(DropReason reason) {
+  return {.verdict = Explanation::Verdict::kDropped, .drop = reason};
+}
+
+/// What punt() would do; any port with a tap may have received the packet.
+Explanation explain_no_service(const Tables& tables, const FlowKey& key) {
+  for (const PortView& port : tables.ports) {
+    if (port.kernel && is_own_address(tables, key.destination)) {
+      return {.verdict = Explanation::Verdict::kToKernel};
+    }
+  }
+  return dropped(DropReason::kNoService);
+}
+
+Explanation explain(Worker& worker, const FlowKey& key) {
+  const lb::Decision decision = worker.balancer.explain(worker.tables->view(), key, worker.now_ms);
+  const bool is_known = decision.outcome == lb::Outcome::kCached;
+  if (!is_known && worker.tables->is_own(key.source)) return dropped(DropReason::kMalformedL3);
+  Explanation result;
+  switch (decision.outcome) {
+    case lb::Outcome::kNoService:
+      return explain_no_service(*worker.tables, key);
+    case lb::Outcome::kNoBackend:
+      result = dropped(DropReason::kNoBackend);
+      break;
+    case lb::Outcome::kPortExhausted:
+      result = dropped(DropReason::kPortExhausted);
+      break;
+    case lb::Outcome::kCached:
+      result.verdict = Explanation::Verdict::kCached;
+      break;
+    case lb::Outcome::kPicked:
+      result.verdict = Explanation::Verdict::kPicked;
+      break;
+  }
+  result.service = decision.service;
+  result.backend = decision.backend;
+  result.slot = decision.slot;
+  const bool to_backend = decision.backend != lb::kNoBackend && !decision.is_reply;
+  if (to_backend && (*worker.tables->backends)[decision.backend].next_hop == UINT32_MAX) {
+    result.verdict = Explanation::Verdict::kDropped;
+    result.drop = DropReason::kNoRoute;
+  }
+  return result;
+}
+
+/// One step of the walk; true when it has ended.
+bool list_flows(Worker& worker, ListFlowsRequest& request) {
+  const lb::FlowTable& flows = worker.balancer.flows();
+  const lb::View view = worker.tables->view();
+  const size_t limit = std::min(request.limit, request.found.capacity());  // never allocates
+  for (lb::FlowIndex step = 0; step < kEntriesPerStep; ++step, ++request.cursor) {
+    if (request.cursor >= flows.capacity() || request.found.size() >= limit) return true;
+    const lb::FlowEntry& entry = flows.at(request.cursor);
+    if (entry.state == lb::FlowState::kFree || entry.is_reply) continue;
+    // Its numbers may be those of a former configuration, until it is looked at.
+    const auto binding = lb::binding_of(view, flows, entry);
+    if (request.service != lb::kNoService && (!binding || request.service != binding->service)) continue;
+    request.found.push_back({entry.key, binding ? binding->service : entry.service,
+                             binding ? binding->backend : entry.backend, entry.state,
+                             worker.now_ms - entry.last_seen_ms, worker.place.index});
+  }
+  return false;
+}
+
+/// The same for losses.
+bool count_losses(Worker& worker, CountLossesRequest& request) {
+  const lb::FlowTable& flows = worker.balancer.flows();
+  const lb::View now = worker.tables->view(), then = request.candidate->view();
+  unsigned looked_at = 0;
+  for (lb::FlowIndex step = 0; step < kEntriesPerStep && looked_at < kFlowsPerStep;
+       ++step, ++request.cursor) {
+    if (request.cursor >= flows.capacity() || flows.size() == 0) return true;
+    const lb::FlowEntry& entry = flows.at(request.cursor);
+    if (entry.state == lb::FlowState::kFree || entry.is_reply) continue;
+    ++looked_at;
+    const lb::ServiceId service = worker.balancer.losing_service(now, then, entry, worker.now_ms);
+    if (service < request.lost.size()) ++request.lost[service];
+  }
+  return false;
+}
+
+}  // namespace
+
+bool serve_request(Worker& worker) {
+  if (worker.request == nullptr) {
+    if (worker.requests == nullptr || worker.requests->pop({&worker.request, 1}) == 0) return false;
+  }
+  bool finished = true;
+  if (auto* question = std::get_if<ExplainRequest>(&worker.request->question)) {
+    question->result = explain(worker, question->key);
+  } else if (auto* walk = std::get_if<ListFlowsRequest>(&worker.request->question)) {
+    finished = list_flows(worker, *walk);
+  } else if (auto* count = std::get_if<CountLossesRequest>(&worker.request->question)) {
+    finished = count_losses(worker, *count);
+  }
+  if (!finished) return true;
+  worker.request->done.store(true, std::memory_order_release);  // the asker may free it from here on
+  worker.request = nullptr;
+  return true;
+}
+
+}  // namespace sluice::dataplane

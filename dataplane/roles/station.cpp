@@ -1,0 +1,61 @@
+#include "dataplane/roles/station.h"
+
+namespace sluice::dataplane {
+namespace {
+
+template <typename T>
+Result<void> map_array(MappedArray<T>& array, size_t count, int numa_node, bool huge) {
+  auto mapped = MappedArray<T>::create(count, numa_node, huge);
+  if (!mapped) return tl::unexpected(mapped.error());
+  array = std::move(*mapped);
+  return {};
+}
+
+}  // namespace
+
+Result<void> Station::map_arrays(const StationPlan& plan) {
+  const size_t entries = plan.place.balances ? plan.flow_table_entries : 1;  // others never look a flow up
+  return map_array(flows_, entries, plan.numa_node, true)
+      .and_then(
+          [&] { return map_array(buckets_, lb::FlowTable::buckets_for(entries), plan.numa_node, true); })
+      .and_then([&] { return map_array(services_, lb::kMaxServices, plan.numa_node, false); })
+      .and_then([&] { return map_array(backends_, lb::kMaxBackends, plan.numa_node, false); })
+      .and_then([&] { return map_array(cursors_, lb::kMaxPools, plan.numa_node, false); })
+      .and_then([&] { return map_array(paths_, KnownPaths::kPlaces, plan.numa_node, false); });
+}
+
+Station::~Station() {
+  worker_.reset();
+  drops_.free_pending();
+}
+
+Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
+  std::unique_ptr<Station> station(new Station);
+  if (auto mapped = station->map_arrays(plan); !mapped) return tl::unexpected(mapped.error());
+  const lb::Balancer::Memory memory{station->flows_.elements(), station->buckets_.elements(),
+                                    station->services_.elements(), station->backends_.elements(),
+                                    station->cursors_.elements()};
+  const lb::PortSlice ports =
+      plan.place.balances ? lb::port_slice(plan.place.balancer, plan.place.balancers) : lb::PortSlice{};
+  station->worker_.reset(new Worker{
+      .place = plan.place,
+      .receive_queues = plan.receive_queues,
+      .balancer = lb::Balancer(memory, ports, plan.flow_hash_seed),
+      .neighbors = Neighbors(plan.pool, station->drops_, station->notices_, plan.neighbor_seed),
+      .mld = MldReporter(plan.pool, plan.neighbor_seed),
+      .paths = KnownPaths(station->paths_.elements()),
+      .transmit = Transmit(plan.devices, plan.taps, static_cast<uint16_t>(plan.place.index), plan.to_transmit,
+                           station->drops_, station->stats_),
+      .drops = station->drops_,
+      .stats = station->stats_,
+      .pool = plan.pool,
+      .requests = &station->requests_,
+      .kernel_budget = TokenBucket(plan.limits.kernel),
+      .icmp_error_budget = TokenBucket(plan.limits.icmp_errors),
+      .echo_budget = TokenBucket(plan.limits.echo),
+      .neighbor_copies = NeighborCopies(plan.limits.neighbor_copies),
+  });
+  return station;
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,61 @@
+// All that belongs to one worker: its memory, its counters, its state, its request ring. Made and destroyed
+// by the control thread while the worker's thread does not run.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "dataplane/base/mapped_array.h"
+#include "dataplane/base/worker_limits.h"
+#include "dataplane/roles/topology.h"
+#include "dataplane/worker/worker.h"
+
+namespace sluice::dataplane {
+
+/// What a station is made from. The spans outlive it.
+struct StationPlan {
+  WorkerPlace place;
+  int numa_node = -1;
+  uint32_t flow_table_entries = 0;
+  uint64_t flow_hash_seed = 0;  ///< the same for all, for hashes travel with packets
+  uint64_t neighbor_seed = 0;   ///< of hashes that stay with the worker
+  rte_mempool* pool = nullptr;
+  std::span<const ReceiveQueue> receive_queues;
+  std::span<const TransmitDevice> devices;
+  std::span<const TransmitDevice> taps;
+  SpscRing<rte_mbuf*>* to_transmit = nullptr;
+  WorkerLimits limits = {};
+};
+
+class Station {
+ public:
+  static Result<std::unique_ptr<Station>> create(const StationPlan& plan);
+  ~Station();
+
+  Worker& worker() { return *worker_; }
+  const Worker& worker() const { return *worker_; }
+  SpscRing<WorkerRequest*>& requests() { return requests_; }
+  Notices& notices() { return notices_; }
+  const Notices& notices() const { return notices_; }
+  size_t flow_capacity() const { return flows_.elements().size(); }
+  std::span<const lb::TargetCounters> services() const { return services_.elements(); }
+  std::span<const lb::TargetCounters> backends() const { return backends_.elements(); }
+
+ private:
+  Station() : drops_(stats_) {}
+  Result<void> map_arrays(const StationPlan& plan);
+
+  WorkerStats stats_;
+  Drops drops_;
+  Notices notices_;
+  MappedArray<lb::FlowEntry> flows_;
+  MappedArray<lb::FlowTable::Bucket> buckets_;
+  MappedArray<lb::TargetCounters> services_;
+  MappedArray<lb::TargetCounters> backends_;
+  MappedArray<uint32_t> cursors_;
+  MappedArray<KnownPath> paths_;
+  SpscRing<WorkerRequest*> requests_{64};
+  std::unique_ptr<Worker> worker_;
+};
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,45 @@
+// What one worker counts. Written by that worker alone with relaxed stores, read by the control thread
+// whenever it likes; nobody sends anybody a message for it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "common/counter.h"
+#include "dataplane/base/drop_reason.h"
+#include "dataplane/tables/tables.h"
+#include "lb/balancer.h"
+#include "ledger/outcome.h"
+
+namespace sluice::dataplane {
+
+struct PortCounters {
+  Counter received_packets;
+  Counter received_bytes;  ///< Ethernet frames without FCS
+  Counter transmitted_packets;
+  Counter transmitted_bytes;
+};
+
+/// Whenever nothing is in flight, over all workers and ports:
+///   received + originated = transmitted + dropped + consumed.
+struct alignas(64) WorkerStats {
+  std::array<Counter, kDropReasons> dropped;
+  std::array<PortCounters, kMaxPorts> ports;
+  Counter consumed;     ///< frames taken for good and no drop: ARP and NDP read, handed to the
+                        ///< kernel's tap or to a hash worker
+  Counter originated;   ///< frames made here: ARP, NDP, ICMP, ledger answers, copies for other workers, what
+                        ///< the tap gives
+  Counter ring_full;    ///< packets that a ring from this worker did not take
+  Counter busy_cycles;  ///< TSC cycles in polls that found a packet
+  Counter idle_cycles;  ///< TSC cycles in polls that found none, and asleep
+  Counter polls;        ///< a heartbeat
+  Counter neighbor_copies_withheld;  ///< ARP and NDP packets that other workers did not get to see
+  Gauge flow_entries;
+  Counter flow_table_full;
+  lb::EvictedFlows flows_evicted;
+  Counter snat_ports_reused;
+  Gauge neighbors;
+  ledger::OutcomeCounters transactions;  ///< that ended at this worker: a ring did not take them
+};
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,118 @@
+// Everything that workers read and the control thread decides: one immutable object, one pointer, one
+// generation number. ctrl/compile builds it, Published carries it, QSBR retires it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "common/address.h"
+#include "common/siphash.h"
+#include "dataplane/tables/address_set.h"
+#include "dataplane/tables/ledger_config.h"
+#include "dataplane/tables/route_table.h"
+#include "lb/balancer.h"
+#include "lb/pool_members.h"
+#include "lb/pool_table.h"
+#include "lb/service.h"
+#include "lb/service_table.h"
+
+namespace sluice::dataplane {
+
+inline constexpr unsigned kMaxPorts = 32;
+inline constexpr unsigned kMaxVlanTags = 2;
+
+/// A port as packets meet it. Index = DataPlane's port number (the order of the configuration).
+struct PortView {
+  MacAddress mac;
+  uint16_t mtu = 1500;                            ///< of IP, without any Ethernet or VLAN header
+  std::array<uint16_t, kMaxVlanTags> vlan_ids{};  ///< outer first
+  uint8_t vlan_tags = 0;                          ///< 0, 1 (802.1Q) or 2 (QinQ)
+  bool kernel = false;                            ///< own addresses go to the kernel's tap device
+  std::vector<Prefix> addresses;                  ///< with host bits, as configured
+  IpAddress link_local;                           ///< fe80:: address made from the MAC (RFC 4291, appendix A)
+};
+
+/// A neighbor to resolve: a gateway or an on-link backend. Backends refer to it by index.
+struct NextHop {
+  uint16_t port = 0;
+  IpAddress address;
+};
+
+struct StaticNeighbor {
+  uint16_t port = 0;
+  IpAddress address;
+  MacAddress mac;
+};
+
+/// An address of ours, and the links that are told of it: those that it belongs to; all, where it is on none.
+struct Announcement {
+  uint64_t since = 0;  ///< Tables::generation that brought it
+  IpAddress address;
+  uint32_t ports = 0;  ///< a bit for each
+  bool operator==(const Announcement&) const = default;
+};
+static_assert(kMaxPorts <= 32);
+
+/// A multicast group that we listen to, or have ceased to: the solicited-node group (RFC 4291, 2.7.1) of IPv6
+/// addresses of ours.
+struct Membership {
+  IpAddress group;
+  uint64_t since = 0;  ///< Tables::generation that changed it
+  uint32_t ports = 0;  ///< a bit for each
+  bool has_left = false;
+  bool operator==(const Membership&) const = default;
+};
+
+/// Outer headers of ipip and gue. A family that is not configured cannot be encapsulated into: compile
+/// refuses services that would need it.
+struct Encapsulation {
+  IpAddress source;   ///< outer IPv4 source
+  IpAddress source6;  ///< outer IPv6 source
+  uint16_t gue_port = 6080;
+  bool operator==(const Encapsulation&) const = default;
+};
+
+/// Parts that did not change are shared with the generation before.
+struct Tables {
+  uint64_t generation = 0;
+  SipKey hash_key;
+  std::shared_ptr<const lb::ServiceTable> service_table;
+  std::shared_ptr<const std::vector<lb::Service>> services;     ///< by ServiceId
+  std::shared_ptr<const std::vector<lb::Backend>> backends;     ///< by BackendId
+  std::vector<std::shared_ptr<const lb::PoolTable>> pools;      ///< keeps alive what Service::pool points at
+  std::vector<std::shared_ptr<const lb::PoolMembers>> members;  ///< by the same index
+  std::shared_ptr<const RouteTable> routes;
+  std::shared_ptr<const std::vector<NextHop>> next_hops;  ///< by Backend::next_hop
+  std::vector<PortView> ports;
+  std::vector<IpAddress> snat;
+  /// Addresses of ports, SNAT and ledger ingress; null: none. VIPs are the service table's.
+  std::shared_ptr<const AddressSet> own_addresses;
+  std::vector<StaticNeighbor> neighbors;
+  /// Of next hops: gateways and on-link backends, on whatever port. Null: there are none.
+  std::shared_ptr<const AddressSet> next_hop_addresses;
+  /// Ports', SNAT and services' addresses, by `since`, then by address. Of a prefix, the first few that are
+  /// on a port's network. Null: none.
+  std::shared_ptr<const std::vector<Announcement>> announcements;
+  /// Of what is announced, and of ports' link-local addresses, by group; with those that were left lately.
+  /// Null: none.
+  std::shared_ptr<const std::vector<Membership>> memberships;
+  Encapsulation encapsulation;
+  /// The address of every backend, whatever its state, of a pool that a dnat service uses: what comes from
+  /// there may be a reply, and is steered by its client. Null: no service forwards by dnat.
+  std::shared_ptr<const AddressSet> dnat_backends;
+  /// Where ledger transactions arrive, in the configuration's order, the same in all Tables of a process;
+  /// their addresses are among `announcements`. Null: there is no ledger ingress.
+  std::shared_ptr<const std::vector<Ingress>> ingress;
+
+  /// Whether an address is this gateway's own. Nothing that comes in from a wire may have it as source: the
+  /// answer would go round.
+  bool is_own(const IpAddress& address) const {
+    return (own_addresses != nullptr && own_addresses->contains(address)) ||
+           service_table->has_address(address);
+  }
+  lb::View view() const { return {service_table.get(), *services, *backends, hash_key, snat, members}; }
+};
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,29 @@
+// Packet buffers: one pool for each NUMA node that has a port. Every frame lies in one segment, with
+// PacketMeta in the buffer's private area. Control thread.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "common/result.h"
+#include "dataplane/device/port.h"
+
+namespace sluice::dataplane {
+
+struct PoolSize {
+  unsigned packets = 0;
+  uint16_t data_room = 0;  ///< bytes, headroom included
+};
+
+/// Enough for every descriptor of `ports` to hold a packet while every ring, transmit buffer and neighbor
+/// queue of `workers` does, so that no queue can starve another. Pure.
+PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned rings, unsigned ring_size,
+                   uint16_t largest_mtu);
+
+/// The pool of that node; `numa_node` -1: anywhere.
+Result<rte_mempool*> make_packet_pool(const PoolSize& size, int numa_node);
+
+}  // namespace sluice::dataplane

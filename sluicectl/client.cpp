@@ -1,0 +1,136 @@
+#include "sluicectl/client.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+namespace sluice::sluicectl {
+namespace {
+
+using nlohmann::json;
+
+tl::unexpected<Failure> failed(ExitCode code, std::string message) {
+  return tl::unexpected(Failure{code, std::move(message)});
+}
+
+ExitCode code_of(const std::string& method, const std::string& kind) {
+  if (kind == "forbidden") return ExitCode::kNotPermitted;
+  if (kind == "conflict") return ExitCode::kConflict;
+  if (kind == "invalid" && method.starts_with("config.")) return ExitCode::kConfigInvalid;
+  if (kind == "invalid_params") return ExitCode::kUsage;
+  return ExitCode::kRefused;
+}
+
+}  // namespace
+
+Failure failure_of(const std::string& method, const json& error) {
+  Failure failure;
+  failure.message = error.value("message", "the gateway refused");
+  const json data = error.value("data", json::object());
+  failure.code = code_of(method, data.value("kind", ""));
+  failure.hint = data.value("hint", "");
+  for (const auto& fault : data.value("faults", json::array())) {
+    failure.faults.push_back({fault.value("pointer", ""), fault.value("message", "")});
+  }
+  return failure;
+}
+
+Attempt<Client> Client::connect(const std::string& path, std::chrono::milliseconds timeout) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return failed(ExitCode::kUsage, "the socket's path is too long");
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  Client client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), timeout);
+  const auto deadline = Clock::now() + timeout;
+  while (::connect(client.socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (errno == EACCES || errno == EPERM) {
+      return failed(ExitCode::kNotPermitted, "not permitted to connect to " + path);
+    }
+    if (errno != EAGAIN && errno != EINTR) {
+      return failed(ExitCode::kCannotConnect,
+                    "cannot connect to " + path + ": " + std::strerror(errno) + " (is sluiced running?)");
+    }
+    if (Clock::now() >= deadline)
+      return failed(ExitCode::kTimeout, "the gateway does not accept connections");
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // its backlog is full
+  }
+  return client;
+}
+
+Client::Client(Client&& other) noexcept
+    : socket_(std::exchange(other.socket_, -1)),
+      timeout_(other.timeout_),
+      next_id_(other.next_id_),
+      received_(std::move(other.received_)) {}
+
+Client::~Client() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+Attempt<json> Client::call(const std::string& method, const json& params) {
+  const auto deadline = Clock::now() + timeout_;
+  const json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", next_id_++}};
+  const auto sent = send(request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", deadline);
+  if (!sent && sent.error().code == ExitCode::kTimeout) return tl::unexpected(sent.error());
+  const auto line = receive_line(deadline);  // a gateway that refuses may answer without reading all
+  if (!line) return tl::unexpected(line.error());
+  json answer = json::parse(*line, nullptr, false);
+  if (!answer.is_object()) return failed(ExitCode::kRefused, "the answer is not JSON-RPC");
+  if (answer.contains("error")) return tl::unexpected(failure_of(method, answer["error"]));
+  return answer["result"];
+}
+
+Attempt<void> Client::wait_for(short events, Clock::time_point deadline) const {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  pollfd waiting{socket_, events, 0};
+  const int ready = ::poll(&waiting, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000)));
+  if (ready == 0)
+    return failed(ExitCode::kTimeout, "no answer within " + std::to_string(timeout_.count()) + " ms");
+  return {};
+}
+
+Attempt<void> Client::send(const std::string& text, Clock::time_point deadline) {
+  for (size_t sent = 0; sent < text.size();) {
+    const ssize_t bytes = ::send(socket_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
+    if (bytes >= 0) {
+      sent += static_cast<size_t>(bytes);
+    } else if (errno != EAGAIN && errno != EINTR) {
+      return failed(ExitCode::kRefused, std::string("cannot send: ") + std::strerror(errno));
+    } else if (auto ready = wait_for(POLLOUT, deadline); !ready) {
+      return ready;
+    }
+  }
+  return {};
+}
+
+Attempt<std::string> Client::receive_line(Clock::time_point deadline) {
+  size_t searched = 0;
+  for (;;) {
+    const size_t end = received_.find('\n', searched);
+    if (end != std::string::npos) {
+      std::string line = received_.substr(0, end);
+      received_.erase(0, end + 1);
+      return line;
+    }
+    searched = received_.size();
+    if (auto ready = wait_for(POLLIN, deadline); !ready) return tl::unexpected(ready.error());
+    std::array<char, 65536> buffer;
+    const ssize_t bytes = ::recv(socket_, buffer.data(), buffer.size(), 0);
+    if (bytes > 0) {
+      received_.append(buffer.data(), static_cast<size_t>(bytes));
+    } else if (bytes == 0 || (errno != EAGAIN && errno != EINTR)) {
+      return failed(ExitCode::kRefused, "the gateway closed the connection");
+    }
+  }
+}
+
+}  // namespace sluice::sluicectl

@@ -1,0 +1,117 @@
+#include <cstdio>
+#include <memory>
+
+#include "ctrl/intent/load_config.h"
+#include "sluicectl/session.h"
+
+namespace sluice::sluicectl {
+namespace {
+
+using nlohmann::json;
+
+/// What commands take from the command line; lives as long as their callbacks.
+struct Arguments {
+  std::string file;
+  uint64_t generation = 0;
+  bool dry_run = false;
+  bool allow_no_services = false;
+};
+
+std::nullopt_t refuse_file(Session& session, const std::vector<std::string>& faults) {
+  session.report({ExitCode::kConfigInvalid, "the configuration file is not valid"}, faults);
+  return std::nullopt;
+}
+
+void validate(Session& session, const std::string& file) {
+  const auto config = ctrl::load_config(file);
+  if (config) {
+    session.print(session.output() == Format::kTable ? json(file + ": ok") : json{{"valid", true}});
+    return;
+  }
+  refuse_file(session, config.error());
+}
+
+/// Calls a method that takes the configuration in `file`; faults are told with their place in it.
+std::optional<json> call_with_file(Session& session, const std::string& method, const std::string& file,
+                                   json params) {
+  auto config = ctrl::read_config_file(file);
+  if (!config) return refuse_file(session, {config.error().message});
+  if (!config->duplicates.empty()) {
+    return refuse_file(session, ctrl::check_config_file(std::move(*config)).error());
+  }
+  if (!config->config.is_object()) {
+    return refuse_file(session, {file + ":1:1: the configuration must be a mapping"});
+  }
+  params["config"] = config->config;
+  auto result = session.call(method, params);
+  if (result) return std::move(*result);
+  const Failure& failure = result.error();
+  session.report(failure,
+                 failure.faults.empty() ? std::vector<std::string>() : config->describe(failure.faults));
+  return std::nullopt;
+}
+
+void diff(Session& session, const std::string& file) {
+  const auto result = call_with_file(session, "config.diff", file, json::object());
+  if (!result) return;
+  const bool as_table = session.output() == Format::kTable;
+  if (!as_table || !result->value("changes", json::array()).empty()) {
+    session.print(as_table ? (*result)["changes"] : *result, {"pointer", "before", "after", "needs_restart"});
+  }
+  if (result->value("different", false)) session.exit_code = ExitCode::kDifferent;
+}
+
+void apply(Session& session, const Arguments& arguments, bool has_generation) {
+  json params = json::object();
+  if (arguments.dry_run) params["dry_run"] = true;
+  if (arguments.allow_no_services) params["allow_no_services"] = true;
+  if (has_generation) params["if_generation"] = arguments.generation;
+  const auto result = call_with_file(session, "config.apply", arguments.file, params);
+  if (result) session.print(*result);
+}
+
+void show(Session& session) {
+  const auto result = session.call("config.get", json::object());
+  if (!result) return session.report(result.error());
+  if (session.output() == Format::kJson) return session.print(*result);
+  std::printf("# generation %s\n%s", (*result)["generation"].dump().c_str(),
+              render_yaml((*result)["config"]).c_str());
+}
+
+}  // namespace
+
+void add_config_commands(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* config = app.add_subcommand("config", "Look at and change the configuration")->require_subcommand(1);
+  const auto with_file = [&](const char* name, const char* help) {
+    auto* command = config->add_subcommand(name, help);
+    command->add_option("FILE", arguments->file, "a configuration file")->required();
+    return command;
+  };
+  with_file("validate", "Check a file; needs no gateway")->callback([&session, arguments] {
+    validate(session, arguments->file);
+  });
+  with_file("diff", "Show what applying a file would change; exit 8 if anything")
+      ->callback([&session, arguments] { diff(session, arguments->file); });
+  auto* applying = with_file("apply", "Apply a file: all of it, or nothing");
+  applying->add_flag("--dry-run", arguments->dry_run, "answer as if applied, and apply nothing");
+  applying->add_flag("--allow-no-services", arguments->allow_no_services,
+                     "apply it even where it takes away all services");
+  auto* if_generation = applying->add_option("--if-generation", arguments->generation,
+                                             "refuse unless this is the present generation");
+  applying->callback(
+      [&session, arguments, if_generation] { apply(session, *arguments, if_generation->count() > 0); });
+  config->add_subcommand("show", "Show what is applied, defaults filled in")->callback([&session] {
+    show(session);
+  });
+  config->add_subcommand("history", "Show the last generations")->callback([&session] {
+    session.show("config.history", json::object(), {"generation", "time", "author", "sha256", "changed"});
+  });
+  auto* rollback = config->add_subcommand("rollback", "Apply an earlier generation again");
+  rollback->add_option("GENERATION", arguments->generation, "one of the history")->required();
+  rollback->callback([&session, arguments] {
+    session.show("config.rollback", {{"generation", arguments->generation}});
+  });
+}
+
+}  // namespace sluice::sluicectl

@@ -1,0 +1,116 @@
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "common/decimal.h"
+#include "crypto/encoding.h"
+#include "ledger/transaction.h"
+#include "sluicectl/session.h"
+
+namespace sluice::sluicectl {
+namespace {
+
+using nlohmann::json;
+
+struct Arguments {
+  std::string file;
+  std::string profile = "opaque";
+  std::string transaction;  ///< a txid or an index
+  std::string number;       ///< of a block
+};
+
+/// The bytes of a file that can be one transaction.
+Attempt<std::vector<uint8_t>> read_payload(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::vector<uint8_t> bytes(ledger::kMostPayload + 1);
+  in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  if (in.gcount() <= 0)
+    return tl::unexpected(Failure{ExitCode::kRefused, path + ": cannot be read, or is empty"});
+  bytes.resize(static_cast<size_t>(in.gcount()));
+  if (bytes.size() > ledger::kMostPayload) {
+    return tl::unexpected(Failure{ExitCode::kRefused, path + ": a transaction has at most " +
+                                                          std::to_string(ledger::kMostPayload) + " bytes"});
+  }
+  return bytes;
+}
+
+void submit(Session& session, const Arguments& arguments) {
+  const auto payload = read_payload(arguments.file);
+  if (!payload) return session.report(payload.error());
+  session.show("ledger.submit", {{"profile", arguments.profile}, {"payload", crypto::to_base64(*payload)}});
+}
+
+/// Prints the text that a method answers as it is: checkpoints and proofs are signed to the byte.
+void show_text(Session& session, const std::string& method, const json& params) {
+  const auto result = session.call(method, params);
+  if (!result) return session.report(result.error());
+  std::fputs(result->get_ref<const std::string&>().c_str(), stdout);
+}
+
+/// A block is for programs: JSON, unless YAML was asked for.
+void show_block(Session& session, const std::string& number) {
+  const auto result = session.call("ledger.block", {{"number", *parse_decimal(number)}});
+  if (!result) return session.report(result.error());
+  const std::string text = session.output() == Format::kYaml ? render_yaml(*result) : render_json(*result);
+  std::fputs(text.c_str(), stdout);
+}
+
+void prove(Session& session, const Arguments& arguments, bool has_profile) {
+  json params;
+  if (const auto index = parse_decimal(arguments.transaction)) {
+    params["index"] = *index;
+  } else {
+    params["txid"] = arguments.transaction;
+  }
+  if (has_profile) params["profile"] = arguments.profile;
+  show_text(session, "ledger.proof", params);
+}
+
+constexpr size_t kTxidDigits = 64;
+constexpr uint64_t kMostNumber = INT64_MAX;  // what the control socket takes
+
+/// Why the text is no number; empty: it is one.
+std::string complaint_of_number(const std::string& text) {
+  const auto number = parse_decimal(text);
+  return number && *number <= kMostNumber ? "" : text + " is no number from 0 to 9223372036854775807";
+}
+std::string complaint_of_transaction(const std::string& text) {
+  const bool is_txid =
+      text.size() == kTxidDigits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (is_txid || complaint_of_number(text).empty()) return "";
+  return text + " is neither a txid, 64 lower-case hex digits, nor the index of a leaf";
+}
+
+}  // namespace
+
+void add_ledger_commands(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* ledger =
+      app.add_subcommand("ledger", "Submit transactions, read and verify the log")->require_subcommand(1);
+  ledger->add_subcommand("status", "Show how far the log reaches, and what became of transactions")
+      ->callback([&session] { session.show("ledger.status", json::object()); });
+  auto* submitting = ledger->add_subcommand(
+      "submit", "Put a file's bytes into the log as one transaction; show the receipt");
+  submitting->add_option("FILE", arguments->file, "the transaction, 1 to 65535 bytes")->required();
+  submitting->add_option("--profile", arguments->profile, "what it is")
+      ->check(CLI::IsMember({"opaque", "bitcoin"}))
+      ->capture_default_str();
+  submitting->callback([&session, arguments] { submit(session, *arguments); });
+  auto* block = ledger->add_subcommand("block", "Show a block as JSON");
+  block->add_option("NUMBER", arguments->number, "from 0")->required()->check(complaint_of_number);
+  block->callback([&session, arguments] { show_block(session, arguments->number); });
+  auto* proof =
+      ledger->add_subcommand("proof", "Print the proof that a transaction is in the log (C2SP tlog-proof)");
+  proof->add_option("TRANSACTION", arguments->transaction, "its txid, or the index of its leaf")
+      ->required()
+      ->check(complaint_of_transaction);
+  auto* profile = proof->add_option("--profile", arguments->profile, "of that txid, where several have it")
+                      ->check(CLI::IsMember({"opaque", "bitcoin"}));
+  proof->callback([&session, arguments, profile] { prove(session, *arguments, profile->count() > 0); });
+  ledger->add_subcommand("checkpoint", "Print the released checkpoint (C2SP signed note)")
+      ->callback([&session] { show_text(session, "ledger.checkpoint", json::object()); });
+  add_ledger_file_commands(*ledger, session);
+}
+
+}  // namespace sluice::sluicectl

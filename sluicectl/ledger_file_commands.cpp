@@ -1,0 +1,76 @@
+#include <cstdio>
+#include <memory>
+
+#include "crypto/sha256.h"
+#include "sluicectl/ledger_files.h"
+#include "sluicectl/session.h"
+
+namespace sluice::sluicectl {
+namespace {
+
+using nlohmann::json;
+
+struct Arguments {
+  std::string name, file, directory, target, verifier_key;
+  std::string engine = "auto";
+};
+
+void make(Session& session, const Arguments& arguments) {
+  const auto verifier = make_key(arguments.name, arguments.file);
+  if (!verifier) return session.report(ExitCode::kRefused, verifier.error().message);
+  std::printf("%s\n", verifier->c_str());
+}
+
+void verify(Session& session, const Arguments& arguments) {
+  const auto result = verify_directory(arguments.directory, arguments.verifier_key, arguments.engine);
+  if (!result) return session.report(ExitCode::kRefused, result.error().message);
+  if (!*result) return session.report(ExitCode::kRefused, result->error().to_string());
+  const ledger::VerifyReport& report = **result;
+  session.print(json{{"transactions", report.tree_size},
+                     {"blocks", report.blocks},
+                     {"checkpoint_size", report.checkpoint_size},
+                     {"root", report.root},
+                     {"valid", true}});
+}
+
+void write_tree(Session& session, const Arguments& arguments) {
+  const auto files = export_directory(arguments.directory, arguments.target);
+  if (!files) return session.report(ExitCode::kRefused, files.error().message);
+  session.print(json{{"files", *files}});
+}
+
+std::vector<std::string> engine_names() {
+  std::vector<std::string> names{"auto"};
+  for (const auto engine : crypto::kSha256Engines) names.emplace_back(name_of(engine));
+  return names;
+}
+
+}  // namespace
+
+void add_ledger_file_commands(CLI::App& ledger, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* keygen = ledger.add_subcommand("keygen", "Make a signing key; print its verifier key");
+  keygen->add_option("--name", arguments->name, "the key's name: ledger.origin")->required();
+  keygen->add_option("--out", arguments->file, "the file to make, mode 0600")->required();
+  keygen->callback([&session, arguments] { make(session, *arguments); });
+  const auto with_directory = [&](const char* name, const char* help) {
+    auto* command = ledger.add_subcommand(name, help);
+    command->add_option("DIRECTORY", arguments->directory, "the ledger's directory")->required();
+    return command;
+  };
+  auto* verifying =
+      with_directory("verify", "Check every hash, root, header and signature of a log; needs no gateway");
+  verifying->add_option("--vkey", arguments->verifier_key,
+                        "the key that must have signed the checkpoint; else the log's own");
+  verifying
+      ->add_option("--sha256", arguments->engine,
+                   "the engine that hashes; openssl shares no code with Sluice")
+      ->check(CLI::IsMember(engine_names()))
+      ->capture_default_str();
+  verifying->callback([&session, arguments] { verify(session, *arguments); });
+  auto* exporting = with_directory("export", "Write the log as a static tlog-tiles tree; needs no gateway");
+  exporting->add_option("TARGET", arguments->target, "a directory that is empty, or is made")->required();
+  exporting->callback([&session, arguments] { write_tree(session, *arguments); });
+}
+
+}  // namespace sluice::sluicectl

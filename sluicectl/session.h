@@ -1,0 +1,49 @@
+// One run of sluicectl: the global options, the connection, and what is printed where.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluicectl/client.h"
+#include "sluicectl/render.h"
+
+namespace sluice::sluicectl {
+
+class Session {
+ public:
+  std::string socket = "/run/sluice/sluice.sock";
+  std::string format = "table";
+  double timeout_seconds = 30;
+
+  Format output() const;
+  /// Connects at the first call.
+  Attempt<nlohmann::json> call(const std::string& method, const nlohmann::json& params);
+  /// Calls, and prints the result or the failure.
+  void show(const std::string& method, const nlohmann::json& params,
+            const std::vector<std::string_view>& columns = {});
+  void print(const nlohmann::json& result, const std::vector<std::string_view>& columns = {}) const;
+  /// Prints to stderr, in the chosen format, and sets the exit code. `places` are the faults by file, line
+  /// and column, where they are of a file.
+  void report(const Failure& failure, const std::vector<std::string>& places = {});
+  void report(ExitCode code, const std::string& message) { report(Failure{code, message}); }
+
+  ExitCode exit_code = ExitCode::kOk;
+
+ private:
+  std::optional<Client> client_;
+};
+
+// The nouns: each adds its subcommands to `app`; `session` outlives it.
+void add_config_commands(CLI::App& app, Session& session);
+void add_backend_commands(CLI::App& app, Session& session);
+void add_traffic_commands(CLI::App& app, Session& session);  ///< service flow explain stats drops neighbor
+void add_ledger_commands(CLI::App& app, Session& session);
+void add_ledger_file_commands(CLI::App& ledger, Session& session);  ///< those that need no gateway
+void add_top_command(CLI::App& app, Session& session);
+
+}  // namespace sluice::sluicectl

@@ -1,0 +1,93 @@
+#include <cstdio>
+#include <memory>
+
+#include "sluicectl/endpoint.h"
+#include "sluicectl/session.h"
+
+namespace sluice::sluicectl {
+namespace {
+
+using nlohmann::json;
+
+/// `SOURCE:PORT DESTINATION:PORT [PROTOCOL]` or `SOURCE PORT DESTINATION PORT [PROTOCOL]`.
+Result<json> flow_params(std::vector<std::string> words) {
+  json params = {{"protocol", "tcp"}};
+  if (words.size() == 3 || words.size() == 5) {
+    params["protocol"] = words.back();
+    words.pop_back();
+  }
+  if (words.size() == 4) {
+    const auto join = [](const std::string& address, const std::string& port) {
+      return (address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" + port;
+    };
+    words = {join(words[0], words[1]), join(words[2], words[3])};
+  }
+  if (words.size() != 2) return fail("give SOURCE:PORT DESTINATION:PORT [tcp|udp]");
+  for (const auto& [name, text] : {std::pair("source", words[0]), std::pair("destination", words[1])}) {
+    const auto endpoint = parse_endpoint(text);
+    if (!endpoint) return tl::unexpected(endpoint.error());
+    if (!endpoint->port) return fail("\"" + text + "\" has no port");
+    params[name] = endpoint->address;
+    params[std::string(name) + "_port"] = *endpoint->port;
+  }
+  return params;
+}
+
+void explain(Session& session, const std::vector<std::string>& words) {
+  const auto params = flow_params(words);
+  if (!params) return session.report(ExitCode::kUsage, params.error().message);
+  const auto result = session.call("trace.explain", *params);
+  if (!result) return session.report(result.error());
+  if (session.output() == Format::kTable) {
+    std::printf("%s\n", result->value("text", "").c_str());
+  } else {
+    session.print(*result);
+  }
+}
+
+}  // namespace
+
+void add_traffic_commands(CLI::App& app, Session& session) {
+  auto name = std::make_shared<std::string>();
+  auto* service = app.add_subcommand("service", "Look at services")->require_subcommand(1);
+  service->add_subcommand("list", "Show every service with its counters")->callback([&session] {
+    session.show("service.list", json::object(),
+                 {"service", "address", "port", "protocol", "policy", "forward", "pool", "packets", "bytes",
+                  "flows", "active_flows"});
+  });
+  auto* table = service->add_subcommand("table", "Show a service's Maglev table and its hash");
+  table->add_option("SERVICE", *name, "its name")->required();
+  table->callback([&session, name] { session.show("service.table", {{"service", *name}}); });
+
+  auto words = std::make_shared<std::vector<std::string>>();
+  auto* explaining = app.add_subcommand("explain", "Say what would happen to a packet, and why");
+  explaining->add_option("FLOW", *words, "SOURCE:PORT DESTINATION:PORT [tcp|udp]")
+      ->required()
+      ->expected(-2);  // two or more: flow_params() says what is too much
+  explaining->callback([&session, words] { explain(session, *words); });
+
+  app.add_subcommand("stats", "Show what ports and workers have counted")->callback([&session] {
+    session.show("stats.get", json::object());
+  });
+  app.add_subcommand("drops", "Show how many packets were dropped, by reason")->callback([&session] {
+    session.show("drops.get", json::object());
+  });
+  auto* neighbor = app.add_subcommand("neighbor", "Look at neighbors")->require_subcommand(1);
+  neighbor->add_subcommand("list", "Show what ARP and NDP know")->callback([&session] {
+    session.show("neighbor.list", json::object(), {"port", "address", "mac", "state"});
+  });
+
+  auto method = std::make_shared<std::string>();
+  auto params = std::make_shared<std::string>("{}");
+  auto* call = app.add_subcommand("call", "Call any method of the control socket");
+  call->add_option("METHOD", *method, "system.methods lists them")->required();
+  call->add_option("PARAMS", *params, "a JSON object or array");
+  call->callback([&session, method, params] {
+    const json value = json::parse(*params, nullptr, false);
+    if (!value.is_structured())
+      return session.report(ExitCode::kUsage, "PARAMS must be a JSON object or array");
+    session.show(*method, value);
+  });
+}
+
+}  // namespace sluice::sluicectl
