@@ -15,11 +15,25 @@ MAY_INCLUDE = {
     "ledger": {"ledger", "crypto", "common"},
     "dataplane": {"dataplane", "ledger", "crypto", "lb", "common"},
     "ctrl": {"ctrl", "dataplane", "ledger", "crypto", "lb", "common"},
+    # The client reads configuration files as the daemon does; all else it asks the daemon.
+    "sluicectl": {"sluicectl", "ctrl", "ledger", "crypto", "common"},
 }
+# The sub-folders of a folder in layers: an include goes to the same sub-folder or to a lower layer.
+LAYERS = {
+    "dataplane": [
+        {"base"}, {"tables"}, {"packet"}, {"device"}, {"neighbor"}, {"forward"}, {"worker"}, {"ingress"}, {"stages"},
+        {"roles"},
+    ],
+    "ctrl": [
+        {"wire"}, {"intent"}, {"log"}, {"observed"}, {"source", "resolve"}, {"store"}, {"health"},
+        {"rpc", "http", "telemetry", "registry", "ledger"}, {"daemon"},
+    ],
+}
+CLIENT_MAY_INCLUDE = {"ctrl/intent", "ctrl/daemon/usage_error.h"}
 # A library's header and the one folder that may know it.
 CONFINED = {
     r"rte_": {"dataplane"},
-    r"(nlohmann|yaml-cpp|valijson)/": {"ctrl"},
+    r"(nlohmann|yaml-cpp|valijson)/": {"ctrl", "sluicectl"},
     r"(openssl/(?!ssl\.h|err\.h|x509v3\.h)|intel-ipsec-mb|ipsec-mb)": {"crypto"},
     r"openssl/(ssl|err|x509v3)\.h": {"crypto", "ctrl"},  # TLS has a socket, and crypto has none
 }
@@ -38,8 +52,25 @@ def includes(folder: str) -> Iterator[Tuple[str, str, str]]:
                 yield f"{path.relative_to(ROOT)}:{number}", match[1], match[2]
 
 
-def fault(folder: str, quote: str, name: str) -> str:
-    """What is wrong with one include; empty if nothing."""
+def layer(path: str) -> int:
+    """The layer of a file in a folder that has layers; -1: it lies in none of them."""
+    folder, below, *_ = path.split("/") + [""]
+    return next((number for number, names in enumerate(LAYERS[folder]) if below in names), -1)
+
+
+def wrong_layer(path: str, name: str) -> str:
+    """What is wrong with an include between the sub-folders of one folder; empty if nothing."""
+    if layer(path) < 0 or layer(name) < 0:
+        return f"{path if layer(path) < 0 else name} lies in no layer"
+    same = path.split("/")[1] == name.split("/")[1]
+    if same or layer(name) < layer(path):
+        return ""
+    return f"{path.rsplit('/', 1)[0]} may not include {name.rsplit('/', 1)[0]}"
+
+
+def fault(path: str, quote: str, name: str) -> str:
+    """What is wrong with one include in the file at `path`; empty if nothing."""
+    folder = path.split("/")[0]
     for pattern, allowed in CONFINED.items():
         if re.match(pattern, name) and folder not in allowed:
             return f"only {' and '.join(sorted(allowed))} may include {name}"
@@ -48,6 +79,10 @@ def fault(folder: str, quote: str, name: str) -> str:
     target = name.split("/")[0]
     if target in MAY_INCLUDE and target not in MAY_INCLUDE[folder]:
         return f"{folder} may not include {target}"
+    if folder == "sluicectl" and target == "ctrl" and not any(name.startswith(own) for own in CLIENT_MAY_INCLUDE):
+        return f"sluicectl may not include {name}"
+    if target == folder and folder in LAYERS:
+        return wrong_layer(path, name)
     # What lies in no folder is generated.
     if target not in MAY_INCLUDE and any((ROOT / folder).rglob(name)):
         return f"{name} is not written from the root"
@@ -59,7 +94,7 @@ def faults() -> list:
         f"{place}: {wrong}"
         for folder in MAY_INCLUDE
         for place, quote, name in includes(folder)
-        if (wrong := fault(folder, quote, name))
+        if (wrong := fault(place, quote, name))
     ]
 
 
@@ -68,13 +103,35 @@ def test_every_include_follows_an_arrow():
 
 
 def test_a_wrong_arrow_is_found():
-    assert fault("lb", '"', "crypto/sha256.h") == "lb may not include crypto"
-    assert fault("lb", "<", "rte_mbuf.h")
-    assert fault("dataplane", "<", "nlohmann/json.hpp")
-    assert fault("dataplane", '"', "ctrl/intent/model.h")
-    assert fault("ctrl", '"', "model.h")
-    assert not fault("dataplane", '"', "lb/maglev.h")
-    assert not fault("dataplane", "<", "rte_mbuf.h")
+    assert fault("lb/pick.cpp", '"', "crypto/sha256.h") == "lb may not include crypto"
+    assert fault("lb/pick.cpp", "<", "rte_mbuf.h")
+    assert fault("dataplane/roles/rx_worker.cpp", "<", "nlohmann/json.hpp")
+    assert fault("dataplane/roles/rx_worker.cpp", '"', "ctrl/intent/model.h")
+    assert fault("ctrl/store/gateway.cpp", '"', "model.h")
+    assert fault("sluicectl/main.cpp", '"', "ctrl/store/gateway.h")
+    assert not fault("dataplane/roles/rx_worker.cpp", '"', "lb/maglev.h")
+    assert not fault("dataplane/roles/rx_worker.cpp", "<", "rte_mbuf.h")
+    assert not fault("sluicectl/client.h", '"', "ctrl/intent/fault.h")
+
+
+def test_a_wrong_arrow_between_sub_folders_is_found():
+    wrong = fault("dataplane/packet/parser.h", '"', "dataplane/worker/worker.h")
+    assert wrong == "dataplane/packet may not include dataplane/worker"
+    assert fault("ctrl/rpc/json_rpc.cpp", '"', "ctrl/http/http_server.h")
+    assert fault("ctrl/intent/model.h", '"', "ctrl/observed/backend_status.h")
+    assert fault("ctrl/model.h", '"', "ctrl/intent/model.h") == "ctrl/model.h lies in no layer"
+    assert not fault("ctrl/store/gateway.cpp", '"', "ctrl/resolve/compile.h")
+    assert not fault("ctrl/store/gateway.cpp", '"', "ctrl/store/gateway_parts.h")
+
+
+def test_a_planted_wrong_arrow_fails(tmp_path, monkeypatch):
+    for folder in MAY_INCLUDE:
+        (tmp_path / folder).mkdir()
+    (tmp_path / "dataplane/tables").mkdir()
+    planted = tmp_path / "dataplane/tables/stats.h"
+    planted.write_text('#include "dataplane/roles/dataplane.h"\n')
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    assert faults() == ["dataplane/tables/stats.h:1: dataplane/tables may not include dataplane/roles"]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ctrl/intent/model.h"
-#include "ctrl/resolve/compile.h"
+#include "ctrl/observed/backend_status.h"
 
 namespace sluice::ctrl {
 

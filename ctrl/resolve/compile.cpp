@@ -428,14 +428,6 @@ class Compiler {
 
 }  // namespace
 
-EffectiveState effective_state(const BackendStatus& status) {
-  const std::string health = status.health_reason.empty() ? "configured" : status.health_reason;
-  if (status.admin == AdminState::kMaintenance) return {BackendState::kMaintenance, "set by an operator"};
-  if (!status.healthy) return {BackendState::kDown, health};
-  if (status.admin == AdminState::kDraining) return {BackendState::kDraining, "set by an operator"};
-  return {BackendState::kActive, health};
-}
-
 Outcome<Compiled> compile(const CompileInput& input, IdRegistry& ids) {
   auto result = Compiler(input, ids).run();
   if (!result) ids.discard();

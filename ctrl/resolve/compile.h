@@ -2,7 +2,6 @@
 // pool tables that changed and shares the rest with the generation before. Pure but for the id registry.
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,22 +9,12 @@
 
 #include "ctrl/intent/fault.h"
 #include "ctrl/intent/model.h"
+#include "ctrl/observed/backend_status.h"
 #include "ctrl/resolve/id_registry.h"
 #include "dataplane/roles/dataplane.h"
 #include "dataplane/tables/tables.h"
 
 namespace sluice::ctrl {
-
-/// What is known of a backend beyond its configuration.
-struct BackendStatus {
-  AdminState admin = AdminState::kActive;
-  bool healthy = true;
-  std::string health_reason = {};  ///< what the last check found, for people; empty: none has ended
-  std::chrono::system_clock::time_point since = {};  ///< when the state last changed
-  bool check_known = true;   ///< false: the last check could not be made, so `healthy` is older
-  bool has_weight = true;    ///< above 0
-  uint64_t transitions = 0;  ///< of the effective state, since the backend is known
-};
 
 struct CompileInput {
   const Model& model;
@@ -52,12 +41,5 @@ struct Compiled {
 /// Everything that parse_config() accepts compiles, but for limits of the registry. What it takes from and
 /// gives back to `ids` is tentative: the caller commits it together with publishing, or discards it.
 Outcome<Compiled> compile(const CompileInput& input, IdRegistry& ids);
-
-/// The effective state, by the rules of interface.md section 5 (fail_open aside), and why.
-struct EffectiveState {
-  lb::BackendState state;
-  std::string reason;
-};
-EffectiveState effective_state(const BackendStatus& status);
 
 }  // namespace sluice::ctrl

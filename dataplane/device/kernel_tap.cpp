@@ -52,18 +52,6 @@ int set_interface_mtu(nl_sock* socket, unsigned interface, uint16_t mtu) {
   return rtnl_link_change(socket, which.get(), wanted.get(), 0);
 }
 
-/// Puts the port's VLAN tags between the MAC addresses and the type; false: no headroom.
-bool add_tags(const PortView& port, rte_mbuf* frame) {
-  const auto added = static_cast<uint16_t>(port.vlan_tags * sizeof(VlanHeader));
-  if (added == 0) return true;
-  const auto link = load<EthernetHeader>(rte_pktmbuf_mtod(frame, const uint8_t*));
-  auto* const at = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(frame, added));
-  if (at == nullptr) return false;
-  write_ethernet(at, port, link.destination, link.type.host());
-  store(at + offsetof(EthernetHeader, source), link.source);
-  return true;
-}
-
 /// The driver learns of arrivals by real-time signals to the process. Workers take them; system calls of the
 /// control thread, and of the threads that it starts from now on, are not to be interrupted.
 void leave_signals_to_workers() {
@@ -132,26 +120,6 @@ Result<void> start_kernel_tap(const KernelTap& tap, const PortConfig& config) {
     if (error < 0) return tap_failure(tap, config, "address " + own.to_string() + ": " + nl_geterror(error));
   }
   return {};
-}
-
-unsigned relay_from_kernel(Worker& worker, std::span<const KernelTap> taps) {
-  unsigned relayed = 0;
-  for (size_t port = 0; port < taps.size(); ++port) {
-    if (worker.place.index >= taps[port].queues) continue;
-    std::array<rte_mbuf*, kBurst> frames;
-    const uint16_t count =
-        rte_eth_rx_burst(taps[port].device, static_cast<uint16_t>(worker.place.index), frames.data(), kBurst);
-    for (uint16_t i = 0; i < count; ++i) {
-      if (add_tags(worker.tables->ports[port], frames[i])) {
-        worker.transmit.send_new(static_cast<uint16_t>(port), frames[i]);
-      } else {
-        worker.stats.originated.add();
-        worker.drops.drop(frames[i], DropReason::kNoHeadroom);
-      }
-    }
-    relayed += count;
-  }
-  return relayed;
 }
 
 }  // namespace sluice::dataplane

@@ -5,13 +5,10 @@
 #include <rte_mempool.h>
 
 #include <cstdint>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "common/result.h"
 #include "dataplane/device/boot_config.h"
-#include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
 
@@ -29,9 +26,5 @@ Result<KernelTap> open_kernel_tap(const PortConfig& config, unsigned index, cons
                                   unsigned workers, rte_mempool* pool);
 /// Sets the link up and gives it the port's addresses. Control thread.
 Result<void> start_kernel_tap(const KernelTap& tap, const PortConfig& config);
-
-/// Sends by the ports what the kernel has sent on their taps, unchanged but for the port's VLAN tags.
-/// `taps` by configured port. On a worker; returns how many frames.
-unsigned relay_from_kernel(Worker& worker, std::span<const KernelTap> taps);
 
 }  // namespace sluice::dataplane

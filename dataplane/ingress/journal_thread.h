@@ -12,7 +12,7 @@
 #include "dataplane/base/doorbell.h"
 #include "dataplane/ingress/journal_rings.h"
 #include "dataplane/ingress/sync_thread.h"
-#include "dataplane/roles/ledger_plane.h"
+#include "dataplane/ingress/ledger_reach.h"
 #include "ledger/journal.h"
 
 namespace sluice::dataplane {

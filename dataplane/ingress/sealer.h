@@ -12,7 +12,7 @@
 #include "dataplane/base/stall_watch.h"
 #include "dataplane/ingress/hash_job.h"
 #include "dataplane/ingress/journal_rings.h"
-#include "dataplane/roles/ledger_plane.h"
+#include "dataplane/ingress/ledger_request.h"
 #include "ledger/ingest.h"
 
 namespace sluice::dataplane {

@@ -2,55 +2,19 @@
 // DataPlane, which starts and stops it with its workers.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <variant>
-#include <vector>
 
 #include "common/histogram.h"
 #include "common/result.h"
-#include "crypto/sha256_message.h"
+#include "dataplane/ingress/ledger_reach.h"
+#include "dataplane/ingress/ledger_request.h"
 #include "ledger/outcome.h"
-#include "ledger/receipt.h"
-#include "ledger/transaction.h"
 
 namespace sluice::dataplane {
 
 class LedgerStation;
-
-/// `ledger.submit`: one transaction from the control socket. It goes the way of every other; its answer comes
-/// once its block is durable, or it is refused.
-struct SubmitRequest {
-  ledger::Profile profile = ledger::Profile::kOpaque;
-  std::vector<uint8_t> payload;  ///< 1 to ledger::kMostPayload bytes
-  ledger::Answer answer;
-};
-
-/// Where a transaction lies that the dedupe window remembers. Without a profile, the one that
-/// Ingest::locate() finds first has that txid.
-struct LocateRequest {
-  crypto::Digest txid{};
-  std::optional<ledger::Profile> profile{};
-  std::optional<uint64_t> index{};  ///< of the leaf, once it is committed
-};
-
-/// Owned by the asker, which must keep it until `done`; between asking and `done` the ledger's alone.
-struct LedgerRequest {
-  std::variant<SubmitRequest, LocateRequest> question;
-  std::atomic<bool> done{false};
-};
-
-/// How far the log reaches. Values may be a moment old, each by itself.
-struct LedgerReach {
-  uint64_t blocks = 0;           ///< durable
-  uint64_t tree_size = 0;        ///< durable
-  uint64_t checkpoint_size = 0;  ///< covered by the released checkpoint
-  bool is_full = false;          ///< blocks are refused for want of room
-  bool is_late = false;          ///< it is the checkpoint that finds no room
-  bool is_stalled = false;       ///< the disk does not answer: transactions are refused until it does
-};
 
 /// All functions are for the control thread.
 class LedgerPlane {

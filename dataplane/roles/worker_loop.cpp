@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 
+#include "dataplane/stages/relay_from_kernel.h"
+
 namespace sluice::dataplane {
 namespace {
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/spsc_ring.h"
+#include "dataplane/base/burst.h"
 #include "dataplane/base/token_bucket.h"
 #include "dataplane/device/transmit.h"
 #include "dataplane/neighbor/known_paths.h"
@@ -24,9 +25,6 @@
 #include "ledger/source_rate.h"
 
 namespace sluice::dataplane {
-
-/// Packets are taken, and handed from stage to stage, in bursts of at most this many.
-inline constexpr uint16_t kBurst = 32;
 
 using PacketRing = SpscRing<rte_mbuf*>;
 

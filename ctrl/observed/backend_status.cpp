@@ -1,0 +1,13 @@
+#include "ctrl/observed/backend_status.h"
+
+namespace sluice::ctrl {
+
+EffectiveState effective_state(const BackendStatus& status) {
+  const std::string health = status.health_reason.empty() ? "configured" : status.health_reason;
+  if (status.admin == AdminState::kMaintenance) return {lb::BackendState::kMaintenance, "set by an operator"};
+  if (!status.healthy) return {lb::BackendState::kDown, health};
+  if (status.admin == AdminState::kDraining) return {lb::BackendState::kDraining, "set by an operator"};
+  return {lb::BackendState::kActive, health};
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,31 @@
+// What is known of one backend beyond its configuration, and what follows for new flows. Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "ctrl/intent/model.h"
+#include "lb/backend.h"
+
+namespace sluice::ctrl {
+
+/// What is known of a backend beyond its configuration.
+struct BackendStatus {
+  AdminState admin = AdminState::kActive;
+  bool healthy = true;
+  std::string health_reason = {};  ///< what the last check found, for people; empty: none has ended
+  std::chrono::system_clock::time_point since = {};  ///< when the state last changed
+  bool check_known = true;   ///< false: the last check could not be made, so `healthy` is older
+  bool has_weight = true;    ///< above 0
+  uint64_t transitions = 0;  ///< of the effective state, since the backend is known
+};
+
+/// The effective state, by the rules of interface.md section 5 (fail_open aside), and why.
+struct EffectiveState {
+  lb::BackendState state;
+  std::string reason;
+};
+EffectiveState effective_state(const BackendStatus& status);
+
+}  // namespace sluice::ctrl

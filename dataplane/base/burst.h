@@ -1,0 +1,10 @@
+#pragma once
+
+#include <cstdint>
+
+namespace sluice::dataplane {
+
+/// Packets are taken, and handed from stage to stage, in bursts of at most this many.
+inline constexpr uint16_t kBurst = 32;
+
+}  // namespace sluice::dataplane
