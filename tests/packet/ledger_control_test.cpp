@@ -139,6 +139,8 @@ TEST_P(LedgerControl, AHangingDiskIsToldUntilItAnswersAgain) {
   send(post("before", 1));
   seal();
   answers(1);
+  ASSERT_TRUE(gateway->eventually([&] { return gateway->ledger().reach().checkpoint_size == 1; }))
+      << "else its checkpoint may be what hangs first";
   files.is_open = false;
   const Coap during = post("during", 2), repeat = post("during", 3), next = post("next", 4);
   LedgerRequest asked{.question = SubmitRequest{Profile::kOpaque, bytes_of("asked"), {}}};
