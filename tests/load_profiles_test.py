@@ -13,7 +13,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 import trex_stub
-from processes import ROOT, SLUICED
+from processes import ROOT, SLUICECTL, SLUICED
 
 PERF = ROOT / "perf"
 MODES = ("full-nat", "dnat", "direct", "ipip", "gue")
@@ -27,8 +27,7 @@ def configuration(name):
 def test_the_gateway_accepts_the_configuration(name, tmp_path):
     text = (PERF / "trex" / f"gateway-{name}.yaml").read_text()
     key = tmp_path / "load.key"
-    sluicectl = SLUICED.parent / "sluicectl"
-    subprocess.run([sluicectl, "ledger", "keygen", "--name", "edge-1.example.com/load", "--out", key], check=True)
+    subprocess.run([SLUICECTL, "ledger", "keygen", "--name", "edge-1.example.com/load", "--out", key], check=True)
     file = tmp_path / "sluice.yaml"
     file.write_text(text.replace("/etc/sluice/load.key", str(key)).replace("/var/lib/sluice", str(tmp_path)))
     done = subprocess.run([SLUICED, "--check-config", "--config", file], capture_output=True, text=True, check=False)
