@@ -24,6 +24,9 @@ struct HashJob {
 /// Transactions between parser and sealer, for each hash worker: enough for four full groups of lanes.
 inline constexpr size_t kHashJobs = 1024;
 
+/// Receipts and refusals that may wait for each hash worker.
+inline constexpr size_t kReceiptRing = 1024;
+
 using JobRing = SpscRing<HashJob*>;
 using AnswerRing = SpscRing<ledger::Answer>;
 

@@ -12,12 +12,14 @@ namespace sluice::dataplane {
 
 /// The rings of blocks have room for every block that there is, so that a block can always move on.
 struct JournalRings {
+  static constexpr size_t kLookUps = 256;
+
   explicit JournalRings(size_t blocks) : sealed(blocks), finished(blocks) {}
 
   SpscRing<ledger::OpenBlock*> sealed;    ///< to the journal thread, in order
   SpscRing<ledger::OpenBlock*> finished;  ///< and back, in the same order
-  AnswerRing to_look_up{256};             ///< answers that lack their leaf hash
-  AnswerRing looked_up{256};
+  AnswerRing to_look_up{kLookUps};        ///< answers that lack their leaf hash
+  AnswerRing looked_up{kLookUps};
   /// Whether the sealer has nothing under way that would come by one of these: the journal thread may sleep
   /// for longer. Written by the sealer at each poll.
   std::atomic<bool> sealer_is_idle{true};

@@ -23,6 +23,8 @@ inline constexpr size_t kSealBurst = 128;
 
 class Sealer {
  public:
+  static constexpr size_t kSubmitted = 256;  ///< requests of the control thread that may wait
+
   /// Allocates all there will ever be. Borrows `ids` and `journal`.
   Sealer(const ledger::IngestLimits& limits, ledger::RecentIds& ids, JournalRings& journal,
          crypto::Sha256 engine);
@@ -71,7 +73,7 @@ class Sealer {
   JournalRings& journal_;
   crypto::Sha256 engine_;  // for requests, one by one
   std::vector<Source> sources_;
-  SpscRing<LedgerRequest*> requests_{256};
+  SpscRing<LedgerRequest*> requests_{kSubmitted};
   std::vector<uint8_t> scratch_;
   ledger::OutcomeCounters counters_;
   Histogram ack_ns_;

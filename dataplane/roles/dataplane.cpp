@@ -83,9 +83,29 @@ std::vector<PortInfo> DataPlane::ports() const {
 std::vector<WorkerInfo> DataPlane::workers() const {
   std::vector<WorkerInfo> infos;
   for (unsigned i = 0; i < parts_->stations.size(); ++i) {
-    const auto& [place, cpu] = parts_->topology.runners[i];
-    infos.push_back({i, cpu, place.receives ? "worker" : "lb_worker", place.balances,
-                     place.balances ? parts_->stations[i]->flow_capacity() : 0});
+    const bool balances = parts_->topology.places[i].balances;
+    const Thread& thread = parts_->topology.threads[lcore_of(i)];
+    infos.push_back({i, *thread.cpu, row_of(thread.role).name, balances,
+                     balances ? parts_->stations[i]->flow_capacity() : 0});
+  }
+  return infos;
+}
+
+std::vector<ThreadInfo> DataPlane::threads() const {
+  std::vector<ThreadInfo> infos;
+  for (unsigned i = 0; i < parts_->topology.threads.size(); ++i) {
+    const Thread& thread = parts_->topology.threads[i];
+    const int numa_node = thread.cpu ? static_cast<int>(rte_lcore_to_socket_id(i)) : -1;
+    infos.push_back({thread.name(), row_of(thread.role).name, thread.cpu, numa_node});
+  }
+  return infos;
+}
+
+std::vector<RingInfo> DataPlane::rings() const {
+  const auto& threads = parts_->topology.threads;
+  std::vector<RingInfo> infos;
+  for (const Ring& ring : parts_->topology.rings) {
+    infos.push_back({row_of(ring.use).name, threads[ring.from].name(), threads[ring.to].name(), ring.size()});
   }
   return infos;
 }
@@ -204,7 +224,7 @@ LedgerPlane* DataPlane::ledger() {
 }
 
 std::vector<unsigned> DataPlane::possible_owners(const FlowKey& key) const {
-  const WorkerPlace& place = parts_->topology.runners.front().place;
+  const WorkerPlace& place = parts_->topology.places.front();
   const unsigned owner = owner_of_flow(parts_->published->current(), place, key);
   if (owner != kWhoeverReceived) return {worker_of_balancer(place, owner)};
   std::vector<unsigned> all;

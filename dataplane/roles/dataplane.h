@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -37,7 +39,7 @@ struct DeviceCounters {
 struct WorkerInfo {
   unsigned index;
   unsigned cpu;
-  const char* role;  ///< "worker" or "lb_worker"
+  std::string_view role;  ///< `worker` or `lb_worker`
   bool balances;
   size_t flow_capacity;
 };
@@ -48,6 +50,22 @@ struct HashWorkerInfo {
   unsigned cpu;
   uint64_t busy_cycles;  ///< TSC, of polls that found something
   uint64_t idle_cycles;  ///< of all others
+};
+
+/// A thread of the data plane, or the control thread.
+struct ThreadInfo {
+  std::string name;             ///< `worker 1`
+  std::string_view role;        ///< as dataplane/roles/topology.h has them
+  std::optional<unsigned> cpu;  ///< nothing: the kernel chooses
+  int numa_node;                ///< of its memory; -1: any
+};
+
+/// A ring between two threads, by their names; both ends may be one.
+struct RingInfo {
+  std::string_view carries;
+  std::string from;
+  std::string to;
+  size_t size;  ///< how many may wait
 };
 
 /// Counters are for any thread, the rest for one at a time. One per process, as EAL is.
@@ -62,6 +80,9 @@ class DataPlane {
   /// By configured port, known before the first Tables are built.
   std::vector<PortInfo> ports() const;
   std::vector<WorkerInfo> workers() const;
+  /// Who runs, and which ring leads from whom to whom.
+  std::vector<ThreadInfo> threads() const;
+  std::vector<RingInfo> rings() const;
   /// Empty where workers hash what they receive, and before the start.
   std::vector<HashWorkerInfo> hash_workers() const;
 

@@ -16,7 +16,6 @@
 namespace sluice::dataplane {
 namespace {
 
-constexpr unsigned kRingSize = 512;
 constexpr unsigned kDrainPatienceMs = 1000;
 
 template <typename Loop>
@@ -33,6 +32,16 @@ void sleep_a_millisecond() {
   nanosleep(&duration, nullptr);
 }
 
+bool carries_packets(RingUse use) {
+  return use == RingUse::kPackets || use == RingUse::kFrames || use == RingUse::kTransactions ||
+         use == RingUse::kAnswers;
+}
+
+/// The worker that runs as an lcore.
+unsigned worker_at(unsigned thread) {
+  return thread - lcore_of(0);
+}
+
 void free_packets(PacketRing& ring) {
   for (rte_mbuf* packet = nullptr; ring.pop({&packet, 1}) == 1;) rte_pktmbuf_free(packet);
 }
@@ -40,7 +49,9 @@ void free_packets(PacketRing& ring) {
 }  // namespace
 
 DataPlane::Parts::~Parts() {
-  for (const auto& ring : rings) free_packets(*ring);
+  for (const auto& ring : rings) {
+    if (ring != nullptr) free_packets(*ring);
+  }
   loops.clear();
   hash_loops.clear();
   ledger_station.reset();
@@ -71,17 +82,17 @@ Result<void> DataPlane::Parts::attach_devices() {
 Result<void> DataPlane::Parts::make_pools() {
   uint16_t largest_mtu = 0;
   for (const PortConfig& port : config.ports) largest_mtu = std::max(largest_mtu, port.mtu);
-  const auto ring_count =
-      static_cast<unsigned>(topology.packet_rings.size() + topology.transmit_rings.size() +
-                            2 * topology.hash_runners.size() * config.workers.size());
+  unsigned in_rings = 0;
+  for (const Ring& ring : topology.rings) {
+    if (carries_packets(ring.use)) in_rings += static_cast<unsigned>(ring.size());
+  }
   for (const PortPlan& plan : plans) {
     if (pools.contains(plan.numa_node)) continue;
     std::vector<PortPlan> local;
     std::copy_if(plans.begin(), plans.end(), std::back_inserter(local),
                  [&](const PortPlan& other) { return other.numa_node == plan.numa_node; });
-    const auto workers = static_cast<unsigned>(topology.runners.size());
-    PoolSize size = pool_size(local, workers, ring_count, kRingSize, largest_mtu);
-    size.packets += static_cast<unsigned>(topology.hash_runners.size()) * kHashPackets;
+    PoolSize size = pool_size(local, topology.workers(), in_rings, largest_mtu);
+    size.packets += static_cast<unsigned>(topology.hash_threads.size()) * kHashPackets;
     const auto pool = make_packet_pool(size, plan.numa_node);
     if (!pool) return tl::unexpected(pool.error());
     pools[plan.numa_node] = *pool;
@@ -102,8 +113,7 @@ Result<void> DataPlane::Parts::set_up_devices() {
     macs.push_back(*mac);
     KernelTap tap;
     if (config.ports[i].kernel) {
-      auto opened =
-          open_kernel_tap(config.ports[i], i, *mac, static_cast<unsigned>(topology.runners.size()), pool);
+      auto opened = open_kernel_tap(config.ports[i], i, *mac, topology.workers(), pool);
       if (!opened) return tl::unexpected(opened.error());
       tap = std::move(*opened);
     }
@@ -116,12 +126,11 @@ Result<void> DataPlane::Parts::set_up_devices() {
 Result<void> DataPlane::Parts::make_stations() {
   std::array<uint64_t, 2> seeds;
   if (getrandom(&seeds, sizeof seeds, 0) != sizeof seeds) return fail("no random seed from the kernel");
-  const size_t workers = topology.runners.size();
-  std::vector<PacketRing*> to_transmit(workers);
-  for (const Topology::Link& link : topology.transmit_rings) to_transmit[link.from] = add_ring();
-  for (unsigned i = 0; i < workers; ++i) {
+  make_rings();
+  for (unsigned i = 0; i < topology.workers(); ++i) {
     const auto node = static_cast<int>(rte_lcore_to_socket_id(lcore_of(i)));
-    auto station = Station::create({.place = topology.runners[i].place,
+    const auto to_transmit = rings_at(lcore_of(i), &Ring::from, RingUse::kFrames);  // one at most
+    auto station = Station::create({.place = topology.places[i],
                                     .numa_node = node,
                                     .flow_table_entries = config.flow_table_entries,
                                     .flow_hash_seed = seeds[0],
@@ -130,12 +139,12 @@ Result<void> DataPlane::Parts::make_stations() {
                                     .receive_queues = topology.receive_queues[i],
                                     .devices = devices,
                                     .taps = tap_devices,
-                                    .to_transmit = to_transmit[i],
+                                    .to_transmit = to_transmit.empty() ? nullptr : to_transmit.front(),
                                     .limits = config.limits});
     if (!station) return tl::unexpected(station.error());
     stations.push_back(std::move(*station));
   }
-  connect_stations(to_transmit);
+  connect_stations();
   return {};
 }
 
@@ -145,8 +154,8 @@ Result<void> DataPlane::Parts::make_ledger() {
   for (const PortConfig& port : config.ports) port_mtus.push_back(port.mtu);
   std::vector<int> nodes;
   std::vector<rte_mempool*> local_pools;
-  for (const Topology::HashRunner& runner : topology.hash_runners) {
-    nodes.push_back(static_cast<int>(rte_lcore_to_socket_id(lcore_of(runner.runner))));
+  for (const unsigned thread : topology.hash_threads) {
+    nodes.push_back(static_cast<int>(rte_lcore_to_socket_id(thread)));
     local_pools.push_back(pool_of(nodes.back()));
   }
   auto made = LedgerStation::create({.config = *config.ledger,
@@ -162,40 +171,45 @@ Result<void> DataPlane::Parts::make_ledger() {
 }
 
 void DataPlane::Parts::connect_ledger() {
-  for (size_t i = 0; i < config.workers.size(); ++i) {
-    std::vector<PacketRing*> to_hash, from_hash;
-    for (size_t j = 0; j < topology.hash_runners.size(); ++j) {
-      to_hash.push_back(add_ring());
-      from_hash.push_back(add_ring());
-    }
+  for (unsigned i = 0; i < config.workers.size(); ++i) {
     Worker& worker = stations[i]->worker();
-    ledger_station->connect(worker, to_hash, from_hash);
-    if (topology.hash_runners.front().is_in_place) {
-      worker.hash = &ledger_station->hash_worker(static_cast<unsigned>(i));
-    }
+    ledger_station->connect(worker, rings_at(lcore_of(i), &Ring::from, RingUse::kTransactions),
+                            rings_at(lcore_of(i), &Ring::to, RingUse::kAnswers));
+    if (topology.hashes_in_place()) worker.hash = &ledger_station->hash_worker(i);
   }
 }
 
-PacketRing* DataPlane::Parts::add_ring() {
-  rings.push_back(std::make_unique<PacketRing>(kRingSize));
-  return rings.back().get();
+void DataPlane::Parts::make_rings() {
+  for (const Ring& ring : topology.rings) {
+    rings.push_back(carries_packets(ring.use) ? std::make_unique<PacketRing>(ring.size()) : nullptr);
+  }
 }
 
-void DataPlane::Parts::connect_stations(const std::vector<PacketRing*>& to_transmit) {
+std::vector<PacketRing*> DataPlane::Parts::rings_at(unsigned thread, unsigned Ring::*end, RingUse use) const {
+  std::vector<PacketRing*> found;
+  for (size_t i = 0; i < rings.size(); ++i) {
+    const Ring& ring = topology.rings[i];
+    if (ring.use == use && ring.*end == thread) found.push_back(rings[i].get());
+  }
+  return found;
+}
+
+void DataPlane::Parts::connect_stations() {
   for (const auto& station : stations) {
     Worker& worker = station->worker();
     for (auto* table : {&worker.to_worker, &worker.from_worker, &worker.to_transmit, &worker.from_transmit}) {
       table->resize(stations.size());
     }
   }
-  for (const Topology::Link& link : topology.transmit_rings) {
-    stations[link.from]->worker().to_transmit[link.to] = to_transmit[link.from];
-    stations[link.to]->worker().from_transmit[link.from] = to_transmit[link.from];
-  }
-  for (const Topology::Link& link : topology.packet_rings) {
-    PacketRing* const ring = add_ring();
-    stations[link.from]->worker().to_worker[link.to] = ring;
-    stations[link.to]->worker().from_worker[link.from] = ring;
+  for (size_t i = 0; i < rings.size(); ++i) {
+    const Ring& ring = topology.rings[i];
+    if (ring.use != RingUse::kPackets && ring.use != RingUse::kFrames) continue;
+    const unsigned from = worker_at(ring.from), to = worker_at(ring.to);
+    Worker& source = stations[from]->worker();
+    Worker& target = stations[to]->worker();
+    const bool is_finished = ring.use == RingUse::kFrames;
+    (is_finished ? source.to_transmit : source.to_worker)[to] = rings[i].get();
+    (is_finished ? target.from_transmit : target.from_worker)[from] = rings[i].get();
   }
 }
 
@@ -236,12 +250,11 @@ Result<void> DataPlane::Parts::start_workers() {
 }
 
 Result<void> DataPlane::Parts::start_hash_workers() {
-  for (unsigned i = 0; i < topology.hash_runners.size(); ++i) {
-    const Topology::HashRunner& runner = topology.hash_runners[i];
-    if (runner.is_in_place) continue;
+  if (topology.hashes_in_place()) return {};
+  for (unsigned i = 0; i < topology.hash_threads.size(); ++i) {
     hash_loops.push_back(
         std::make_unique<HashWorkerLoop>(ledger_station->hash_worker(i), phase, config.idle));
-    if (rte_eal_remote_launch(run_loop<HashWorkerLoop>, hash_loops.back().get(), lcore_of(runner.runner)) !=
+    if (rte_eal_remote_launch(run_loop<HashWorkerLoop>, hash_loops.back().get(), topology.hash_threads[i]) !=
         0) {
       return fail("hash worker " + std::to_string(i) + " does not start");
     }
@@ -250,7 +263,8 @@ Result<void> DataPlane::Parts::start_hash_workers() {
 }
 
 bool DataPlane::Parts::rings_are_empty() const {
-  return std::all_of(rings.begin(), rings.end(), [](const auto& ring) { return ring->size() == 0; });
+  return std::all_of(rings.begin(), rings.end(),
+                     [](const auto& ring) { return ring == nullptr || ring->size() == 0; });
 }
 
 void DataPlane::Parts::drain() const {

@@ -46,9 +46,10 @@ struct DataPlane::Parts {
   void drain() const;
 
   rte_mempool* pool_of(int numa_node) const;
-  PacketRing* add_ring();
-  /// `to_transmit` by the worker that the ring leads from.
-  void connect_stations(const std::vector<PacketRing*>& to_transmit);
+  void make_rings();
+  /// Those of one use that have a thread at that end, in the order of the table.
+  std::vector<PacketRing*> rings_at(unsigned thread, unsigned Ring::*end, RingUse use) const;
+  void connect_stations();
   void connect_ledger();
   bool rings_are_empty() const;
 
@@ -61,7 +62,7 @@ struct DataPlane::Parts {
   std::vector<TransmitDevice> tap_devices;
   std::map<int, rte_mempool*> pools;  ///< by NUMA node
   Topology topology;
-  std::vector<std::unique_ptr<PacketRing>> rings;
+  std::vector<std::unique_ptr<PacketRing>> rings;  ///< by Topology::rings; null where it carries no packets
   std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops and rests
   ledger::PosixFileSystem ledger_files;
   std::unique_ptr<LedgerStation> ledger_station;  ///< null: no ledger ingress

@@ -9,13 +9,13 @@
 
 #include "crypto/sha256_choice.h"
 #include "dataplane/device/eal_log.h"
+#include "dataplane/roles/topology.h"
 
 namespace sluice::dataplane {
 namespace {
 
 constexpr std::chrono::milliseconds kPatience{2500};  ///< for either half of drain()
 constexpr uint32_t kJournalPatienceMs = 2500;         ///< for the last syncs: a clean stop ends within 10 s
-constexpr size_t kAnswerRing = 1024;
 
 uint64_t monotonic_ns() {
   timespec now;
@@ -108,7 +108,7 @@ Result<void> LedgerStation::open_log(const LedgerPlan& plan, const ledger::Inges
                                        std::move(*engine), *ids_);
   if (!journal) return tl::unexpected(at("/ledger/directory", journal.error()));
   for (const std::string& notice : (*journal)->notices()) log_line(LogLevel::kWarning, notice);
-  journal_rings_ = std::make_unique<JournalRings>(limits.blocks);
+  journal_rings_ = std::make_unique<JournalRings>(row_of(RingUse::kSealedBlocks).size);
   journal_ = std::make_unique<JournalThread>(std::move(*journal), *journal_rings_, limits.delay_ns);
   return {};
 }
@@ -119,9 +119,9 @@ Result<void> LedgerStation::make_hash_workers(const LedgerPlan& plan, const ledg
   sealer_ = std::make_unique<Sealer>(limits, *ids_, *journal_rings_, std::move(*engine));
   for (uint8_t i = 0; i < plan.pools.size(); ++i) {
     for (int direction = 0; direction < 2; ++direction) {
-      job_rings_.push_back(std::make_unique<JobRing>(kHashJobs));
+      job_rings_.push_back(std::make_unique<JobRing>(row_of(RingUse::kHashed).size));
     }
-    answer_rings_.push_back(std::make_unique<AnswerRing>(kAnswerRing));
+    answer_rings_.push_back(std::make_unique<AnswerRing>(row_of(RingUse::kReceipts).size));
     const auto seed = random_seed<SipKey>();
     if (!seed) return tl::unexpected(seed.error());
     const HashWorkerPlan worker{.index = i,

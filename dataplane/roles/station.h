@@ -7,7 +7,6 @@
 
 #include "dataplane/base/mapped_array.h"
 #include "dataplane/base/worker_limits.h"
-#include "dataplane/roles/topology.h"
 #include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
@@ -29,6 +28,8 @@ struct StationPlan {
 
 class Station {
  public:
+  static constexpr size_t kQuestions = 64;  ///< that may wait for one worker
+
   static Result<std::unique_ptr<Station>> create(const StationPlan& plan);
   ~Station();
 
@@ -54,7 +55,7 @@ class Station {
   MappedArray<lb::TargetCounters> backends_;
   MappedArray<uint32_t> cursors_;
   MappedArray<KnownPath> paths_;
-  SpscRing<WorkerRequest*> requests_{64};
+  SpscRing<WorkerRequest*> requests_{kQuestions};
   std::unique_ptr<Worker> worker_;
 };
 

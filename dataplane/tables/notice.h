@@ -31,6 +31,8 @@ struct Notice {
 /// One worker's notices. Events are counted one by one; a notice may stand for many of them.
 class Notices {
  public:
+  static constexpr size_t kRing = 256;  ///< notices that may wait
+
   /// The worker.
   void count(NoticeKind kind, uint16_t port) { counts_[static_cast<size_t>(kind)][port].add(); }
   void post(const Notice& notice) {
@@ -46,7 +48,7 @@ class Notices {
   uint64_t lost() const { return lost_.read(); }
 
  private:
-  SpscRing<Notice> ring_{256};
+  SpscRing<Notice> ring_{kRing};
   std::array<std::array<Counter, kMaxPorts>, kNoticeKinds> counts_;
   Counter lost_;
 };

@@ -21,9 +21,9 @@ constexpr unsigned kUsualDataRoom = 2048;  ///< what drivers split into if it we
 
 }  // namespace
 
-PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned rings, unsigned ring_size,
+PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned in_rings,
                    uint16_t largest_mtu) {
-  unsigned packets = rings * ring_size;
+  unsigned packets = in_rings;
   for (const PortPlan& port : ports) {
     packets += port.rx_queues * port.rx_descriptors + port.tx_queues * port.tx_descriptors;
   }

@@ -18,9 +18,9 @@ struct PoolSize {
   uint16_t data_room = 0;  ///< bytes, headroom included
 };
 
-/// Enough for every descriptor of `ports` to hold a packet while every ring, transmit buffer and neighbor
-/// queue of `workers` does, so that no queue can starve another. Pure.
-PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned rings, unsigned ring_size,
+/// Enough for every descriptor of `ports` to hold a packet while every ring (`in_rings` packets together),
+/// transmit buffer and neighbor queue of `workers` does, so that no queue can starve another. Pure.
+PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned in_rings,
                    uint16_t largest_mtu);
 
 /// The pool of that node; `numa_node` -1: anywhere.

@@ -45,6 +45,31 @@ def test_services_are_balanced_however_workers_rest(lab, gateway, idle):
     assert (rests(gateway) - before > 100) == (idle == "adaptive")
 
 
+def tasks(gateway):
+    """By CPU, the names of the gateway's threads that the kernel runs on that CPU alone."""
+    pinned = {}
+    for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
+        allowed = re.search(r"^Cpus_allowed_list:\s+(\S+)", (task / "status").read_text(), re.M)[1]
+        if allowed.isdigit():
+            pinned.setdefault(int(allowed), []).append((task / "comm").read_text().strip())
+    return pinned
+
+
+def test_the_topology_is_what_the_kernel_runs(lab, gateway):
+    topology = gateway.call("system.topology")
+    threads = {thread["name"]: thread for thread in topology["threads"]}
+    pinned = tasks(gateway)
+    workers = [thread for thread in threads.values() if thread["cpu"] is not None]
+    assert len(workers) == sum(len(names) for names in pinned.values())
+    for thread in workers:
+        assert any("worker" in name for name in pinned[thread["cpu"]]), (thread, pinned)
+    settings = gateway.config["gateway"]
+    assert [thread["cpu"] for thread in workers] == settings["workers"] + settings.get("lb_workers", [])
+    for ring in topology["rings"]:
+        assert ring["from"] in threads and ring["to"] in threads and ring["size"] > 0
+    assert {(ring["carries"], ring["to"]) for ring in topology["rings"]} >= {("questions", "worker 0")}
+
+
 def asked(command):
     """What a command says of a process's descriptors, although some of them come and go meanwhile."""
     return subprocess.run(command, shell=True, capture_output=True, text=True, check=False).stdout

@@ -70,6 +70,22 @@ void methods(MethodContext& context, const Call&, Reply reply) {
   reply(std::move(list));
 }
 
+void topology(MethodContext& context, const Call&, Reply reply) {
+  const dataplane::DataPlane& data_plane = context.gateway.data_plane();
+  json threads = json::array();
+  for (const auto& thread : data_plane.threads()) {
+    threads.push_back({{"name", thread.name},
+                       {"role", thread.role},
+                       {"cpu", thread.cpu ? json(*thread.cpu) : json(nullptr)},
+                       {"numa_node", thread.numa_node < 0 ? json(nullptr) : json(thread.numa_node)}});
+  }
+  json rings = json::array();
+  for (const auto& ring : data_plane.rings()) {
+    rings.push_back({{"carries", ring.carries}, {"from", ring.from}, {"to", ring.to}, {"size", ring.size}});
+  }
+  reply(json{{"threads", std::move(threads)}, {"rings", std::move(rings)}});
+}
+
 }  // namespace
 
 std::vector<Method> system_methods() {
@@ -88,6 +104,14 @@ std::vector<Method> system_methods() {
        "a list of `{name, role, help, result, params}`",
        {},
        methods,
+       Where::kLoop},
+      {"system.topology",
+       Role::kView,
+       "Which threads carry packets and transactions, on which CPU, and which ring leads from whom to whom.",
+       "`{threads: [{name, role, cpu, numa_node}], rings: [{carries, from, to, size}]}`; `cpu` and "
+       "`numa_node` are null where the kernel chooses",
+       {},
+       topology,
        Where::kLoop},
   };
 }

@@ -10,6 +10,7 @@
 
 #include "ctrl/rpc/methods/methods.h"
 #include "dataplane/base/drop_reason.h"
+#include "dataplane/roles/topology.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -105,11 +106,11 @@ std::string type_text(const Param& param) {
 
 std::string methods_page() {
   std::ostringstream page;
-  page
-      << "# Methods of the control socket\n\n"
-         "Generated from the tables in `ctrl/rpc/methods`; `system.methods` answers the same with JSON Schemas.\n"
-         "[What all of them have in common](../explanation/control-socket.md): framing, roles, limits, "
-         "errors.\n";
+  page << "# Methods of the control socket\n\n"
+          "Generated from the tables in `ctrl/rpc/methods`; `system.methods` answers the same with JSON "
+          "Schemas.\n"
+          "[What all of them have in common](../explanation/control-socket.md): framing, roles, limits, "
+          "errors.\n";
   for (const auto& method : all_methods()) {
     page << "\n## " << method.name << "\n\n"
          << method.help << " Role: " << name_of(method.role) << ".\n\nAnswers " << method.result << ".\n";
@@ -127,6 +128,59 @@ TEST(Documents, TheMethodsReferenceIsCurrent) {
   const auto file = kRoot / "docs/reference/methods.md";
   if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(file) << methods_page();
   EXPECT_EQ(text_of(file), methods_page()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+}
+
+std::string threads_page() {
+  dataplane::BootConfig example;
+  example.workers = {1, 2};
+  example.lb_workers = {3};
+  example.hash_workers = {4};
+  example.ledger.emplace();
+  dataplane::PortPlan port;
+  port.rx_queues = 2;
+  port.tx_queues = 2;
+  const auto topology = dataplane::plan_topology(example, std::vector{port});
+  std::ostringstream page;
+  page << "# Threads and rings\n\n"
+          "Generated from the table in [`Topology`](../../dataplane/roles/topology.cpp), which threads and "
+          "rings "
+          "are made from.\n"
+          "`system.topology` answers what a running gateway has of them. Threads meet at these rings and at "
+          "the "
+          "published\n"
+          "tables, nowhere else. A full ring is a counted drop (`ring_full`) or a refusal to the sender, "
+          "never a "
+          "wait.\n"
+          "\n| thread | what it does |\n|---|---|\n";
+  for (size_t role = 0; role < dataplane::kThreadRoles; ++role) {
+    const auto& row = dataplane::row_of(static_cast<dataplane::ThreadRole>(role));
+    page << "| `" << row.name << "` | " << row.help << " |\n";
+  }
+  page << "\n| ring | carries | size |\n|---|---|---|\n";
+  for (size_t use = 0; use < dataplane::kRingUses; ++use) {
+    const auto& row = dataplane::row_of(static_cast<dataplane::RingUse>(use));
+    page << "| `" << row.name << "` | " << row.help << " | " << row.size << " |\n";
+  }
+  page
+      << "\n## An example\n\n"
+         "`workers: [1, 2]`, `lb_workers: [3]`, `hash_workers: [4]` and a ledger, on a device with two queue "
+         "pairs.\n"
+         "\n| thread | CPU |\n|---|---|\n";
+  for (const auto& thread : topology.threads) {
+    page << "| `" << thread.name() << "` | " << (thread.cpu ? std::to_string(*thread.cpu) : "any") << " |\n";
+  }
+  page << "\n| ring | from | to |\n|---|---|---|\n";
+  for (const auto& ring : topology.rings) {
+    page << "| `" << row_of(ring.use).name << "` | `" << topology.threads[ring.from].name() << "` | `"
+         << topology.threads[ring.to].name() << "` |\n";
+  }
+  return std::move(page).str();
+}
+
+TEST(Documents, ThePageOfThreadsIsCurrent) {
+  const auto file = kRoot / "docs/explanation/threads.md";
+  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(file) << threads_page();
+  EXPECT_EQ(text_of(file), threads_page()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
 }
 
 TEST(Methods, AreNamedByNounAndVerbAndDescribed) {

@@ -22,18 +22,33 @@ PortPlan port(uint16_t device, uint16_t rx_queues, uint16_t tx_queues) {
   return plan;
 }
 
-bool leads(const std::vector<Topology::Link>& links, unsigned from, unsigned to) {
-  return std::any_of(links.begin(), links.end(),
-                     [&](const auto& link) { return link.from == from && link.to == to; });
+/// How many rings of one use lead from one thread to another, by the threads' names.
+long rings(const Topology& topology, RingUse use, const std::string& from, const std::string& to) {
+  return std::count_if(topology.rings.begin(), topology.rings.end(), [&](const Ring& ring) {
+    return ring.use == use && topology.threads[ring.from].name() == from &&
+           topology.threads[ring.to].name() == to;
+  });
+}
+
+long rings(const Topology& topology, RingUse use) {
+  return std::count_if(topology.rings.begin(), topology.rings.end(),
+                       [use](const Ring& ring) { return ring.use == use; });
+}
+
+std::vector<std::string> names(const Topology& topology) {
+  std::vector<std::string> names;
+  for (const Thread& thread : topology.threads) names.push_back(thread.name());
+  return names;
 }
 
 TEST(Topology, LetsWorkersBalanceWhereNobodyElseDoes) {
   const auto topology = plan_topology(config({3, 1}, {}), std::vector{port(0, 2, 2)});
-  ASSERT_EQ(topology.runners.size(), 2u);
-  EXPECT_EQ(topology.runners[0].cpu, 3u);
-  EXPECT_EQ(topology.runners[1].cpu, 1u);
+  ASSERT_EQ(names(topology), (std::vector<std::string>{"control", "worker 0", "worker 1"}));
+  EXPECT_EQ(topology.threads[0].cpu, std::nullopt);
+  EXPECT_EQ(topology.threads[1].cpu, 3u);
+  EXPECT_EQ(topology.threads[2].cpu, 1u);
   for (unsigned i = 0; i < 2; ++i) {
-    const WorkerPlace& place = topology.runners[i].place;
+    const WorkerPlace& place = topology.places[i];
     EXPECT_EQ(place.index, i);
     EXPECT_EQ(place.balancer, i);
     EXPECT_EQ(place.balancers, 2u);
@@ -41,32 +56,38 @@ TEST(Topology, LetsWorkersBalanceWhereNobodyElseDoes) {
     EXPECT_TRUE(place.receives && place.balances);
     EXPECT_FALSE(place.owns_by_client);
   }
-  EXPECT_EQ(topology.packet_rings.size(), 2u);
-  EXPECT_TRUE(topology.transmit_rings.empty());
+  EXPECT_EQ(rings(topology, RingUse::kPackets), 2);
+  EXPECT_EQ(rings(topology, RingUse::kFrames), 0);
+  for (const std::string worker : {"worker 0", "worker 1"}) {
+    EXPECT_EQ(rings(topology, RingUse::kQuestions, "control", worker), 1);
+    EXPECT_EQ(rings(topology, RingUse::kNotices, worker, "control"), 1);
+  }
 }
 
 TEST(Topology, OwnsByClientWhereADeviceSplitsFlows) {
   std::vector<PortPlan> ports{port(0, 2, 2), port(1, 2, 2)};
   ports[1].splits_flows = true;
-  for (const auto& runner : plan_topology(config({3, 1}, {}), ports).runners) {
-    EXPECT_TRUE(runner.place.owns_by_client);
+  for (const auto& place : plan_topology(config({3, 1}, {}), ports).places) {
+    EXPECT_TRUE(place.owns_by_client);
   }
 }
 
 TEST(Topology, SetsBalancersApart) {
   const auto topology = plan_topology(config({1}, {2, 3}), std::vector{port(0, 1, 3)});
-  ASSERT_EQ(topology.runners.size(), 3u);
-  EXPECT_TRUE(topology.runners[0].place.receives);
-  EXPECT_FALSE(topology.runners[0].place.balances);
-  EXPECT_TRUE(topology.runners[0].place.owns_by_client);
-  EXPECT_FALSE(topology.runners[2].place.receives);
-  EXPECT_TRUE(topology.runners[2].place.balances);
-  EXPECT_EQ(topology.runners[2].place.balancer, 1u);
-  EXPECT_EQ(topology.runners[2].place.balancers, 2u);
-  EXPECT_EQ(topology.runners[2].cpu, 3u);
-  EXPECT_TRUE(leads(topology.packet_rings, 0, 1) && leads(topology.packet_rings, 0, 2));
-  EXPECT_TRUE(leads(topology.packet_rings, 1, 2) && leads(topology.packet_rings, 2, 1));
-  EXPECT_FALSE(leads(topology.packet_rings, 1, 0)) << "nothing goes back to one that only receives";
+  ASSERT_EQ(names(topology), (std::vector<std::string>{"control", "worker 0", "lb_worker 0", "lb_worker 1"}));
+  EXPECT_TRUE(topology.places[0].receives);
+  EXPECT_FALSE(topology.places[0].balances);
+  EXPECT_TRUE(topology.places[0].owns_by_client);
+  EXPECT_FALSE(topology.places[2].receives);
+  EXPECT_TRUE(topology.places[2].balances);
+  EXPECT_EQ(topology.places[2].balancer, 1u);
+  EXPECT_EQ(topology.places[2].balancers, 2u);
+  EXPECT_EQ(topology.threads[3].cpu, 3u);
+  EXPECT_EQ(rings(topology, RingUse::kPackets, "worker 0", "lb_worker 0"), 1);
+  EXPECT_EQ(rings(topology, RingUse::kPackets, "worker 0", "lb_worker 1"), 1);
+  EXPECT_EQ(rings(topology, RingUse::kPackets, "lb_worker 0", "lb_worker 1"), 1);
+  EXPECT_EQ(rings(topology, RingUse::kPackets, "lb_worker 1", "lb_worker 0"), 1);
+  EXPECT_EQ(rings(topology, RingUse::kPackets), 4) << "nothing goes back to one that only receives";
   EXPECT_TRUE(topology.receive_queues[1].empty() && topology.receive_queues[2].empty());
 }
 
@@ -87,11 +108,43 @@ TEST(Topology, DealsOutEveryQueueOnce) {
 
 TEST(Topology, FindsAWayOutForWorkersWithoutQueues) {
   const auto topology = plan_topology(config({0, 1, 2, 3, 4}, {}), std::vector{port(0, 5, 5), port(1, 5, 2)});
-  ASSERT_EQ(topology.transmit_rings.size(), 3u);
-  for (const auto& link : topology.transmit_rings) {
-    EXPECT_GE(link.from, 2u);
-    EXPECT_LT(link.to, 2u) << "has a queue on both devices";
+  for (const std::string from : {"worker 2", "worker 3", "worker 4"}) {
+    const long ways = rings(topology, RingUse::kFrames, from, "worker 0") +
+                      rings(topology, RingUse::kFrames, from, "worker 1");
+    EXPECT_EQ(ways, 1) << from << ": those two have a queue on both devices";
   }
+  EXPECT_EQ(rings(topology, RingUse::kFrames), 3);
+}
+
+TEST(Topology, GivesTheLedgerItsThreadsAndRings) {
+  BootConfig with_ledger = config({1, 2}, {});
+  with_ledger.ledger.emplace();
+  with_ledger.hash_workers = {4};
+  const auto topology = plan_topology(with_ledger, std::vector{port(0, 2, 2)});
+  EXPECT_EQ(names(topology), (std::vector<std::string>{"control", "worker 0", "worker 1", "hash_worker 0",
+                                                       "journal", "journal_sync", "checkpoint_sync"}));
+  EXPECT_FALSE(topology.hashes_in_place());
+  EXPECT_EQ(topology.hash_threads, std::vector<unsigned>{3});
+  EXPECT_EQ(topology.threads[3].cpu, 4u);
+  EXPECT_EQ(topology.threads[4].cpu, std::nullopt);
+  for (const std::string worker : {"worker 0", "worker 1"}) {
+    EXPECT_EQ(rings(topology, RingUse::kTransactions, worker, "hash_worker 0"), 1);
+    EXPECT_EQ(rings(topology, RingUse::kAnswers, "hash_worker 0", worker), 1);
+  }
+  EXPECT_EQ(rings(topology, RingUse::kSealedBlocks, "hash_worker 0", "journal"), 1);
+  EXPECT_EQ(rings(topology, RingUse::kDurableBlocks, "journal", "hash_worker 0"), 1);
+  EXPECT_EQ(rings(topology, RingUse::kSubmitted, "control", "hash_worker 0"), 1);
+}
+
+TEST(Topology, HashesInPlaceWhereNoCpuIsGiven) {
+  BootConfig with_ledger = config({1, 2}, {});
+  with_ledger.ledger.emplace();
+  const auto topology = plan_topology(with_ledger, std::vector{port(0, 2, 2)});
+  EXPECT_TRUE(topology.hashes_in_place());
+  EXPECT_EQ(topology.hash_threads, (std::vector<unsigned>{1, 2}));
+  EXPECT_EQ(rings(topology, RingUse::kTransactions, "worker 0", "worker 1"), 1);
+  EXPECT_EQ(rings(topology, RingUse::kTransactions, "worker 1", "worker 1"), 1) << "its own, too";
+  EXPECT_EQ(rings(topology, RingUse::kHashed, "worker 1", "worker 0"), 1) << "the first one seals";
 }
 
 }  // namespace
