@@ -199,6 +199,10 @@ bool DataPlane::ask(unsigned worker, WorkerRequest& request) {
   return parts_->stations[worker]->requests().push(&request);
 }
 
+CheckLanes& DataPlane::checks() {
+  return parts_->checks;
+}
+
 LedgerPlane* DataPlane::ledger() {
   return parts_->ledger ? &*parts_->ledger : nullptr;
 }

@@ -15,6 +15,7 @@
 #include "dataplane/tables/notice.h"
 #include "dataplane/tables/stats.h"
 #include "dataplane/tables/tables.h"
+#include "dataplane/worker/check_lane.h"
 #include "dataplane/worker/worker_request.h"
 
 namespace sluice::dataplane {
@@ -94,6 +95,8 @@ class DataPlane {
 
   /// Puts a request before a balancing worker. False: its ring is full, ask later.
   bool ask(unsigned worker, WorkerRequest& request);
+  /// The way of health checks through the workers; for one thread.
+  CheckLanes& checks();
   /// The ledger ingress; null where the configuration has none.
   LedgerPlane* ledger();
   /// The workers that may own a flow, for explain: one; or every balancing one, where a flow belongs to

@@ -131,6 +131,7 @@ Result<void> DataPlane::Parts::make_stations() {
                                     .devices = devices,
                                     .taps = tap_devices,
                                     .to_transmit = to_transmit[i],
+                                    .checks = topology.runners[i].place.balances ? &checks.add() : nullptr,
                                     .limits = config.limits});
     if (!station) return tl::unexpected(station.error());
     stations.push_back(std::move(*station));

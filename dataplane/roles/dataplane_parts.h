@@ -62,6 +62,7 @@ struct DataPlane::Parts {
   std::map<int, rte_mempool*> pools;  ///< by NUMA node
   Topology topology;
   std::vector<std::unique_ptr<PacketRing>> rings;
+  CheckLanes checks;
   std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops and rests
   ledger::PosixFileSystem ledger_files;
   std::unique_ptr<LedgerStation> ledger_station;  ///< null: no ledger ingress

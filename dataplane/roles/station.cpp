@@ -50,6 +50,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .stats = station->stats_,
       .pool = plan.pool,
       .requests = &station->requests_,
+      .checks = plan.checks,
       .kernel_budget = TokenBucket(plan.limits.kernel),
       .icmp_error_budget = TokenBucket(plan.limits.icmp_errors),
       .echo_budget = TokenBucket(plan.limits.echo),

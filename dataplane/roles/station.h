@@ -24,6 +24,7 @@ struct StationPlan {
   std::span<const TransmitDevice> devices;
   std::span<const TransmitDevice> taps;
   SpscRing<rte_mbuf*>* to_transmit = nullptr;
+  CheckLane* checks = nullptr;  ///< null: none
   WorkerLimits limits = {};
 };
 
