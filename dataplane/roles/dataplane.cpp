@@ -164,6 +164,10 @@ std::span<const lb::TargetCounters> DataPlane::backend_counters(unsigned worker)
   return parts_->stations[worker]->backends();
 }
 
+std::span<const lb::AnswerCounters> DataPlane::answer_counters(unsigned worker) const {
+  return parts_->stations[worker]->answers();
+}
+
 DeviceCounters DataPlane::device_counters(unsigned port) const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(parts_->plans[port].device, &stats) != 0) return {};

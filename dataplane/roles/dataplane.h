@@ -87,6 +87,8 @@ class DataPlane {
   /// Indexed by ServiceId and BackendId.
   std::span<const lb::TargetCounters> service_counters(unsigned worker) const;
   std::span<const lb::TargetCounters> backend_counters(unsigned worker) const;
+  /// What came back, of services that translate. Indexed by ServiceId.
+  std::span<const lb::AnswerCounters> answer_counters(unsigned worker) const;
   DeviceCounters device_counters(unsigned port) const;
   std::vector<NeighborRecord> neighbors() const;
   /// A worker's notices; take() is for the control tick alone.

@@ -40,6 +40,7 @@ class Station {
   const Notices& notices() const { return notices_; }
   size_t flow_capacity() const { return flows_.elements().size(); }
   std::span<const lb::TargetCounters> services() const { return services_.elements(); }
+  std::span<const lb::AnswerCounters> answers() const { return answers_.elements(); }
   std::span<const lb::TargetCounters> backends() const { return backends_.elements(); }
 
  private:
@@ -54,6 +55,7 @@ class Station {
   MappedArray<lb::TargetCounters> services_;
   MappedArray<lb::TargetCounters> backends_;
   MappedArray<uint32_t> cursors_;
+  MappedArray<lb::AnswerCounters> answers_;
   MappedArray<KnownPath> paths_;
   SpscRing<WorkerRequest*> requests_{64};
   std::unique_ptr<Worker> worker_;

@@ -127,6 +127,7 @@ void WorkerLoop::count(uint64_t cycles, bool busy) {
   (busy ? stats.busy_cycles : stats.idle_cycles).add(cycles);
   stats.polls.add();
   stats.flow_entries.set(worker_.balancer.flows().size());
+  stats.snat_ports_in_use.set(worker_.balancer.ports_in_use());
   stats.neighbors.set(worker_.neighbors.size());
   const auto catch_up = [](Counter& counter, uint64_t now) { counter.add(now - counter.read()); };
   const lb::EvictedFlows& evicted = worker_.balancer.evicted();
