@@ -68,6 +68,7 @@ Balancer::Balancer(const Memory& memory, PortSlice ports, uint64_t seed)
       services_(memory.services),
       backends_(memory.backends),
       cursors_(memory.cursors),
+      answers_(memory.answers),
       ports_(ports, memory.entries.size() / 2, static_cast<uint32_t>(seed >> 32)),
       random_(~seed) {}
 
@@ -81,6 +82,8 @@ Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, 
       if (!flow->is_reply) {
         services_[flow->service].count_packet(packet.frame_bytes);
         backends_[flow->backend].count_packet(packet.frame_bytes);
+      } else {
+        answers_[flow->service].count(packet.frame_bytes);
       }
       return cached(*flow);
     }
@@ -212,25 +215,33 @@ bool Balancer::join_reply(FlowEntry& flow, const Translation& translation, uint3
   return true;
 }
 
+/// Whether a flow has a port of full-nat: dnat leaves the client's address and port.
+bool Balancer::has_port(const FlowEntry& flow) const {
+  if (flow.peer == kNoFlow) return false;
+  const FlowEntry& peer = flows_.at(flow.peer);
+  return flow.is_reply ? flow.key.destination != peer.key.source : peer.key.destination != flow.key.source;
+}
+
 void Balancer::count_begun(const FlowEntry& flow) {
   for (TargetCounters* const target : {&services_[flow.service], &backends_[flow.backend]}) {
     target->flows.add();
     target->active_flows.add(1);
   }
+  if (has_port(flow)) ports_.count_taken();
 }
 
 void Balancer::count_gone(const FlowEntry& flow) {
   services_[flow.service].active_flows.add(-1);
   backends_[flow.backend].active_flows.add(-1);
+  if (has_port(flow)) ports_.count_given_up();
   if (flow.peer != kNoFlow && flow.key.protocol == IpProtocol::kTcp) note_end(flow);
 }
 
 /// Remembers when a connection's translation by full-nat was last in use. A backend keeps nothing for long of
 /// one that has not been answered.
 void Balancer::note_end(const FlowEntry& flow, uint32_t next_sequence) {
+  if (!has_port(flow) || is_unanswered(flow.state)) return;
   const FlowEntry &reply = flow.is_reply ? flow : flows_.at(flow.peer), &request = flows_.at(reply.peer);
-  const bool is_full_nat = reply.key.destination != request.key.source;
-  if (!is_full_nat || is_unanswered(flow.state)) return;
   const bool reply_was_last = request.last_seen_ms - reply.last_seen_ms > INT32_MAX;  // time wraps
   const uint32_t ended_ms = reply_was_last ? reply.last_seen_ms : request.last_seen_ms;
   ports_.note_end(flows_.hash(reply.key), ended_ms, next_sequence);

@@ -53,6 +53,7 @@ class Balancer {
     std::span<TargetCounters> services;
     std::span<TargetCounters> backends;
     std::span<uint32_t> cursors;  ///< kMaxPools, round-robin positions
+    std::span<AnswerCounters> answers;
   };
   Balancer(const Memory& memory, PortSlice ports, uint64_t seed);
 
@@ -65,6 +66,12 @@ class Balancer {
   /// be any entry, used or not; the caller knows that its service is there, with that idle timeout, and that
   /// its backend keeps its flows.
   bool goes_on(FlowEntry& flow, uint32_t frame_bytes, uint32_t now_ms, uint32_t idle_timeout_ms);
+
+  /// A packet from a backend with which goes_on() its flow is on its way: that one leaves the counting of
+  /// answers to who sends them, for some turn out to need the long way.
+  void count_answer(const FlowEntry& reply, uint32_t frame_bytes) {
+    answers_[reply.service].count(frame_bytes);
+  }
 
   /// Decides for one packet and updates flow, state and counters. `hash` is flows().hash(key). A packet that
   /// belongs to no flow and begins_nothing() is for nobody behind NAT (kNoService); the other modes send it
@@ -95,6 +102,8 @@ class Balancer {
   uint64_t table_full() const { return table_full_.read(); }
   /// Ports of full-nat that were taken again within a minute. Any thread.
   uint64_t ports_reused() const { return ports_.reused(); }
+  /// Ports of full-nat that flows have now, each counted for the backend that it leads to. Any thread.
+  uint64_t ports_in_use() const { return ports_.in_use(); }
   /// Any thread may read these.
   const EvictedFlows& evicted() const { return evicted_; }
 
@@ -123,6 +132,7 @@ class Balancer {
                   FlowTable::Eviction eviction);
   bool keep(const View& view, FlowEntry& flow);
   void follow(FlowEntry& flow, const PacketFacts& packet);
+  bool has_port(const FlowEntry& flow) const;
   void count_begun(const FlowEntry& flow);
   void count_gone(const FlowEntry& flow);
   void note_end(const FlowEntry& flow, uint32_t next_sequence = 0);
@@ -133,6 +143,7 @@ class Balancer {
   std::span<TargetCounters> services_;
   std::span<TargetCounters> backends_;
   std::span<uint32_t> cursors_;
+  std::span<AnswerCounters> answers_;
   PortUse ports_;
   Counter table_full_;
   EvictedFlows evicted_;

@@ -44,6 +44,10 @@ class PortUse {
     recent_.forget(hash);
     reused_.add();
   }
+  /// Any thread may read how many are in use.
+  void count_taken() { in_use_.add(1); }
+  void count_given_up() { in_use_.add(-1); }
+  uint64_t in_use() const { return in_use_.read(); }
   /// How many were taken again within RecentPorts::kTimeWaitMs. Any thread.
   uint64_t reused() const { return reused_.read(); }
 
@@ -60,6 +64,7 @@ class PortUse {
   std::vector<uint32_t> turns_;
   RecentPorts recent_;
   Counter reused_;
+  Gauge in_use_;
 };
 
 }  // namespace sluice::lb

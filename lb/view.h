@@ -46,4 +46,16 @@ struct TargetCounters {
 };
 static_assert(sizeof(TargetCounters) == 32);
 
+/// What comes back from the backends of a NAT service, by ServiceId: frames as they are received. Memory as
+/// that of TargetCounters.
+struct AnswerCounters {
+  Counter packets;
+  Counter bytes;
+
+  void count(uint32_t frame_bytes) {
+    packets.add();
+    bytes.add(frame_bytes);
+  }
+};
+
 }  // namespace sluice::lb

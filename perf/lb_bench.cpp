@@ -157,7 +157,8 @@ struct Gateway {
     const std::vector<ServiceMatch> matches = {{{vip(0), 32}, 80, 80, kTcp, 0}};
     service_table = ServiceTable::build(matches);
     balancer = std::make_unique<Balancer>(
-        Balancer::Memory{entries, buckets, service_counters, backend_counters, cursors}, PortSlice{}, 1);
+        Balancer::Memory{entries, buckets, service_counters, backend_counters, cursors, answers}, PortSlice{},
+        1);
   }
   View view() const { return {service_table.get(), services, backends, kKey, snat}; }
 
@@ -165,6 +166,7 @@ struct Gateway {
   std::vector<FlowTable::Bucket> buckets;
   std::vector<TargetCounters> service_counters = std::vector<TargetCounters>(1);
   std::vector<TargetCounters> backend_counters = std::vector<TargetCounters>(100);
+  std::vector<AnswerCounters> answers = std::vector<AnswerCounters>(1);
   std::vector<uint32_t> cursors = std::vector<uint32_t>(1);
   std::vector<IpAddress> snat = {IpAddress::v4(Be32::from_host(0xc6130001)),
                                  IpAddress::v4(Be32::from_host(0xc6130002))};

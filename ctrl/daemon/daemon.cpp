@@ -267,7 +267,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get(), &parts.threads);
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthChecks>(
-      parts.io, [&parts](const auto& results) { parts.observe(results); }, health_concurrency(descriptors));
+      parts.io, [&parts](const auto& results) { parts.observe(results); }, health_concurrency(descriptors),
+      std::make_shared<ServiceRoutes>(parts.io, *parts.gateway));
   return daemon;
 }
 

@@ -1,7 +1,7 @@
 #include <array>
 #include <random>
 
-#include "ctrl/health/check_socket.h"
+#include "ctrl/health/check_connection.h"
 #include "ctrl/health/checks.h"
 #include "ctrl/wire/dns_message.h"
 
@@ -10,13 +10,13 @@ namespace sluice::ctrl {
 boost::asio::awaitable<std::string> check_dns(const CheckTarget& target) {
   constexpr uint16_t kDnsPort = 53;
   const auto query = dns_query(static_cast<uint16_t>(std::random_device{}()), target.check.name).value();
-  CheckSocket socket(target.executor, target.address, target.port != 0 ? target.port : kDnsPort,
-                     CheckSocket::Kind::kDatagram, target.check.timeout);
-  co_await socket.connect();
-  co_await socket.send_datagram(query);
+  const auto connection =
+      open_connection(target, CheckConnection::Kind::kDatagram, target.port != 0 ? target.port : kDnsPort);
+  co_await connection->connect();
+  co_await connection->send_datagram(query);
   std::array<uint8_t, 4096> answer;
   for (;;) {  // what answers another query is passed over
-    const size_t size = co_await socket.read_some(answer);
+    const size_t size = co_await connection->read_some(answer);
     const auto rcode = rcode_of_answer(std::span(answer).first(size), query);
     if (!rcode) continue;
     const std::string found = "DNS answer " + name_of_rcode(*rcode);

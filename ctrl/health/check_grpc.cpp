@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "ctrl/health/check_socket.h"
+#include "ctrl/health/check_connection.h"
 #include "ctrl/health/checks.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/wire/grpc_health_message.h"
@@ -107,22 +107,22 @@ void submit(nghttp2_session& session, const std::string& authority) {
   }
 }
 
-boost::asio::awaitable<void> send_what_is_due(nghttp2_session& session, CheckSocket& socket) {
+boost::asio::awaitable<void> send_what_is_due(nghttp2_session& session, CheckConnection& connection) {
   for (;;) {
     const uint8_t* bytes = nullptr;
     const ssize_t size = ::nghttp2_session_mem_send(&session, &bytes);
     if (size < 0) throw CheckFailed(std::string("HTTP/2: ") + ::nghttp2_strerror(static_cast<int>(size)));
     if (size == 0) co_return;
-    co_await socket.write({bytes, static_cast<size_t>(size)});
+    co_await connection.write({bytes, static_cast<size_t>(size)});
   }
 }
 
-boost::asio::awaitable<void> run(nghttp2_session& session, CheckSocket& socket, const Call& call) {
+boost::asio::awaitable<void> run(nghttp2_session& session, CheckConnection& connection, const Call& call) {
   std::array<uint8_t, 4096> bytes;
   for (;;) {
-    co_await send_what_is_due(session, socket);
+    co_await send_what_is_due(session, connection);
     if (call.is_closed) co_return;
-    const size_t got = co_await socket.read_some(bytes);
+    const size_t got = co_await connection.read_some(bytes);
     if (got == 0) throw CheckFailed("closed before it answered");
     const ssize_t taken = ::nghttp2_session_mem_recv(&session, bytes.data(), got);
     if (taken < 0) {
@@ -151,13 +151,13 @@ std::string judge(const Call& call) {
 
 boost::asio::awaitable<std::string> check_grpc(const CheckTarget& target) {
   const HealthCheck& check = target.check;
-  CheckSocket socket(target.executor, target.address, target.port, CheckSocket::Kind::kStream, check.timeout);
-  co_await socket.connect();
+  const auto connection = open_connection(target, CheckConnection::Kind::kStream, target.port);
+  co_await connection->connect();
   Call call;
   call.request = grpc_health_request(check.service);
   const Session session = new_session(call);
   submit(*session, check.host.empty() ? endpoint_text(target.address, target.port) : check.host);
-  co_await run(*session, socket, call);
+  co_await run(*session, *connection, call);
   co_return judge(call);
 }
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <array>
 
-#include "ctrl/health/check_socket.h"
+#include "ctrl/health/check_connection.h"
 #include "ctrl/health/checks.h"
 #include "ctrl/health/tls_session.h"
 #include "ctrl/intent/config_values.h"
@@ -44,19 +44,17 @@ boost::asio::awaitable<std::string> get(ByteStream& stream, const CheckTarget& t
 }  // namespace
 
 boost::asio::awaitable<std::string> check_http(const CheckTarget& target) {
-  CheckSocket socket(target.executor, target.address, target.port, CheckSocket::Kind::kStream,
-                     target.check.timeout);
-  co_await socket.connect();
-  std::string found = co_await get(socket, target);
+  const auto connection = open_connection(target, CheckConnection::Kind::kStream, target.port);
+  co_await connection->connect();
+  std::string found = co_await get(*connection, target);
   co_return found;
 }
 
 boost::asio::awaitable<std::string> check_https(const CheckTarget& target) {
   const auto context = target.tls.trusting(target.check.ca);
-  CheckSocket socket(target.executor, target.address, target.port, CheckSocket::Kind::kStream,
-                     target.check.timeout);
-  co_await socket.connect();
-  TlsSession session(socket, *context, tls_peer_of(target));
+  const auto connection = open_connection(target, CheckConnection::Kind::kStream, target.port);
+  co_await connection->connect();
+  TlsSession session(*connection, *context, tls_peer_of(target));
   session.offer_protocol("http/1.1");
   co_await session.handshake();
   std::string found = co_await get(session, target);

@@ -3,12 +3,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <string>
 
 #include "ctrl/health/local_network.h"
 
@@ -19,11 +17,6 @@ namespace asio = boost::asio;
 using asio::awaitable;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
-
-/// A deadline that is noticed later than this by its own loop judges the loop, not the backend.
-constexpr Clock::duration latest(std::chrono::milliseconds timeout) {
-  return std::max<Clock::duration>(std::chrono::milliseconds(100), timeout / 4);
-}
 
 /// Errors that only this host can cause, whenever they come.
 bool is_of_this_host(int error) {
@@ -166,12 +159,7 @@ void CheckSocket::fail(int error) const {
 }
 
 void CheckSocket::time_out() const {
-  if (state_->late > latest(timeout_)) {
-    const auto late = std::chrono::duration_cast<std::chrono::milliseconds>(state_->late);
-    throw CheckImpossible("the gateway was " + std::to_string(late.count()) + " ms late itself");
-  }
-  if (const auto problem = local_problem(address_, port_)) throw CheckImpossible(*problem);
-  throw CheckFailed("timed out after " + std::to_string(timeout_.count()) + " ms");
+  end_timed_out(timeout_, state_->late, local_problem(address_, port_));
 }
 
 }  // namespace sluice::ctrl

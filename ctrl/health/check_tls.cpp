@@ -1,6 +1,6 @@
 #include <string>
 
-#include "ctrl/health/check_socket.h"
+#include "ctrl/health/check_connection.h"
 #include "ctrl/health/checks.h"
 #include "ctrl/health/tls_session.h"
 
@@ -24,10 +24,9 @@ TlsPeer tls_peer_of(const CheckTarget& target) {
 
 boost::asio::awaitable<std::string> check_tls(const CheckTarget& target) {
   const auto context = target.tls.trusting(target.check.ca);
-  CheckSocket socket(target.executor, target.address, target.port, CheckSocket::Kind::kStream,
-                     target.check.timeout);
-  co_await socket.connect();
-  TlsSession session(socket, *context, tls_peer_of(target));
+  const auto connection = open_connection(target, CheckConnection::Kind::kStream, target.port);
+  co_await connection->connect();
+  TlsSession session(*connection, *context, tls_peer_of(target));
   co_await session.handshake();
   co_return session.version();
 }

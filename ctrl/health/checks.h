@@ -3,14 +3,18 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 #include <string>
 
 #include "common/address.h"
+#include "ctrl/health/check_connection.h"
 #include "ctrl/intent/model.h"
 
 namespace sluice::ctrl {
 
+class CheckPackets;
 class TlsContexts;
+struct ServiceRoute;
 struct TlsPeer;
 
 /// One check of one backend. A check answers what it found, for people, where the backend passes; it throws
@@ -21,7 +25,14 @@ struct CheckTarget {
   uint16_t port;  ///< the one to check; 0: the kind's own
   boost::asio::any_io_executor executor;
   TlsContexts& tls;
+  const ServiceRoute* route =
+      nullptr;  ///< through a service, whose are then `address` and `port`; null: none
+  std::shared_ptr<CheckPackets> packets = {};  ///< where there is a route
 };
+
+/// To `port` of the target, by its way. The check's time runs from here on. Throws CheckImpossible.
+std::unique_ptr<CheckConnection> open_connection(const CheckTarget& target, CheckConnection::Kind kind,
+                                                 uint16_t port);
 
 /// A connection is accepted.
 boost::asio::awaitable<std::string> check_tcp(const CheckTarget& target);

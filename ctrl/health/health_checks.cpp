@@ -24,13 +24,16 @@ BackendKey key_of(const PoolModel& pool, const BackendModel& backend) {
 
 }  // namespace
 
-HealthChecks::HealthChecks(asio::io_context& io, Sink sink, size_t concurrency)
+HealthChecks::HealthChecks(asio::io_context& io, Sink sink, size_t concurrency,
+                           std::shared_ptr<ServiceRoutes> routes)
     : io_(io),
       sink_(std::move(sink)),
       concurrency_(std::max<size_t>(concurrency, 1)),
       next_(io),
       delivery_(io),
-      alive_(std::make_shared<Alive>(Alive{this})) {}
+      alive_(std::make_shared<Alive>(Alive{this})) {
+  means_.routes = std::move(routes);
+}
 
 HealthChecks::~HealthChecks() {
   stop();
@@ -40,6 +43,7 @@ void HealthChecks::stop() {
   alive_->owner = nullptr;
   next_.cancel();
   delivery_.cancel();
+  if (means_.routes) means_.routes->stop();
 }
 
 void HealthChecks::follow(const Pools& pools) {
@@ -105,7 +109,7 @@ void HealthChecks::wait_for_next() {
 
 void HealthChecks::launch(const BackendKey& key, uint64_t serial, const PoolModel& pool) {
   ++under_way_;
-  asio::co_spawn(io_, probe(pool.health, key.address, key.port, tls_),
+  asio::co_spawn(io_, probe(pool.health, key, means_),
                  [alive = alive_, key, serial](std::exception_ptr failure, ProbeResult result) {
                    if (alive->owner == nullptr) return;
                    if (failure) result = {Verdict::kUnknown, "the check itself failed"};

@@ -30,8 +30,9 @@ class HealthChecks {
   using Pools = std::map<std::string, std::shared_ptr<const PoolModel>>;
 
   /// At most `concurrency` probes are under way; more that are due wait their turn. Ends with the run of
-  /// `io`, which it must not outlive.
-  HealthChecks(boost::asio::io_context& io, Sink sink, size_t concurrency = 256);
+  /// `io`, which it must not outlive. Without `routes` no check goes through a service.
+  HealthChecks(boost::asio::io_context& io, Sink sink, size_t concurrency = 256,
+               std::shared_ptr<ServiceRoutes> routes = nullptr);
   ~HealthChecks();
 
   /// Checks from now on what these pools ask for. Backends that stay keep their history; pools that are the
@@ -93,7 +94,7 @@ class HealthChecks {
   boost::asio::steady_timer delivery_;
   std::map<BackendKey, Gateway::HealthResult> changes_;
   std::map<std::string, Counts> counts_;
-  std::shared_ptr<TlsContexts> tls_ = std::make_shared<TlsContexts>();
+  CheckMeans means_;
   std::minstd_rand random_{std::random_device{}()};
   std::shared_ptr<Alive> alive_;  ///< probes that end after us find it empty
 };

@@ -1,4 +1,4 @@
-// One health check through the kernel's own sockets, from its beginning to its verdict. Control loop.
+// One health check, from its beginning to its verdict. Control loop.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/address.h"
+#include "ctrl/health/service_routes.h"
 #include "ctrl/health/tls_session.h"
 #include "ctrl/intent/model.h"
 
@@ -23,8 +24,15 @@ struct ProbeResult {
   std::string reason;  ///< for people: "HTTP status 503", "connection refused"
 };
 
-/// Ends within check.timeout. `port` where the check names none; `tls` is what all checks share.
-boost::asio::awaitable<ProbeResult> probe(HealthCheck check, IpAddress address, uint16_t port,
-                                          std::shared_ptr<TlsContexts> tls);
+/// What all checks share.
+struct CheckMeans {
+  std::shared_ptr<TlsContexts> tls = std::make_shared<TlsContexts>();
+  std::shared_ptr<ServiceRoutes> routes =
+      nullptr;  ///< null: a check `via: service` goes to the backend itself
+};
+
+/// Ends within check.timeout; within as much for each service where it goes through several. `backend.port`
+/// where the check names none.
+boost::asio::awaitable<ProbeResult> probe(HealthCheck check, BackendKey backend, CheckMeans means);
 
 }  // namespace sluice::ctrl

@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 
 #include "ctrl/health/local_network.h"
@@ -28,8 +29,6 @@ std::shared_ptr<SSL_CTX> new_context(const std::string& ca) {
   if (!context) throw CheckImpossible("TLS: " + openssl_text());
   ::SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   ::SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  // Servers that close without a close_notify are many; what was cut short is for the layer above to see.
-  ::SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
   const int loaded = ca.empty() ? ::SSL_CTX_set_default_verify_paths(context.get())
                                 : ::SSL_CTX_load_verify_file(context.get(), ca.c_str());
   if (loaded != 1) throw CheckImpossible("cannot read certificates from " + ca + ": " + openssl_text());
@@ -55,11 +54,17 @@ std::shared_ptr<SSL_CTX> TlsContexts::trusting(const std::string& ca) {
   return context;
 }
 
-TlsSession::TlsSession(CheckSocket& socket, SSL_CTX& context, const TlsPeer& peer)
-    : socket_(socket), session_(::SSL_new(&context), ::SSL_free) {
-  if (!session_ || ::SSL_set_fd(session_.get(), socket.descriptor()) != 1) {
+TlsSession::TlsSession(ByteStream& stream, SSL_CTX& context, const TlsPeer& peer)
+    : stream_(stream),
+      session_(::SSL_new(&context), ::SSL_free),
+      received_(::BIO_new(::BIO_s_mem())),
+      ready_(::BIO_new(::BIO_s_mem())) {
+  if (!session_ || received_ == nullptr || ready_ == nullptr) {
+    ::BIO_free(received_);
+    ::BIO_free(ready_);
     throw CheckImpossible("TLS: " + openssl_text());
   }
+  ::SSL_set_bio(session_.get(), received_, ready_);
   ::SSL_set_connect_state(session_.get());
   ::SSL_set_verify(session_.get(), peer.insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
   X509_VERIFY_PARAM* const expected = ::SSL_get0_param(session_.get());
@@ -86,24 +91,21 @@ std::string TlsSession::version() const {
 awaitable<void> TlsSession::handshake() {
   for (;;) {
     ::ERR_clear_error();
-    errno = 0;
     const int result = ::SSL_do_handshake(session_.get());
-    if (result == 1) co_return;
-    const int system_error = errno;
-    const bool goes_on = co_await goes_on_after(result, system_error);
+    if (result == 1) break;
+    const bool goes_on = co_await goes_on_after(result);
     if (!goes_on) throw CheckFailed("closed during the TLS handshake");
   }
+  co_await flush();
 }
 
 awaitable<size_t> TlsSession::read_some(std::span<uint8_t> bytes) {
   for (;;) {
     ::ERR_clear_error();
-    errno = 0;
     size_t got = 0;
     const int result = ::SSL_read_ex(session_.get(), bytes.data(), bytes.size(), &got);
     if (result == 1) co_return got;
-    const int system_error = errno;
-    const bool goes_on = co_await goes_on_after(result, system_error);
+    const bool goes_on = co_await goes_on_after(result);
     if (!goes_on) co_return 0;
   }
 }
@@ -111,34 +113,41 @@ awaitable<size_t> TlsSession::read_some(std::span<uint8_t> bytes) {
 awaitable<void> TlsSession::write(std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
     ::ERR_clear_error();
-    errno = 0;
     size_t sent = 0;
     const int result = ::SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &sent);
-    const int system_error = errno;
     if (result == 1) {
       bytes = bytes.subspan(sent);
       continue;
     }
-    const bool goes_on = co_await goes_on_after(result, system_error);
+    const bool goes_on = co_await goes_on_after(result);
     if (!goes_on) throw CheckFailed("closed before it answered");
   }
+  co_await flush();
 }
 
-awaitable<bool> TlsSession::goes_on_after(int result, int system_error) {
-  switch (::SSL_get_error(session_.get(), result)) {
-    case SSL_ERROR_WANT_READ:
-      co_await socket_.wait(CheckSocket::Wait::wait_read);
-      co_return true;
-    case SSL_ERROR_WANT_WRITE:
-      co_await socket_.wait(CheckSocket::Wait::wait_write);
-      co_return true;
-    case SSL_ERROR_ZERO_RETURN:
-      co_return false;
-    case SSL_ERROR_SYSCALL:
-      if (system_error != 0) socket_.fail(system_error);
-      co_return false;
-    default:
-      fail();
+/// A server that closes without a close_notify, as many do, has ended no worse than another: what was cut
+/// short is for the layer above to see.
+awaitable<bool> TlsSession::goes_on_after(int result) {
+  const int wanted = ::SSL_get_error(session_.get(), result);
+  if (wanted == SSL_ERROR_ZERO_RETURN) co_return false;
+  if (wanted != SSL_ERROR_WANT_READ && wanted != SSL_ERROR_WANT_WRITE) fail();
+  co_await flush();
+  if (wanted == SSL_ERROR_WANT_WRITE) co_return true;
+  std::array<uint8_t, 4096> bytes;
+  const size_t got = co_await stream_.read_some(bytes);
+  if (got == 0) co_return false;
+  if (::BIO_write(received_, bytes.data(), static_cast<int>(got)) != static_cast<int>(got)) {
+    throw CheckImpossible("TLS: no memory");
+  }
+  co_return true;
+}
+
+awaitable<void> TlsSession::flush() {
+  std::array<uint8_t, 4096> bytes;
+  for (;;) {
+    const int size = ::BIO_read(ready_, bytes.data(), static_cast<int>(bytes.size()));
+    if (size <= 0) co_return;
+    co_await stream_.write(std::span(bytes).first(static_cast<size_t>(size)));
   }
 }
 

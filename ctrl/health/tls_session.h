@@ -1,4 +1,4 @@
-// TLS as a client, for checks: which authorities are trusted, and one session over a check's socket.
+// TLS as a client, for checks: which authorities are trusted, and one session over a check's connection.
 // Control loop.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 #include "common/address.h"
 #include "ctrl/health/byte_stream.h"
-#include "ctrl/health/check_socket.h"
+#include "ctrl/health/check_connection.h"
 
 namespace sluice::ctrl {
 
@@ -40,8 +40,8 @@ struct TlsPeer {
 
 class TlsSession : public ByteStream {
  public:
-  /// `socket` is connected and outlives the session.
-  TlsSession(CheckSocket& socket, SSL_CTX& context, const TlsPeer& peer);
+  /// `stream` is connected and outlives the session.
+  TlsSession(ByteStream& stream, SSL_CTX& context, const TlsPeer& peer);
 
   boost::asio::awaitable<void> handshake();
   boost::asio::awaitable<size_t> read_some(std::span<uint8_t> bytes) override;
@@ -51,12 +51,16 @@ class TlsSession : public ByteStream {
   std::string version() const;  ///< after the handshake: "TLSv1.3"
 
  private:
-  /// Waits for what OpenSSL wants after `result`. False: the peer has ended.
-  boost::asio::awaitable<bool> goes_on_after(int result, int system_error);
+  /// Does what OpenSSL wants after `result`. False: the peer has ended.
+  boost::asio::awaitable<bool> goes_on_after(int result);
+  /// Sends what OpenSSL has made ready.
+  boost::asio::awaitable<void> flush();
   [[noreturn]] void fail() const;
 
-  CheckSocket& socket_;
+  ByteStream& stream_;
   std::unique_ptr<SSL, decltype(&::SSL_free)> session_;
+  BIO* received_ = nullptr;  ///< the session's: records that came
+  BIO* ready_ = nullptr;     ///< the session's: records to be sent
 };
 
 }  // namespace sluice::ctrl

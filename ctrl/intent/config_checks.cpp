@@ -160,7 +160,7 @@ void check_backends(const PoolDraft& draft, size_t pool_index, Faults& faults) {
   }
   const HealthCheck& health = draft.pool.health;
   const bool needs_port = health.type != HealthType::kNone && health.type != HealthType::kDns;
-  if (!needs_port || health.port != 0) return;
+  if (!needs_port || health.port != 0 || health.via_service) return;  // a service may give the port
   for (size_t i = 0; i < backends.size(); ++i) {
     if (backends[i].port != 0) continue;
     return faults.add(place(i), "has no port to check: give it one, or give the pool's health one");

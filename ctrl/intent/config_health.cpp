@@ -116,6 +116,7 @@ HealthCheck decode_health(const Cursor& from) {
     need(from, "name", check.type, HealthType::kDns);
     need(from, "send", check.type, HealthType::kUdp);
   }
+  if (const Cursor via = from.member("via")) check.via_service = via.value() == "service";
   from.read("port", check.port);
   from.parse("host", parse_name, check.host);
   from.parse("path", parse_http_path, check.path);
@@ -149,6 +150,7 @@ nlohmann::json encode_health(const HealthCheck& check) {
   }
   if (check.type == HealthType::kTls || check.type == HealthType::kHttps) object["insecure"] = check.insecure;
   if (check.type == HealthType::kUdp) object["send"] = check.send;
+  if (check.via_service) object["via"] = "service";
   add("host", check.host);
   add("expect_body", check.expect_body);
   add("server_name", check.server_name);

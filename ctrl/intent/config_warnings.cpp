@@ -10,6 +10,7 @@
 
 #include "ctrl/intent/connected_networks.h"
 #include "ctrl/intent/json_schema.h"
+#include "ctrl/intent/service_paths.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -39,6 +40,7 @@ class Warnings {
         pools_(pointers_of(config, "pools")),
         services_(pointers_of(config, "services")),
         networks_(model.boot.ports.size()),
+        service_paths_(service_paths(model)),
         source_(source) {
     for (size_t i = 0; i < model.boot.ports.size(); ++i) {
       for (const Prefix& own : model.boot.ports[i].addresses) networks_.add(own, static_cast<uint16_t>(i));
@@ -128,7 +130,42 @@ class Warnings {
                  ": its packets are dropped (no_route)");
       }
     }
-    if (pool.health.type != HealthType::kNone) check_reach(pool, place + "/health");
+    if (pool.health.type == HealthType::kNone) return;
+    const auto paths = service_paths_.find(pool.name);
+    if (paths != service_paths_.end()) check_paths(pool, paths->second, place + "/health");
+    const bool needs_kernel =
+        paths == service_paths_.end() ||
+        std::ranges::any_of(paths->second, [](const auto& path) { return lb::is_nat(path.mode); });
+    if (needs_kernel) check_reach(pool, place + "/health");
+  }
+
+  /// Checks through services: their answers need an address to come to, and they a port to go to.
+  void check_paths(const PoolModel& pool, const std::vector<ServicePath>& paths, const std::string& place) {
+    for (const ServicePath& path : paths) {
+      if (lb::is_nat(path.mode)) continue;
+      if (!has_own_address(path.address.is_v4())) {
+        return warn(place + "/via", std::string("no port has an ") +
+                                        (path.address.is_v4() ? "IPv4" : "IPv6") +
+                                        " address that answers to checks through service " +
+                                        quoted(path.service) + " could come to");
+      }
+      const bool has_port =
+          path.port != 0 || pool.health.type == HealthType::kDns ||
+          std::ranges::all_of(pool.backends, [](const auto& each) { return each.port != 0; });
+      if (!has_port) {
+        return warn(place + "/port", "is left out, and service " + quoted(path.service) +
+                                         " has no port of its own to check either");
+      }
+    }
+  }
+
+  bool has_own_address(bool is_v4) const {
+    return std::ranges::any_of(model_.boot.ports, [&](const auto& port) {
+      return std::ranges::any_of(port.addresses, [&](const Prefix& own) {
+        const bool is_link_local = own.address.bytes()[0] == 0xfe && (own.address.bytes()[1] & 0xc0) == 0x80;
+        return own.address.is_v4() == is_v4 && !is_link_local;
+      });
+    });
   }
 
   bool is_routed(const IpAddress& address) const {
@@ -161,6 +198,7 @@ class Warnings {
   std::map<std::string, std::string> services_;
   ConnectedNetworks networks_;
   std::vector<Prefix> routes_;
+  ServicePaths service_paths_;
   const KernelSource& source_;
   std::set<std::string> used_;
   std::set<IpAddress> asked_;

@@ -36,6 +36,7 @@ struct HealthCheck {
   std::string name;         ///< to ask DNS for
   std::string send;         ///< of UDP: as payload_bytes() reads it, and what an answer must have in it
   std::string expect_text;
+  bool via_service = false;  ///< the way of the services' packets; else to the backend's own address
   std::chrono::milliseconds interval{2000};
   std::chrono::milliseconds timeout{1000};
   unsigned rise = 2;

@@ -300,6 +300,10 @@ void Gateway::on_change(std::function<void()> listener) {
 const IdRegistry& Gateway::ids() const {
   return parts_->ids;
 }
+dataplane::CheckLanes& Gateway::check_lanes() {
+  return parts_->data_plane->checks();
+}
+
 const dataplane::DataPlane& Gateway::data_plane() const {
   return *parts_->data_plane;
 }

@@ -146,6 +146,8 @@ class Gateway {
   Totals backend_totals(const BackendKey& key) const;
   /// To read from: its counters and what it is made of. Never waits.
   const dataplane::DataPlane& data_plane() const;
+  /// The way of health checks through the data plane. Control loop; never waits.
+  dataplane::CheckLanes& check_lanes();
   /// The share of the last second in which a worker (numbered as by DataPlane::polls) had packets.
   double busy_ratio(unsigned worker) const;
 

@@ -190,7 +190,13 @@ Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(const std::strin
 }
 
 Totals Gateway::Parts::count_service(lb::ServiceId id) const {
-  return sum(*data_plane, balancers, &dataplane::DataPlane::service_counters, id);
+  Totals totals = sum(*data_plane, balancers, &dataplane::DataPlane::service_counters, id);
+  for (const unsigned worker : balancers) {
+    const lb::AnswerCounters& answers = data_plane->answer_counters(worker)[id];
+    totals.answer_packets += answers.packets.read();
+    totals.answer_bytes += answers.bytes.read();
+  }
+  return totals;
 }
 
 Totals Gateway::Parts::count_backend(lb::BackendId id) const {

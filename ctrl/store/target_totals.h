@@ -14,6 +14,8 @@ struct Totals {
   uint64_t bytes = 0;
   uint64_t flows = 0;
   uint64_t active_flows = 0;
+  uint64_t answer_packets = 0;  ///< from backends, of services that translate
+  uint64_t answer_bytes = 0;
 };
 
 template <typename Name>
@@ -61,6 +63,8 @@ class TargetTotals {
     totals.packets += counted.packets - start.packets;
     totals.bytes += counted.bytes - start.bytes;
     totals.flows += counted.flows - start.flows;
+    totals.answer_packets += counted.answer_packets - start.answer_packets;
+    totals.answer_bytes += counted.answer_bytes - start.answer_bytes;
   }
 
   std::map<Name, Totals> kept_;

@@ -12,6 +12,7 @@
 #include "ctrl/telemetry/ledger_metrics.h"
 #include "ctrl/telemetry/metric_family.h"
 #include "ctrl/telemetry/process_metrics.h"
+#include "ctrl/telemetry/snat_metrics.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -87,6 +88,9 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
   of_balancers(MetricType::Counter, "sluice_snat_ports_reused_total",
                "Ports of SNAT addresses that TCP connections to a backend took again within 60 s.",
                [](const WorkerInfo&, const WorkerStats& stats) { return stats.snat_ports_reused.read(); });
+  of_balancers(MetricType::Gauge, "sluice_snat_ports_in_use",
+               "Ports of SNAT addresses that flows have, each counted for the backend that it leads to.",
+               [](const WorkerInfo&, const WorkerStats& stats) { return stats.snat_ports_in_use.read(); });
   sources.push_back(whole(MetricType::Counter, "sluice_flow_evicted_total",
                           "Flows that gave their entry or port up to others, by what was lost.",
                           [&data_plane](auto add) {
@@ -185,6 +189,20 @@ void add_service_series(std::vector<MetricSource>& sources, const Gateway& gatew
           add(static_cast<double>(gateway.service_totals(service.name).*field), {{"service", service.name}});
         }));
   }
+  constexpr std::array<std::tuple<const char*, const char*, uint64_t Totals::*>, 2> kAnswers = {{
+      {"sluice_service_return_packets_total", "Packets from backends of the service to clients.",
+       &Totals::answer_packets},
+      {"sluice_service_return_bytes_total", "Bytes from backends of the service to clients.",
+       &Totals::answer_bytes},
+  }};
+  for (const auto& [name, help, field] : kAnswers) {
+    sources.push_back(over<ServiceModel>(
+        MetricType::Counter, name, help, services,
+        [&gateway, field = field](const ServiceModel& service, auto add) {
+          if (!lb::is_nat(service.forward)) return;  // its backends' answers do not come by here
+          add(static_cast<double>(gateway.service_totals(service.name).*field), {{"service", service.name}});
+        }));
+  }
 }
 
 /// What one scrape tells of backends: read once, pool by pool, with the first series that asks.
@@ -268,6 +286,7 @@ std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::str
   add_notice_series(sources, gateway);
   add_service_series(sources, gateway);
   add_backend_series(sources, gateway);
+  add_snat_series(sources, gateway);
   if (const auto* ledger = gateway.ledger()) add_ledger_series(sources, *ledger);
   return sources;
 }

@@ -184,6 +184,10 @@ std::span<const lb::TargetCounters> DataPlane::backend_counters(unsigned worker)
   return parts_->stations[worker]->backends();
 }
 
+std::span<const lb::AnswerCounters> DataPlane::answer_counters(unsigned worker) const {
+  return parts_->stations[worker]->answers();
+}
+
 DeviceCounters DataPlane::device_counters(unsigned port) const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(parts_->plans[port].device, &stats) != 0) return {};
@@ -217,6 +221,10 @@ const Notices& DataPlane::notices(unsigned worker) const {
 
 bool DataPlane::ask(unsigned worker, WorkerRequest& request) {
   return parts_->stations[worker]->requests().push(&request);
+}
+
+CheckLanes& DataPlane::checks() {
+  return parts_->checks;
 }
 
 LedgerPlane* DataPlane::ledger() {

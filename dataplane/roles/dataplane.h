@@ -17,6 +17,7 @@
 #include "dataplane/tables/notice.h"
 #include "dataplane/tables/stats.h"
 #include "dataplane/tables/tables.h"
+#include "dataplane/worker/check_lane.h"
 #include "dataplane/worker/worker_request.h"
 
 namespace sluice::dataplane {
@@ -107,6 +108,8 @@ class DataPlane {
   /// Indexed by ServiceId and BackendId.
   std::span<const lb::TargetCounters> service_counters(unsigned worker) const;
   std::span<const lb::TargetCounters> backend_counters(unsigned worker) const;
+  /// What came back, of services that translate. Indexed by ServiceId.
+  std::span<const lb::AnswerCounters> answer_counters(unsigned worker) const;
   DeviceCounters device_counters(unsigned port) const;
   std::vector<NeighborRecord> neighbors() const;
   /// A worker's notices; take() is for the control tick alone.
@@ -115,6 +118,8 @@ class DataPlane {
 
   /// Puts a request before a balancing worker. False: its ring is full, ask later.
   bool ask(unsigned worker, WorkerRequest& request);
+  /// The way of health checks through the workers; for one thread.
+  CheckLanes& checks();
   /// The ledger ingress; null where the configuration has none.
   LedgerPlane* ledger();
   /// The workers that may own a flow, for explain: one; or every balancing one, where a flow belongs to

@@ -140,6 +140,7 @@ Result<void> DataPlane::Parts::make_stations() {
                                     .devices = devices,
                                     .taps = tap_devices,
                                     .to_transmit = to_transmit.empty() ? nullptr : to_transmit.front(),
+                                    .checks = topology.places[i].balances ? &checks.add() : nullptr,
                                     .limits = config.limits});
     if (!station) return tl::unexpected(station.error());
     stations.push_back(std::move(*station));

@@ -63,6 +63,7 @@ struct DataPlane::Parts {
   std::map<int, rte_mempool*> pools;  ///< by NUMA node
   Topology topology;
   std::vector<std::unique_ptr<PacketRing>> rings;  ///< by Topology::rings; null where it carries no packets
+  CheckLanes checks;
   std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops and rests
   ledger::PosixFileSystem ledger_files;
   std::unique_ptr<LedgerStation> ledger_station;  ///< null: no ledger ingress

@@ -21,6 +21,7 @@ Result<void> Station::map_arrays(const StationPlan& plan) {
       .and_then([&] { return map_array(services_, lb::kMaxServices, plan.numa_node, false); })
       .and_then([&] { return map_array(backends_, lb::kMaxBackends, plan.numa_node, false); })
       .and_then([&] { return map_array(cursors_, lb::kMaxPools, plan.numa_node, false); })
+      .and_then([&] { return map_array(answers_, lb::kMaxServices, plan.numa_node, false); })
       .and_then([&] { return map_array(paths_, KnownPaths::kPlaces, plan.numa_node, false); });
 }
 
@@ -32,9 +33,9 @@ Station::~Station() {
 Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
   std::unique_ptr<Station> station(new Station);
   if (auto mapped = station->map_arrays(plan); !mapped) return tl::unexpected(mapped.error());
-  const lb::Balancer::Memory memory{station->flows_.elements(), station->buckets_.elements(),
+  const lb::Balancer::Memory memory{station->flows_.elements(),    station->buckets_.elements(),
                                     station->services_.elements(), station->backends_.elements(),
-                                    station->cursors_.elements()};
+                                    station->cursors_.elements(),  station->answers_.elements()};
   const lb::PortSlice ports =
       plan.place.balances ? lb::port_slice(plan.place.balancer, plan.place.balancers) : lb::PortSlice{};
   station->worker_.reset(new Worker{
@@ -50,6 +51,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .stats = station->stats_,
       .pool = plan.pool,
       .requests = &station->requests_,
+      .checks = plan.checks,
       .kernel_budget = TokenBucket(plan.limits.kernel),
       .icmp_error_budget = TokenBucket(plan.limits.icmp_errors),
       .echo_budget = TokenBucket(plan.limits.echo),

@@ -23,6 +23,7 @@ struct StationPlan {
   std::span<const TransmitDevice> devices;
   std::span<const TransmitDevice> taps;
   SpscRing<rte_mbuf*>* to_transmit = nullptr;
+  CheckLane* checks = nullptr;  ///< null: none
   WorkerLimits limits = {};
 };
 
@@ -40,6 +41,7 @@ class Station {
   const Notices& notices() const { return notices_; }
   size_t flow_capacity() const { return flows_.elements().size(); }
   std::span<const lb::TargetCounters> services() const { return services_.elements(); }
+  std::span<const lb::AnswerCounters> answers() const { return answers_.elements(); }
   std::span<const lb::TargetCounters> backends() const { return backends_.elements(); }
 
  private:
@@ -54,6 +56,7 @@ class Station {
   MappedArray<lb::TargetCounters> services_;
   MappedArray<lb::TargetCounters> backends_;
   MappedArray<uint32_t> cursors_;
+  MappedArray<lb::AnswerCounters> answers_;
   MappedArray<KnownPath> paths_;
   SpscRing<WorkerRequest*> requests_{kQuestions};
   std::unique_ptr<Worker> worker_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/relay_from_kernel.h"
 
 namespace sluice::dataplane {
@@ -89,6 +90,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
     }
     if (worker_.place.balances) expire_flows(elapsed_ms);
   }
+  touched += send_checks(worker_);
   if (worker_.place.balances && serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
   worker_.transmit.flush();
   worker_.drops.free_pending();
@@ -125,6 +127,7 @@ void WorkerLoop::count(uint64_t cycles, bool busy) {
   (busy ? stats.busy_cycles : stats.idle_cycles).add(cycles);
   stats.polls.add();
   stats.flow_entries.set(worker_.balancer.flows().size());
+  stats.snat_ports_in_use.set(worker_.balancer.ports_in_use());
   stats.neighbors.set(worker_.neighbors.size());
   const auto catch_up = [](Counter& counter, uint64_t now) { counter.add(now - counter.read()); };
   const lb::EvictedFlows& evicted = worker_.balancer.evicted();

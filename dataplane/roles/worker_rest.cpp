@@ -44,6 +44,7 @@ WorkerRest::WorkerRest(Worker& worker, int epoll) : epoll_(epoll), is_always_wok
     }
   }
   worker.requests->attach(waker_);
+  if (worker.checks != nullptr) worker.checks->to_worker.attach(waker_);
 }
 
 WorkerRest::~WorkerRest() {

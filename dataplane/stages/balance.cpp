@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/forward_known.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/stages/reset_former.h"
@@ -68,6 +69,8 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
     if (candidates[i] != nullptr && forward_known(worker, packet, *candidates[i])) continue;
     const PacketMeta& meta = meta_of(packet);
     if (const DropReason reason = refusal_of(worker, meta); reason != DropReason::kNone) {
+      const bool may_answer_a_check = reason == DropReason::kMalformedL3;  // its source is an address of ours
+      if (may_answer_a_check && take_check_answer(worker, packet)) continue;
       worker.drops.drop(packet, reason);
       continue;
     }

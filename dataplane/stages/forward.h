@@ -104,18 +104,21 @@ inline DropReason check_passage(Worker& worker, rte_mbuf* packet, lb::ForwardMod
   return returns ? DropReason::kMalformedL3 : DropReason::kNone;
 }
 
-/// Puts a bare IP packet of the flow `key` (client to service) of an ipip, gue or direct service on its way
-/// to the decided backend. What lies in front of it in its buffer is the frame that it came in. Takes it
-/// over.
-inline void forward_whole(Worker& worker, rte_mbuf* packet, const FlowKey& key,
-                          const lb::Decision& decision) {
-  const lb::Backend& backend = backend_of(worker, decision);
-  const Egress egress = route_to_backend(*worker.tables, backend);
-  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
-  const lb::ForwardMode mode = service_of(worker, decision).forward;
+/// Where a packet goes that stays whole: to `backend` by ipip, gue or direct.
+struct WholeTarget {
+  lb::ForwardMode mode;
+  const IpAddress& backend;
+  Egress egress;
+  lb::FlowEntry* flow;  ///< null: it is no flow's
+};
+
+/// Puts a bare IP packet of the flow `key` (client to service) on its way to a backend that gets it whole.
+/// What lies in front of it in its buffer is the frame that it came in. Takes it over.
+inline void forward_whole(Worker& worker, rte_mbuf* packet, const FlowKey& key, const WholeTarget& to) {
+  const auto& [mode, backend, egress, flow] = to;
   const DropReason reason = check_passage(worker, packet, mode, egress);
   if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
-  const size_t added = added_bytes(mode, backend.address.is_v4());
+  const size_t added = added_bytes(mode, backend.is_v4());
   if (!fits(worker, packet, egress, added)) return;
   if (added > 0) {
     const bool is_v4 = meta_of(packet).is_v4();
@@ -124,13 +127,22 @@ inline void forward_whole(Worker& worker, rte_mbuf* packet, const FlowKey& key,
     if (outer == nullptr) return worker.drops.drop(packet, DropReason::kNoHeadroom);
     const Encapsulation& encapsulation = worker.tables->encapsulation;
     if (mode == lb::ForwardMode::kIpip) {
-      encapsulate_ipip(outer, encapsulation, backend.address, is_v4, inner_bytes);
+      encapsulate_ipip(outer, encapsulation, backend, is_v4, inner_bytes);
     } else {
-      encapsulate_gue(outer, encapsulation, backend.address, is_v4, inner_bytes,
-                      gue_port_of_flow(worker, key, decision.flow));
+      encapsulate_gue(outer, encapsulation, backend, is_v4, inner_bytes, gue_port_of_flow(worker, key, flow));
     }
   }
   send(worker, egress, packet);
+}
+
+/// The same to the decided backend of an ipip, gue or direct service.
+inline void forward_whole(Worker& worker, rte_mbuf* packet, const FlowKey& key,
+                          const lb::Decision& decision) {
+  const lb::Backend& backend = backend_of(worker, decision);
+  const Egress egress = route_to_backend(*worker.tables, backend);
+  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
+  const lb::ForwardMode mode = service_of(worker, decision).forward;
+  forward_whole(worker, packet, key, WholeTarget{mode, backend.address, egress, decision.flow});
 }
 
 /// Forwards a TCP or UDP packet as decided. Takes it over.

@@ -31,6 +31,7 @@ bool send_reply(Worker& worker, rte_mbuf* packet, const KnownPacket& at, const l
   const FlowKey& request = worker.balancer.flows().at(flow.peer).key;
   const Egress egress = route_to(*worker.tables, request.source, in_port);
   if (!egress.found || at.ip_bytes > worker.tables->ports[egress.port].mtu) return false;
+  worker.balancer.count_answer(flow, packet->pkt_len);
   translate_ipv4(at.ip, {&request.destination, &request.source, request.destination_port, request.source_port,
                          request.protocol});
   packet->data_off = static_cast<uint16_t>(at.ip - static_cast<uint8_t*>(packet->buf_addr));

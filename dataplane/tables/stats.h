@@ -38,6 +38,7 @@ struct alignas(64) WorkerStats {
   Counter flow_table_full;
   lb::EvictedFlows flows_evicted;
   Counter snat_ports_reused;
+  Gauge snat_ports_in_use;
   Gauge neighbors;
   ledger::OutcomeCounters transactions;  ///< that ended at this worker: a ring did not take them
 };

@@ -20,6 +20,7 @@
 #include "dataplane/tables/drops.h"
 #include "dataplane/tables/stats.h"
 #include "dataplane/tables/tables.h"
+#include "dataplane/worker/check_lane.h"
 #include "dataplane/worker/worker_request.h"
 #include "lb/balancer.h"
 #include "ledger/source_rate.h"
@@ -86,6 +87,7 @@ struct Worker {
   std::vector<PacketRing*> to_transmit{};
   std::vector<PacketRing*> from_transmit{};
   SpscRing<WorkerRequest*>* requests = nullptr;
+  CheckLane* checks = nullptr;  ///< null: none come by here
 
   /// The ledger ingress; empty and null without one. Rings by hash worker: transactions, as they were
   /// received, and answers, bare IP packets.

@@ -1,5 +1,7 @@
 """What Prometheus and a load balancer's own probes see."""
 
+import contextlib
+import copy
 import json
 import os
 import re
@@ -24,7 +26,8 @@ sluice_service_packets_total sluice_service_bytes_total sluice_service_flows_tot
 sluice_backend_packets_total sluice_backend_bytes_total sluice_backend_flows_total
 sluice_backend_state sluice_backend_active_flows
 sluice_flow_table_entries sluice_flow_table_capacity sluice_flow_table_full_total sluice_flow_evicted_total
-sluice_snat_ports_reused_total
+sluice_snat_ports_reused_total sluice_snat_ports_in_use sluice_backend_snat_ports_capacity
+sluice_service_return_packets_total sluice_service_return_bytes_total
 sluice_worker_busy_ratio
 """.split()
 
@@ -56,6 +59,65 @@ def test_requests_are_counted_by_service(lab, service):
     assert grown("packets") in (5, 5 + replies)
     headers = 14 + (40 if service.is_ipv6 else 20) + 8
     assert grown("bytes") >= 5 * (headers + len("ping"))
+
+
+@pytest.mark.parametrize("name", ["full-nat-udp4", "full-nat-udp6", "dnat-udp4", "dnat-udp6"])
+def test_answers_are_counted_by_service(lab, name):
+    """The echo names itself and its client in each answer, which the client counts."""
+    service = next(service for service in SERVICES if service.name == name)
+    series = [f'sluice_service_return_{what}_total{{service="{name}"}}' for what in ("packets", "bytes")]
+    before = lab.gateway.metrics()
+    frames = []
+    for _ in range(4):
+        with lab.udp_socket(service) as sock:
+            for size in (1, 1, 300, 7):  # the first by the long way, the others by the short one
+                sock.send(b"x" * size)
+                frames.append(14 + (40 if service.is_ipv6 else 20) + 8 + len(sock.recv(2048)))
+    after = lab.gateway.metrics()
+    assert [after[each] - before[each] for each in series] == [len(frames), sum(frames)]
+
+
+def test_answers_of_services_that_do_not_come_by_are_none(lab):
+    named = [name for name in lab.gateway.metrics() if name.startswith("sluice_service_return_")]
+    assert named and not [name for name in named if "nat-" not in name]
+
+
+def test_snat_ports_are_counted_while_flows_have_them(lab, gateway):
+    def in_use():
+        return sum(value for name, value in gateway.metrics().items() if name.startswith("sluice_snat_ports_in_use"))
+
+    services = {service.name: service for service in SERVICES}
+    gateway.stop()
+    gateway.start()  # without the flows of others
+    assert in_use() == 0
+    with contextlib.ExitStack() as stack:
+        for name, number in (("full-nat-udp4", 20), ("full-nat-udp6", 11), ("dnat-udp4", 5), ("gue-udp4", 5)):
+            for _ in range(number):
+                sock = stack.enter_context(lab.udp_socket(services[name]))
+                sock.send(b"here")
+                sock.recv(2048)
+        eventually(lambda: in_use() == 31, "a port for each flow of full-nat")
+        samples = gateway.metrics()
+        for family, number in ((4, 20), (6, 11)):
+            flows = [value for name, value in samples.items()
+                     if name.startswith(f'sluice_backend_active_flows{{pool="udp{family}"')]  # fmt: skip
+            assert sum(flows) == number + (5 if family == 4 else 0)
+        for pool in gateway.config["pools"]:
+            for backend in pool["backends"]:
+                gateway.call("flow.flush", pool=pool["name"], address=backend["address"], port=backend.get("port", 0))
+        eventually(lambda: in_use() == 0, "they are given up")
+
+
+def test_the_capacity_of_snat_ports_is_of_backends_behind_full_nat(lab, gateway):
+    def capacities():
+        found = {name: value for name, value in gateway.metrics().items() if "snat_ports_capacity" in name}
+        return {re.search(r'pool="([^"]*)"', name)[1]: value for name, value in found.items()}
+
+    assert capacities() == {pool: 65536 - 1024 for pool in ("tcp4", "tcp6", "udp4", "udp6")}
+    config = copy.deepcopy(gateway.config)
+    config["snat"].append("198.18.20.6")
+    gateway.call("config.apply", config=config)
+    assert capacities() == {pool: (2 if "4" in pool else 1) * 64512 for pool in ("tcp4", "tcp6", "udp4", "udp6")}
 
 
 def test_drops_are_counted_by_reason(lab):

@@ -67,10 +67,14 @@ class Backend:
         file.write_text(
             _NGINX.format(directory=self.directory, listens=listens, name=self.name, sink=_SINK_PORT)
         )
-        with open(self.directory / "large", "wb") as large:
-            large.truncate(_LARGE_BYTES)
+        self.fill_large()
         self.nginx = self.namespace.spawn("nginx", "-p", self.directory, "-c", file, log=self._log)
         return self.nginx
+
+    def fill_large(self) -> None:
+        """What it serves as /large."""
+        with open(self.directory / "large", "wb") as large:
+            large.truncate(_LARGE_BYTES)
 
     def _spawn(self, script: str, *arguments: object) -> None:
         self.namespace.spawn(sys.executable, _HERE / script, *arguments, log=self._log)

@@ -1,10 +1,14 @@
-// What checked backends answer, over HTTP/1, DNS and gRPC: no answer may be read beyond its bytes, none makes
-// the gateway keep more than it should, and HTTP does not depend on how its bytes are cut.
+// What checked backends answer, over HTTP/1, DNS, gRPC and TCP itself: no answer may be read beyond its
+// bytes, none makes the gateway keep more than it should, and HTTP does not depend on how its bytes are cut.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
+#include "ctrl/health/tcp_client.h"
+#include "ctrl/wire/check_packet.h"
 #include "ctrl/wire/dns_message.h"
 #include "ctrl/wire/grpc_health_message.h"
 #include "ctrl/wire/http_response.h"
@@ -44,6 +48,33 @@ void check_dns(std::span<const uint8_t> bytes) {
   if (const auto asked = dns_query(1, name)) require(asked->size() <= 12 + 255 + 4);
 }
 
+/// The input is a peer's packets, the size of each in front of it.
+void talk_to_tcp(std::span<const uint8_t> bytes, bool is_v4) {
+  CheckEnds ends{.own = IpAddress::parse(is_v4 ? "192.0.2.1" : "2001:db8::1").value(),
+                 .own_port = 40000,
+                 .peer = IpAddress::parse(is_v4 ? "192.0.2.2" : "2001:db8::2").value(),
+                 .peer_port = 80};
+  std::array<uint8_t, 1500> room;
+  TcpClient client(7, 1220, [&](const TcpSegment& segment) {
+    require(segment.payload.size() <= 536 && segment.window <= TcpClient::kMostUnread);
+    require(write_tcp(room, ends, segment) != 0);
+  });
+  TcpClient::Clock::time_point now{};
+  client.open(now);
+  while (bytes.size() > 1) {
+    const auto packet = bytes.subspan(1, std::min<size_t>(bytes[0], bytes.size() - 1));
+    bytes = bytes.subspan(1 + packet.size());
+    (void)destination_port_of(packet);
+    (void)read_udp(packet, ends);
+    if (const auto segment = read_tcp(packet, ends)) client.receive(*segment, now);
+    now += TcpClient::kFirstWait;
+    client.on_time(now);
+    if (client.state() == TcpClient::State::kOpen) client.write(packet, now);
+    if (client.read(room) == room.size()) (void)client.has_ended();
+  }
+  client.abort();
+}
+
 }  // namespace
 }  // namespace sluice::ctrl
 
@@ -59,5 +90,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   check_dns({data, size});
   (void)grpc_health_response({data, size});
+  for (const bool is_v4 : {true, false}) talk_to_tcp({data, size}, is_v4);
   return 0;
 }

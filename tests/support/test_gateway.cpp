@@ -136,6 +136,7 @@ void TestGateway::connect(const GatewayShape& shape) {
     plan.receive_queues = receive_queues_[i];
     plan.devices = ports_;
     plan.taps = taps_;
+    if (plan.place.balances) plan.checks = &checks_.add();
     auto station = Station::create(plan);
     if (!station) give_up("Station::create");
     stations_.push_back(std::move(*station));

@@ -67,6 +67,7 @@ class TestGateway {
   dataplane::LedgerPlane ledger() { return dataplane::LedgerPlane(*ledger_); }
   dataplane::LedgerStation& ledger_station() { return *ledger_; }
   dataplane::Worker& worker(unsigned index = 0) { return stations_[index]->worker(); }
+  dataplane::CheckLanes& checks() { return checks_; }
   dataplane::Notices& notices(unsigned index = 0) { return stations_[index]->notices(); }
   unsigned workers() const { return static_cast<unsigned>(stations_.size()); }
   /// New Tables, adopted at once.
@@ -88,6 +89,7 @@ class TestGateway {
   std::vector<std::unique_ptr<Device>> devices_;  ///< edge, core, and their taps
   std::vector<dataplane::TransmitDevice> ports_, taps_;
   std::vector<std::vector<dataplane::ReceiveQueue>> receive_queues_;  ///< by worker
+  dataplane::CheckLanes checks_;
   std::vector<std::unique_ptr<dataplane::Station>> stations_;
   std::vector<std::unique_ptr<dataplane::PacketRing>> rings_;
   std::unique_ptr<dataplane::LedgerStation> ledger_;

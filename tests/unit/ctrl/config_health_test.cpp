@@ -23,6 +23,7 @@ TEST(ConfigHealth, TakesEveryKindAndGivesItBack) {
   const json kinds[] = {
       {{"type", "none"}},
       {{"type", "tcp"}, {"port", 9}},
+      {{"type", "tcp"}, {"via", "service"}},
       {{"type", "http"},
        {"host", "www.example.com"},
        {"path", "/up"},

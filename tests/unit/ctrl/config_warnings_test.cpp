@@ -68,6 +68,26 @@ TEST(ConfigWarnings, NamesABackendThatNothingLeadsTo) {
               "/pools/0/backends/1/address: no route and no network of a port leads to 198.51.100.7"));
 }
 
+TEST(ConfigWarnings, AsksNoRouteOfTheKernelForChecksThroughTunnels) {
+  const auto none = [](const IpAddress&) { return std::optional<IpAddress>(); };
+  const auto gue = replaced(replaced(kClean, "forward: dnat", "forward: gue"),
+                            "services:", "encap: { source: \"198.18.20.1\" }\nservices:");
+  EXPECT_TRUE(warnings(gue, none).starts_with("/pools/0/health: checks leave by the kernel"));
+  const auto through = replaced(gue, "type: tcp", "type: tcp, via: service");
+  EXPECT_EQ(warnings(through, none), "");
+  EXPECT_TRUE(warnings(replaced(kClean, "type: tcp", "type: tcp, via: service"), none)
+                  .starts_with("/pools/0/health: checks leave by the kernel"))
+      << "NAT goes by the kernel still";
+  EXPECT_EQ(warnings(replaced(through, "203.0.113.10", "2001:db8::10"), none),
+            "/pools/0/health/via: no port has an IPv6 address that answers to checks through service \"web\" "
+            "could come to\n");
+  const auto no_port =
+      replaced(replaced(through, ", port: 80 }, {", " }, {"), "port: 80, protocol", "port: any, protocol");
+  EXPECT_EQ(
+      warnings(no_port, none),
+      "/pools/0/health/port: is left out, and service \"web\" has no port of its own to check either\n");
+}
+
 TEST(ConfigWarnings, NamesAPoolWhoseChecksTheKernelCannotSend) {
   const auto none = [](const IpAddress&) { return std::optional<IpAddress>(); };
   EXPECT_TRUE(

@@ -234,7 +234,8 @@ class Gatewayish {
   std::vector<lb::FlowTable::Bucket> buckets_{lb::FlowTable::buckets_for(1024)};
   std::vector<lb::TargetCounters> services_{512}, backends_{512};
   std::vector<uint32_t> cursors_ = std::vector<uint32_t>(512);
-  lb::Balancer balancer_{{entries_, buckets_, services_, backends_, cursors_}, {}, 1};
+  std::vector<lb::AnswerCounters> answers_{512};
+  lb::Balancer balancer_{{entries_, buckets_, services_, backends_, cursors_, answers_}, {}, 1};
 };
 
 struct Known {

@@ -97,7 +97,7 @@ class ProbeTest : public testing::Test {
   ProbeResult check(HealthCheck check, uint16_t port, const char* address = "127.0.0.1") {
     ProbeResult result{Verdict::kUnknown, "never ended"};
     bool ended = false;
-    asio::co_spawn(io_, probe(check, IpAddress::parse(address).value(), port, tls_),
+    asio::co_spawn(io_, probe(check, {"web", IpAddress::parse(address).value(), port}, means_),
                    [&](std::exception_ptr, ProbeResult found) {
                      result = std::move(found);
                      ended = true;
@@ -123,7 +123,7 @@ class ProbeTest : public testing::Test {
     return check;
   }
   asio::io_context io_{1};
-  std::shared_ptr<TlsContexts> tls_ = std::make_shared<TlsContexts>();
+  CheckMeans means_;
 };
 
 TEST_F(ProbeTest, TcpPassesWhereSomethingListens) {

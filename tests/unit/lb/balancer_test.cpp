@@ -57,12 +57,15 @@ TEST_F(BalancerTest, CountsFlowsPacketsAndBytes) {
   }
 }
 
-TEST_F(BalancerTest, CountsNothingForReplies) {
+TEST_F(BalancerTest, CountsRepliesApart) {
   world.set_service({.forward = ForwardMode::kDnat});
   const Decision first = world.send(client(1), kSyn);
   EXPECT_TRUE(world.send(reply_of(first), kSyn | kAck, 60).is_reply);
   EXPECT_EQ(world.services_counters[World::kService].packets.read(), 1u);
+  EXPECT_EQ(world.answers[World::kService].packets.read(), 1u);
+  EXPECT_EQ(world.answers[World::kService].bytes.read(), 60u);
   EXPECT_EQ(world.active_total(), 1u) << "a flow, not a direction";
+  EXPECT_EQ(world.balancer->ports_in_use(), 0u) << "dnat takes none";
 }
 
 TEST_F(BalancerTest, KeepsAFlowWithADrainingBackendAndMovesItFromAMissingOne) {

@@ -16,7 +16,7 @@ inline void check(const World& world) {
   std::map<ServiceId, uint64_t> by_service;
   std::map<BackendId, uint64_t> by_backend;
   std::set<std::string> keys;
-  size_t used = 0;
+  size_t used = 0, ports = 0;
   for (size_t i = 0; i < world.entries.size(); ++i) {
     const FlowEntry& entry = world.entries[i];
     if (entry.state == FlowState::kFree) continue;
@@ -33,10 +33,12 @@ inline void check(const World& world) {
       RC_ASSERT(peer.translated_port == entry.translated_port);
     }
     if (entry.is_reply) continue;
+    if (entry.peer != kNoFlow && world.entries[entry.peer].key.destination != entry.key.source) ++ports;
     ++by_service[entry.service];
     ++by_backend[entry.backend];
   }
   RC_ASSERT(used == world.balancer->flows().size());
+  RC_ASSERT(ports == world.balancer->ports_in_use());
   for (ServiceId id = 0; id < world.services_counters.size(); ++id) {
     RC_ASSERT(world.services_counters[id].active_flows.read() == by_service[id]);
   }

@@ -85,8 +85,9 @@ struct World {
 
   /// A balancer that remembers nothing.
   void restart() {
-    balancer.emplace(Balancer::Memory{entries, buckets, services_counters, backend_counters, cursors}, ports,
-                     seed);
+    balancer.emplace(
+        Balancer::Memory{entries, buckets, services_counters, backend_counters, cursors, answers}, ports,
+        seed);
   }
 
   View view() const { return {table.get(), services, backends, kKey, snat}; }
@@ -151,6 +152,7 @@ struct World {
   std::vector<FlowTable::Bucket> buckets;
   std::vector<TargetCounters> services_counters{4};
   std::vector<TargetCounters> backend_counters;
+  std::vector<AnswerCounters> answers{4};
   std::vector<uint32_t> cursors = std::vector<uint32_t>(8);
   std::optional<Balancer> balancer;
 
