@@ -2,11 +2,12 @@
 
 #include <vector>
 
+#include "ctrl/source/dns_source.h"
+
 namespace sluice::ctrl {
 
 std::span<const SourceType> source_types() {
   static const std::vector<SourceType> kTypes = {
-      // {"dns", make_dns_source}, ...: in order of name
   };
   return kTypes;
 }
