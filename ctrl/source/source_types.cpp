@@ -3,11 +3,13 @@
 #include <vector>
 
 #include "ctrl/source/dns_source.h"
+#include "ctrl/source/etcd_source.h"
 
 namespace sluice::ctrl {
 
 std::span<const SourceType> source_types() {
   static const std::vector<SourceType> kTypes = {
+      {"etcd", make_etcd_source},           {"kubernetes", make_kubernetes_source},
   };
   return kTypes;
 }
