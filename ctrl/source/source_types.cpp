@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "ctrl/source/consul_source.h"
 #include "ctrl/source/dns_source.h"
 #include "ctrl/source/etcd_source.h"
 
@@ -9,6 +10,7 @@ namespace sluice::ctrl {
 
 std::span<const SourceType> source_types() {
   static const std::vector<SourceType> kTypes = {
+      {"consul", make_consul_source},       {"dns", make_dns_source},
       {"etcd", make_etcd_source},           {"kubernetes", make_kubernetes_source},
   };
   return kTypes;
