@@ -5,6 +5,7 @@
 #include "ctrl/source/consul_source.h"
 #include "ctrl/source/dns_source.h"
 #include "ctrl/source/etcd_source.h"
+#include "ctrl/source/kubernetes_source.h"
 
 namespace sluice::ctrl {
 
