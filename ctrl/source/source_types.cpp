@@ -6,6 +6,7 @@
 #include "ctrl/source/dns_source.h"
 #include "ctrl/source/etcd_source.h"
 #include "ctrl/source/kubernetes_source.h"
+#include "ctrl/source/zookeeper_source.h"
 
 namespace sluice::ctrl {
 
@@ -13,6 +14,7 @@ std::span<const SourceType> source_types() {
   static const std::vector<SourceType> kTypes = {
       {"consul", make_consul_source},       {"dns", make_dns_source},
       {"etcd", make_etcd_source},           {"kubernetes", make_kubernetes_source},
+      {"zookeeper", make_zookeeper_source},
   };
   return kTypes;
 }
