@@ -8,8 +8,8 @@
 
 #include "common/address.h"
 #include "ctrl/health/service_routes.h"
-#include "ctrl/net/tls_session.h"
 #include "ctrl/intent/model.h"
+#include "ctrl/net/tls_session.h"
 
 namespace sluice::ctrl {
 
