@@ -14,7 +14,7 @@ import pytest
 from configuration import ECHO_PORT, HTTP_PORT, SERVICES, LabService, pool_backends
 from control import Control
 from processes import eventually
-from topology import CORE4, CORE6
+from topology import CORE4
 
 QUICK = {"interval": "200ms", "timeout": "2s", "rise": 1, "fall": 2}
 HTTP = {"type": "http", "path": "/healthz", "expect_body": "ok"}
