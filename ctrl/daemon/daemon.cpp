@@ -13,8 +13,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <future>
 #include <mutex>
 
+#include "ctrl/daemon/flows_cut_text.h"
 #include "ctrl/daemon/heartbeat.h"
 #include "ctrl/daemon/process.h"
 #include "ctrl/daemon/readiness.h"
@@ -152,6 +154,7 @@ struct Daemon::Parts {
   void reload();
   void leave();
   void apply_file();
+  Outcome<ApplyResult> apply_counted(const nlohmann::json& config);
   void observe(const HealthChecks::Results& results);
   void stop();
   awaitable<void> tick();
@@ -364,6 +367,18 @@ void Daemon::Parts::reload() {
   threads.change([this] { apply_file(); });
 }
 
+/// Waits for the workers' count of flows that end, as what is to be changed after this does. Throws where the
+/// gateway stops meanwhile.
+Outcome<ApplyResult> Daemon::Parts::apply_counted(const nlohmann::json& config) {
+  auto answered = std::make_shared<std::promise<Outcome<ApplyResult>>>();
+  auto result = answered->get_future();
+  gateway->apply(config, {.if_generation = {}, .author = "file"},
+                 [answered = std::move(answered)](Outcome<ApplyResult> outcome) {
+                   answered->set_value(std::move(outcome));
+                 });
+  return result.get();
+}
+
 /// On the thread of changes.
 void Daemon::Parts::apply_file() {
   const auto stays = [this](const std::string& message, const std::vector<std::string>& faults) {
@@ -375,11 +390,10 @@ void Daemon::Parts::apply_file() {
   if (!config) {
     stays("", config.error());
     (void)gateway->apply(nullptr, {});  // refused, and remembered as the last attempt
-  } else if (const auto applied =
-                 gateway->apply(config->file.config, {.if_generation = {}, .author = "file"});
-             applied) {
-    spdlog::info("{} applied: generation {}, {} changed", options.config_file, applied->generation,
-                 applied->changed.size());
+  } else if (const auto applied = apply_counted(config->file.config); applied) {
+    spdlog::info("{} applied: generation {}, {} changed, {}", options.config_file, applied->generation,
+                 applied->changed.size(), flows_cut_text(applied->flows_cut));
+    for (const auto& line : config->file.describe(applied->warnings)) spdlog::warn("{}", line);
   } else {
     stays(applied.error().message, config->file.describe(applied.error().faults));
   }
