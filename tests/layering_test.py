@@ -25,7 +25,7 @@ LAYERS = {
         {"roles"},
     ],
     "ctrl": [
-        {"wire"}, {"intent"}, {"log"}, {"observed"}, {"source", "resolve"}, {"store"}, {"health"},
+        {"wire"}, {"net"}, {"intent"}, {"log"}, {"observed"}, {"source", "resolve"}, {"store"}, {"health"},
         {"rpc", "http", "telemetry", "registry", "ledger"}, {"daemon"},
     ],
 }

@@ -7,22 +7,18 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 
-#include "ctrl/health/byte_stream.h"
+#include "ctrl/net/byte_stream.h"
+#include "ctrl/net/faults.h"
 
 namespace sluice::ctrl {
 
 /// The backend failed the check; what() says how, for people.
-class CheckFailed : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using CheckFailed = PeerFault;
 
 /// The check could not be made by this host, so nothing is known of the backend; what() says why.
-class CheckImpossible : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using CheckImpossible = HostFault;
 
 /// All members throw CheckFailed or CheckImpossible.
 class CheckConnection : public ByteStream {

@@ -3,8 +3,8 @@
 
 #include "ctrl/health/check_connection.h"
 #include "ctrl/health/checks.h"
-#include "ctrl/health/tls_session.h"
 #include "ctrl/intent/config_values.h"
+#include "ctrl/net/tls_session.h"
 #include "ctrl/wire/http_response.h"
 
 namespace sluice::ctrl {
@@ -51,7 +51,7 @@ boost::asio::awaitable<std::string> check_http(const CheckTarget& target) {
 }
 
 boost::asio::awaitable<std::string> check_https(const CheckTarget& target) {
-  const auto context = target.tls.trusting(target.check.ca);
+  const auto context = target.tls.with({.ca = target.check.ca, .certificate = {}, .key = {}});
   const auto connection = open_connection(target, CheckConnection::Kind::kStream, target.port);
   co_await connection->connect();
   TlsSession session(*connection, *context, tls_peer_of(target));

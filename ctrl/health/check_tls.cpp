@@ -2,7 +2,7 @@
 
 #include "ctrl/health/check_connection.h"
 #include "ctrl/health/checks.h"
-#include "ctrl/health/tls_session.h"
+#include "ctrl/net/tls_session.h"
 
 namespace sluice::ctrl {
 
@@ -23,7 +23,7 @@ TlsPeer tls_peer_of(const CheckTarget& target) {
 }
 
 boost::asio::awaitable<std::string> check_tls(const CheckTarget& target) {
-  const auto context = target.tls.trusting(target.check.ca);
+  const auto context = target.tls.with({.ca = target.check.ca, .certificate = {}, .key = {}});
   const auto connection = open_connection(target, CheckConnection::Kind::kStream, target.port);
   co_await connection->connect();
   TlsSession session(*connection, *context, tls_peer_of(target));

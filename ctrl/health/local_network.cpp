@@ -4,11 +4,9 @@
 #include <net/if.h>
 #include <unistd.h>
 
-#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <system_error>
 
 namespace sluice::ctrl {
 namespace {
@@ -61,12 +59,6 @@ SocketAddress::SocketAddress(const IpAddress& address, uint16_t port) {
     std::memcpy(&v6.sin6_addr, address.bytes().data(), address.bytes().size());
     size_ = sizeof v6;
   }
-}
-
-std::string text_of_error(int error) {
-  std::string text = std::generic_category().message(error);
-  if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
-  return text;
 }
 
 std::optional<std::string> local_problem(const IpAddress& address, uint16_t port) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/address.h"
+#include "ctrl/net/faults.h"
 
 namespace sluice::ctrl {
 
@@ -23,9 +24,6 @@ class SocketAddress {
   sockaddr_storage storage_{};
   socklen_t size_ = 0;
 };
-
-/// The words of an errno, beginning in lower case: "connection refused".
-std::string text_of_error(int error);
 
 /// Why this host could not have reached the peer just now, whatever the peer does: it has no route, or the
 /// link that the route leads to has no carrier. Nothing where neither is so, or where it cannot be told.

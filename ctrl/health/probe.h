@@ -8,7 +8,7 @@
 
 #include "common/address.h"
 #include "ctrl/health/service_routes.h"
-#include "ctrl/health/tls_session.h"
+#include "ctrl/net/tls_session.h"
 #include "ctrl/intent/model.h"
 
 namespace sluice::ctrl {

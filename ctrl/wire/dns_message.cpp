@@ -7,7 +7,7 @@ namespace sluice::ctrl {
 namespace {
 
 constexpr size_t kHeader = 12;
-constexpr uint16_t kTypeA = 1, kClassIn = 1;
+constexpr uint16_t kClassIn = 1;
 
 void put16(std::vector<uint8_t>& bytes, uint16_t value) {
   bytes.push_back(static_cast<uint8_t>(value >> 8));
@@ -24,9 +24,16 @@ bool same_question(std::span<const uint8_t> one, std::span<const uint8_t> other)
   return one.size() == other.size() && std::ranges::equal(one, other, {}, lower, lower);
 }
 
+/// The one question of a query that dns_query() made: a name without pointers, type and class.
+std::span<const uint8_t> question_of(std::span<const uint8_t> query) {
+  size_t end = kHeader;
+  while (end < query.size() && query[end] != 0) end += 1u + query[end];
+  return query.subspan(kHeader, std::min(end + 5, query.size()) - kHeader);
+}
+
 }  // namespace
 
-Result<std::vector<uint8_t>> dns_query(uint16_t id, std::string_view name) {
+Result<std::vector<uint8_t>> dns_query(uint16_t id, std::string_view name, DnsType type) {
   std::vector<uint8_t> query;
   put16(query, id);
   put16(query, 0x0100);  // RD
@@ -44,9 +51,20 @@ Result<std::vector<uint8_t>> dns_query(uint16_t id, std::string_view name) {
     name.remove_prefix(std::min(label.size() + 1, name.size()));
   }
   query.push_back(0);
-  put16(query, kTypeA);
+  put16(query, static_cast<uint16_t>(type));
   put16(query, kClassIn);
   return query;
+}
+
+void welcome_datagrams(std::vector<uint8_t>& query, uint16_t bytes) {
+  constexpr uint16_t kTypeOpt = 41;
+  query[11] = 1;       // one additional record
+  query.push_back(0);  // the root's
+  put16(query, kTypeOpt);
+  put16(query, bytes);  // its class
+  put16(query, 0);      // its TTL: extended RCODE, version and flags
+  put16(query, 0);
+  put16(query, 0);  // no options
 }
 
 std::optional<unsigned> rcode_of_answer(std::span<const uint8_t> message, std::span<const uint8_t> query) {
@@ -58,8 +76,8 @@ std::optional<unsigned> rcode_of_answer(std::span<const uint8_t> message, std::s
   const unsigned rcode = message[3] & 0x0f;
   const unsigned questions = static_cast<unsigned>(message[4]) << 8 | message[5];
   if (questions == 0 && rcode != 0) return rcode;
-  const auto question = query.subspan(kHeader);
-  if (questions != 1 || message.size() < query.size()) return std::nullopt;
+  const auto question = question_of(query);
+  if (questions != 1 || message.size() < kHeader + question.size()) return std::nullopt;
   if (!same_question(message.subspan(kHeader, question.size()), question)) return std::nullopt;
   return rcode;
 }

@@ -1,4 +1,4 @@
-// The two DNS messages that a check needs (RFC 1035): a query, and what an answer says to it. Pure.
+// A DNS query, and whether a message answers it (RFC 1035). Its records: ctrl/wire/dns_answer.h. Pure.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,13 @@
 
 namespace sluice::ctrl {
 
-/// A query for A records of class IN that asks for recursion. `name` is dotted, with or without a dot at its
+enum class DnsType : uint16_t { kA = 1, kAaaa = 28, kSrv = 33 };
+
+/// A query for records of class IN that asks for recursion. `name` is dotted, with or without a dot at its
 /// end; labels of 1 to 63 bytes, 253 in all. An Error says what is wrong with it.
-Result<std::vector<uint8_t>> dns_query(uint16_t id, std::string_view name);
+Result<std::vector<uint8_t>> dns_query(uint16_t id, std::string_view name, DnsType type = DnsType::kA);
+/// Adds to a query that datagrams of so many bytes are welcome (EDNS, RFC 6891).
+void welcome_datagrams(std::vector<uint8_t>& query, uint16_t bytes);
 
 /// The RCODE (0: NOERROR) with which `message` answers `query`; nothing where it does not: another id or
 /// question, or no answer at all. An error may leave the question out.

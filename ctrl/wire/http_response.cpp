@@ -4,6 +4,8 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <limits>
+#include <utility>
+#include <vector>
 
 namespace sluice::ctrl {
 
@@ -12,20 +14,21 @@ namespace http = beast::http;
 using beast::error_code;
 using beast::string_view;
 
-/// Keeps the status and the first bytes of the body.
+/// Keeps the status, the header's fields, and so much of the body.
 class HttpResponse::Parser : public http::basic_parser<false> {
  public:
-  Parser() {
+  explicit Parser(size_t most_body) : most_body_(most_body) {
     header_limit(kMostHeaderBytes);
     body_limit(std::numeric_limits<uint64_t>::max());  // it is not read to its end; none would be 0
   }
   unsigned status = 0;
   std::string body;
+  std::vector<std::pair<std::string, std::string>> fields;
   bool is_interim() const { return status / 100 == 1 && status != 101; }
 
  private:
   size_t keep(string_view text) {
-    body.append(text.data(), std::min(text.size(), kMostBodyBytes - std::min(body.size(), kMostBodyBytes)));
+    body.append(text.data(), std::min(text.size(), most_body_ - std::min(body.size(), most_body_)));
     return text.size();
   }
   void on_request_impl(http::verb, string_view, string_view, int, error_code&) override {}
@@ -33,7 +36,12 @@ class HttpResponse::Parser : public http::basic_parser<false> {
     status = static_cast<unsigned>(code);
     error = {};
   }
-  void on_field_impl(http::field, string_view, string_view, error_code& error) override { error = {}; }
+  void on_field_impl(http::field, string_view name, string_view value, error_code& error) override {
+    error = {};
+    std::string lower(name.data(), name.size());
+    for (char& byte : lower) byte = byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + 32) : byte;
+    fields.emplace_back(std::move(lower), std::string(value.data(), value.size()));
+  }
   void on_header_impl(error_code& error) override { error = {}; }
   void on_body_init_impl(const boost::optional<uint64_t>&, error_code& error) override { error = {}; }
   size_t on_body_impl(string_view text, error_code& error) override {
@@ -46,11 +54,33 @@ class HttpResponse::Parser : public http::basic_parser<false> {
     return keep(text);
   }
   void on_finish_impl(error_code& error) override { error = {}; }
+
+  size_t most_body_;
 };
 
-HttpResponse::HttpResponse(bool wants_body) : wants_body_(wants_body), parser_(std::make_unique<Parser>()) {}
+namespace {
+
+size_t most_body(HttpResponse::Body wanted) {
+  return wanted == HttpResponse::Body::kPieces ? std::numeric_limits<size_t>::max()
+                                               : HttpResponse::kMostBodyBytes;
+}
+
+}  // namespace
+
+HttpResponse::HttpResponse(Body wanted)
+    : wanted_(wanted), parser_(std::make_unique<Parser>(most_body(wanted))) {}
 HttpResponse::~HttpResponse() = default;
 
+bool HttpResponse::has_header() const {
+  return parser_->is_header_done() && !parser_->is_interim();
+}
+std::string_view HttpResponse::field(std::string_view name) const {
+  const auto found = std::ranges::find(parser_->fields, name, [](const auto& field) { return field.first; });
+  return found == parser_->fields.end() ? std::string_view() : found->second;
+}
+std::string HttpResponse::take_piece() {
+  return std::exchange(parser_->body, {});
+}
 unsigned HttpResponse::status() const {
   return parser_->status;
 }
@@ -87,10 +117,11 @@ HttpResponse::Progress HttpResponse::step() {
   if (parser_->is_interim()) {
     interim_bytes_ += std::max<size_t>(taken, 1);
     if (interim_bytes_ > kMostInterimBytes) return faulty("too many interim answers");
-    parser_ = std::make_unique<Parser>();
+    parser_ = std::make_unique<Parser>(most_body(wanted_));
     return Progress::kNeedsMore;
   }
-  const bool done = !wants_body_ || parser_->is_done() || parser_->body.size() >= kMostBodyBytes;
+  const bool is_enough = wanted_ == Body::kBeginning && parser_->body.size() >= kMostBodyBytes;
+  const bool done = wanted_ == Body::kUnread || parser_->is_done() || is_enough;
   return done ? Progress::kDone : Progress::kNeedsMore;
 }
 

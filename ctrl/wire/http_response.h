@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,10 +16,14 @@ class HttpResponse {
   static constexpr size_t kMostInterimBytes = 65536;  ///< of all that comes before the final answer
   static constexpr size_t kMostBodyBytes = 65536;     ///< what is kept of the body; the rest is not read
 
+  /// What is wanted of the body: nothing, its first bytes, or all of it, piece by piece.
+  enum class Body : uint8_t { kUnread, kBeginning, kPieces };
+
   enum class Progress { kNeedsMore, kDone, kFaulty };
 
   /// Without `wants_body` the answer is done with its header.
-  explicit HttpResponse(bool wants_body);
+  explicit HttpResponse(bool wants_body) : HttpResponse(wants_body ? Body::kBeginning : Body::kUnread) {}
+  explicit HttpResponse(Body wanted);
   ~HttpResponse();
 
   /// Not after kDone or kFaulty.
@@ -26,8 +31,12 @@ class HttpResponse {
   /// The connection has ended: a body without a length is then whole.
   Progress end();
 
-  unsigned status() const;                             ///< when done
+  bool has_header() const;  ///< of the final answer
+  unsigned status() const;  ///< when it has the header
+  /// A field of the header by its name in lower case; empty where there is none. Of several the first.
+  std::string_view field(std::string_view name) const;
   std::string_view body() const;                       ///< when done: its first bytes
+  std::string take_piece();                            ///< of the body: what has come since the last time
   const std::string& fault() const { return fault_; }  ///< when faulty, for people
 
  private:
@@ -35,7 +44,7 @@ class HttpResponse {
   Progress step();
   Progress faulty(std::string reason);
 
-  bool wants_body_;
+  Body wanted_;
   size_t interim_bytes_ = 0;
   std::string pending_;
   std::string fault_;

@@ -85,5 +85,37 @@ TEST(HttpResponse, RefusesWhatIsNotHttp) {
   }
 }
 
+TEST(HttpResponse, HandsOutAllOfABodyInPieces) {
+  const std::string part(50'000, 'x');
+  const std::string bytes =
+      "HTTP/1.1 200 OK\r\nX-Consul-Index:  7 \r\nTransfer-Encoding: chunked\r\n\r\nC350\r\n" + part +
+      "\r\nC350\r\n" + part + "\r\n0\r\n\r\n";
+  for (const size_t piece : {size_t{1}, size_t{7}, size_t{4096}, bytes.size()}) {
+    HttpResponse answer(HttpResponse::Body::kPieces);
+    std::string body;
+    auto progress = Progress::kNeedsMore;
+    for (size_t at = 0; at < bytes.size(); at += piece) {
+      ASSERT_EQ(progress, Progress::kNeedsMore) << piece;
+      progress = answer.put(std::string_view(bytes).substr(at, piece));
+      body += answer.take_piece();
+    }
+    EXPECT_EQ(progress, Progress::kDone) << piece << answer.fault();
+    EXPECT_EQ(body, part + part);
+    EXPECT_EQ(answer.field("x-consul-index"), "7");
+    EXPECT_EQ(answer.field("date"), "");
+  }
+}
+
+TEST(HttpResponse, HasItsHeaderBeforeItsBody) {
+  HttpResponse answer(HttpResponse::Body::kPieces);
+  EXPECT_EQ(answer.put("HTTP/1.1 103 Early Hints\r\n\r\n"), Progress::kNeedsMore);
+  EXPECT_FALSE(answer.has_header());
+  EXPECT_EQ(answer.put("HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\n"), Progress::kNeedsMore);
+  EXPECT_TRUE(answer.has_header());
+  EXPECT_EQ(answer.status(), 403u);
+  EXPECT_EQ(answer.put("12"), Progress::kNeedsMore);
+  EXPECT_EQ(answer.end(), Progress::kFaulty);
+}
+
 }  // namespace
 }  // namespace sluice::ctrl

@@ -1,34 +1,50 @@
-// TLS as a client, for checks: which authorities are trusted, and one session over a check's connection.
-// Control loop.
+// TLS as a client: which authorities are trusted, and one session over a connection. One thread. Members
+// throw PeerFault or HostFault.
 #pragma once
 
 #include <openssl/ssl.h>
 #include <sys/types.h>
 
+#include <array>
+#include <compare>
 #include <ctime>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "common/address.h"
-#include "ctrl/health/byte_stream.h"
-#include "ctrl/health/check_connection.h"
+#include "ctrl/net/byte_stream.h"
 
 namespace sluice::ctrl {
 
-/// What clients trust, read once for each file of certificates, and again when the file changes.
+/// Names of PEM files.
+struct TlsFiles {
+  std::string ca;           ///< authorities; empty: the system's
+  std::string certificate;  ///< the client's own, with those that vouch for it; empty: none
+  std::string key;          ///< of the certificate
+  auto operator<=>(const TlsFiles&) const = default;
+};
+
+/// What clients trust and show, read once for each set of files, and again when one of them changes.
 class TlsContexts {
  public:
-  /// `ca` names a PEM file; empty: the system's authorities. Throws CheckImpossible where it cannot be read.
-  std::shared_ptr<SSL_CTX> trusting(const std::string& ca);
+  /// Throws HostFault where a file cannot be read.
+  std::shared_ptr<SSL_CTX> with(const TlsFiles& files);
 
  private:
+  struct Version {
+    ino_t file = 0;
+    time_t seconds = 0;
+    long nanoseconds = 0;
+    bool operator==(const Version&) const = default;
+  };
+  using Versions = std::array<Version, 3>;
+  static Version version_of(const std::string& path);
   struct Entry {
     std::shared_ptr<SSL_CTX> context;
-    ino_t file = 0;
-    timespec changed{};
+    Versions versions;
   };
-  std::map<std::string, Entry> contexts_;
+  std::map<TlsFiles, Entry> contexts_;
 };
 
 /// Whom a session is with.

@@ -1,4 +1,4 @@
-#include "ctrl/health/tls_session.h"
+#include "ctrl/net/tls_session.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 
-#include "ctrl/health/local_network.h"
+#include "ctrl/net/faults.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -23,34 +23,46 @@ std::string openssl_text() {
   return reason != nullptr ? reason : "unknown error";
 }
 
-std::shared_ptr<SSL_CTX> new_context(const std::string& ca) {
+void load_own(SSL_CTX& context, const TlsFiles& files) {
+  if (::SSL_CTX_use_certificate_chain_file(&context, files.certificate.c_str()) != 1) {
+    throw HostFault("cannot read the certificate " + files.certificate + ": " + openssl_text());
+  }
+  if (::SSL_CTX_use_PrivateKey_file(&context, files.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      ::SSL_CTX_check_private_key(&context) != 1) {
+    throw HostFault("cannot use the key " + files.key + ": " + openssl_text());
+  }
+}
+
+std::shared_ptr<SSL_CTX> new_context(const TlsFiles& files) {
+  const std::string& ca = files.ca;
   ::ERR_clear_error();
   std::shared_ptr<SSL_CTX> context(::SSL_CTX_new(::TLS_client_method()), ::SSL_CTX_free);
-  if (!context) throw CheckImpossible("TLS: " + openssl_text());
+  if (!context) throw HostFault("TLS: " + openssl_text());
   ::SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   ::SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   const int loaded = ca.empty() ? ::SSL_CTX_set_default_verify_paths(context.get())
                                 : ::SSL_CTX_load_verify_file(context.get(), ca.c_str());
-  if (loaded != 1) throw CheckImpossible("cannot read certificates from " + ca + ": " + openssl_text());
+  if (loaded != 1) throw HostFault("cannot read certificates from " + ca + ": " + openssl_text());
+  if (!files.certificate.empty()) load_own(*context, files);
   return context;
 }
 
 }  // namespace
 
-std::shared_ptr<SSL_CTX> TlsContexts::trusting(const std::string& ca) {
+TlsContexts::Version TlsContexts::version_of(const std::string& path) {
+  if (path.empty()) return {};
   struct stat file {};
-  if (!ca.empty() && ::stat(ca.c_str(), &file) != 0) {
-    throw CheckImpossible("cannot read " + ca + ": " + text_of_error(errno));
-  }
-  const auto found = contexts_.find(ca);
-  if (found != contexts_.end() && found->second.file == file.st_ino &&
-      found->second.changed.tv_sec == file.st_mtim.tv_sec &&
-      found->second.changed.tv_nsec == file.st_mtim.tv_nsec) {
-    return found->second.context;
-  }
-  auto context = new_context(ca);
+  if (::stat(path.c_str(), &file) != 0) throw HostFault("cannot read " + path + ": " + text_of_error(errno));
+  return {file.st_ino, file.st_mtim.tv_sec, file.st_mtim.tv_nsec};
+}
+
+std::shared_ptr<SSL_CTX> TlsContexts::with(const TlsFiles& files) {
+  const Versions versions = {version_of(files.ca), version_of(files.certificate), version_of(files.key)};
+  const auto found = contexts_.find(files);
+  if (found != contexts_.end() && found->second.versions == versions) return found->second.context;
+  auto context = new_context(files);
   if (contexts_.size() >= kMostContexts) contexts_.clear();  // of files that the configuration names no more
-  contexts_[ca] = {context, file.st_ino, file.st_mtim};
+  contexts_[files] = {context, versions};
   return context;
 }
 
@@ -62,7 +74,7 @@ TlsSession::TlsSession(ByteStream& stream, SSL_CTX& context, const TlsPeer& peer
   if (!session_ || received_ == nullptr || ready_ == nullptr) {
     ::BIO_free(received_);
     ::BIO_free(ready_);
-    throw CheckImpossible("TLS: " + openssl_text());
+    throw HostFault("TLS: " + openssl_text());
   }
   ::SSL_set_bio(session_.get(), received_, ready_);
   ::SSL_set_connect_state(session_.get());
@@ -94,7 +106,7 @@ awaitable<void> TlsSession::handshake() {
     const int result = ::SSL_do_handshake(session_.get());
     if (result == 1) break;
     const bool goes_on = co_await goes_on_after(result);
-    if (!goes_on) throw CheckFailed("closed during the TLS handshake");
+    if (!goes_on) throw PeerFault("closed during the TLS handshake");
   }
   co_await flush();
 }
@@ -120,7 +132,7 @@ awaitable<void> TlsSession::write(std::span<const uint8_t> bytes) {
       continue;
     }
     const bool goes_on = co_await goes_on_after(result);
-    if (!goes_on) throw CheckFailed("closed before it answered");
+    if (!goes_on) throw PeerFault("closed before it answered");
   }
   co_await flush();
 }
@@ -137,7 +149,7 @@ awaitable<bool> TlsSession::goes_on_after(int result) {
   const size_t got = co_await stream_.read_some(bytes);
   if (got == 0) co_return false;
   if (::BIO_write(received_, bytes.data(), static_cast<int>(got)) != static_cast<int>(got)) {
-    throw CheckImpossible("TLS: no memory");
+    throw HostFault("TLS: no memory");
   }
   co_return true;
 }
@@ -155,9 +167,9 @@ void TlsSession::fail() const {
   const long verified = ::SSL_get_verify_result(session_.get());
   if (verified != X509_V_OK && ::SSL_get_verify_mode(session_.get()) != SSL_VERIFY_NONE) {
     ::ERR_clear_error();
-    throw CheckFailed(std::string("certificate: ") + ::X509_verify_cert_error_string(verified));
+    throw PeerFault(std::string("certificate: ") + ::X509_verify_cert_error_string(verified));
   }
-  throw CheckFailed("TLS: " + openssl_text());
+  throw PeerFault("TLS: " + openssl_text());
 }
 
 }  // namespace sluice::ctrl

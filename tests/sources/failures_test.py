@@ -1,0 +1,128 @@
+"""Every source that is reached over TCP, and every way in which a registry can fail: the last good set stays,
+the reason is told, and what has changed meanwhile is there once the registry answers again."""
+
+import pytest
+
+from fake_registries import FakeConsul, FakeKubernetes
+from registries import LOOPBACK, Etcd, Gate, Zookeeper, missing
+
+GATE = 29000
+
+
+class OfEtcd:
+    def __init__(self, network, directory):
+        if missing("etcd", "etcdctl"):
+            pytest.skip("etcd is not installed")
+        self.server = Etcd(network, directory).start()
+        self.port = self.server.port
+        self.source = {"type": "etcd"}
+        self.discover = {"prefix": "services/web/"}
+
+    def put(self, name: str, address: str) -> None:
+        self.server.put(f"services/web/{name}", f"{address}:80")
+
+    def close(self) -> None:
+        self.server.kill()
+
+
+class OfConsul:
+    def __init__(self, network, _directory):
+        self.server = FakeConsul(network)
+        self.port = self.server.port
+        self.source = {"type": "consul"}
+        self.discover = {"service": "web"}
+
+    def put(self, name: str, address: str) -> None:
+        self.server.register("web", name, address, 80)
+
+    def close(self) -> None:
+        self.server.close()
+
+
+class OfKubernetes:
+    def __init__(self, network, _directory):
+        self.server = FakeKubernetes(network)
+        self.port = self.server.port
+        self.source = {"type": "kubernetes"}
+        self.discover = {"service": "web", "namespace": "prod", "port": "80"}
+
+    def put(self, name: str, address: str) -> None:
+        ports = [{"name": "http", "port": 80}]
+        self.server.put(FakeKubernetes.slice(name, FakeKubernetes.endpoint(address), ports=ports))
+
+    def close(self) -> None:
+        self.server.end_watches()
+        self.server.close()
+
+
+class OfZookeeper:
+    def __init__(self, network, directory):
+        pytest.importorskip("kazoo")
+        if missing("java"):
+            pytest.skip("zookeeper is not installed")
+        self.server = Zookeeper(network, directory).start()
+        self.port = self.server.port
+        self.source = {"type": "zookeeper", "session_timeout": 2000}
+        self.discover = {"path": "/services/web"}
+
+    def put(self, name: str, address: str) -> None:
+        self.server.client(f"zk.create('/services/web/{name}', b'{address}:80', makepath=True)")
+
+    def close(self) -> None:
+        self.server.kill()
+
+
+@pytest.fixture(scope="module", params=[OfEtcd, OfConsul, OfKubernetes, OfZookeeper])
+def registry(request, network, tmp_path_factory):
+    made = request.param(network, tmp_path_factory.mktemp("registry"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def known():
+    """What has been put so far, by registry."""
+    return {}
+
+
+@pytest.mark.parametrize("failure", Gate.FAILURES)
+def test_the_last_good_set_stays_and_then_follows(registry, known, network, source, failure):
+    gate = Gate(network, GATE, registry.port)
+    expected = known.setdefault(registry, [])
+
+    def put() -> None:
+        address = f"10.20.0.{len(expected) + 1}"
+        registry.put(f"n{len(expected)}", address)
+        expected.append([address, 80])
+
+    put()
+    endpoint = f"{LOOPBACK}:{GATE}"
+    if registry.source["type"] != "zookeeper":
+        endpoint = "http://" + endpoint
+    words = source({**registry.source, "endpoints": [endpoint], "resync": 1500}, registry.discover)
+    held = words.until_instances(expected)
+    mark = words.mark()
+    gate.half = 60
+    gate.fail(failure)
+    reason = words.until_lost(after=mark)
+    assert reason and "\n" not in reason
+    # More than one attempt, and none of them may take anything away.
+    words.until_lost(after=words.mark())
+    put()
+    assert words.snapshot() == held
+    assert words.memory() < 200 << 20
+    gate.let_pass()
+    words.until_instances(expected)
+    gate.close()
+
+
+@pytest.mark.parametrize("failure", Gate.FAILURES)
+def test_a_source_that_never_answered_is_told_of_and_ends_well(registry, network, source, failure):
+    gate = Gate(network, GATE + 1, registry.port)
+    gate.fail(failure)
+    words = source({**registry.source, "endpoints": [f"{LOOPBACK}:{GATE + 1}"], "resync": 1500}, registry.discover)
+    words.until_lost()
+    assert words.snapshot() is None
+    words.send("unsubscribe 1")
+    assert words.close() == 0
+    gate.close()
