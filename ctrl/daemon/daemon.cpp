@@ -122,9 +122,9 @@ struct Daemon::Parts {
   std::unique_ptr<LedgerPages> ledger_pages;
   ControlSteps steps;
   PendingResults health_results;
-  std::shared_ptr<const Model> followed_model;  ///< by the health checks, as a whole
-  HealthChecks::Pools followed;                 ///< pool by pool
-  bool is_following = false;                    ///< and has not come to the end
+  std::shared_ptr<const Effective> followed_state;  ///< by the health checks, as a whole
+  HealthChecks::Pools followed;                     ///< pool by pool
+  bool is_following = false;                        ///< and has not come to the end
   std::atomic<bool> is_maintaining = false;
   std::unique_ptr<MethodContext> context;
   std::unique_ptr<JsonRpc> rpc;
@@ -306,7 +306,7 @@ bool Daemon::run() {
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, stderr_is_journal());
-  if (is_following || model == followed_model) return;
+  if (is_following || gateway->effective() == followed_state) return;
   is_following = true;
   follow_some();
 }
@@ -314,25 +314,26 @@ void Daemon::Parts::follow_model() {
 /// Lets the health checks follow the next pools that differ from those that they have, and comes again until
 /// none does.
 void Daemon::Parts::follow_some() {
-  const auto model = gateway->model();
+  const auto state = gateway->effective();
   std::vector<std::string> changed;
   size_t backends = 0;
   bool is_all = true;
-  for_each_difference(followed, model->pools,
-                      [&](const std::string& name, const PoolModel* before, const PoolModel* after) {
+  for_each_difference(followed, state->pools,
+                      [&](const std::string& name, const EffectivePool* before, const EffectivePool* after) {
                         if (backends >= kFollowedAtOnce) return void(is_all = false);
                         backends += (before ? before->backends.size() : 0);
                         backends += (after ? after->backends.size() : 0);
                         changed.push_back(name);
                       });
   for (const std::string& name : changed) {
-    const auto now = model->pools.find(name);
-    now == model->pools.end() ? void(followed.erase(name)) : void(followed[name] = now->second);
+    const auto now = state->pools.find(name);
+    now == state->pools.end() ? followed.erase(name) : followed.set(name, now->second);
   }
   if (!changed.empty()) health->follow(followed);
   is_following = !is_all;
   if (is_all) {
-    followed_model = model;
+    followed = state->pools;  // the very blocks, so that the next walk passes over what they share
+    followed_state = state;
   } else {
     asio::post(io, [this] {
       if (!stopping) follow_some();
