@@ -18,10 +18,12 @@
 #include "ctrl/daemon/heartbeat.h"
 #include "ctrl/daemon/process.h"
 #include "ctrl/daemon/readiness.h"
+#include "ctrl/daemon/source_runner.h"
 #include "ctrl/daemon/systemd_notify.h"
 #include "ctrl/health/health_checks.h"
 #include "ctrl/http/http_server.h"
 #include "ctrl/http/ledger_pages.h"
+#include "ctrl/http/quiet_page.h"
 #include "ctrl/intent/kept_hash_key.h"
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/ledger/ledger_room.h"
@@ -37,6 +39,7 @@
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/gateway_metrics.h"
 #include "ctrl/telemetry/health_metrics.h"
+#include "ctrl/telemetry/source_metrics.h"
 
 namespace sluice::ctrl {
 
@@ -50,6 +53,7 @@ namespace {
 constexpr std::chrono::milliseconds kTick{5};
 constexpr std::chrono::milliseconds kBeat{500};
 constexpr std::chrono::milliseconds kMaintenance{50};
+constexpr std::chrono::milliseconds kSourceMaintenance{250};
 /// So many backends are taken up for health checks in one step, some milliseconds of it.
 constexpr size_t kFollowedAtOnce = 2000;
 constexpr std::chrono::seconds kWorkerPatience{5};
@@ -115,7 +119,7 @@ struct Daemon::Parts {
   asio::io_context io{1};
   asio::signal_set signals{io, SIGHUP};  ///< and those that stop it, from run() on
   asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io}, lameduck_timer{io},
-      maintenance_timer{io};
+      maintenance_timer{io}, source_timer{io};
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<Gateway> gateway;
   std::unique_ptr<LedgerReader> ledger_reader;
@@ -130,6 +134,7 @@ struct Daemon::Parts {
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<HealthChecks> health;
+  std::unique_ptr<SourceRunner> sources;
   Heartbeat heartbeat{kWorkerPatience};
   LedgerRoom ledger_room;
   LedgerWatch ledger_watch;
@@ -157,6 +162,7 @@ struct Daemon::Parts {
   awaitable<void> tick();
   awaitable<void> beat();
   awaitable<void> maintain();
+  awaitable<void> mind_sources();
   awaitable<void> watch_idle(std::chrono::duration<double> patience);
   void log_totals() const;
 };
@@ -173,6 +179,9 @@ HttpServer::Site Daemon::Parts::site() {
   site.trees = {{"/ledger/", [this](std::string_view path, const HttpServer::Reply& reply) {
                    ledger_pages->answer(path, reply);
                  }}};
+  site.queried = {{"/backend/", [this](std::string_view path, const HttpServer::Reply& reply) {
+                     answer_quiet_page(*gateway, threads, path, reply);
+                   }}};
   site.make_pieces = [this](std::function<void()> job) { threads.answer(std::move(job)); };
   site.verbose = {{"/readyz", [this] { return verbose_ready_page(); }}};
   return site;
@@ -182,6 +191,7 @@ HttpAnswer Daemon::Parts::metrics_page() const {
   auto sources = gateway_metrics(*gateway, facts.version);
   steps.add_series(sources);
   add_health_series(sources, *gateway, *health);
+  add_source_series(sources, *gateway);
   auto text = std::make_shared<MetricsText>(std::move(sources));
   HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
   answer.pieces = [text](std::string& piece) { return text->next(piece); };
@@ -217,6 +227,10 @@ std::vector<ReadyCondition> Daemon::Parts::ready_conditions() const {
   std::vector<ReadyCondition> conditions;
   conditions.push_back({"process", !leaving, leaving ? "stopping" : ""});
   conditions.push_back({"configuration", true, "generation " + std::to_string(gateway->generation())});
+  if (!gateway->model()->sources.empty()) {
+    const auto missing = sources->missing();
+    conditions.push_back({"sources", !missing, missing.value_or("")});
+  }
   if (const auto* ledger = gateway->ledger()) {
     std::string complaint = ledger_complaint(*ledger);
     if (complaint.empty() && ledger_room.is_short()) complaint = "the ledger's disk is full";
@@ -268,6 +282,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthChecks>(
       parts.io, [&parts](const auto& results) { parts.observe(results); }, health_concurrency(descriptors));
+  parts.sources = std::make_unique<SourceRunner>(parts.io, *parts.gateway, parts.threads);
   return daemon;
 }
 
@@ -281,6 +296,7 @@ bool Daemon::run() {
   asio::co_spawn(parts.io, parts.tick(), pass_on);
   asio::co_spawn(parts.io, parts.beat(), pass_on);
   asio::co_spawn(parts.io, parts.maintain(), pass_on);
+  asio::co_spawn(parts.io, parts.mind_sources(), pass_on);
   if (parts.options.exit_idle) {
     asio::co_spawn(parts.io, parts.watch_idle(*parts.options.exit_idle), pass_on);
   }
@@ -289,6 +305,7 @@ bool Daemon::run() {
   notify_ready("generation " + std::to_string(parts.gateway->generation()));
   parts.steps.run(parts.io);
   parts.threads.stop();
+  parts.sources->stop();
   parts.log_totals();
   const auto failure = parts.ledger_failure();
   if (failure) spdlog::error("the ledger has failed: {}", failure->message);
@@ -306,6 +323,7 @@ bool Daemon::run() {
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, stderr_is_journal());
+  sources->follow(model);
   if (is_following || gateway->effective() == followed_state) return;
   is_following = true;
   follow_some();
@@ -448,6 +466,14 @@ awaitable<void> Daemon::Parts::maintain() {
       gateway->maintain();
       is_maintaining = false;
     });
+  }
+}
+
+awaitable<void> Daemon::Parts::mind_sources() {
+  for (;;) {
+    const bool goes_on = co_await pause(source_timer, kSourceMaintenance);
+    if (!goes_on) co_return;
+    sources->tick();
   }
 }
 

@@ -2,11 +2,13 @@
 
 #include <vector>
 
+#include "ctrl/source/file_source.h"
+
 namespace sluice::ctrl {
 
 std::span<const SourceType> source_types() {
   static const std::vector<SourceType> kTypes = {
-      // {"dns", make_dns_source}, ...: in order of name
+      {"file", make_file_source},
   };
   return kTypes;
 }
