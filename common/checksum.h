@@ -90,6 +90,16 @@ class ChecksumDelta {
               load<Be32>(static_cast<const uint8_t*>(after) + i));
     }
   }
+  /// The same for 32 bytes.
+  void replace_32_bytes(__m256i before, __m256i after) {
+    const __m256i low = _mm256_set1_epi64x(0xffffffff);
+    const auto halves = [&](__m256i words) {
+      return _mm256_add_epi64(_mm256_and_si256(words, low), _mm256_srli_epi64(words, 32));
+    };
+    const __m256i lanes = _mm256_sub_epi64(halves(after), halves(before));
+    const __m128i pair = _mm_add_epi64(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+    difference_ += _mm_cvtsi128_si64(_mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair)));
+  }
   void replace(Be16 before, Be16 after) { difference_ += int64_t{after.network()} - before.network(); }
   void replace(Be32 before, Be32 after) { difference_ += int64_t{after.network()} - before.network(); }
   /// Notes the changes of another part of the same data.

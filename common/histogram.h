@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "common/check.h"
 #include "common/counter.h"
 
 namespace sluice {
@@ -24,7 +25,9 @@ struct HistogramReading {
 class Histogram {
  public:
   /// `bounds` ascend, at most HistogramReading::kMostBounds; they outlive the histogram.
-  explicit Histogram(std::span<const uint64_t> bounds) : bounds_(bounds) {}
+  explicit Histogram(std::span<const uint64_t> bounds) : bounds_(bounds) {
+    check(bounds.size() <= HistogramReading::kMostBounds, "a histogram has a bucket for every bound");
+  }
 
   void record(uint64_t value) {
     size_t bucket = 0;

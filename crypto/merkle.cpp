@@ -4,6 +4,8 @@
 #include <bit>
 #include <string>
 
+#include "common/check.h"
+
 namespace sluice::crypto {
 
 Digest empty_root() {
@@ -43,6 +45,7 @@ size_t RightEdge::append(Sha256& engine, std::span<const Digest> leaves,
 }
 
 size_t RightEdge::append_subtree(Sha256& engine, const Digest& root, std::span<FinishedSubtree> finished) {
+  check(size_ % (uint64_t{1} << kTileHeight) == 0, "a subtree of a tile follows whole tiles");
   return append_nodes(engine, std::span(&root, 1), kTileHeight, finished);
 }
 
@@ -55,8 +58,10 @@ size_t RightEdge::append_nodes(Sha256& engine, std::span<const Digest> nodes, un
   size_t count = 0;
   const uint64_t size_after = size_ + (uint64_t{nodes.size()} << height);
   for (size_t fresh = nodes.size(); fresh != 0; ++height) {
-    if (height != 0 && height % kTileHeight == 0)
+    if (height != 0 && height % kTileHeight == 0) {
+      check(fresh <= finished.size() - count, "there is room for every subtree that is finished");
       for (size_t i = 1; i <= fresh; ++i) finished[count++] = {height, level_[i]};
+    }
     const bool peak_waits = size_ >> height & 1;
     if (peak_waits) level_[0] = peaks_[height];
     const auto pairable = std::span(level_).subspan(peak_waits ? 0 : 1, fresh + (peak_waits ? 1 : 0));

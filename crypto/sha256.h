@@ -9,18 +9,20 @@
 #include <utility>
 #include <variant>
 
+#include "common/check.h"
 #include "common/result.h"
 #include "crypto/sha256_ipsec_mb.h"
 #include "crypto/sha256_lanes.h"
 #include "crypto/sha256_message.h"
 #include "crypto/sha256_openssl.h"
+#include "crypto/sha256_shani.h"
 
 namespace sluice::crypto {
 
 /// The engines there are, the most general first.
-enum class Sha256Engine : uint8_t { openssl, ipsec_mb, avx512 };
+enum class Sha256Engine : uint8_t { openssl, ipsec_mb, avx2, sha_ni, avx512 };
 inline constexpr std::array kSha256Engines = {Sha256Engine::openssl, Sha256Engine::ipsec_mb,
-                                              Sha256Engine::avx512};
+                                              Sha256Engine::avx2, Sha256Engine::sha_ni, Sha256Engine::avx512};
 
 /// The name in the configuration, the log, `system.info` and the metrics.
 std::string_view name_of(Sha256Engine engine);
@@ -33,7 +35,7 @@ class Sha256 {
   /// Makes an engine for the calling thread. Allocates. Fails where this machine cannot run it.
   static Result<Sha256> create(Sha256Engine engine);
 
-  Sha256Engine engine() const { return static_cast<Sha256Engine>(state_.index()); }
+  Sha256Engine engine() const { return engine_; }
   std::string_view name() const { return name_of(engine()); }
 
   /// Hashes every message, in any number, into its `digest`; all are written on return. Throughput
@@ -46,14 +48,16 @@ class Sha256 {
   /// `children` holds at least twice as many. For a level in place `parents` may begin at the first or
   /// the second of the children.
   void hash_nodes(std::span<const Digest> children, std::span<Digest> parents) {
+    check(children.size() >= 2 * parents.size(), "a node has two children");
     std::visit([&](auto& state) { state.hash_nodes(children, parents); }, state_);
   }
 
  private:
-  using State = std::variant<OpenSslSha256, IpsecMbSha256, LaneSha256>;  // in the order of Sha256Engine
+  using State = std::variant<OpenSslSha256, IpsecMbSha256, ShaNiSha256, LaneSha256>;
 
-  explicit Sha256(State state) : state_(std::move(state)) {}
+  Sha256(Sha256Engine engine, State state) : engine_(engine), state_(std::move(state)) {}
 
+  Sha256Engine engine_;
   State state_;
 };
 

@@ -1,5 +1,5 @@
 // SHA-256 with the SHA extensions, two messages interleaved: one stream waits for its own round
-// instruction half of the time. Used for the few messages that do not fill an AVX-512 group.
+// instruction half of the time. Where one message ends, the next takes its place beside the other.
 #include <immintrin.h>
 
 #include <cstring>
@@ -9,137 +9,240 @@
 namespace sluice::crypto {
 namespace {
 
-/// One lane as a row of blocks: what the prefix or the padding touches lies in `edge`.
-struct Stream {
-  const uint8_t* start;
-  uint32_t whole;    // blocks of data alone
-  uint32_t blocks;   // all of them
-  bool first_apart;  // block 0 is a whole block with a prefix, kept in `first`
-  uint8_t first[64];
-  uint8_t edge[128];
+constexpr size_t kBlock = 64;
+constexpr size_t kNodeBytes = 64;  // two digests, before the prefix
+
+/// The state as the instructions keep it: the words A, B, E, F and C, D, G, H, highest first.
+struct State {
   __m128i abef, cdgh;
 };
 
-inline const uint8_t* block_at(const Stream& stream, uint32_t index) {
-  if (index == 0 && stream.first_apart) return stream.first;
-  if (index < stream.whole) return stream.start + uint64_t{index} * 64;
-  return stream.edge + (index - stream.whole) * 64;
+inline __m128i load(const uint8_t* from) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+}
+inline void store(uint8_t* to, __m128i bytes) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+}
+inline __m128i big_endian(__m128i words) {
+  return _mm_shuffle_epi8(words, _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203));
 }
 
-/// The instructions keep the state as the words A, B, E, F and C, D, G, H, highest first.
-inline void set_state(Stream& stream, const uint32_t* words) {
-  const auto word = [&](int i) { return static_cast<int>(words[i]); };
-  stream.abef = _mm_set_epi32(word(0), word(1), word(4), word(5));
-  stream.cdgh = _mm_set_epi32(word(2), word(3), word(6), word(7));
+inline State start() {
+  const auto word = [](int i) { return static_cast<int>(kSha256Start[i]); };
+  return {_mm_set_epi32(word(0), word(1), word(4), word(5)),
+          _mm_set_epi32(word(2), word(3), word(6), word(7))};
 }
 
-void open(Stream& stream, const LaneGroup& group, unsigned lane) {
-  const uint32_t total = group.total[lane];
-  const unsigned prefix = group.kind[lane] & kPrefixed;
-  const auto prefix_value = static_cast<uint8_t>((group.kind[lane] & kNodePrefix) / kNodePrefix);
-  stream.start = group.start[lane];
-  stream.whole = total / 64;
-  stream.blocks = (total + 8) / 64 + 1;
-  stream.first_apart = prefix != 0 && stream.whole != 0;
-  std::memset(stream.edge, 0, sizeof stream.edge);
-  const uint32_t rest = total % 64;
-  const uint32_t skipped = stream.whole == 0 ? prefix : 0;
-  if (rest > skipped) {
-    const uint8_t* tail = stream.start + uint64_t{stream.whole} * 64;
-    std::memcpy(stream.edge + skipped, tail + skipped, rest - skipped);
-  }
-  if (skipped != 0) stream.edge[0] = prefix_value;
-  stream.edge[rest] = 0x80;
-  const uint64_t bits = __builtin_bswap64(uint64_t{total} * 8);
-  std::memcpy(stream.edge + (stream.blocks - stream.whole) * 64 - 8, &bits, sizeof bits);
-  if (stream.first_apart) {
-    stream.first[0] = prefix_value;
-    std::memcpy(stream.first + 1, stream.start + 1, 63);
-  }
-  set_state(stream, kSha256Start);
+/// The digest of a state: 32 bytes.
+inline void write_digest(const State& state, uint8_t* digest) {
+  const __m128i abef = _mm_shuffle_epi32(state.abef, 0x1b);
+  const __m128i ghcd = _mm_shuffle_epi32(state.cdgh, 0xb1);
+  store(digest, big_endian(_mm_blend_epi16(abef, ghcd, 0xf0)));
+  store(digest + 16, big_endian(_mm_alignr_epi8(ghcd, abef, 8)));
 }
 
-/// One block of each of `kStreams` messages, round by round together.
+/// One block of each of `kStreams` messages, round by round together; uses up `word`.
 template <unsigned kStreams>
-inline void compress(Stream* const (&stream)[kStreams], const uint8_t* const (&block)[kStreams]) {
-  const __m128i order = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-  __m128i word[kStreams][4], abef[kStreams], cdgh[kStreams];
-  for (unsigned s = 0; s < kStreams; ++s) {
-    for (unsigned i = 0; i < 4; ++i) {
-      const auto* from = reinterpret_cast<const __m128i*>(block[s] + 16 * i);
-      word[s][i] = _mm_shuffle_epi8(_mm_loadu_si128(from), order);
-    }
-    abef[s] = stream[s]->abef;
-    cdgh[s] = stream[s]->cdgh;
-  }
+inline __attribute__((always_inline)) void compress(State* state, __m128i (&word)[kStreams][4]) {
+  State s[kStreams];
+#pragma GCC unroll 2
+  for (unsigned i = 0; i < kStreams; ++i) s[i] = state[i];
 #pragma GCC unroll 16
   for (unsigned t = 0; t < 16; ++t) {
     const __m128i constants = _mm_load_si128(reinterpret_cast<const __m128i*>(kSha256Rounds + 4 * t));
 #pragma GCC unroll 2
-    for (unsigned s = 0; s < kStreams; ++s) {
-      __m128i(&w)[4] = word[s];
+    for (unsigned i = 0; i < kStreams; ++i) {
+      __m128i(&w)[4] = word[i];
       const __m128i input = _mm_add_epi32(w[t & 3], constants);
-      cdgh[s] = _mm_sha256rnds2_epu32(cdgh[s], abef[s], input);
-      abef[s] = _mm_sha256rnds2_epu32(abef[s], cdgh[s], _mm_shuffle_epi32(input, 0x0e));
+      s[i].cdgh = _mm_sha256rnds2_epu32(s[i].cdgh, s[i].abef, input);
+      s[i].abef = _mm_sha256rnds2_epu32(s[i].abef, s[i].cdgh, _mm_shuffle_epi32(input, 0x0e));
       if (t >= 12) continue;
       const __m128i seven_back = _mm_alignr_epi8(w[(t + 3) & 3], w[(t + 2) & 3], 4);
       const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[t & 3], w[(t + 1) & 3]), seven_back);
       w[t & 3] = _mm_sha256msg2_epu32(sum, w[(t + 3) & 3]);
     }
   }
-  for (unsigned s = 0; s < kStreams; ++s) {
-    stream[s]->abef = _mm_add_epi32(stream[s]->abef, abef[s]);
-    stream[s]->cdgh = _mm_add_epi32(stream[s]->cdgh, cdgh[s]);
+#pragma GCC unroll 2
+  for (unsigned i = 0; i < kStreams; ++i) {
+    state[i].abef = _mm_add_epi32(state[i].abef, s[i].abef);
+    state[i].cdgh = _mm_add_epi32(state[i].cdgh, s[i].cdgh);
   }
 }
 
-inline void state_bytes(const Stream& stream, uint8_t* digest) {
-  uint32_t ab[4], cd[4];
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(ab), stream.abef);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(cd), stream.cdgh);
-  const uint32_t words[8] = {ab[3], ab[2], cd[3], cd[2], ab[1], ab[0], cd[1], cd[0]};
-  for (unsigned i = 0; i < 8; ++i) {
-    const uint32_t swapped = __builtin_bswap32(words[i]);
-    std::memcpy(digest + 4 * i, &swapped, sizeof swapped);
-  }
+/// The words of a block whose first byte, the prefix, does not lie in memory.
+inline void load_prefixed(const uint8_t* data, uint8_t prefix, __m128i (&word)[4]) {
+  word[0] = big_endian(_mm_or_si128(_mm_slli_si128(load(data), 1), _mm_cvtsi32_si128(prefix)));
+  for (unsigned i = 1; i < 4; ++i) word[i] = big_endian(load(data + 16 * i - 1));
+}
+inline void load_block(const uint8_t* data, __m128i (&word)[4]) {
+#pragma GCC unroll 4
+  for (unsigned i = 0; i < 4; ++i) word[i] = big_endian(load(data + 16 * i));
 }
 
-void close(Stream& stream, const LaneGroup& group, unsigned lane) {
-  if ((group.kind[lane] & kTwice) != 0) {
-    uint8_t again[64] = {};
-    state_bytes(stream, again);
-    again[32] = 0x80;
-    again[62] = 0x01;  // 256 bits
-    set_state(stream, kSha256Start);
-    Stream* const one[] = {&stream};
-    const uint8_t* const block[] = {again};
-    compress(one, block);
+/// What is left of one message: a block that begins with a prefix, whole blocks in place, and what the
+/// padding touches, which is put together in `edge`.
+class Stream {
+ public:
+  void open(const Message& message);
+  /// Blocks that lie in one run from block() on, the first of them perhaps behind a prefix.
+  size_t run() const { return run_; }
+  void load_words(__m128i (&word)[4]) const {
+    if (is_prefixed_) return load_prefixed(block_ + 1, prefix_, word);
+    load_block(block_, word);
   }
-  state_bytes(stream, group.digest[lane]);
+  void step() {
+    block_ += kBlock;
+    is_prefixed_ = false;
+  }
+  /// After `count` blocks of the run. False: the message is done, and its digest written.
+  bool advance(size_t count, State& state);
+
+ private:
+  void put_edge(const uint8_t* data, size_t size, size_t prefix);
+  void begin_edge();
+
+  const uint8_t* block_;
+  size_t run_;
+  uint8_t prefix_;
+  bool is_prefixed_;
+  bool is_in_edge_;
+  bool is_twice_;
+  uint8_t edge_blocks_;
+  uint8_t* digest_;
+  alignas(16) uint8_t room_[3 * kBlock];  // the edge behind one block: a copy of 64 bytes may begin in that
+};
+
+/// The last bytes of a message of `prefix` and `size` bytes, and its padding (FIPS 180-4, 5.1.1).
+inline void Stream::put_edge(const uint8_t* data, size_t size, size_t prefix) {
+  uint8_t* const edge = room_ + kBlock;
+  const size_t total = size + prefix;
+  const size_t rest = total % kBlock;
+  edge_blocks_ = rest < kBlock - 8 ? 1 : 2;
+  for (unsigned i = 0; i < 8; ++i) store(edge + 16 * i, _mm_setzero_si128());
+  if (size >= kBlock) {  // the message's last 64 bytes, so that they end where the rest of it does
+    for (unsigned i = 0; i < 4; ++i)
+      store(edge + rest - kBlock + 16 * i, load(data + size - kBlock + 16 * i));
+  } else if (rest != 0) {
+    const size_t skipped = total < kBlock ? prefix : 0;
+    if (skipped != 0) edge[0] = prefix_;
+    if (rest != skipped) std::memcpy(edge + skipped, data + size - (rest - skipped), rest - skipped);
+  }
+  edge[rest] = 0x80;
+  const uint64_t bits = __builtin_bswap64(uint64_t{total} * 8);
+  std::memcpy(edge + edge_blocks_ * kBlock - 8, &bits, sizeof bits);
+}
+
+inline void Stream::begin_edge() {
+  block_ = room_ + kBlock;
+  run_ = edge_blocks_;
+  is_prefixed_ = false;
+  is_in_edge_ = true;
+}
+
+void Stream::open(const Message& message) {
+  const size_t prefix = message.prefix == Prefix::none ? 0 : 1;
+  prefix_ = message.prefix == Prefix::node ? 0x01 : 0x00;
+  is_twice_ = message.rounds == Rounds::twice;
+  digest_ = reinterpret_cast<uint8_t*>(message.digest);
+  put_edge(message.data, message.size, prefix);
+  run_ = (size_t{message.size} + prefix) / kBlock;
+  if (run_ == 0) return begin_edge();
+  block_ = message.data - prefix;
+  is_prefixed_ = prefix != 0;
+  is_in_edge_ = false;
+}
+
+bool Stream::advance(size_t count, State& state) {
+  run_ -= count;
+  if (run_ != 0) return true;
+  if (!is_in_edge_) {
+    begin_edge();
+    return true;
+  }
+  if (!is_twice_) {
+    write_digest(state, digest_);
+    return false;
+  }
+  uint8_t once[sizeof(Digest)];
+  write_digest(state, once);
+  state = start();
+  is_twice_ = false;
+  put_edge(once, sizeof once, 0);
+  begin_edge();
+  return true;
+}
+
+/// `count` blocks of each stream's run.
+template <unsigned kStreams>
+inline void hash_run(Stream* stream, State* state, size_t count) {
+  State s[kStreams];
+  for (unsigned i = 0; i < kStreams; ++i) s[i] = state[i];
+  for (; count != 0; --count) {
+    __m128i word[kStreams][4];
+    for (unsigned i = 0; i < kStreams; ++i) {
+      stream[i].load_words(word[i]);
+      stream[i].step();
+    }
+    compress<kStreams>(s, word);
+  }
+  for (unsigned i = 0; i < kStreams; ++i) state[i] = s[i];
+}
+
+/// A node's message is 65 bytes: a block of prefix and 63 bytes, and one of the last byte.
+template <unsigned kStreams>
+inline void hash_nodes(const uint8_t* children, uint8_t* parents) {
+  State state[kStreams];
+  __m128i word[kStreams][4], last_byte[kStreams];
+#pragma GCC unroll 2
+  for (unsigned i = 0; i < kStreams; ++i) {
+    const uint8_t* const pair = children + i * kNodeBytes;
+    state[i] = start();
+    load_prefixed(pair, 0x01, word[i]);
+    last_byte[i] = _mm_slli_epi32(_mm_srli_si128(load(pair + kNodeBytes - 16), 15), 24);
+  }
+  compress<kStreams>(state, word);
+#pragma GCC unroll 2
+  for (unsigned i = 0; i < kStreams; ++i) {
+    word[i][0] = _mm_or_si128(last_byte[i], _mm_cvtsi32_si128(0x00800000));
+    word[i][1] = word[i][2] = _mm_setzero_si128();
+    word[i][3] = _mm_set_epi32((kNodeBytes + 1) * 8, 0, 0, 0);
+  }
+  compress<kStreams>(state, word);
+#pragma GCC unroll 2
+  for (unsigned i = 0; i < kStreams; ++i) write_digest(state[i], parents + i * sizeof(Digest));
 }
 
 }  // namespace
 
-void sha256_shani(const LaneGroup& group, unsigned count) {
-  Stream pair[2];
-  for (unsigned lane = 0; lane < count; lane += 2) {
-    const unsigned open_streams = count - lane < 2 ? 1 : 2;
-    for (unsigned s = 0; s < open_streams; ++s) open(pair[s], group, lane + s);
-    uint32_t index = 0;
-    if (open_streams == 2) {
-      Stream* const both[] = {&pair[0], &pair[1]};
-      for (; index < pair[1].blocks; ++index) {  // the second is never the longer one
-        const uint8_t* const blocks[] = {block_at(pair[0], index), block_at(pair[1], index)};
-        compress(both, blocks);
-      }
-    }
-    Stream* const one[] = {&pair[0]};
-    for (; index < pair[0].blocks; ++index) {
-      const uint8_t* const block[] = {block_at(pair[0], index)};
-      compress(one, block);
-    }
-    for (unsigned s = 0; s < open_streams; ++s) close(pair[s], group, lane + s);
+void sha256_shani(const Message* messages, size_t count) {
+  Stream stream[2];
+  State state[2];
+  const Message* next = messages;
+  const auto take = [&](unsigned i) {
+    if (next == messages + count) return false;
+    stream[i].open(*next++);
+    state[i] = start();
+    return true;
+  };
+  bool is_live[2] = {take(0), take(1)};
+  while (is_live[0] && is_live[1]) {
+    const size_t blocks = stream[0].run() < stream[1].run() ? stream[0].run() : stream[1].run();
+    hash_run<2>(stream, state, blocks);
+    for (unsigned i = 0; i < 2; ++i) is_live[i] = stream[i].advance(blocks, state[i]) || take(i);
   }
+  for (unsigned i = 0; i < 2; ++i) {
+    while (is_live[i]) {
+      const size_t blocks = stream[i].run();
+      hash_run<1>(&stream[i], &state[i], blocks);
+      is_live[i] = stream[i].advance(blocks, state[i]);
+    }
+  }
+}
+
+void sha256_shani_nodes(const uint8_t* children, uint8_t* parents, size_t count) {
+  size_t i = 0;
+  for (; i + 2 <= count; i += 2) hash_nodes<2>(children + i * kNodeBytes, parents + i * sizeof(Digest));
+  if (i != count) hash_nodes<1>(children + i * kNodeBytes, parents + i * sizeof(Digest));
 }
 
 }  // namespace sluice::crypto

@@ -42,11 +42,26 @@ class FlowHash {
     add_product(_mm256_add_epi32(mark, key(2)), _mm256_add_epi32(source, key(3)));
     add_product(_mm256_add_epi32(mark, key(6)), _mm256_add_epi32(destination, key(7)));
     add_product(_mm256_add_epi32(ports, key(8)), _mm256_add_epi32(protocol, key(9)));
-    even = mix_four(even);
-    odd = mix_four(odd);
-    const __m256i low = _mm256_unpacklo_epi64(even, odd), high = _mm256_unpackhi_epi64(even, odd);
-    store(hashes.data(), _mm256_permute2x128_si256(low, high, 0x20));
-    store(hashes.data() + 4, _mm256_permute2x128_si256(low, high, 0x31));
+    store_mixed(even, odd, hashes);
+  }
+  /// The same for IPv6; of each address the four words.
+  template <typename Lanes>
+  [[gnu::always_inline]] void hash_eight_v6(const std::array<Lanes, 4>& source,
+                                            const std::array<Lanes, 4>& destination, Lanes ports,
+                                            Lanes protocol, std::span<uint64_t, 8> hashes) const {
+    __m256i even = _mm256_setzero_si256(), odd = even;
+    const auto add_product = [&](size_t word, Lanes first, Lanes second) {
+      const auto a = reinterpret_cast<__m256i>(first + keys_[word]);
+      const auto b = reinterpret_cast<__m256i>(second + keys_[word + 1]);
+      even = _mm256_add_epi64(even, _mm256_mul_epu32(a, b));
+      odd = _mm256_add_epi64(odd, _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32)));
+    };
+    add_product(0, source[0], source[1]);
+    add_product(2, source[2], source[3]);
+    add_product(4, destination[0], destination[1]);
+    add_product(6, destination[2], destination[3]);
+    add_product(8, ports, protocol);
+    store_mixed(even, odd, hashes);
   }
 
  private:
@@ -64,6 +79,15 @@ class FlowHash {
         _mm256_mul_epu32(folded, _mm256_set1_epi64x(static_cast<int64_t>(kMultiplier >> 32)));
     const __m256i product = _mm256_add_epi64(low, _mm256_slli_epi64(high, 32));
     return _mm256_xor_si256(product, _mm256_srli_epi64(product, 29));
+  }
+
+  /// `even` and `odd`: the sums of the lanes with such numbers.
+  [[gnu::always_inline]] static void store_mixed(__m256i even, __m256i odd, std::span<uint64_t, 8> hashes) {
+    even = mix_four(even);
+    odd = mix_four(odd);
+    const __m256i low = _mm256_unpacklo_epi64(even, odd), high = _mm256_unpackhi_epi64(even, odd);
+    store(hashes.data(), _mm256_permute2x128_si256(low, high, 0x20));
+    store(hashes.data() + 4, _mm256_permute2x128_si256(low, high, 0x31));
   }
 
   static constexpr size_t kWords = sizeof(FlowKey) / 4;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/check.h"
+
 namespace sluice::lb {
 namespace {
 
@@ -28,7 +30,7 @@ FlowState state_after(const FlowEntry& flow) {
     case FlowState::kEstablished:
       return flow.state;
   }
-  __builtin_unreachable();
+  end_broken("a flow's state is one of lb::FlowState");
 }
 
 /// After a SYN, which never ends anything: RFC 5961, section 4, has the backend judge it. A SYN-ACK of the

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/check.h"
+
 namespace sluice::lb {
 namespace {
 
@@ -164,7 +166,8 @@ void FlowTable::remove_one(FlowEntry& entry) {
   };
   Bucket& first = buckets_[first_bucket(hash)];
   if (!clear(first)) {
-    clear(buckets_[second_bucket(hash)]);
+    check(clear(buckets_[second_bucket(hash)]), "a flow's entry is in one of its two buckets");
+    check(first.displaced != 0, "a bucket counts the flows that it displaced");
     --first.displaced;
   }
   entry.state = FlowState::kFree;
@@ -196,7 +199,7 @@ bool FlowTable::is_settled(const FlowEntry& entry) {
     case FlowState::kClosing:
       return false;
   }
-  __builtin_unreachable();
+  end_broken("a flow's state is one of lb::FlowState");
 }
 
 void FlowTable::set_state(FlowEntry& entry, FlowState state, uint8_t ended) {

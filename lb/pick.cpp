@@ -1,5 +1,7 @@
 #include "lb/pick.h"
 
+#include "common/check.h"
+
 namespace sluice::lb {
 namespace {
 
@@ -76,7 +78,7 @@ Pick pick(const PoolTable& pool, Policy policy, const FlowKey& key, const SipKey
     case Policy::kLeastConnections:
       return {least_loaded(pool.candidates(), draw)};
   }
-  __builtin_unreachable();
+  end_broken("a policy is one of lb::Policy");
 }
 
 }  // namespace sluice::lb

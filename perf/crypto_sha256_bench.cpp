@@ -45,6 +45,27 @@ class Workload {
   std::vector<Message> messages_;
 };
 
+/// What an opaque transaction costs: messages by turns without a prefix and with it, of one payload each.
+class Transactions {
+ public:
+  explicit Transactions(uint32_t size) : payloads_(std::vector<uint32_t>(kBatch, size)), leaves_(kBatch) {
+    for (size_t i = 0; i < kBatch; ++i) {
+      const Message& id = payloads_.messages()[i];
+      messages_.push_back(id);
+      messages_.push_back({.data = id.data, .digest = &leaves_[i], .size = size, .prefix = Prefix::leaf});
+    }
+  }
+  Transactions(const Transactions&) = delete;
+  Transactions& operator=(const Transactions&) = delete;
+
+  std::span<const Message> messages() const { return messages_; }
+
+ private:
+  Workload payloads_;
+  std::vector<Digest> leaves_;
+  std::vector<Message> messages_;
+};
+
 std::vector<uint32_t> uniform(uint32_t size) {
   return std::vector<uint32_t>(kBatch, size);
 }
@@ -71,11 +92,13 @@ void count(benchmark::State& state) {
 }
 
 /// OpenSSL's low-level calls as a program would write them.
-void peer_openssl(benchmark::State& state, const Workload& work) {
+void peer_openssl(benchmark::State& state, std::span<const Message> messages) {
   for (auto _ : state) {
-    for (const Message& message : work.messages()) {
+    for (const Message& message : messages) {
       SHA256_CTX context;
       SHA256_Init(&context);
+      const uint8_t first = prefix_byte(message.prefix);
+      if (message.prefix != Prefix::none) SHA256_Update(&context, &first, 1);
       SHA256_Update(&context, message.data, message.size);
       SHA256_Final(message.digest->data(), &context);
     }
@@ -145,11 +168,10 @@ void peer_ipsec_mb_burst(benchmark::State& state, const Workload& work) {
   count(state);
 }
 
-void ours(benchmark::State& state, Sha256Engine kind, const Workload& work, size_t window) {
+void ours(benchmark::State& state, Sha256Engine kind, std::span<const Message> messages, size_t window) {
   Result<Sha256> engine = Sha256::create(kind);
-  if (!engine) return state.SkipWithError(engine.error().message.c_str());
   for (auto _ : state) {
-    for (auto left = work.messages(); !left.empty(); left = left.subspan(std::min(window, left.size())))
+    for (auto left = messages; !left.empty(); left = left.subspan(std::min(window, left.size())))
       engine->hash(left.first(std::min(window, left.size())));
     benchmark::ClobberMemory();
   }
@@ -158,7 +180,6 @@ void ours(benchmark::State& state, Sha256Engine kind, const Workload& work, size
 
 void nodes(benchmark::State& state, Sha256Engine kind) {
   Result<Sha256> engine = Sha256::create(kind);
-  if (!engine) return state.SkipWithError(engine.error().message.c_str());
   std::vector<Digest> children(2 * kBatch), parents(kBatch);
   for (auto _ : state) {
     engine->hash_nodes(children, parents);
@@ -167,19 +188,39 @@ void nodes(benchmark::State& state, Sha256Engine kind) {
   count(state);
 }
 
+/// Those that this CPU can run.
+std::vector<Sha256Engine> engines() {
+  std::vector<Sha256Engine> usable;
+  for (const Sha256Engine kind : kSha256Engines)
+    if (Sha256::create(kind)) usable.push_back(kind);
+  return usable;
+}
+
 void register_workload(const std::string& name, const Workload& work, bool peers) {
   const auto row = [&](const std::string& engine, auto run) {
     benchmark::RegisterBenchmark((name + "/" + engine).c_str(), run);
   };
   if (peers) {
-    row("peer-openssl", [&](benchmark::State& state) { peer_openssl(state, work); });
+    row("peer-openssl", [&](benchmark::State& state) { peer_openssl(state, work.messages()); });
     row("peer-ipsec-mb-job", [&](benchmark::State& state) { peer_ipsec_mb_job(state, work); });
     row("peer-ipsec-mb-burst", [&](benchmark::State& state) { peer_ipsec_mb_burst(state, work); });
   }
-  for (Sha256Engine kind : kSha256Engines)
+  for (Sha256Engine kind : engines())
     for (size_t window : {size_t{16}, size_t{64}, size_t{256}, kBatch})
       row(std::string(name_of(kind)) + "/batch-" + std::to_string(window),
-          [&work, kind, window](benchmark::State& state) { ours(state, kind, work, window); });
+          [&work, kind, window](benchmark::State& state) { ours(state, kind, work.messages(), window); });
+}
+
+/// An item is a transaction: two messages. A pair at a time, and as many as a hash worker takes at once.
+void register_transactions(const Transactions& work) {
+  const auto row = [&](const std::string& engine, auto run) {
+    benchmark::RegisterBenchmark(("transaction/" + engine).c_str(), run);
+  };
+  row("peer-openssl", [&](benchmark::State& state) { peer_openssl(state, work.messages()); });
+  for (Sha256Engine kind : engines())
+    for (size_t window : {size_t{2}, size_t{128}})
+      row(std::string(name_of(kind)) + "/batch-" + std::to_string(window),
+          [&work, kind, window](benchmark::State& state) { ours(state, kind, work.messages(), window); });
 }
 
 }  // namespace
@@ -189,11 +230,13 @@ int main(int argc, char** argv) {
   using namespace sluice::crypto;
   const Workload small(uniform(64)), medium(uniform(256)), mixed(mix());
   const Workload leaves(uniform(256), Prefix::leaf);
+  const Transactions transactions(256);
   register_workload("64B", small, true);
   register_workload("256B", medium, true);
   register_workload("mix", mixed, true);
   register_workload("256B-leaf", leaves, false);
-  for (Sha256Engine kind : kSha256Engines)
+  register_transactions(transactions);
+  for (Sha256Engine kind : engines())
     benchmark::RegisterBenchmark(("node/" + std::string(name_of(kind))).c_str(),
                                  [kind](benchmark::State& state) { nodes(state, kind); });
   benchmark::Initialize(&argc, argv);

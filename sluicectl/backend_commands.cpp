@@ -61,8 +61,9 @@ void add_backend_commands(CLI::App& app, Session& session) {
   list->add_option("--pool,POOL", arguments->pool, "this pool's only");
   list->callback([&session, arguments] {
     const json params = arguments->pool.empty() ? json::object() : json{{"pool", arguments->pool}};
-    session.show("backend.list", params,
-                 {"pool", "address", "port", "state", "weight", "share", "active_flows", "since", "reason"});
+    session.show(
+        "backend.list", params,
+        {"pool", "address", "port", "state", "weight", "share", "active_flows", "origin", "since", "reason"});
   });
   const auto state_command = [&](const char* name, const char* help, const char* state) {
     backend_command(backend, name, help, arguments)->callback([&session, arguments, state] {

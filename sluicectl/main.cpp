@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "sluicectl " SLUICE_VERSION);
   add_config_commands(app, session);
   add_backend_commands(app, session);
+  add_source_commands(app, session);
   add_traffic_commands(app, session);
   add_ledger_commands(app, session);
   add_top_command(app, session);

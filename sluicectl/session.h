@@ -41,6 +41,7 @@ class Session {
 // The nouns: each adds its subcommands to `app`; `session` outlives it.
 void add_config_commands(CLI::App& app, Session& session);
 void add_backend_commands(CLI::App& app, Session& session);
+void add_source_commands(CLI::App& app, Session& session);   ///< source change
 void add_traffic_commands(CLI::App& app, Session& session);  ///< service flow explain stats drops neighbor
 void add_ledger_commands(CLI::App& app, Session& session);
 void add_ledger_file_commands(CLI::App& ledger, Session& session);  ///< those that need no gateway

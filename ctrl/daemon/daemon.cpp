@@ -13,15 +13,19 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <future>
 #include <mutex>
 
+#include "ctrl/daemon/flows_cut_text.h"
 #include "ctrl/daemon/heartbeat.h"
 #include "ctrl/daemon/process.h"
 #include "ctrl/daemon/readiness.h"
+#include "ctrl/daemon/source_runner.h"
 #include "ctrl/daemon/systemd_notify.h"
 #include "ctrl/health/health_checks.h"
 #include "ctrl/http/http_server.h"
 #include "ctrl/http/ledger_pages.h"
+#include "ctrl/http/quiet_page.h"
 #include "ctrl/intent/kept_hash_key.h"
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/ledger/ledger_room.h"
@@ -37,6 +41,7 @@
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/gateway_metrics.h"
 #include "ctrl/telemetry/health_metrics.h"
+#include "ctrl/telemetry/source_metrics.h"
 
 namespace sluice::ctrl {
 
@@ -50,6 +55,7 @@ namespace {
 constexpr std::chrono::milliseconds kTick{5};
 constexpr std::chrono::milliseconds kBeat{500};
 constexpr std::chrono::milliseconds kMaintenance{50};
+constexpr std::chrono::milliseconds kSourceMaintenance{250};
 /// So many backends are taken up for health checks in one step, some milliseconds of it.
 constexpr size_t kFollowedAtOnce = 2000;
 constexpr std::chrono::seconds kWorkerPatience{5};
@@ -115,21 +121,22 @@ struct Daemon::Parts {
   asio::io_context io{1};
   asio::signal_set signals{io, SIGHUP};  ///< and those that stop it, from run() on
   asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io}, lameduck_timer{io},
-      maintenance_timer{io};
+      maintenance_timer{io}, source_timer{io};
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<Gateway> gateway;
   std::unique_ptr<LedgerReader> ledger_reader;
   std::unique_ptr<LedgerPages> ledger_pages;
   ControlSteps steps;
   PendingResults health_results;
-  std::shared_ptr<const Model> followed_model;  ///< by the health checks, as a whole
-  HealthChecks::Pools followed;                 ///< pool by pool
-  bool is_following = false;                    ///< and has not come to the end
+  std::shared_ptr<const Effective> followed_state;  ///< by the health checks, as a whole
+  HealthChecks::Pools followed;                     ///< pool by pool
+  bool is_following = false;                        ///< and has not come to the end
   std::atomic<bool> is_maintaining = false;
   std::unique_ptr<MethodContext> context;
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<HealthChecks> health;
+  std::unique_ptr<SourceRunner> sources;
   Heartbeat heartbeat{kWorkerPatience};
   LedgerRoom ledger_room;
   LedgerWatch ledger_watch;
@@ -152,11 +159,13 @@ struct Daemon::Parts {
   void reload();
   void leave();
   void apply_file();
+  Outcome<ApplyResult> apply_counted(const nlohmann::json& config);
   void observe(const HealthChecks::Results& results);
   void stop();
   awaitable<void> tick();
   awaitable<void> beat();
   awaitable<void> maintain();
+  awaitable<void> mind_sources();
   awaitable<void> watch_idle(std::chrono::duration<double> patience);
   void log_totals() const;
 };
@@ -173,6 +182,9 @@ HttpServer::Site Daemon::Parts::site() {
   site.trees = {{"/ledger/", [this](std::string_view path, const HttpServer::Reply& reply) {
                    ledger_pages->answer(path, reply);
                  }}};
+  site.queried = {{"/backend/", [this](std::string_view path, const HttpServer::Reply& reply) {
+                     answer_quiet_page(*gateway, threads, path, reply);
+                   }}};
   site.make_pieces = [this](std::function<void()> job) { threads.answer(std::move(job)); };
   site.verbose = {{"/readyz", [this] { return verbose_ready_page(); }}};
   return site;
@@ -182,6 +194,7 @@ HttpAnswer Daemon::Parts::metrics_page() const {
   auto sources = gateway_metrics(*gateway, facts.version);
   steps.add_series(sources);
   add_health_series(sources, *gateway, *health);
+  add_source_series(sources, *gateway);
   auto text = std::make_shared<MetricsText>(std::move(sources));
   HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
   answer.pieces = [text](std::string& piece) { return text->next(piece); };
@@ -217,6 +230,10 @@ std::vector<ReadyCondition> Daemon::Parts::ready_conditions() const {
   std::vector<ReadyCondition> conditions;
   conditions.push_back({"process", !leaving, leaving ? "stopping" : ""});
   conditions.push_back({"configuration", true, "generation " + std::to_string(gateway->generation())});
+  if (!gateway->model()->sources.empty()) {
+    const auto missing = sources->missing();
+    conditions.push_back({"sources", !missing, missing.value_or("")});
+  }
   if (const auto* ledger = gateway->ledger()) {
     std::string complaint = ledger_complaint(*ledger);
     if (complaint.empty() && ledger_room.is_short()) complaint = "the ledger's disk is full";
@@ -269,6 +286,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.health = std::make_unique<HealthChecks>(
       parts.io, [&parts](const auto& results) { parts.observe(results); }, health_concurrency(descriptors),
       std::make_shared<ServiceRoutes>(parts.io, *parts.gateway));
+  parts.sources = std::make_unique<SourceRunner>(parts.io, *parts.gateway, parts.threads);
   return daemon;
 }
 
@@ -282,6 +300,7 @@ bool Daemon::run() {
   asio::co_spawn(parts.io, parts.tick(), pass_on);
   asio::co_spawn(parts.io, parts.beat(), pass_on);
   asio::co_spawn(parts.io, parts.maintain(), pass_on);
+  asio::co_spawn(parts.io, parts.mind_sources(), pass_on);
   if (parts.options.exit_idle) {
     asio::co_spawn(parts.io, parts.watch_idle(*parts.options.exit_idle), pass_on);
   }
@@ -290,6 +309,7 @@ bool Daemon::run() {
   notify_ready("generation " + std::to_string(parts.gateway->generation()));
   parts.steps.run(parts.io);
   parts.threads.stop();
+  parts.sources->stop();
   parts.log_totals();
   const auto failure = parts.ledger_failure();
   if (failure) spdlog::error("the ledger has failed: {}", failure->message);
@@ -307,7 +327,8 @@ bool Daemon::run() {
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, stderr_is_journal());
-  if (is_following || model == followed_model) return;
+  sources->follow(model);
+  if (is_following || gateway->effective() == followed_state) return;
   is_following = true;
   follow_some();
 }
@@ -315,25 +336,26 @@ void Daemon::Parts::follow_model() {
 /// Lets the health checks follow the next pools that differ from those that they have, and comes again until
 /// none does.
 void Daemon::Parts::follow_some() {
-  const auto model = gateway->model();
+  const auto state = gateway->effective();
   std::vector<std::string> changed;
   size_t backends = 0;
   bool is_all = true;
-  for_each_difference(followed, model->pools,
-                      [&](const std::string& name, const PoolModel* before, const PoolModel* after) {
+  for_each_difference(followed, state->pools,
+                      [&](const std::string& name, const EffectivePool* before, const EffectivePool* after) {
                         if (backends >= kFollowedAtOnce) return void(is_all = false);
                         backends += (before ? before->backends.size() : 0);
                         backends += (after ? after->backends.size() : 0);
                         changed.push_back(name);
                       });
   for (const std::string& name : changed) {
-    const auto now = model->pools.find(name);
-    now == model->pools.end() ? void(followed.erase(name)) : void(followed[name] = now->second);
+    const auto now = state->pools.find(name);
+    now == state->pools.end() ? followed.erase(name) : followed.set(name, now->second);
   }
   if (!changed.empty()) health->follow(followed);
   is_following = !is_all;
   if (is_all) {
-    followed_model = model;
+    followed = state->pools;  // the very blocks, so that the next walk passes over what they share
+    followed_state = state;
   } else {
     asio::post(io, [this] {
       if (!stopping) follow_some();
@@ -364,6 +386,18 @@ void Daemon::Parts::reload() {
   threads.change([this] { apply_file(); });
 }
 
+/// Waits for the workers' count of flows that end, as what is to be changed after this does. Throws where the
+/// gateway stops meanwhile.
+Outcome<ApplyResult> Daemon::Parts::apply_counted(const nlohmann::json& config) {
+  auto answered = std::make_shared<std::promise<Outcome<ApplyResult>>>();
+  auto result = answered->get_future();
+  gateway->apply(config, {.if_generation = {}, .author = "file"},
+                 [answered = std::move(answered)](Outcome<ApplyResult> outcome) {
+                   answered->set_value(std::move(outcome));
+                 });
+  return result.get();
+}
+
 /// On the thread of changes.
 void Daemon::Parts::apply_file() {
   const auto stays = [this](const std::string& message, const std::vector<std::string>& faults) {
@@ -375,11 +409,10 @@ void Daemon::Parts::apply_file() {
   if (!config) {
     stays("", config.error());
     (void)gateway->apply(nullptr, {});  // refused, and remembered as the last attempt
-  } else if (const auto applied =
-                 gateway->apply(config->file.config, {.if_generation = {}, .author = "file"});
-             applied) {
-    spdlog::info("{} applied: generation {}, {} changed", options.config_file, applied->generation,
-                 applied->changed.size());
+  } else if (const auto applied = apply_counted(config->file.config); applied) {
+    spdlog::info("{} applied: generation {}, {} changed, {}", options.config_file, applied->generation,
+                 applied->changed.size(), flows_cut_text(applied->flows_cut));
+    for (const auto& line : config->file.describe(applied->warnings)) spdlog::warn("{}", line);
   } else {
     stays(applied.error().message, config->file.describe(applied.error().faults));
   }
@@ -448,6 +481,14 @@ awaitable<void> Daemon::Parts::maintain() {
       gateway->maintain();
       is_maintaining = false;
     });
+  }
+}
+
+awaitable<void> Daemon::Parts::mind_sources() {
+  for (;;) {
+    const bool goes_on = co_await pause(source_timer, kSourceMaintenance);
+    if (!goes_on) co_return;
+    sources->tick();
   }
 }
 

@@ -4,6 +4,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include "ctrl/intent/model_changes.h"
+
 namespace sluice::ctrl {
 namespace {
 
@@ -18,8 +20,12 @@ bool is_checked(const PoolModel& pool) {
   return pool.health.type != HealthType::kNone;
 }
 
-BackendKey key_of(const PoolModel& pool, const BackendModel& backend) {
-  return {pool.name, backend.address, backend.port};
+BackendKey key_of(const EffectivePool& pool, const Member& member) {
+  return {pool.intent->name, member.at.address, member.at.port};
+}
+
+bool asks_the_same(const EffectivePool& a, const EffectivePool& b) {
+  return a.intent == b.intent && a.members == b.members;
 }
 
 }  // namespace
@@ -47,41 +53,38 @@ void HealthChecks::stop() {
 }
 
 void HealthChecks::follow(const Pools& pools) {
-  for (const auto& [name, pool] : pools_) {
-    const auto now = pools.find(name);
-    const PoolModel* successor = now == pools.end() ? nullptr : now->second.get();
-    if (successor != pool.get()) forget(*pool, successor);
-  }
-  const Pools before = std::exchange(pools_, pools);
-  for (const auto& [name, pool] : pools_) {
-    const auto old = before.find(name);
-    if (is_checked(*pool) && (old == before.end() || old->second != pool)) adopt(pool);
-  }
+  for_each_difference(pools_, pools,
+                      [this](const std::string&, const EffectivePool* before, const EffectivePool* now) {
+                        if (before && now && asks_the_same(*before, *now)) return;
+                        if (before) forget(*before, now);
+                        if (now && is_checked(*now->intent)) adopt(*now);
+                      });
+  pools_ = pools;
   launch_due();
 }
 
 /// Drops the backends of `pool` that `successor` does not have, or all if it is not checked any more.
-void HealthChecks::forget(const PoolModel& pool, const PoolModel* successor) {
-  for (const auto& backend : pool.backends) {
-    const auto found = targets_.find(key_of(pool, backend));
-    if (found == targets_.end()) continue;
-    const bool stays =
-        successor != nullptr && std::ranges::any_of(successor->backends, [&](const auto& other) {
-          return other.address == backend.address && other.port == backend.port;
-        });
-    if (stays && is_checked(*successor)) continue;
-    targets_.erase(found);
+void HealthChecks::forget(const EffectivePool& pool, const EffectivePool* successor) {
+  const bool goes_on = successor != nullptr && is_checked(*successor->intent);
+  std::vector<HostPort> kept;
+  for (size_t i = 0; goes_on && i < successor->members->members.size(); ++i) {
+    kept.push_back(successor->members->members[i].at);
   }
-  if (successor == nullptr || !is_checked(*successor)) counts_.erase(pool.name);
+  std::ranges::sort(kept);
+  for (const Member& member : pool.members->members) {
+    if (!std::ranges::binary_search(kept, member.at)) targets_.erase(key_of(pool, member));
+  }
+  if (!goes_on) counts_.erase(pool.intent->name);
 }
 
-void HealthChecks::adopt(const std::shared_ptr<const PoolModel>& pool) {
-  counts_.try_emplace(pool->name);
-  const auto spread = std::min<Clock::duration>(pool->health.interval, kFirstSpread);
-  for (const auto& backend : pool->backends) {
-    const auto key = key_of(*pool, backend);
-    const auto [entry, is_new] = targets_.try_emplace(key, Target{next_serial_, pool, {}});
-    entry->second.pool = pool;
+void HealthChecks::adopt(const EffectivePool& pool) {
+  const PoolModel& intent = *pool.intent;
+  counts_.try_emplace(intent.name);
+  const auto spread = std::min<Clock::duration>(intent.health.interval, kFirstSpread);
+  for (const Member& member : pool.members->members) {
+    const auto key = key_of(pool, member);
+    const auto [entry, is_new] = targets_.try_emplace(key, Target{next_serial_, pool.intent, {}});
+    entry->second.pool = pool.intent;
     if (!is_new) continue;
     const auto delay = std::uniform_int_distribution<Clock::rep>(0, spread.count())(random_);
     due_.push({Clock::now() + Clock::duration(delay), next_serial_++, key});

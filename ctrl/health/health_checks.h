@@ -27,7 +27,7 @@ class HealthChecks {
   /// Takes what is news since the last call: a first result, another state, another reason. At most one
   /// result for each backend.
   using Sink = std::function<void(const Results&)>;
-  using Pools = std::map<std::string, std::shared_ptr<const PoolModel>>;
+  using Pools = SharedMap<EffectivePool>;
 
   /// At most `concurrency` probes are under way; more that are due wait their turn. Ends with the run of
   /// `io`, which it must not outlive. Without `routes` no check goes through a service.
@@ -35,8 +35,8 @@ class HealthChecks {
                std::shared_ptr<ServiceRoutes> routes = nullptr);
   ~HealthChecks();
 
-  /// Checks from now on what these pools ask for. Backends that stay keep their history; pools that are the
-  /// same object as before cost nothing.
+  /// Checks from now on what these pools ask for. Backends that stay keep their history; pools of which
+  /// neither the intent nor the members are other objects than before cost nothing.
   void follow(const Pools& pools);
   void stop();
 
@@ -71,8 +71,8 @@ class HealthChecks {
     HealthChecks* owner;
   };
 
-  void forget(const PoolModel& pool, const PoolModel* successor);
-  void adopt(const std::shared_ptr<const PoolModel>& pool);
+  void forget(const EffectivePool& pool, const EffectivePool* successor);
+  void adopt(const EffectivePool& pool);
   void launch_due();
   void wait_for_next();
   void launch(const BackendKey& key, uint64_t serial, const PoolModel& pool);

@@ -117,15 +117,18 @@ awaitable<HttpAnswer> find(const HttpServer::Site& site, const Request& request)
   const HttpServer::Pages& pages = verbose && site.verbose.contains(path) ? site.verbose : site.pages;
   const auto page = pages.find(path);
   const auto tree = tree_of(site.trees, path);
-  if (page == pages.end() && tree == site.trees.end()) {
+  const auto queried = tree_of(site.queried, path);
+  if (page == pages.end() && tree == site.trees.end() && queried == site.queried.end()) {
     co_return HttpAnswer{404, "text/plain; charset=utf-8", "not found\n"};
   }
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     co_return HttpAnswer{405, "text/plain; charset=utf-8", "GET or HEAD only\n"};
   }
   if (page != pages.end()) co_return page->second();
-  co_return co_await awaited_reply<HttpAnswer>(
-      [&](const HttpServer::Reply& reply) { tree->second(path.substr(tree->first.size()), reply); });
+  co_return co_await awaited_reply<HttpAnswer>([&](const HttpServer::Reply& reply) {
+    if (tree != site.trees.end()) return tree->second(path.substr(tree->first.size()), reply);
+    queried->second(target.substr(queried->first.size()), reply);
+  });
 }
 
 template <typename Body>

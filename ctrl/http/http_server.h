@@ -44,6 +44,7 @@ class HttpServer {
   struct Site {
     Pages pages;
     Trees trees = {};
+    Trees queried = {};  ///< the same, but that `path` has the query with it
     /// Runs what makes the pieces of an answer, apart from the control thread; on it where this is empty.
     std::function<void(std::function<void()>)> make_pieces = {};
     Pages verbose = {};  ///< instead of `pages`, where the query says `verbose`

@@ -6,6 +6,7 @@
 
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_values.h"
 
 namespace sluice::ctrl {
@@ -101,6 +102,7 @@ PoolDraft decode_pool(const Cursor& from) {
   from.read("fail_open", pool.fail_open);
   if (const Cursor size = from.member("table_size")) pool.table_size = size.value().get<uint32_t>();
   pool.health = decode_health(from.member("health"));
+  pool.discover = decode_discover(from.member("discover"));
   return draft;
 }
 
@@ -197,6 +199,7 @@ Draft decode(const Cursor& root) {
     if (text.parse(parse_host_address, address)) draft.snat.push_back({address, index});
   });
   decode_encapsulation(root.member("encap"), draft.model.encapsulation);
+  decode_sources(root.member("sources"), draft);
   root.member("pools").each([&](const Cursor& pool, size_t index) {
     draft.pools.push_back({decode_pool(pool), index});
   });

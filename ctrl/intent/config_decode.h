@@ -36,7 +36,7 @@ struct PortAddress {
 };
 
 struct Draft {
-  Model model;  ///< routes, neighbors, snat, pools, services and ingress are empty still
+  Model model;  ///< routes, neighbors, snat, sources, pools, services and ingress are empty
   std::vector<Listed<PortAddress>> port_addresses;
   std::vector<Listed<PoolDraft>> pools;
   std::vector<Listed<ServiceDraft>> services;
@@ -44,6 +44,7 @@ struct Draft {
   std::vector<Listed<NeighborModel>> neighbors;
   std::vector<Listed<IpAddress>> snat;
   std::vector<Listed<IngressModel>> ingress;
+  std::vector<Listed<SourceModel>> sources;
 };
 
 /// Reads all that is readable; what is not becomes a fault.

@@ -8,8 +8,9 @@
 namespace sluice::ctrl {
 
 struct DiffEntry {
-  /// A JSON Pointer, but that an entry of `pools` or `services` is called by its name and a backend by
-  /// `address:port`, as their place in a list says nothing: `/pools/web/backends/10.20.0.11:8080/weight`.
+  /// A JSON Pointer, but that an entry of `sources`, `pools` or `services` is called by its name and a
+  /// backend by `address:port`, as their place in a list says nothing:
+  /// `/pools/web/backends/10.20.0.11:8080/weight`.
   std::string pointer;
   nlohmann::json before;  ///< null: added
   nlohmann::json after;   ///< null: removed

@@ -4,6 +4,7 @@
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_schema.h"
+#include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_values.h"
 
 namespace sluice::ctrl {
@@ -75,6 +76,7 @@ json to_json(const PoolModel& pool) {
               {"fail_open", pool.fail_open},
               {"health", encode_health(pool.health)}};
   if (pool.table_size) object["table_size"] = *pool.table_size;
+  if (pool.discover) object["discover"] = encode_discover(*pool.discover);
   return object;
 }
 
@@ -127,6 +129,7 @@ json settings_to_json(const Model& model) {
                 {"mac", neighbor.mac.to_string()}};
   });
   config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
+  config["sources"] = encode_list(model.sources, encode_source);
   config["encap"] = encode_encapsulation(model.encapsulation);
   if (model.ledger) config["ledger"] = encode_ledger(*model.ledger);
   config["control"] = {{"socket", model.control.socket}, {"mode", format_file_mode(model.control.mode)}};

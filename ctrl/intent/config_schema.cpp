@@ -6,6 +6,7 @@
 #include "ctrl/intent/config_checks.h"
 #include "ctrl/intent/config_decode.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/json_schema.h"
 
 namespace sluice::ctrl {
@@ -26,6 +27,7 @@ Model model_of(Draft draft) {
   move_values(draft.routes, model.routes);
   move_values(draft.neighbors, model.neighbors);
   move_values(draft.snat, model.snat);
+  move_values(draft.sources, model.sources);
   if (model.ledger) move_values(draft.ingress, model.ledger->ingress);
   for (auto& entry : draft.pools) {
     auto pool = std::make_shared<const PoolModel>(std::move(entry.value.pool));
@@ -57,8 +59,10 @@ std::string_view config_schema() {
 Outcome<Model> parse_config(const nlohmann::json& config) {
   static const JsonSchema schema(nlohmann::json::parse(kSchemaText));
   Cursor::Faults faults(schema.check(config));
-  Draft draft = decode(Cursor(config, faults));
+  const Cursor root(config, faults);
+  Draft draft = decode(root);
   check_network(draft, faults);
+  check_sources(root, draft, faults);
   check_pools(draft, faults);
   check_services(draft, faults);
   check_ledger(draft, faults);

@@ -164,13 +164,16 @@ Result<MacAddress> parse_station_mac(std::string_view text) {
   return mac;
 }
 
+bool is_host_address(const IpAddress& address) {
+  const uint8_t first = address.bytes()[address.is_v4() ? 12 : 0];
+  const bool multicast = address.is_v4() ? first >= 224 : first == 0xff;
+  const bool unspecified = address.is_v4() ? first == 0 : address == IpAddress{};
+  return !multicast && !unspecified;
+}
+
 Result<IpAddress> parse_host_address(std::string_view text) {
   auto address = IpAddress::parse(text);
-  if (!address) return address;
-  const uint8_t first = address->bytes()[address->is_v4() ? 12 : 0];
-  const bool multicast = address->is_v4() ? first >= 224 : first == 0xff;
-  const bool unspecified = address->is_v4() ? first == 0 : *address == IpAddress{};
-  if (multicast || unspecified) return fail(quoted(text) + " is not the address of one host");
+  if (address && !is_host_address(*address)) return fail(quoted(text) + " is not the address of one host");
   return address;
 }
 

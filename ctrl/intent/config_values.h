@@ -47,6 +47,8 @@ struct ZonedAddress {
   std::string port;  ///< empty: none was given
 };
 Result<ZonedAddress> parse_zoned_address(std::string_view text);
+/// Whether an address is that of one host: neither multicast nor unspecified.
+bool is_host_address(const IpAddress& address);
 /// fe80::/10 (RFC 4291, 2.5.6): the same on every link.
 bool is_link_local(const IpAddress& address);
 /// An interface address: the host's bits are kept.

@@ -95,7 +95,7 @@ class Warnings {
     used_.insert(pool.name);
     const bool any =
         std::ranges::any_of(pool.backends, [](const auto& backend) { return backend.weight > 0; });
-    if (!any) {
+    if (!any && !pool.discover) {
       warn(services_[service.name] + "/pool",
            "no backend of pool " + quoted(pool.name) + " takes new flows: they are dropped (no_backend)");
     }

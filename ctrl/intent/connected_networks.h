@@ -100,4 +100,8 @@ class ConnectedNetworks {
   std::set<IpAddress> own_;
 };
 
+struct Model;
+/// Those of a whole configuration.
+ConnectedNetworks connected_networks(const Model& model);
+
 }  // namespace sluice::ctrl

@@ -29,7 +29,7 @@ MemoryNeed pool_memory(const Model& model) {
   uint64_t slots = 0;
   for (const auto& [name, use] : pool_uses(model)) {
     const PoolModel& pool = *model.pools.at(name);
-    if (pool.backends.empty()) continue;  // and so is its table
+    if (pool.backends.empty() && !pool.discover) continue;  // and so is its table
     const uint64_t size = pool.table_size.value_or(lb::maglev_table_size(pool.backends.size()));
     slots += size * (use.tcp.has_value() + use.udp.has_value());
   }

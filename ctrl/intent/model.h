@@ -1,4 +1,4 @@
-// The desired state, as configured: values only. A Model is immutable once built, any thread may read it; a
+// The intent: what a person applied, values only. A Model is immutable once built, any thread may read it; a
 // change makes a new one that shares the pools and services it did not touch.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "common/siphash.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/shared_map.h"
+#include "ctrl/intent/source_model.h"
 #include "dataplane/device/boot_config.h"
 #include "dataplane/tables/tables.h"
 #include "lb/service.h"
@@ -57,6 +58,7 @@ struct PoolModel {
   bool fail_open = false;
   std::optional<uint32_t> table_size;
   HealthCheck health;
+  std::optional<DiscoverModel> discover;  ///< backends that a source tells, besides `backends`
   bool operator==(const PoolModel&) const = default;
 };
 
@@ -112,6 +114,7 @@ struct Model {
   std::vector<NeighborModel> neighbors;
   std::vector<IpAddress> snat;
   dataplane::Encapsulation encapsulation;
+  std::vector<SourceModel> sources;
   SharedMap<PoolModel> pools;
   SharedMap<ServiceModel> services;
   std::optional<LedgerModel> ledger;

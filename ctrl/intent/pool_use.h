@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -25,11 +24,11 @@ struct PoolUse {
   }
 };
 
-/// By name of pool, which the Model owns. A pool that no service uses has a table for TCP, so that it can be
-/// looked at.
+/// Of a pool that no service uses: a table for TCP, so that it can be looked at.
+PoolUse unused();
+
+/// By name of pool, which the Model owns.
 using PoolUses = std::unordered_map<std::string_view, PoolUse>;
 PoolUses pool_uses(const Model& model);
-/// The same for a few pools, at much less expense.
-PoolUses pool_uses(const Model& model, const std::set<std::string_view>& pools);
 
 }  // namespace sluice::ctrl

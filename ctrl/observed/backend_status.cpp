@@ -7,6 +7,8 @@ EffectiveState effective_state(const BackendStatus& status) {
   if (status.admin == AdminState::kMaintenance) return {lb::BackendState::kMaintenance, "set by an operator"};
   if (!status.healthy) return {lb::BackendState::kDown, health};
   if (status.admin == AdminState::kDraining) return {lb::BackendState::kDraining, "set by an operator"};
+  if (status.offer == Offer::kWithdrawn) return {lb::BackendState::kDraining, "withdrawn by its source"};
+  if (status.offer == Offer::kDrains) return {lb::BackendState::kDraining, "set by its source"};
   return {lb::BackendState::kActive, health};
 }
 

@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "ctrl/intent/model.h"
+#include "ctrl/observed/member.h"
 #include "lb/backend.h"
 
 namespace sluice::ctrl {
@@ -16,9 +18,14 @@ struct BackendStatus {
   bool healthy = true;
   std::string health_reason = {};  ///< what the last check found, for people; empty: none has ended
   std::chrono::system_clock::time_point since = {};  ///< when the state last changed
-  bool check_known = true;   ///< false: the last check could not be made, so `healthy` is older
-  bool has_weight = true;    ///< above 0
-  uint64_t transitions = 0;  ///< of the effective state, since the backend is known
+  bool check_known = true;           ///< false: the last check could not be made, so `healthy` is older
+  Offer offer = Offer::kTakesFlows;  ///< of whoever names the backend
+  uint32_t named_weight = 1;         ///< the same
+  bool is_from_file = true;
+  std::optional<uint32_t> set_weight = {};  ///< by an operator; counts as long as it is there
+  uint64_t transitions = 0;                 ///< of the effective state, since the backend is known
+
+  uint32_t weight() const { return set_weight.value_or(named_weight); }
 };
 
 /// The effective state, by the rules of interface.md section 5 (fail_open aside), and why.

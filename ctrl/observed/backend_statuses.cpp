@@ -13,27 +13,64 @@ namespace {
 using Endpoint = std::pair<IpAddress, uint16_t>;
 
 bool is_available(const BackendStatus* status) {
-  return status != nullptr && status->has_weight &&
+  return status != nullptr && status->weight() > 0 &&
          effective_state(*status).state == lb::BackendState::kActive;
+}
+
+bool is_listed(const BackendStatus* status) {
+  return status != nullptr && status->offer != Offer::kWithdrawn;
 }
 
 /// What an operator has set for backends of pools that `after` does not have: a pool that is renamed takes
 /// it along. Of several pools the strictest counts.
-std::map<Endpoint, AdminState> set_in_removed_pools(const Model& before, const Model& after,
+std::map<HostPort, AdminState> set_in_removed_pools(const MemberLists& before, const MemberLists& after,
                                                     const std::map<BackendKey, BackendStatus>& statuses) {
-  std::map<Endpoint, AdminState> set;
-  for_each_difference(before.pools, after.pools,
-                      [&](const std::string& name, const PoolModel* old_pool, const PoolModel* new_pool) {
-                        if (new_pool) return;
-                        for (const BackendModel& backend : old_pool->backends) {
-                          const auto status = statuses.find({name, backend.address, backend.port});
+  std::map<HostPort, AdminState> set;
+  for_each_difference(before, after,
+                      [&](const std::string& name, const MemberList* old_list, const MemberList* new_list) {
+                        if (new_list) return;
+                        for (const Member& member : old_list->members) {
+                          const auto status = statuses.find({name, member.at.address, member.at.port});
                           if (status == statuses.end() || status->second.admin == AdminState::kActive)
                             continue;
-                          AdminState& known = set[{backend.address, backend.port}];
+                          AdminState& known = set[member.at];
                           known = std::max(known, status->second.admin);
                         }
                       });
   return set;
+}
+
+/// In order of endpoint.
+std::vector<const Member*> sorted_members(const MemberList* list) {
+  std::vector<const Member*> members;
+  if (!list) return members;
+  members.reserve(list->members.size());
+  for (const Member& member : list->members) members.push_back(&member);
+  std::ranges::sort(members, {}, [](const Member* member) { return member->at; });
+  return members;
+}
+
+/// Calls visit(before, after) for every endpoint; null where it is absent.
+template <typename Visit>
+void for_each_member(const MemberList* before, const MemberList* after, Visit&& visit) {
+  const auto old_members = sorted_members(before), new_members = sorted_members(after);
+  auto old = old_members.begin();
+  for (const Member* now : new_members) {
+    for (; old != old_members.end() && (*old)->at < now->at; ++old) visit(*old, nullptr);
+    const bool is_known = old != old_members.end() && (*old)->at == now->at;
+    visit(is_known ? *old++ : nullptr, now);
+  }
+  for (; old != old_members.end(); ++old) visit(*old, nullptr);
+}
+
+bool is_checked(const Model& model, const std::string& pool) {
+  const auto found = model.pools.find(pool);
+  return found != model.pools.end() && found->second->health.type != HealthType::kNone;
+}
+
+const MemberList* list_of(const MemberLists& lists, const std::string& pool) {
+  const auto found = lists.find(pool);
+  return found == lists.end() ? nullptr : found->second.get();
 }
 
 }  // namespace
@@ -58,10 +95,10 @@ PoolAvailability& BackendStatuses::touch(const std::string& pool) {
 void BackendStatuses::count(const std::string& pool, const BackendStatus* before,
                             const BackendStatus* after) {
   const bool was_available = is_available(before), is_available_now = is_available(after);
-  if ((before == nullptr) == (after == nullptr) && was_available == is_available_now) return;
+  if (is_listed(before) == is_listed(after) && was_available == is_available_now) return;
   PoolAvailability& numbers = touch(pool);
-  numbers.listed += (after != nullptr ? 1 : 0);
-  numbers.listed -= (before != nullptr ? 1 : 0);
+  numbers.listed += (is_listed(after) ? 1 : 0);
+  numbers.listed -= (is_listed(before) ? 1 : 0);
   numbers.available += (is_available_now ? 1 : 0);
   numbers.available -= (was_available ? 1 : 0);
 }
@@ -79,52 +116,68 @@ void BackendStatuses::set(const BackendKey& key, std::optional<BackendStatus> st
   }
 }
 
-void BackendStatuses::follow(const Model& before, const Model& after, Time now) {
-  const auto set_before = set_in_removed_pools(before, after, statuses_);
-  for_each_difference(
-      before.pools, after.pools,
-      [&](const std::string& name, const PoolModel* old_pool, const PoolModel* new_pool) {
-        std::set<BackendKey> present;
-        if (new_pool) {
-          touch(name);
-          const bool checked = new_pool->health.type != HealthType::kNone;
-          for (const BackendModel& backend : new_pool->backends) {
-            const BackendKey key{name, backend.address, backend.port};
-            present.insert(key);
-            const BackendStatus* const known = find(key);
-            if (!known) {
-              const auto taken_along = old_pool ? set_before.end() : set_before.find({key.address, key.port});
-              const bool is_set = taken_along != set_before.end();
-              set(key, BackendStatus{.admin = is_set ? taken_along->second : AdminState::kActive,
-                                     .since = now,
-                                     .has_weight = backend.weight > 0});
-            } else if (!checked && (!known->healthy || !known->health_reason.empty())) {
-              set(key, BackendStatus{.admin = known->admin,
-                                     .since = known->healthy ? known->since : now,
-                                     .has_weight = backend.weight > 0,
-                                     .transitions = known->transitions});
-            } else {
-              set_weight(key, backend.weight);
-            }
-          }
-        }
-        if (!old_pool) return;
-        for (const BackendModel& backend : old_pool->backends) {
-          const BackendKey key{name, backend.address, backend.port};
-          if (!present.contains(key) && find(key)) set(key, std::nullopt);
-        }
-        if (!new_pool) {
-          touch(name);
-          pools_.erase(name);
-        }
-      });
+void BackendStatuses::follow(const World& before, const World& after, Time now) {
+  const auto set_before = set_in_removed_pools(before.members, after.members, statuses_);
+  std::set<std::string> different;
+  for_each_difference(before.members, after.members,
+                      [&](const std::string& name, auto, auto) { different.insert(name); });
+  for_each_difference(before.model.pools, after.model.pools, [&](const std::string& name, auto, auto) {
+    if (is_checked(before.model, name) != is_checked(after.model, name)) different.insert(name);
+  });
+  for (const std::string& name : different) {
+    const MemberList* const old_list = list_of(before.members, name);
+    const MemberList* const new_list = list_of(after.members, name);
+    touch(name);
+    const bool checked = is_checked(after.model, name);
+    const bool same_checks = checked == is_checked(before.model, name);
+    for_each_member(old_list, new_list, [&](const Member* old, const Member* member) {
+      if (old && member && *old == *member && same_checks) return;
+      const HostPort& at = (member ? member : old)->at;
+      const BackendKey key{name, at.address, at.port};
+      if (!member) {
+        if (find(key)) set(key, std::nullopt);
+        return;
+      }
+      const auto taken_along = old_list ? set_before.end() : set_before.find(at);
+      const bool is_set = taken_along != set_before.end();
+      follow(key, *member, is_set ? taken_along->second : AdminState::kActive, checked, now);
+    });
+    if (!new_list) pools_.erase(name);
+  }
 }
 
-bool BackendStatuses::set_weight(const BackendKey& key, uint32_t weight) {
+/// One member: `admin` where it is new.
+void BackendStatuses::follow(const BackendKey& key, const Member& member, AdminState admin, bool checked,
+                             Time now) {
   const BackendStatus* const known = find(key);
-  if (!known || known->has_weight == (weight > 0)) return false;
+  BackendStatus status = known ? *known : BackendStatus{.admin = admin, .since = now};
+  if (known && member.weight != known->named_weight) status.set_weight.reset();
+  if (!checked) {
+    if (!status.healthy) status.since = now;
+    status.healthy = status.check_known = true;
+    status.health_reason.clear();
+  }
+  status.offer = member.offer;
+  status.named_weight = member.weight;
+  status.is_from_file = member.is_from_file;
+  if (known && effective_state(status).state != effective_state(*known).state) status.since = now;
+  set(key, std::move(status));
+}
+
+std::vector<BackendKey> BackendStatuses::reset_weights() {
+  std::vector<BackendKey> reset;
+  for (const auto& [key, status] : statuses_) {
+    if (status.is_from_file && status.set_weight) reset.push_back(key);
+  }
+  for (const BackendKey& key : reset) set_weight(key, std::nullopt);
+  return reset;
+}
+
+bool BackendStatuses::set_weight(const BackendKey& key, std::optional<uint32_t> weight) {
+  const BackendStatus* const known = find(key);
+  if (!known || known->weight() == weight.value_or(known->named_weight)) return false;
   BackendStatus status = *known;
-  status.has_weight = weight > 0;
+  status.set_weight = weight == status.named_weight ? std::nullopt : weight;
   set(key, std::move(status));
   return true;
 }

@@ -1,5 +1,5 @@
-// The run-time states of all configured backends, with a way back from changes that were not to be.
-// Control thread.
+// The run-time states of all backends, with a way back from changes that were not to be. One thread at a
+// time.
 #pragma once
 
 #include <chrono>
@@ -51,20 +51,31 @@ class BackendStatuses {
   const BackendStatus* find(const BackendKey& key) const;
   PoolAvailability pool(const std::string& name) const;
 
-  /// Follows a change of the model: new backends are active and healthy, removed ones are forgotten, and
-  /// those that are checked no longer count as healthy. A pool under a new name keeps what an operator set.
-  void follow(const Model& before, const Model& after, Time now);
+  /// An intent, and the members that its pools have.
+  struct World {
+    const Model& model;
+    const MemberLists& members;
+  };
+  /// Follows a change of either: new backends are active and healthy, those that are no members any more are
+  /// forgotten, and those that are checked no longer count as healthy. A pool under a new name keeps what an
+  /// operator set. A weight that was set goes with another one that is named.
+  void follow(const World& before, const World& after, Time now);
+  /// Whoever applies a configuration says what the weights of the backends in it are: answers those that an
+  /// operator had set otherwise, and that are no longer.
+  std::vector<BackendKey> reset_weights();
   /// What an operator wants, and what a check found. False: that is so already.
   bool set_admin(const BackendKey& key, AdminState state, Time now);
   bool set_health(const BackendKey& key, bool healthy, const std::string& reason, Time now,
                   bool check_known = true);
-  bool set_weight(const BackendKey& key, uint32_t weight);
+  /// Nothing: the one that is named counts again.
+  bool set_weight(const BackendKey& key, std::optional<uint32_t> weight);
 
   /// Makes the changes since the last commit() final and says what they came to, or takes them back.
   StatusChanges commit();
   void discard();
 
  private:
+  void follow(const BackendKey& key, const Member& member, AdminState admin, bool checked, Time now);
   void set(const BackendKey& key, std::optional<BackendStatus> status);
   PoolAvailability& touch(const std::string& pool);
   void count(const std::string& pool, const BackendStatus* before, const BackendStatus* after);

@@ -1,5 +1,5 @@
-// From the desired state to what workers read: Model and run-time states in, Tables out. Builds only the
-// pool tables that changed and shares the rest with the generation before. Pure but for the id registry.
+// From what counts to what workers read: an Effective in, Tables out. Builds only what changed and shares the
+// rest with the generation before. Pure but for the id registry.
 #pragma once
 
 #include <map>
@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "ctrl/intent/fault.h"
-#include "ctrl/intent/model.h"
-#include "ctrl/observed/backend_status.h"
+#include "ctrl/resolve/effective.h"
 #include "ctrl/resolve/id_registry.h"
 #include "dataplane/roles/dataplane.h"
 #include "dataplane/tables/tables.h"
@@ -17,18 +16,15 @@
 namespace sluice::ctrl {
 
 struct CompileInput {
-  const Model& model;
-  const std::map<BackendKey, BackendStatus>& status;  ///< absent: active and healthy
+  const Effective& effective;
   const std::vector<dataplane::PortInfo>& ports;
   uint64_t generation;
-  /// What was compiled last, to share what did not change; null at the first time.
-  const Model* previous_model = nullptr;
+  /// What was compiled last, and what of, to share what did not change; null at the first time.
+  const Effective* before = nullptr;
   const dataplane::Tables* previous = nullptr;
-  /// Pools whose status changed since `previous`.
-  std::vector<std::string> touched_pools = {};
   /// Backends whose flows are to end: they get another number.
   std::vector<BackendKey> flushed = {};
-  /// Counts where the model has none; the same in every compilation of a process.
+  /// Counts where the intent has none; the same in every compilation of a process.
   SipKey kept_hash_key = {};
 };
 
@@ -36,6 +32,7 @@ struct Compiled {
   std::shared_ptr<const dataplane::Tables> tables;
   std::vector<std::string> changed;          ///< `pool/web`, `service/web`, `routes`, ... in order of name
   std::map<std::string, double> disruption;  ///< see disruption()
+  std::vector<lb::BackendId> added;          ///< backends that had no number before
 };
 
 /// Everything that parse_config() accepts compiles, but for limits of the registry. What it takes from and

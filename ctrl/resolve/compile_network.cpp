@@ -12,20 +12,6 @@ using dataplane::NextHop;
 using dataplane::PortView;
 using dataplane::Route;
 
-ConnectedNetworks connected_networks(const Model& model) {
-  ConnectedNetworks networks(model.boot.ports.size());
-  for (size_t port = 0; port < model.boot.ports.size(); ++port) {
-    for (const Prefix& address : model.boot.ports[port].addresses) {
-      networks.add(address, static_cast<uint16_t>(port));
-    }
-  }
-  for (const RouteModel& route : model.routes) networks.add_route(route.to, route.via, route.via_port);
-  for (const NeighborModel& neighbor : model.neighbors) {
-    if (!neighbor.port) networks.add_neighbor(neighbor.address);
-  }
-  return networks;
-}
-
 /// fe80::/64 and the modified EUI-64 of the MAC (RFC 4291, 2.5.6 and appendix A).
 IpAddress link_local(const MacAddress& mac) {
   const std::array<uint8_t, 6>& m = mac.bytes;
@@ -105,24 +91,34 @@ SnatOrder order_snat(std::span<const IpAddress> previous, std::span<const IpAddr
   return order;
 }
 
+uint32_t NextHops::add(const NextHop& hop) {
+  added_.push_back(hop);
+  return static_cast<uint32_t>(previous_->size() + added_.size() - 1);
+}
+
 uint32_t NextHops::index_of(const IpAddress& destination) {
   const Route* const route = routes_.find(destination);
   if (!route) return UINT32_MAX;
   if (!route->on_link) return index_of_gateway({route->port, route->gateway});
-  hops_.push_back({route->port, destination});
-  return static_cast<uint32_t>(hops_.size() - 1);
+  return add({route->port, destination});
 }
 
 uint32_t NextHops::index_of_gateway(const NextHop& hop) {
   const auto [place, is_new] = gateways_.emplace(std::pair(hop.port, hop.address), 0);
-  if (is_new) {
-    const auto known = std::find_if(hops_.begin(), hops_.end(), [&](const NextHop& other) {
+  if (is_new) {  // so none of `added_` is that one
+    const auto known = std::find_if(previous_->begin(), previous_->end(), [&](const NextHop& other) {
       return other.port == hop.port && other.address == hop.address;
     });
-    place->second = static_cast<uint32_t>(known - hops_.begin());
-    if (known == hops_.end()) hops_.push_back(hop);
+    place->second = known == previous_->end() ? add(hop) : static_cast<uint32_t>(known - previous_->begin());
   }
   return place->second;
+}
+
+NextHops::List NextHops::take() const {
+  if (added_.empty()) return previous_;
+  auto all = std::make_shared<std::vector<NextHop>>(*previous_);
+  all->insert(all->end(), added_.begin(), added_.end());
+  return all;
 }
 
 }  // namespace sluice::ctrl

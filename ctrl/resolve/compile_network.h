@@ -33,18 +33,23 @@ SnatOrder order_snat(std::span<const IpAddress> previous, std::span<const IpAddr
 /// it was asked for, since looking for its twin among 100,000 would cost more than it saves.
 class NextHops {
  public:
-  /// Continues `previous`, whose indexes stay as they are.
-  NextHops(const dataplane::RouteTable& routes, std::vector<dataplane::NextHop> previous)
-      : routes_(routes), hops_(std::move(previous)) {}
+  using List = std::shared_ptr<const std::vector<dataplane::NextHop>>;
+
+  /// Continues `previous`, whose indexes stay as they are; null: there are none.
+  NextHops(const dataplane::RouteTable& routes, List previous)
+      : routes_(routes), previous_(previous ? std::move(previous) : std::make_shared<List::element_type>()) {}
   /// The index of the next hop to that address; UINT32_MAX where no route leads.
   uint32_t index_of(const IpAddress& destination);
-  std::vector<dataplane::NextHop> take() { return std::move(hops_); }
+  /// All of them; the very list of before where none came to it.
+  List take() const;
 
  private:
+  uint32_t add(const dataplane::NextHop& hop);
   uint32_t index_of_gateway(const dataplane::NextHop& hop);
 
   const dataplane::RouteTable& routes_;
-  std::vector<dataplane::NextHop> hops_;
+  const List previous_;
+  std::vector<dataplane::NextHop> added_;
   std::map<std::pair<uint16_t, IpAddress>, uint32_t> gateways_;
 };
 

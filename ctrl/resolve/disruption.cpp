@@ -19,6 +19,8 @@ const lb::PoolTable* table_before(const Compilation& before, const ServiceModel&
   return table_at(before.tables, same_name == before.model.services.end() ? service : *same_name->second);
 }
 
+}  // namespace
+
 double moved_fraction(const lb::PoolTable& then, const Tables& before, const lb::PoolTable& now,
                       const Tables& after) {
   // A table of another size maps every flow anew.
@@ -34,8 +36,6 @@ double moved_fraction(const lb::PoolTable& then, const Tables& before, const lb:
   }
   return static_cast<double>(moved) / static_cast<double>(now.slots().size());
 }
-
-}  // namespace
 
 std::map<std::string, double> disruption(const Compilation& before, const Compilation& after) {
   std::map<std::string, double> result;

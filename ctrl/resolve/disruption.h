@@ -15,6 +15,10 @@ struct Compilation {
   const dataplane::Tables& tables;
 };
 
+/// The fraction of a table's slots that have another backend, by endpoint, in the table that follows it.
+double moved_fraction(const lb::PoolTable& then, const dataplane::Tables& before, const lb::PoolTable& now,
+                      const dataplane::Tables& after);
+
 /// By service of `after` whose table is another: the fraction of its slots that have another backend, by
 /// endpoint. A service is compared with the one of its name, or else with the one that had its first address
 /// and port; a new one is absent.

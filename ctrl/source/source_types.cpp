@@ -5,6 +5,7 @@
 #include "ctrl/source/consul_source.h"
 #include "ctrl/source/dns_source.h"
 #include "ctrl/source/etcd_source.h"
+#include "ctrl/source/file_source.h"
 #include "ctrl/source/kubernetes_source.h"
 #include "ctrl/source/zookeeper_source.h"
 
@@ -14,7 +15,7 @@ std::span<const SourceType> source_types() {
   static const std::vector<SourceType> kTypes = {
       {"consul", make_consul_source},       {"dns", make_dns_source},
       {"etcd", make_etcd_source},           {"kubernetes", make_kubernetes_source},
-      {"zookeeper", make_zookeeper_source},
+      {"zookeeper", make_zookeeper_source}, {"file", make_file_source},
   };
   return kTypes;
 }

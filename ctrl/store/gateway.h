@@ -1,5 +1,6 @@
-// The one place that changes what the gateway does: owns the model, the run-time states, the history and
-// the data plane. The control socket, the health checks, SIGHUP and the metrics all go through it.
+// The one place that changes what the gateway does: owns the intent and its history, all that is observed,
+// what counts, and the data plane. The control socket, the health checks, the sources, SIGHUP and the metrics
+// all go through it.
 //
 // Any thread may call, but for what says otherwise. What changes or looks things up by name may wait for a
 // compilation that another thread runs: the control loop calls only what is marked *never waits*.
@@ -20,8 +21,11 @@
 #include "ctrl/intent/fault.h"
 #include "ctrl/intent/model.h"
 #include "ctrl/observed/backend_statuses.h"
+#include "ctrl/observed/members.h"
 #include "ctrl/resolve/compile.h"
+#include "ctrl/resolve/effective.h"
 #include "ctrl/resolve/id_registry.h"
+#include "ctrl/store/change_log.h"
 #include "ctrl/store/target_totals.h"
 #include "dataplane/roles/dataplane.h"
 
@@ -36,13 +40,13 @@ struct ApplyOptions {
 
 struct ApplyResult {
   uint64_t generation = 0;
-  std::vector<std::string> changed;
-  std::map<std::string, double> disruption;
+  std::vector<std::string> changed = {};
+  std::map<std::string, double> disruption = {};
   /// By service, where it is one at least: how many flows end or move. Nothing: they were not counted.
-  std::optional<std::map<std::string, uint64_t>> flows_cut;
-  bool is_applied = false;                          ///< and not only rehearsed
-  std::shared_ptr<const dataplane::Tables> tables;  ///< what was compiled for it
-  std::vector<Fault> warnings;                      ///< what was applied, and yet is hardly meant
+  std::optional<std::map<std::string, uint64_t>> flows_cut = {};
+  bool is_applied = false;                               ///< and not only rehearsed
+  std::shared_ptr<const dataplane::Tables> tables = {};  ///< what was compiled for it
+  std::vector<Fault> warnings = {};                      ///< what was applied, and yet is hardly meant
 };
 
 /// One row of backend.list.
@@ -52,8 +56,17 @@ struct BackendRow {
   std::string reason;
   std::chrono::system_clock::time_point since;
   uint32_t weight;
-  double share;   ///< of the pool's slots (the first protocol's table, where services use both)
-  Totals totals;  ///< with those of retired numbers of the same name
+  std::string origin;  ///< "file", or the source's name
+  double share;        ///< of the pool's slots (the first protocol's table, where services use both)
+  Totals totals;       ///< with those of retired numbers of the same name
+};
+
+/// What backend.quiet answers.
+struct QuietAnswer {
+  bool quiet = false;       ///< no worker can begin a flow to it any more
+  uint64_t generation = 0;  ///< of the Tables that say so
+  uint64_t active_flows = 0;
+  bool gone = false;  ///< and its last flow has ended
 };
 
 class Gateway {
@@ -81,16 +94,18 @@ class Gateway {
   void rollback(uint64_t generation, const std::string& author, ApplyAnswer answer);
   std::vector<HistoryEntry> history();
   /// Of the configuration: what health, an operator's states and flushes do to Tables leaves it as it is.
-  /// Never waits, nor do the next two.
+  /// Never waits, nor do the next three.
   uint64_t generation() const;
   bool last_apply_succeeded() const;
-  std::shared_ptr<const Model> model() const;
+  std::shared_ptr<const Model> model() const;  ///< the intent
+  /// What counts: the intent, and its pools with all their members.
+  std::shared_ptr<const Effective> effective() const;
   nlohmann::json configuration() const;  ///< what is applied, defaults filled in
 
-  // Backends at run time. A weight becomes part of the configuration, in a generation of its own, until one
-  // with another weight is applied; a state is not the configuration's, and stays as long as the backend.
+  // Backends at run time. Neither weight nor state is the configuration's: a state stays as long as the
+  // backend; a weight until a configuration with another one is applied, or its source names another one.
   Outcome<ApplyResult> set_backend(const BackendKey& key, std::optional<uint32_t> weight,
-                                   std::optional<AdminState> state, const std::string& author);
+                                   std::optional<AdminState> state);
   /// What a health check found: `reason` is for people ("connection refused"), also of what did not change.
   void set_health(const BackendKey& key, bool healthy, const std::string& reason);
   /// Several results at once make new Tables once.
@@ -101,6 +116,33 @@ class Gateway {
     bool known = true;  ///< false: the check could not be made, and `healthy` is what was found last
   };
   void set_health(const std::vector<HealthResult>& results);
+
+  // Sources.
+  /// What they say; several words make new Tables once.
+  void observe(std::vector<SourceWord> words);
+  /// Lets through what a guard holds back, in a pool or in all of the source; answers the pools.
+  Outcome<std::vector<std::string>> release_source(const std::string& source,
+                                                   const std::optional<std::string>& pool);
+  std::vector<SourceRow> sources() const;
+  /// Those that have not answered once for every pool.
+  std::vector<std::string> unanswered_sources() const;
+  /// What time does to them: silence, outages that are too long, withdrawn backends whose last flow has
+  /// ended. Every now and then, on a thread that may wait.
+  void mind_sources();
+
+  /// Calls `reply` once a backend is quiet, or gone, or the time is over; during the call where that is so
+  /// already. One that was there once, and is forgotten, is gone.
+  using QuietReply = std::function<void(Outcome<QuietAnswer>)>;
+  static constexpr size_t kMostQuietWaits = 1000;
+  void await_quiet(const BackendKey& key, bool until_gone, std::chrono::milliseconds timeout,
+                   QuietReply reply);
+  /// Looks who need not wait any more. Often, on a thread that may wait.
+  void answer_quiet();
+
+  /// How far changes have come; newest first. Never waits.
+  std::vector<Change> changes(size_t limit, std::optional<ChangeCause> cause) const;
+  const ChangeLog& change_log() const;
+
   /// Ends the flows of a backend on every worker: they are picked anew with their next packet.
   Outcome<void> flush_flows(const BackendKey& key);
   /// Pool by pool: a change may come between two of them.

@@ -21,22 +21,12 @@ tl::unexpected<Refusal> no_backend(const BackendKey& key) {
                 "pool \"" + key.pool + "\" has no backend " + endpoint_text(key.address, key.port));
 }
 
-uint32_t weight_of(const Model& model, const BackendKey& key) {
-  for (const BackendModel& backend : model.pools.at(key.pool)->backends) {
-    if (backend.address == key.address && backend.port == key.port) return backend.weight;
-  }
-  return 0;
-}
-
-/// The model with another weight for one backend that it has.
-std::shared_ptr<const Model> with_weight(const Model& model, const BackendKey& key, uint32_t weight) {
-  auto pool = std::make_shared<PoolModel>(*model.pools.at(key.pool));
-  for (BackendModel& backend : pool->backends) {
-    if (backend.address == key.address && backend.port == key.port) backend.weight = weight;
-  }
-  auto next = std::make_shared<Model>(model);
-  next->pools.set(key.pool, std::move(pool));
-  return next;
+/// What changed, as narrowly as one name says it.
+std::string object_of(const std::set<BackendKey>& keys) {
+  const BackendKey& first = *keys.begin();
+  if (keys.size() == 1) return "backend/" + first.pool + "/" + endpoint_text(first.address, first.port);
+  const bool is_one_pool = std::ranges::all_of(keys, [&](const auto& key) { return key.pool == first.pool; });
+  return is_one_pool ? "pool/" + first.pool : "pool/*";
 }
 
 using CountersOf = std::span<const lb::TargetCounters> (dataplane::DataPlane::*)(unsigned) const;
@@ -62,7 +52,8 @@ const PoolModel* Gateway::Parts::pool(const std::string& name) const {
 }
 
 Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<uint32_t> weight,
-                                          std::optional<AdminState> state, const std::string& author) {
+                                          std::optional<AdminState> state) {
+  const auto seen = system_clock::now();
   Parts& parts = *parts_;
   constexpr uint32_t kGreatestWeight = 65535;
   const std::lock_guard turn(parts.turn);
@@ -74,18 +65,13 @@ Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<u
   if (weight && *weight > kGreatestWeight) {
     return refuse(Refusal::Kind::kInvalid, "a weight is 0 to 65535, not " + std::to_string(*weight));
   }
-  if (weight == weight_of(*parts.model, key)) weight.reset();
-  const auto now = system_clock::now();
-  Step step{.model = weight ? with_weight(*parts.model, key, *weight) : parts.model};
-  if (weight) parts.statuses.set_weight(key, *weight);
-  if (state && parts.statuses.set_admin(key, *state, now)) step.touched_pools.push_back(key.pool);
-  if (!weight && step.touched_pools.empty())
-    return ApplyResult{.generation = parts.generation, .is_applied = true};
-  auto result = parts.take(step);
-  if (result && weight) {
-    parts.history.add({parts.generation, now, author, "", result->changed}, step.model);
-  }
-  return result;
+  bool differs = weight && parts.statuses.set_weight(key, *weight);
+  differs |= state && parts.statuses.set_admin(key, *state, seen);
+  if (!differs) return ApplyResult{.generation = parts.generation, .is_applied = true};
+  Step step = parts.step_now();
+  step.touched_pools.insert(key.pool);
+  step.causes = {{ChangeCause::kOperator, object_of({key}), seen}};
+  return parts.take(step);
 }
 
 void Gateway::set_health(const BackendKey& key, bool healthy, const std::string& reason) {
@@ -93,24 +79,26 @@ void Gateway::set_health(const BackendKey& key, bool healthy, const std::string&
 }
 
 void Gateway::set_health(const std::vector<HealthResult>& results) {
+  const auto seen = system_clock::now();
   Parts& parts = *parts_;
   const std::lock_guard turn(parts.turn);
   parts.await_turn();
   const std::lock_guard lock(parts.state);
-  const auto now = system_clock::now();
-  std::set<std::string> touched;
+  std::set<BackendKey> touched;
   for (const HealthResult& result : results) {
     const PoolModel* const pool = parts.pool(result.key.pool);
     if (!pool || pool->health.type == HealthType::kNone)
       continue;  // a check that ended after its pool changed
-    if (parts.statuses.set_health(result.key, result.healthy, result.reason, now, result.known)) {
-      touched.insert(result.key.pool);
+    if (parts.statuses.set_health(result.key, result.healthy, result.reason, seen, result.known)) {
+      touched.insert(result.key);
     }
   }
   if (touched.empty()) return parts.commit_statuses();
+  Step step = parts.step_now();
+  for (const BackendKey& key : touched) step.touched_pools.insert(key.pool);
+  step.causes = {{ChangeCause::kHealth, object_of(touched), seen}};
   // No new number is needed, so there is nothing that this could be refused for.
-  static_cast<void>(
-      parts.take(Step{.model = parts.model, .touched_pools = {touched.begin(), touched.end()}}));
+  static_cast<void>(parts.take(step));
 }
 
 void Gateway::Parts::commit_statuses() {
@@ -129,34 +117,40 @@ std::optional<BackendStatus> Gateway::status_of(const BackendKey& key) const {
 }
 
 Outcome<void> Gateway::flush_flows(const BackendKey& key) {
+  const auto seen = system_clock::now();
   const std::lock_guard turn(parts_->turn);
   parts_->await_turn();
   const std::lock_guard lock(parts_->state);
   if (!parts_->pool(key.pool)) return no_pool(key.pool);
   if (!parts_->statuses.find(key)) return no_backend(key);
-  auto result = parts_->take(Step{.model = parts_->model, .flushed = {key}});
+  Step step = parts_->step_now();
+  step.flushed = {key};
+  step.causes = {{ChangeCause::kOperator, object_of({key}), seen}};
+  auto result = parts_->take(step);
   if (!result) return tl::unexpected(std::move(result.error()));
   return {};
 }
 
-void Gateway::Parts::add_rows(const PoolModel& pool, std::vector<BackendRow>& rows) const {
-  auto index = ids.find_pool_table(pool.name, IpProtocol::kTcp);
-  if (!index) index = ids.find_pool_table(pool.name, IpProtocol::kUdp);
+void Gateway::Parts::add_rows(const EffectivePool& pool, std::vector<BackendRow>& rows) const {
+  const PoolModel& intent = *pool.intent;
+  auto index = ids.find_pool_table(intent.name, IpProtocol::kTcp);
+  if (!index) index = ids.find_pool_table(intent.name, IpProtocol::kUdp);
   const lb::PoolTable* const table = index ? tables->pools[*index].get() : nullptr;
   std::unordered_map<lb::BackendId, double> shares;
   for (size_t i = 0; table && i < table->candidates().size(); ++i) {
     shares[table->candidates()[i].id] =
         static_cast<double>(table->slot_counts()[i]) / static_cast<double>(table->slots().size());
   }
-  for (const BackendModel& backend : pool.backends) {
-    BackendKey key{pool.name, backend.address, backend.port};
+  for (const Member& member : pool.members->members) {
+    BackendKey key{intent.name, member.at.address, member.at.port};
     const auto id = ids.find_backend(key);
     const BackendStatus* const status = statuses.find(key);
     if (!id || !status) continue;
-    const EffectiveState effective = effective_state(*status);
+    const EffectiveState state = effective_state(*status);
     const auto share = shares.find(*id);
     const Totals totals = totals_of(key);
-    rows.push_back({std::move(key), effective.state, effective.reason, status->since, backend.weight,
+    rows.push_back({std::move(key), state.state, state.reason, status->since, status->weight(),
+                    member.is_from_file || !intent.discover ? "file" : intent.discover->source,
                     share == shares.end() ? 0 : share->second, totals});
   }
 }
@@ -166,9 +160,10 @@ Outcome<std::vector<BackendRow>> Gateway::backends(const std::optional<std::stri
   std::vector<BackendRow> rows;
   const auto add = [&](const std::string& name) {
     const std::lock_guard lock(parts.state);
-    const PoolModel* const found = parts.pool(name);
-    if (found) parts.add_rows(*found, rows);
-    return found != nullptr;
+    const auto found = parts.effective->pools.find(name);
+    if (found == parts.effective->pools.end()) return false;
+    parts.add_rows(*found->second, rows);
+    return true;
   };
   if (pool) {
     if (!add(*pool)) return no_pool(*pool);
@@ -201,6 +196,12 @@ Totals Gateway::Parts::count_service(lb::ServiceId id) const {
 
 Totals Gateway::Parts::count_backend(lb::BackendId id) const {
   return sum(*data_plane, balancers, &dataplane::DataPlane::backend_counters, id);
+}
+
+uint64_t Gateway::Parts::flows_begun(lb::BackendId id) const {
+  uint64_t flows = 0;
+  for (const unsigned worker : balancers) flows += data_plane->backend_counters(worker)[id].flows.read();
+  return flows;
 }
 
 Totals Gateway::service_totals(const std::string& service) const {

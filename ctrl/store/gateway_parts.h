@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,11 @@
 #include "ctrl/log/log.h"
 #include "ctrl/log/notice_log.h"
 #include "ctrl/observed/backend_statuses.h"
+#include "ctrl/observed/members.h"
 #include "ctrl/observed/transition_log.h"
+#include "ctrl/resolve/resolve.h"
 #include "ctrl/store/busy_ratios.h"
+#include "ctrl/store/departed_backends.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_questions.h"
 #include "ctrl/store/worker_questions.h"
@@ -31,9 +35,19 @@ struct Step {
     kTakeUnlessFlowsEnd,  ///< rehearse it where flows may end, so that they can be counted first
   };
   std::shared_ptr<const Model> model;
-  std::vector<std::string> touched_pools = {};
+  MemberLists members;
+  std::set<std::string> touched_pools = {};  ///< those of which a status differs
   std::vector<BackendKey> flushed = {};
   Mode mode = Mode::kTake;
+  std::vector<Cause> causes = {};
+};
+
+/// Somebody who waits for a backend to be quiet, or gone.
+struct QuietWait {
+  BackendKey key;
+  bool until_gone;
+  std::chrono::steady_clock::time_point deadline;
+  Gateway::QuietReply reply;
 };
 
 /// Locks are taken in the order in which they stand here. Functions of Parts expect `state` to be held, but
@@ -43,17 +57,22 @@ struct Gateway::Parts {
   std::mutex turn;
   /// Of all that is not said to have another; held while Tables are compiled.
   mutable std::mutex state;
-  /// Of `model` and `busy_ratios` for who must not wait, and of publishing and retiring: held for an
-  /// instant. A new model is set under `state` as well, so that either suffices to read it.
+  /// Of `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and retiring: held
+  /// for an instant. What is new is set under `state` as well, so that either suffices to read it.
   mutable std::mutex instant;
   std::mutex hashing;  ///< of `hash`; apart from the others, `state` may be taken while it is held
 
   std::vector<dataplane::PortInfo> ports;
   std::vector<unsigned> balancers;  ///< the workers that have flows
   IdRegistry ids;
-  std::shared_ptr<const Model> model;
-  std::shared_ptr<const dataplane::Tables> tables;
+  std::shared_ptr<const Model> model;  ///< the intent
+  Members members;
   BackendStatuses statuses;
+  std::shared_ptr<const Effective> effective;  ///< what `tables` were compiled from
+  std::shared_ptr<const dataplane::Tables> tables;
+  ChangeLog changes;
+  DepartedBackends departed;
+  std::vector<QuietWait> quiet_waits;
   TransitionLog transition_log;
   ConfigHistory history{kHistory};
   SipKey kept_hash_key;
@@ -76,6 +95,8 @@ struct Gateway::Parts {
   /// Last, so that workers have stopped before what they use goes.
   std::unique_ptr<dataplane::DataPlane> data_plane;
 
+  /// The present intent and the members that count now, for a change of their statuses.
+  Step step_now() const;
   /// Compiles and publishes, or only says what that would do. What `statuses` was told before is part of
   /// the step: it is made final or taken back with it.
   Outcome<ApplyResult> take(const Step& step);
@@ -105,8 +126,12 @@ struct Gateway::Parts {
   FlowsCut flows_cut(const WorkerQuestions::Requests& answered) const;
   Outcome<ApplyResult> take_rehearsed(const Model& next, const ApplyOptions& options);
 
-  /// Makes Tables what the workers see, and the model with it what is.
-  void publish(std::shared_ptr<const Model> new_model, std::shared_ptr<const dataplane::Tables> new_tables);
+  /// Makes Tables what the workers see, and with them what counts.
+  void publish(std::shared_ptr<const Effective> next, std::shared_ptr<const dataplane::Tables> new_tables);
+  /// Publishes what the members of those pools are now, if that differs. With `turn` held too.
+  void publish_members(const std::set<std::string>& pools, std::chrono::system_clock::time_point seen);
+  /// Withdrawn members of a pool whose last flow has ended.
+  std::vector<HostPort> ended_members(const EffectivePool& pool) const;
   /// Waits until something may be published again. With `turn` held alone.
   void await_turn();
   bool is_settled() const;
@@ -115,10 +140,16 @@ struct Gateway::Parts {
   /// Fills in the hashes that the history lacks. With no lock held.
   void hash_history();
   const PoolModel* pool(const std::string& name) const;
+  /// By name, of the numbers that it had before.
+  std::map<BackendKey, uint64_t> flows_of_retired() const;
+  QuietAnswer quiet_now(const BackendKey& key, const std::map<BackendKey, uint64_t>& retired) const;
+  void give_up_quiet();  ///< with no lock held
   Totals count_service(lb::ServiceId id) const;
   Totals count_backend(lb::BackendId id) const;
+  /// Flows ever begun. With no lock held.
+  uint64_t flows_begun(lb::BackendId id) const;
   Totals totals_of(const BackendKey& key) const;
-  void add_rows(const PoolModel& pool, std::vector<BackendRow>& rows) const;
+  void add_rows(const EffectivePool& pool, std::vector<BackendRow>& rows) const;
   /// Makes what `statuses` was told final; `model` is that of the step.
   void commit_statuses();
   void collect_numbers();

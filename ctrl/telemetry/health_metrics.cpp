@@ -15,6 +15,8 @@ void add_health_series(std::vector<MetricSource>& sources, const Gateway& gatewa
                        const HealthChecks& checks) {
   const auto model = gateway.model();
   const std::shared_ptr<const Named<PoolModel>> pools(model, &model->pools);
+  const auto effective = gateway.effective();
+  const std::shared_ptr<const Named<EffectivePool>> effective_pools(effective, &effective->pools);
   // The samples are made on another thread than the checks are.
   const auto counts = std::make_shared<const std::map<std::string, HealthChecks::Counts>>(checks.counts());
   sources.push_back(over<PoolModel>(
@@ -23,16 +25,18 @@ void add_health_series(std::vector<MetricSource>& sources, const Gateway& gatewa
       [&gateway](const PoolModel& pool, auto add) {
         add(static_cast<double>(gateway.availability(pool.name).available), {{"pool", pool.name}});
       }));
-  sources.push_back(over<PoolModel>(
-      MetricType::Counter, "sluice_backend_transitions_total", "How often the backend's state changed.",
-      pools, [&gateway](const PoolModel& pool, auto add) {
-        for (const auto& backend : pool.backends) {
-          const auto status = gateway.status_of({pool.name, backend.address, backend.port});
-          if (!status) continue;  // removed since the scrape began
-          add(static_cast<double>(status->transitions),
-              {{"pool", pool.name}, {"backend", endpoint_text(backend.address, backend.port)}});
-        }
-      }));
+  sources.push_back(over<EffectivePool>(MetricType::Counter, "sluice_backend_transitions_total",
+                                        "How often the backend's state changed.", effective_pools,
+                                        [&gateway](const EffectivePool& pool, auto add) {
+                                          const std::string& name = pool.intent->name;
+                                          for (const EffectiveBackend& backend : pool.backends) {
+                                            const auto& [address, port] = backend.at;
+                                            const auto status = gateway.status_of({name, address, port});
+                                            if (!status) continue;  // removed since the scrape began
+                                            add(static_cast<double>(status->transitions),
+                                                {{"pool", name}, {"backend", endpoint_text(address, port)}});
+                                          }
+                                        }));
   sources.push_back(over<PoolModel>(
       MetricType::Counter, "sluice_health_checks_total",
       "Health checks that ended, by result; unknown are those that could not be made.", pools,

@@ -4,67 +4,38 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 
 #include "common/checksum.h"
 #include "common/headers.h"
+#include "dataplane/packet/packet_lanes.h"
 
 namespace sluice::dataplane {
 namespace {
 
-/// A 32-bit word of each of eight packets, as it lies there, and what is made of it.
-using Lanes [[gnu::vector_size(32)]] = uint32_t;
-using Verdicts [[gnu::vector_size(32)]] = int32_t;  ///< all ones: yes
-
-Verdicts are_less(Lanes a, Lanes b) {
-  return reinterpret_cast<Verdicts>(a) < reinterpret_cast<Verdicts>(b);
-}
-
-/// Four words at `offset` of every packet, transposed.
-[[gnu::always_inline]] inline std::array<Lanes, 4> load_four(uint8_t* const* ip, size_t offset) {
-  const auto pair = [&](size_t i) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load<__m128i>(ip[i] + offset)),
-                                   load<__m128i>(ip[i + 4] + offset), 1);
-  };
-  const __m256i a = pair(0), b = pair(1), c = pair(2), d = pair(3);
-  const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
-  const __m256i ab2 = _mm256_unpackhi_epi32(a, b), cd2 = _mm256_unpackhi_epi32(c, d);
-  return {reinterpret_cast<Lanes>(_mm256_unpacklo_epi64(ab, cd)),
-          reinterpret_cast<Lanes>(_mm256_unpackhi_epi64(ab, cd)),
-          reinterpret_cast<Lanes>(_mm256_unpacklo_epi64(ab2, cd2)),
-          reinterpret_cast<Lanes>(_mm256_unpackhi_epi64(ab2, cd2))};
-}
-
-/// The byte or big-endian 16-bit field at byte `at` of each word, as a number.
-template <uint8_t at>
-[[gnu::always_inline]] inline Lanes byte_of(Lanes words) {
-  return words >> (8 * at) & 0xff;
-}
-template <uint8_t at>
-[[gnu::always_inline]] inline Lanes field_of(Lanes words) {
-  constexpr uint32_t kPlaces = 0x8080'0000u + at * 0x100u + at + 1;
-  const Lanes lane = {0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c};
-  return reinterpret_cast<Lanes>(
-      _mm256_shuffle_epi8(reinterpret_cast<__m256i>(words), reinterpret_cast<__m256i>(lane + kPlaces)));
-}
-
-/// What a word adds to a checksum.
-[[gnu::always_inline]] inline Lanes halves(Lanes words) {
-  return (words & 0xffff) + (words >> 16);
-}
-/// checksum_is_right() for sums below 2^24.
-[[gnu::always_inline]] inline Verdicts are_right(Lanes sums) {
-  return halves(halves(sums)) == 0xffff;
-}
-/// The words at byte `at` of packets, without what lies behind the packets' `total` bytes.
-[[gnu::always_inline]] inline Lanes cut(Lanes words, uint32_t at, Lanes total) {
-  const __m256i beyond = _mm256_max_epi32(reinterpret_cast<__m256i>(at + 4 - total), _mm256_setzero_si256());
-  const __m256i kept = _mm256_srlv_epi32(_mm256_set1_epi32(-1), _mm256_slli_epi32(beyond, 3));
-  return words & reinterpret_cast<Lanes>(kept);
-}
-
 /// Stands for a frame that is not looked at: version 0.
 alignas(32) std::array<uint8_t, 64> nothing;
+
+constexpr uint32_t kTcp = static_cast<uint32_t>(IpProtocol::kTcp);
+constexpr uint32_t kUdp = static_cast<uint32_t>(IpProtocol::kUdp);
+
+/// Whether layer 4, of that many bytes and with these as fourth word, is a TCP header and what it says there
+/// is, and turns nothing.
+[[gnu::always_inline]] inline Verdicts are_tcp(Lanes protocol, Lanes fourth, Lanes l4_bytes) {
+  constexpr uint32_t kTurning = uint32_t{TcpHeader::kTurning} << 8;
+  const Lanes header_bytes = fourth >> 2 & 0x3c;
+  return (protocol == kTcp) & ((fourth & kTurning) == 0) &
+         ~are_less(header_bytes, Lanes{} + sizeof(TcpHeader)) & ~are_less(l4_bytes, header_bytes);
+}
+/// The same for UDP and its second word.
+[[gnu::always_inline]] inline Verdicts are_udp(Lanes protocol, Lanes second, Lanes l4_bytes) {
+  return (protocol == kUdp) & (field_of<0>(second) == l4_bytes) &
+         are_less(Lanes{} + sizeof(UdpHeader) - 1, l4_bytes);
+}
+
+/// Whether IPv6 addresses are IPv4-mapped.
+[[gnu::always_inline]] inline Verdicts are_mapped(const std::array<Lanes, 4>& address) {
+  return (address[0] | address[1] | (address[2] ^ IpAddress::kMappedMark)) == 0;
+}
 
 }  // namespace
 
@@ -82,9 +53,11 @@ PlainLink::PlainLink(const PortView& port) {
     want(at, Be16::from_host(is_last ? ether_type::kVlan : ether_type::kQinq), kWhole);
     want(at + sizeof(Be16), Be16::from_host(port.vlan_ids[tag]), kVlanId);
   }
-  want(at, Be16::from_host(ether_type::kIpv4), kWhole);
   bytes_ = at + sizeof(Be16);
-  wanted_ = load<__m256i>(wanted.data());
+  want(at, Be16::from_host(ether_type::kIpv4), kWhole);
+  wanted_v4_ = load<__m256i>(wanted.data());
+  want(at, Be16::from_host(ether_type::kIpv6), kWhole);
+  wanted_v6_ = load<__m256i>(wanted.data());
   compared_ = load<__m256i>(compared.data());
 }
 
@@ -100,8 +73,12 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
   }
   const size_t lanes = (frames.size() + kLanes - 1) / kLanes * kLanes;
   std::fill(ip_.begin() + frames.size(), ip_.begin() + lanes, nothing.data());
-  for (size_t first = 0; first < frames.size(); first += kLanes) {
-    plain_ |= look_at_eight(first, hash) << first;
+  if (v6_ == 0) [[likely]] {
+    for (size_t first = 0; first < frames.size(); first += kLanes) {
+      plain_ |= look_at_v4(ip_.data() + first, first, hash, hashes_from(first)) << first;
+    }
+  } else {
+    look_at_both(frames.size(), hash);
   }
 }
 
@@ -116,40 +93,77 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
   const bool verified = checksums == kRight;
   verified_[i] = verified ? UINT32_MAX : 0;
   auto* const data = rte_pktmbuf_mtod(&frame, uint8_t*);
-  uint8_t* const ip = data + link.bytes();
   // A lane may read behind the frame, but not behind its buffer.
-  const bool has_room = frame.data_off + link.bytes() + kLaneBytes <= frame.buf_len;
-  if (!has_room || frame.nb_segs != 1 || (checksums != 0 && !verified) || !link.matches(data)) return;
-  const size_t total = load<Be16>(ip + offsetof(Ipv4Header, total_length)).host();
-  if (link.bytes() + total > frame.data_len) return;
-  ip_[i] = ip;
-  if (total > kLaneBytes && !verified) {
-    rest_[i] = checksum_fold(checksum_add(ip + kLaneBytes, total - kLaneBytes));
+  const bool has_room = frame.data_off + link.bytes() + lane_bytes(true) <= frame.buf_len;
+  if (!has_room || frame.nb_segs != 1 || (checksums != 0 && !verified)) return;
+  if (link.matches<true>(data)) {
+    find_as<true>(frame, i, link.bytes(), verified);
+  } else if (link.matches<false>(data)) {
+    find_as<false>(frame, i, link.bytes(), verified);
   }
 }
 
-/// Bit i: packet `first` + i is plain. Notes the hashes of all of them.
-[[gnu::always_inline]] inline uint32_t PlainPackets::look_at_eight(size_t first, const lb::FlowHash& hash) {
+template <bool is_v4>
+[[gnu::always_inline]] inline void PlainPackets::find_as(const rte_mbuf& frame, size_t i, size_t link_bytes,
+                                                         bool verified) {
+  uint8_t* const ip = rte_pktmbuf_mtod_offset(&frame, uint8_t*, link_bytes);
+  if (!is_v4 && frame.data_off + link_bytes + lane_bytes(is_v4) > frame.buf_len) return;
+  const size_t total =
+      is_v4 ? load<Be16>(ip + offsetof(Ipv4Header, total_length)).host()
+            : sizeof(Ipv6Header) + load<Be16>(ip + offsetof(Ipv6Header, payload_length)).host();
+  if (link_bytes + total > frame.data_len) return;
+  ip_[i] = ip;
+  if (!is_v4) v6_ |= uint32_t{1} << i;
+  if (total > lane_bytes(is_v4) && !verified) {
+    rest_[i] = checksum_fold(checksum_add(ip + lane_bytes(is_v4), total - lane_bytes(is_v4)));
+  }
+}
+
+/// Finds the plain ones where some are IPv6. Eight of one family, as nearly always, are looked at once.
+[[gnu::noinline]] void PlainPackets::look_at_both(size_t frames, const lb::FlowHash& hash) {
+  for (size_t first = 0; first < frames; first += kLanes) {
+    const uint32_t v6 = v6_ >> first & 0xff;
+    const uint32_t all = frames - first >= kLanes ? 0xff : (1u << (frames - first)) - 1;
+    if (v6 == all) {
+      plain_ |= look_at_v6(ip_.data() + first, first, hash, hashes_from(first)) << first;
+    } else {
+      look_at_mixed(first, v6, hash);
+    }
+  }
+}
+
+/// Finds the plain ones of eight packets of any family; bits of `v6` say which are IPv6.
+[[gnu::noinline]] void PlainPackets::look_at_mixed(size_t first, uint32_t v6, const lb::FlowHash& hash) {
+  std::array<uint8_t*, kLanes> of_v4, of_v6;
+  for (size_t i = 0; i < kLanes; ++i) {
+    const bool is_v6 = (v6 >> i & 1) != 0;
+    of_v4[i] = is_v6 ? nothing.data() : ip_[first + i];
+    of_v6[i] = is_v6 ? ip_[first + i] : nothing.data();
+  }
+  plain_ |= look_at_v4(of_v4.data(), first, hash, hashes_from(first)) << first;
+  std::array<uint64_t, kLanes> v6_hashes;
+  plain_ |= look_at_v6(of_v6.data(), first, hash, v6_hashes) << first;
+  for (size_t i = 0; i < kLanes; ++i) {
+    if ((v6 >> i & 1) != 0) hashes_[first + i] = v6_hashes[i];
+  }
+}
+
+/// Bit i: the packet at ip[i], which is number `first` + i, is a plain one over IPv4.
+[[gnu::always_inline]] inline uint32_t PlainPackets::look_at_v4(uint8_t* const* ip, size_t first,
+                                                                const lb::FlowHash& hash,
+                                                                EightHashes hashes) const {
   constexpr uint32_t kNoFragment = 0xff3f'0000;  // of the second word: its place and "more"; not "don't"
-  constexpr uint32_t kTurning = uint32_t{TcpHeader::kTurning} << 8;
-  uint8_t* const* const ip = ip_.data() + first;
   const auto [word0, word1, word2, source] = load_four(ip, 0);
   const auto [destination, ports, word6, word7] = load_four(ip, 16);
   const auto [word8, word9, word10, word11] = load_four(ip, 32);
   const Lanes protocol = byte_of<1>(word2);
   hash.hash_eight(reinterpret_cast<__m256i>(source), reinterpret_cast<__m256i>(destination),
-                  reinterpret_cast<__m256i>(ports), reinterpret_cast<__m256i>(protocol),
-                  std::span(hashes_).subspan(first).template first<kLanes>());
+                  reinterpret_cast<__m256i>(ports), reinterpret_cast<__m256i>(protocol), hashes);
 
   const Lanes total = field_of<2>(word0), l4_bytes = total - sizeof(Ipv4Header);
   const Verdicts version_4_and_whole = (((word0 ^ 0x45) & 0xff) | (word1 & kNoFragment)) == 0;
   const Verdicts lives = are_less(Lanes{} + 1, byte_of<0>(word2));
-
-  const Lanes tcp_bytes = word8 >> 2 & 0x3c;
-  const Verdicts tcp = (protocol == static_cast<uint8_t>(IpProtocol::kTcp)) & ((word8 & kTurning) == 0) &
-                       ~are_less(tcp_bytes, Lanes{} + sizeof(TcpHeader)) & ~are_less(l4_bytes, tcp_bytes);
-  const Verdicts udp = (protocol == static_cast<uint8_t>(IpProtocol::kUdp)) &
-                       (field_of<0>(word6) == l4_bytes) & are_less(Lanes{} + sizeof(UdpHeader) - 1, l4_bytes);
+  const Verdicts tcp = are_tcp(protocol, word8, l4_bytes), udp = are_udp(protocol, word6, l4_bytes);
 
   const Lanes addresses = halves(source) + halves(destination);
   const Lanes header = addresses + halves(word0) + halves(word1) + halves(word2);
@@ -162,8 +176,42 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
   const Verdicts unsummed = udp & (word6 >> 16 == 0);  // RFC 768: none was made
   const Verdicts right = verified | (are_right(header) & (unsummed | are_right(pseudo_header + segment)));
 
-  const Verdicts plain = version_4_and_whole & lives & (tcp | udp) & right;
-  return static_cast<uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(plain)));
+  return bits_of(version_4_and_whole & lives & (tcp | udp) & right);
+}
+
+/// The same over IPv6. Notes which of them hide their keys.
+[[gnu::always_inline]] inline uint32_t PlainPackets::look_at_v6(uint8_t* const* ip, size_t first,
+                                                                const lb::FlowHash& hash,
+                                                                EightHashes hashes) {
+  const auto [word0, word1, source0, source1] = load_four(ip, 0);
+  const auto [source2, source3, destination0, destination1] = load_four(ip, 16);
+  const auto [destination2, destination3, ports, word11] = load_four(ip, 32);
+  const auto [word12, word13, word14, word15] = load_four(ip, 48);
+  const std::array<Lanes, 4> source{source0, source1, source2, source3};
+  const std::array<Lanes, 4> destination{destination0, destination1, destination2, destination3};
+  const Lanes protocol = byte_of<2>(word1);
+  hash.hash_eight_v6(source, destination, ports, protocol, hashes);
+
+  const Lanes l4_bytes = field_of<0>(word1), total = l4_bytes + sizeof(Ipv6Header);
+  const Verdicts version_6 = (word0 & 0xf0) == 0x60;
+  const Verdicts lives = are_less(Lanes{} + 1, byte_of<3>(word1));
+  const Verdicts tcp = are_tcp(protocol, word13, l4_bytes), udp = are_udp(protocol, word11, l4_bytes);
+
+  Lanes pseudo_header = (protocol << 8) + field_of<0>(l4_bytes);
+  for (size_t i = 0; i < 4; ++i) pseudo_header += halves(source[i]) + halves(destination[i]);
+  const Lanes segment = halves(ports) + halves(word11) + halves(cut(word12, 48, total)) +
+                        halves(cut(word13, 52, total)) + halves(cut(word14, 56, total)) +
+                        halves(cut(word15, 60, total)) + load<Lanes>(rest_.data() + first);
+  const auto verified = load<Verdicts>(verified_.data() + first);
+  const Verdicts unsummed = udp & (word11 >> 16 == 0);  // RFC 8200, 8.1: there must be one
+  const Verdicts right = verified | are_right(pseudo_header + segment);
+
+  const Verdicts extended = (protocol == static_cast<uint8_t>(IpProtocol::kHopByHop)) |
+                            (protocol == static_cast<uint8_t>(IpProtocol::kRouting)) |
+                            (protocol == static_cast<uint8_t>(IpProtocol::kDestinationOptions));
+  hidden_ |= bits_of(version_6 & extended) << first;
+  return bits_of(version_6 & lives & (tcp | udp) & right & ~unsummed & ~are_mapped(source) &
+                 ~are_mapped(destination));
 }
 
 }  // namespace sluice::dataplane

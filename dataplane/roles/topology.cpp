@@ -9,6 +9,7 @@
 #include "dataplane/ingress/sealer.h"
 #include "dataplane/roles/station.h"
 #include "dataplane/tables/notice.h"
+#include "dataplane/worker/check_lane.h"
 #include "ledger/ingest.h"
 
 namespace sluice::dataplane {
@@ -33,6 +34,9 @@ constexpr std::array<RingUseRow, kRingUses> kRingUseRows = {{
     {"questions", "of `trace.explain`, `flow.list` and the like, to the worker that owns the flows",
      Station::kQuestions},
     {"notices", "what a worker has to say in the log", Notices::kRing},
+    {"checks", "packets of health checks that go through services, to the worker that forwards them",
+     CheckLane::kRing},
+    {"check_answers", "what backends answer to them", CheckLane::kRing},
     {"transactions", "as they were received, to the hash worker of their source", kPacketRing},
     {"answers", "to clients of the ledger, to the worker that received their requests", kPacketRing},
     {"hashed", "transactions with their hashes, to the sealing hash worker", kHashJobs},
@@ -108,6 +112,9 @@ void plan_worker_rings(std::span<const PortPlan> ports, Topology& topology) {
     }
     topology.rings.push_back({RingUse::kQuestions, 0, lcore_of(from)});
     topology.rings.push_back({RingUse::kNotices, lcore_of(from), 0});
+    if (!topology.places[from].balances) continue;
+    topology.rings.push_back({RingUse::kChecks, 0, lcore_of(from)});
+    topology.rings.push_back({RingUse::kCheckAnswers, lcore_of(from), 0});
   }
 }
 

@@ -41,6 +41,8 @@ enum class RingUse : uint8_t {
   kFrames,         ///< finished frames, to a worker that has a transmit queue
   kQuestions,      ///< about flows, to the worker that owns them
   kNotices,        ///< for the log
+  kChecks,         ///< packets of health checks that go through services
+  kCheckAnswers,   ///< and what backends answer to them
   kTransactions,   ///< as received, to the hash worker of their source
   kAnswers,        ///< to clients of the ledger, to the worker that received their requests
   kHashed,         ///< transactions with their hashes, to the sealing hash worker

@@ -46,12 +46,16 @@ void send_check(Worker& worker, const CheckPacket& check) {
   if (packet == nullptr) return;
   worker.stats.originated.add();
   bare_ip(packet);
-  const Egress egress = route_to(*worker.tables, check.backend, meta_of(packet).in_port);
+  const PacketMeta& meta = meta_of(packet);
+  const Egress egress = route_to(*worker.tables, check.backend, meta.in_port);
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
-  const size_t needed = packet->pkt_len + added_bytes(check.mode, check.backend.is_v4());
+  const lb::Backend backend{.address = check.backend};
+  const PathRewrite path = path_rewrite(check.mode, {backend, worker.tables->encapsulation, meta.is_v4()});
+  const size_t needed = packet->pkt_len + path.outer.bytes;
   // Nobody is to be told: the sender is here, and has its own deadline.
   if (needed > worker.tables->ports[egress.port].mtu) return worker.drops.drop(packet, DropReason::kTooBig);
-  forward_whole(worker, packet, meta_of(packet).key, WholeTarget{check.mode, check.backend, egress, nullptr});
+  meta.is_v4() ? forward_by<true>(worker, packet, meta.key, path, egress, nullptr)
+               : forward_by<false>(worker, packet, meta.key, path, egress, nullptr);
 }
 
 }  // namespace

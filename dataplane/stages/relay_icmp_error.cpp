@@ -1,6 +1,6 @@
 #include "dataplane/stages/relay_icmp_error.h"
 
-#include "dataplane/forward/nat.h"
+#include "dataplane/forward/translate_icmp_error.h"
 #include "dataplane/stages/forward.h"
 #include "dataplane/stages/relay_tunnel_error.h"
 #include "dataplane/stages/steer.h"
@@ -35,8 +35,11 @@ IpAddress error_source(const IpAddress& source, const FlowKey& from, const FlowK
 
 void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   const PacketMeta& meta = meta_of(packet);
-  const NatTarget target = nat_target(worker, decision);
-  const Egress egress = egress_of(worker, decision, target, meta.in_port);
+  const PathRewrite path = path_rewrite_of(worker, decision, meta.is_v4());
+  const NatTarget target =
+      decision.is_reply ? target_of_answers(worker, *decision.flow) : target_of(worker, *decision.flow, path);
+  const Egress egress = decision.is_reply ? route_to(*worker.tables, *target.destination, meta.in_port)
+                                          : route_to_backend(*worker.tables, backend_of(worker, decision));
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
   uint8_t* const ip = bare_ip(packet);
   if (packet->pkt_len > worker.tables->ports[egress.port].mtu) {
@@ -76,7 +79,7 @@ void relay_icmp_error(Worker& worker, rte_mbuf* packet) {
     return translate_and_send(worker, packet, decision);
   }
   bare_ip(packet);
-  forward_whole(worker, packet, meta.key.reversed(), decision);
+  forward_error(worker, packet, meta.key.reversed(), decision);
 }
 
 }  // namespace sluice::dataplane

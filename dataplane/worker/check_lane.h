@@ -50,10 +50,12 @@ class CheckPorts {
 
 /// One worker's end. What does not fit its rings is lost, as on a wire: who speaks TCP repeats it.
 struct CheckLane {
+  static constexpr size_t kRing = 64;  ///< packets that may wait, either way
+
   explicit CheckLane(const CheckPorts& open_ports) : ports(open_ports) {}
   const CheckPorts& ports;
-  SpscRing<CheckPacket> to_worker{64};
-  SpscRing<CheckPacket> from_worker{64};
+  SpscRing<CheckPacket> to_worker{kRing};
+  SpscRing<CheckPacket> from_worker{kRing};
 };
 
 /// The control thread's end. Made with the workers, and outlives them.

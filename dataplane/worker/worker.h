@@ -14,7 +14,7 @@
 #include "dataplane/base/burst.h"
 #include "dataplane/base/token_bucket.h"
 #include "dataplane/device/transmit.h"
-#include "dataplane/neighbor/known_paths.h"
+#include "dataplane/forward/known_paths.h"
 #include "dataplane/neighbor/mld_reporter.h"
 #include "dataplane/neighbor/neighbors.h"
 #include "dataplane/tables/drops.h"

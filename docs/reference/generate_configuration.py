@@ -57,6 +57,8 @@ def kind(schema, node):
             return f"list{bounds(node, 'minItems', 'maxItems')}; each: {of}"
         case "object":
             return "mapping"
+        case "number":
+            return "number" + bounds(node, "minimum", "maximum")
         case "integer":
             return "integer" + bounds(node, "minimum", "maximum")
         case "boolean":

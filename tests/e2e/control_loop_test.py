@@ -39,7 +39,9 @@ def another(config):
 # By method: what makes plausible parameters of the gateway's configuration, several where it matters.
 CALLS = {
     "backend.list": lambda config: [{}, {"pool": "pool-5"}],
+    "backend.quiet": lambda config: [{**FIRST, "timeout": "0s"}],
     "backend.set": lambda config: [{**FIRST, "weight": 3}, {**FIRST, "state": "draining"}],
+    "change.list": lambda config: [{}, {"limit": 1000, "cause": "config"}],
     "config.apply": lambda config: [
         {"config": another(config), "dry_run": True}, {"config": another(config)}, {"config": config},
     ],
@@ -61,6 +63,8 @@ CALLS = {
     "neighbor.list": lambda config: [{}],
     "service.list": lambda config: [{}],
     "service.table": lambda config: [{"service": "service-3"}],
+    "source.list": lambda config: [{}],
+    "source.release": lambda config: [{"source": "files"}],
     "stats.get": lambda config: [{}],
     "system.info": lambda config: [{}],
     "system.methods": lambda config: [{}],

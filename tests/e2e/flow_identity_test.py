@@ -8,6 +8,7 @@ import pytest
 
 from changes_test import Flow, KeptConnection
 from configuration import SERVICES
+from processes import eventually
 from topology import CORE4, CORE6, SNAT4, SNAT6
 
 BY_NAME = {service.name: service for service in SERVICES}
@@ -206,6 +207,31 @@ def test_a_snat_address_takes_along_the_flows_that_use_it(flows):
     for (name, flow), home in zip(flows.flows, flows.homes):
         if BY_NAME[name].mode != "full-nat":
             assert flow.backend() == home, name
+
+
+def reload(gateway, config):
+    """Has the file applied; returns what the log says of it."""
+    gateway.write(config)
+    before = len(gateway.log.read_text())
+    gateway.reload()
+
+    def said():
+        lines = gateway.log.read_text()[before:].splitlines()
+        return next((line for line in lines if "applied: generation" in line), None)
+
+    return eventually(said, "the log says that it is applied", 30)
+
+
+def test_a_reload_says_how_many_flows_it_cuts(flows):
+    config = copy.deepcopy(flows.config)
+    for entry in config["pools"]:
+        del entry["backends"][1]
+    cut = flows.count(lambda _, home: home == "b2")
+    said = reload(flows.gateway, config)
+    assert f"flows_cut={sum(cut.values())} (" in said
+    for name, number in cut.items():
+        assert f"{name} {number}" in said
+    assert "flows_cut=0" in reload(flows.gateway, {**config, "snat": config["snat"] + [CORE4 + "9"]})
 
 
 def test_a_renamed_pool_keeps_what_an_operator_set(flows):

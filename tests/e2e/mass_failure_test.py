@@ -72,7 +72,8 @@ def site(tmp_path):
     gateway = Gateway(tmp_path / "gateway", configuration(tmp_path.name), checker)
     try:
         checker.ip("link", "add", "health0", "type", "veth", "peer", "name", "eth0", "netns", backends.name)
-        for namespace, device, address in ((checker, "health0", "198.18.30.2/24"), (backends, "eth0", "198.18.30.1/24")):
+        ends = ((checker, "health0", "198.18.30.2/24"), (backends, "eth0", "198.18.30.1/24"))
+        for namespace, device, address in ends:
             namespace.ip("address", "add", address, "dev", device)
             namespace.ip("link", "set", device, "up")
         checker.ip("route", "add", "198.18.0.0/15", "via", "198.18.30.1")

@@ -14,7 +14,7 @@ import pytest
 from configuration import ECHO_PORT, HTTP_PORT, SERVICES, LabService, pool_backends
 from control import Control
 from processes import eventually
-from topology import CORE4, CORE6
+from topology import CORE4
 
 QUICK = {"interval": "200ms", "timeout": "2s", "rise": 1, "fall": 2}
 HTTP = {"type": "http", "path": "/healthz", "expect_body": "ok"}
@@ -34,9 +34,10 @@ def pool_of(service: LabService, name: str, **health) -> dict:
     return {"name": name, "backends": backends, "health": check}
 
 
-def configure(gateway, services, via="service", **health):
+def configure(gateway, services, via="service", balancers=0, **health):
     """Each of these services gets a pool of its own, which is checked, and is asked for by nobody else."""
     config = copy.deepcopy(gateway.config)
+    config["gateway"]["lb_workers"] = config["gateway"]["workers"][:1] * balancers
     config["pools"] = [pool_of(service, service.name, via=via, **health) for service in services]
     names = {service.name for service in services}
     config["services"] = [{**row, "pool": row["name"]} for row in config["services"] if row["name"] in names]
@@ -80,8 +81,9 @@ def broken(lab):
         os.kill(pid, signal.SIGCONT)
 
 
-def test_checks_pass_through_every_mode_and_family(lab, gateway):
-    configure(gateway, WHOLE)
+@pytest.mark.parametrize("balancers", [0, 3], ids=["where packets are received", "balancers apart"])
+def test_checks_pass_through_every_mode_and_family(lab, gateway, balancers):
+    configure(gateway, WHOLE, balancers=balancers)
     expected = {"tcp": "HTTP status 200", "udp": "answered"}
 
     def is_right(pool, _, state, reason):

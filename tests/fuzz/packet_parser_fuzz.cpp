@@ -5,7 +5,8 @@
 #include <cstring>
 #include <memory>
 
-#include "dataplane/forward/nat.h"
+#include "dataplane/forward/rewrite.h"
+#include "dataplane/forward/translate_icmp_error.h"
 #include "dataplane/packet/arp.h"
 #include "dataplane/packet/icmp.h"
 #include "dataplane/packet/mld.h"
@@ -39,6 +40,12 @@ FlowKey translation_of(const PacketMeta& meta) {
   return to;
 }
 
+template <bool is_v4>
+void translate(std::span<uint8_t> ip, size_t l4_offset, const FlowKey& to) {
+  uint8_t* const l4 = ip.data() + l4_offset;
+  Rewrite<is_v4>::make(ip.data(), l4, NatTarget::of(to)).apply(ip.data(), l4);
+}
+
 /// The readers of neighbor packets, as Neighbors and MldReporter call them.
 void check_neighbor(std::span<uint8_t> frame, const PacketMeta& meta) {
   if (meta.l4_offset == meta.l3_offset) {
@@ -62,7 +69,8 @@ void check_accepted(std::span<uint8_t> frame, const PortView& port, DeviceChecks
   const FlowKey to = translation_of(meta);
   if (meta.kind == PacketKind::kFlow) {
     require(ip.size() >= l4_offset + 8);
-    if (translate(ip.data(), l4_offset, NatTarget::of(to)) != DropReason::kNone) return;
+    if (ends_here(Treatment::kTranslate, ip.data(), meta.is_v4())) return;
+    meta.is_v4() ? translate<true>(ip, l4_offset, to) : translate<false>(ip, l4_offset, to);
   } else if (meta.kind == PacketKind::kIcmpError) {
     if (translate_icmp_error(ip, l4_offset, to.source, to) != DropReason::kNone) return;
   } else if (meta.kind == PacketKind::kEcho) {
@@ -90,8 +98,10 @@ void check_plain(std::span<uint8_t> frame, const PortView& port) {
   const lb::FlowHash hash(1);
   const PlainPackets packets(burst, PlainLink(port), hash);
   if (!packets.is_plain(0)) return;
-  const auto source = load<Be32>(packets.ip(0) + offsetof(Ipv4Header, source));
-  if (is_martian(IpAddress::v4(source))) return;
+  const uint8_t* const ip = packets.ip(0);
+  const IpAddress source = packets.is_v4(0) ? IpAddress::v4(load<Be32>(ip + offsetof(Ipv4Header, source)))
+                                            : IpAddress::v6(ip + offsetof(Ipv6Header, source));
+  if (is_martian(source)) return;
   PacketMeta meta;
   require(parse(frame, port, {}, meta) == DropReason::kNone);
   require(meta.kind == PacketKind::kFlow && hash(meta.key) == packets.hash(0));

@@ -22,6 +22,7 @@ void list(MethodContext& context, const Call& call, Reply reply) {
                    {"reason", row.reason},
                    {"since", time_text(row.since)},
                    {"weight", row.weight},
+                   {"origin", row.origin},
                    {"share", row.share},
                    {"active_flows", row.totals.active_flows}});
     rows.push_back(std::move(object));
@@ -43,9 +44,30 @@ void set(MethodContext& context, const Call& call, Reply reply) {
   if (!weight && !state) {
     return reply(refuse(Refusal::Kind::kInvalid, "neither weight nor state is given: nothing to set"));
   }
-  const auto result = context.gateway.set_backend(backend_key(call.params), weight, state, call.peer.user);
+  const auto result = context.gateway.set_backend(backend_key(call.params), weight, state);
   if (!result) return reply(tl::unexpected(result.error()));
   reply(apply_object(*result));
+}
+
+void quiet(MethodContext& context, const Call& call, Reply reply) {
+  std::chrono::milliseconds timeout(30'000);
+  if (call.params.contains("timeout")) {
+    const auto given = parse_duration(call.params["timeout"].get_ref<const std::string&>());
+    if (!given) {
+      return reply(tl::unexpected(Refusal{
+          Refusal::Kind::kInvalid, given.error().message, "", {{"/timeout", given.error().message}}}));
+    }
+    timeout = *given;
+  }
+  const bool until_gone = call.params.value("until", "quiet") == "gone";
+  context.gateway.await_quiet(backend_key(call.params), until_gone, timeout,
+                              [reply = std::move(reply)](Outcome<QuietAnswer> answer) {
+                                if (!answer) return reply(tl::unexpected(std::move(answer.error())));
+                                reply(json{{"quiet", answer->quiet},
+                                           {"generation", answer->generation},
+                                           {"active_flows", answer->active_flows},
+                                           {"gone", answer->gone}});
+                              });
 }
 
 Subject subject(const MethodContext& context, const json& params) {
@@ -67,13 +89,34 @@ std::vector<Method> backend_methods() {
       {"backend.list",
        Role::kView,
        "Every backend: its state, why and since when, and its share of the table.",
-       "a list of `{pool, address, port, state, reason, since, weight, share, active_flows}`",
+       "a list of `{pool, address, port, state, reason, since, weight, origin, share, active_flows}`; "
+       "`origin` is "
+       "`file` or the source",
        {{"pool", ParamType::kString, false, "this pool's only"}},
        list},
+      {"backend.quiet",
+       Role::kView,
+       "Waits until no worker can begin a flow to a backend any more, or until its last flow has ended.",
+       "`{quiet, generation, active_flows, gone}`, `generation` being that of the tables that say so; when "
+       "the "
+       "time is over, as it is then",
+       {{"pool", ParamType::kString, true, "the pool's name"},
+        {"address", ParamType::kAddress, true, "the backend's address"},
+        {"port", ParamType::kInteger, true, "the backend's port; 0 where none is configured", 0, 65535},
+        {"until",
+         ParamType::kString,
+         false,
+         "what to wait for; `quiet` if left out",
+         0,
+         0,
+         {"quiet", "gone"}},
+        {"timeout", ParamType::kString, false, "a duration, `30s` if left out"}},
+       quiet},
       {"backend.set",
        Role::kOperate,
-       "Sets the weight or the state of a backend; the weight until another is applied, the state until the "
-       "daemon ends.",
+       "Sets the weight or the state of a backend; the weight until another is applied or named by its "
+       "source, "
+       "the state until the daemon ends. Neither is the configuration's: it makes no generation.",
        "`{generation, changed, disruption, warnings}`",
        {{"pool", ParamType::kString, true, "the pool's name"},
         {"address", ParamType::kAddress, true, "the backend's address"},

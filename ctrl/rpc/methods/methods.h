@@ -33,6 +33,8 @@ std::vector<Method> system_methods();
 std::vector<Method> config_methods();
 std::vector<Method> service_methods();
 std::vector<Method> backend_methods();
+std::vector<Method> change_methods();
+std::vector<Method> source_methods();
 std::vector<Method> flow_methods();
 std::vector<Method> ledger_methods();
 std::vector<Method> trace_methods();

@@ -19,6 +19,12 @@ std::string time_text(std::chrono::system_clock::time_point time) {
   return std::string(date.data(), length) + "." + fraction + "Z";
 }
 
+nlohmann::json unix_seconds(std::optional<std::chrono::system_clock::time_point> time) {
+  if (!time) return nullptr;
+  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(time->time_since_epoch());
+  return static_cast<double>(microseconds.count()) / 1e6;
+}
+
 nlohmann::json backend_object(const BackendKey& key) {
   return {{"pool", key.pool}, {"address", key.address.to_string()}, {"port", key.port}};
 }

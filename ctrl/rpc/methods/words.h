@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "ctrl/store/gateway.h"
@@ -11,6 +12,9 @@ namespace sluice::ctrl {
 
 /// RFC 3339, UTC, milliseconds: `2026-01-31T12:00:00.000Z`.
 std::string time_text(std::chrono::system_clock::time_point time);
+
+/// Unix seconds with fractions; null for nothing.
+nlohmann::json unix_seconds(std::optional<std::chrono::system_clock::time_point> time);
 
 /// `{pool, address, port}`.
 nlohmann::json backend_object(const BackendKey& key);

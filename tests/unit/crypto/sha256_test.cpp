@@ -3,19 +3,52 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "crypto/encoding.h"
 #include "tests/support/vectors.h"
+#include "tests/unit/crypto/models/modelled_engines.h"
 #include "tests/unit/crypto/oracle.h"
 
 namespace sluice::crypto {
 namespace {
 
-class Sha256Test : public testing::TestWithParam<Sha256Engine> {
+Result<Sha256Calls> made(Sha256Engine kind) {
+  Result<Sha256> engine = Sha256::create(kind);
+  if (!engine) return tl::unexpected(engine.error());
+  const auto shared = std::make_shared<Sha256>(std::move(*engine));
+  return Sha256Calls{
+      .hash = [shared](std::span<const Message> messages) { shared->hash(messages); },
+      .hash_nodes = [shared](std::span<const Digest> children,
+                             std::span<Digest> parents) { shared->hash_nodes(children, parents); }};
+}
+
+/// The width of AVX-512 that does not suit this CPU.
+Result<Sha256Calls> other_avx512() {
+  std::optional<LaneKernels> kernels = avx512_kernels();
+  if (!kernels) return fail("this CPU lacks AVX-512");
+  const bool has_two = kernels->hash_two != nullptr;
+  kernels->hash_two = has_two ? nullptr : sha256_avx512_x32;
+  kernels->hash_two_nodes = has_two ? nullptr : sha256_avx512_nodes_x32;
+  return modelled::calls_of(std::make_shared<LaneSha256>(*kernels));
+}
+
+std::vector<modelled::TriedEngine> engines() {
+  std::vector<modelled::TriedEngine> all = {{"openssl", [] { return made(Sha256Engine::openssl); }},
+                                            {"ipsecmb", [] { return made(Sha256Engine::ipsec_mb); }},
+                                            {"avx2", [] { return made(Sha256Engine::avx2); }},
+                                            {"shani", [] { return made(Sha256Engine::sha_ni); }},
+                                            {"avx512", [] { return made(Sha256Engine::avx512); }},
+                                            {"other_avx512", [] { return other_avx512(); }}};
+  for (const modelled::TriedEngine& modelled : modelled::engines()) all.push_back(modelled);
+  return all;
+}
+
+class Sha256Test : public testing::TestWithParam<modelled::TriedEngine> {
  protected:
   void SetUp() override {
-    Result<Sha256> made = Sha256::create(GetParam());
+    Result<Sha256Calls> made = GetParam().make();
     if (!made) GTEST_SKIP() << made.error().message;
     engine_.emplace(std::move(*made));
   }
@@ -31,14 +64,11 @@ class Sha256Test : public testing::TestWithParam<Sha256Engine> {
           << int(messages[i].prefix) << ", rounds " << int(messages[i].rounds);
   }
 
-  std::optional<Sha256> engine_;
+  std::optional<Sha256Calls> engine_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Engines, Sha256Test, testing::ValuesIn(kSha256Engines), [](const auto& engine) {
-  std::string name(name_of(engine.param));
-  std::erase(name, '-');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Engines, Sha256Test, testing::ValuesIn(engines()),
+                         [](const auto& engine) { return engine.param.name; });
 
 struct NistCase {
   std::vector<uint8_t> message;
@@ -220,6 +250,22 @@ TEST_P(Sha256Test, ReadsNoByteBeyondNodes) {
         ASSERT_EQ(parents[i], oracle::node(children[2 * i], children[2 * i + 1]));
     }
   }
+}
+
+TEST(Sha256Engines, AreAllTried) {
+  for (const Sha256Engine engine : kSha256Engines) {
+    std::string name(name_of(engine));
+    std::erase(name, '-');
+    EXPECT_TRUE(std::ranges::any_of(engines(), [&](const auto& tried) { return tried.name == name; }))
+        << name;
+  }
+}
+
+TEST(Sha256DeathTest, NodesWithoutTwoChildrenEndTheProcess) {
+  Sha256 engine = *Sha256::create(Sha256Engine::openssl);
+  std::vector<Digest> nodes(3);
+  EXPECT_EXIT(engine.hash_nodes(nodes, std::span(nodes).first(2)), testing::KilledBySignal(SIGABRT),
+              "a node has two children");
 }
 
 TEST(Sha256EngineName, IsReadBack) {

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "ctrl/intent/config_schema.h"
+#include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -29,14 +30,14 @@ Model checked_model() {
 TEST(BackendStatuses, FollowsTheModel) {
   BackendStatuses statuses;
   const Model first = checked_model();
-  statuses.follow(Model{}, first, at(1));
+  test::follow(statuses, Model{}, first, at(1));
   EXPECT_EQ(statuses.all().size(), 5u);
   EXPECT_EQ(statuses.find(backend(11))->since, at(1));
 
   auto config = to_json(first);
   config["pools"][2]["backends"].erase(0);  // of web: pools are in order of name
   config["pools"][2]["backends"].push_back({{"address", "198.51.100.14"}, {"port", 8080}});
-  statuses.follow(first, *parse_config(config), at(2));
+  test::follow(statuses, first, *parse_config(config), at(2));
   EXPECT_EQ(statuses.find(backend(11)), nullptr);
   EXPECT_EQ(statuses.find(backend(14))->since, at(2));
   EXPECT_EQ(statuses.find(backend(12))->since, at(1));
@@ -45,13 +46,13 @@ TEST(BackendStatuses, FollowsTheModel) {
 TEST(BackendStatuses, APoolUnderAnotherNameKeepsWhatAnOperatorSet) {
   BackendStatuses statuses;
   const Model first = checked_model();
-  statuses.follow(Model{}, first, at(1));
+  test::follow(statuses, Model{}, first, at(1));
   statuses.set_admin(backend(11), AdminState::kMaintenance, at(2));
   statuses.set_health(backend(12), false, "connection refused", at(2));
   auto config = to_json(first);
   config["pools"][2]["name"] = "shelves";
   config["services"][1]["pool"] = "shelves";
-  statuses.follow(first, *parse_config(config), at(3));
+  test::follow(statuses, first, *parse_config(config), at(3));
   const auto renamed = [](int number) { return BackendKey{"shelves", backend(number).address, 8080}; };
   EXPECT_EQ(statuses.find(backend(11)), nullptr);
   EXPECT_EQ(statuses.find(renamed(11))->admin, AdminState::kMaintenance);
@@ -63,7 +64,7 @@ TEST(BackendStatuses, APoolUnderAnotherNameKeepsWhatAnOperatorSet) {
 
 TEST(BackendStatuses, KeepsSinceUntilTheStateChanges) {
   BackendStatuses statuses;
-  statuses.follow(Model{}, checked_model(), at(1));
+  test::follow(statuses, Model{}, checked_model(), at(1));
   EXPECT_TRUE(statuses.set_health(backend(11), false, "connection refused", at(2)));
   EXPECT_FALSE(statuses.set_health(backend(11), false, "timed out", at(3)));
   EXPECT_EQ(statuses.find(backend(11))->since, at(2));
@@ -77,10 +78,10 @@ TEST(BackendStatuses, KeepsSinceUntilTheStateChanges) {
 TEST(BackendStatuses, ForgetsHealthWithItsCheck) {
   BackendStatuses statuses;
   const Model checked = checked_model();
-  statuses.follow(Model{}, checked, at(1));
+  test::follow(statuses, Model{}, checked, at(1));
   statuses.set_health(backend(11), false, "connection refused", at(2));
   statuses.set_admin(backend(12), AdminState::kMaintenance, at(2));
-  statuses.follow(checked, *parse_config(test::sample_config()), at(3));
+  test::follow(statuses, checked, *parse_config(test::sample_config()), at(3));
   EXPECT_TRUE(statuses.find(backend(11))->healthy);
   EXPECT_EQ(statuses.find(backend(11))->health_reason, "");
   EXPECT_EQ(statuses.find(backend(12))->admin, AdminState::kMaintenance);
@@ -89,11 +90,11 @@ TEST(BackendStatuses, ForgetsHealthWithItsCheck) {
 TEST(BackendStatuses, TakesChangesBack) {
   BackendStatuses statuses;
   const Model model = checked_model();
-  statuses.follow(Model{}, model, at(1));
+  test::follow(statuses, Model{}, model, at(1));
   statuses.commit();
   statuses.set_health(backend(11), false, "a", at(2));
   statuses.set_health(backend(11), false, "b", at(3));
-  statuses.follow(model, Model{}, at(4));
+  test::follow(statuses, model, Model{}, at(4));
   EXPECT_TRUE(statuses.all().empty());
   statuses.discard();
   EXPECT_EQ(statuses.all().size(), 5u);
@@ -104,7 +105,7 @@ TEST(BackendStatuses, TakesChangesBack) {
 TEST(BackendStatuses, SaysWhatAStepCameTo) {
   BackendStatuses statuses;
   const Model model = checked_model();
-  statuses.follow(Model{}, model, at(1));
+  test::follow(statuses, Model{}, model, at(1));
   const auto started = statuses.commit();
   EXPECT_TRUE(started.backends.empty());
   const size_t listed = statuses.pool("web").listed;
@@ -149,7 +150,7 @@ TEST(BackendStatuses, SaysWhatAStepCameTo) {
 TEST(BackendStatuses, CountsWhoIsAvailableAsOneByOneCountingDoes) {
   BackendStatuses statuses;
   const Model model = checked_model();
-  statuses.follow(Model{}, model, at(1));
+  test::follow(statuses, Model{}, model, at(1));
   statuses.commit();
   std::minstd_rand random(1);
   for (int step = 0; step < 2000; ++step) {
@@ -172,7 +173,7 @@ TEST(BackendStatuses, CountsWhoIsAvailableAsOneByOneCountingDoes) {
     }
     size_t available = 0;
     for (const auto& [other, status] : statuses.all()) {
-      if (other.pool != "web" || !status.has_weight) continue;
+      if (other.pool != "web" || status.weight() == 0) continue;
       available += effective_state(status).state == lb::BackendState::kActive ? 1 : 0;
     }
     ASSERT_EQ(statuses.pool("web").available, available);
@@ -182,17 +183,17 @@ TEST(BackendStatuses, CountsWhoIsAvailableAsOneByOneCountingDoes) {
 TEST(BackendStatuses, KnowsThePoolsThatAreThere) {
   BackendStatuses statuses;
   const Model first = checked_model();
-  statuses.follow(Model{}, first, at(1));
+  test::follow(statuses, Model{}, first, at(1));
   const auto started = statuses.commit();
   EXPECT_EQ(started.pools.size(), first.pools.size());
   EXPECT_EQ(started.pools[0].available_before, std::nullopt);
 
   Model fewer = first;
   fewer.pools.erase("web");
-  statuses.follow(first, fewer, at(2));
+  test::follow(statuses, first, fewer, at(2));
   statuses.discard();
   EXPECT_GT(statuses.pool("web").listed, 0u);
-  statuses.follow(first, fewer, at(2));
+  test::follow(statuses, first, fewer, at(2));
   EXPECT_TRUE(statuses.commit().pools.empty());
   EXPECT_EQ(statuses.pool("web"), PoolAvailability{});
 }

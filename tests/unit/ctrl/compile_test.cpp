@@ -8,6 +8,7 @@
 #include "ctrl/intent/model_changes.h"
 #include "dataplane/tables/address_set.h"
 #include "tests/support/naive_maglev.h"
+#include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -44,14 +45,15 @@ class Compile : public testing::Test {
   Compiled touch(const std::string& pool) { return take(model_, {pool}, {}); }
   Compiled flush(const BackendKey& key) { return take(model_, {}, {key}); }
 
-  Compiled take(std::shared_ptr<const Model> next, std::vector<std::string> touched,
+  Compiled take(std::shared_ptr<const Model> next, const std::set<std::string>& touched,
                 std::vector<BackendKey> flushed) {
-    auto result = compile({*next, status_, ports_, ++generation_, model_.get(), tables_.get(),
-                           std::move(touched), std::move(flushed)},
-                          ids_);
+    auto effective = test::effective(next, status_, touched, effective_.get());
+    auto result = compile(
+        {*effective, ports_, ++generation_, effective_.get(), tables_.get(), std::move(flushed)}, ids_);
     EXPECT_TRUE(result);
     ids_.commit();
     model_ = std::move(next);
+    effective_ = std::move(effective);
     before_ = tables_;
     tables_ = result->tables;
     return *result;
@@ -91,6 +93,7 @@ class Compile : public testing::Test {
   std::vector<dataplane::PortInfo> ports_{2};
   uint64_t generation_ = 0;
   std::shared_ptr<const Model> model_;
+  std::shared_ptr<const Effective> effective_;
   std::shared_ptr<const Tables> tables_, before_;
 };
 
@@ -105,6 +108,7 @@ TEST_F(Compile, TheIngressIsAnnouncedAndStays) {
        {{{"address", "203.0.113.9"}, {"port", 9000}, {"framing", "raw"}, {"profile", "bitcoin"}},
         {{"address", "203.0.113.10"}, {"port", 5683}, {"framing", "coap"}}}}};
   model_ = nullptr;
+  effective_ = nullptr;
   tables_ = nullptr;
   ids_ = {};
   step(config);
@@ -441,7 +445,9 @@ TEST_F(Compile, LeavesNoTraceOfADryRun) {
   const auto old = id(web(11));
   Model next = *parse_config(config);
   share_unchanged(*model_, next);
-  ASSERT_TRUE(compile({next, status_, ports_, 2, model_.get(), tables_.get()}, ids_));
+  const auto effective =
+      test::effective(std::make_shared<const Model>(std::move(next)), status_, {}, effective_.get());
+  ASSERT_TRUE(compile({*effective, ports_, 2, effective_.get(), tables_.get()}, ids_));
   ids_.discard();
   EXPECT_EQ(id(web(11)), old);
   EXPECT_EQ(id(web(14)), lb::kNoBackend);
@@ -465,7 +471,8 @@ TEST_F(Compile, DoesNotDependOnTheWay) {
 
   IdRegistry fresh_ids;
   const Model fresh = *parse_config(test::sample_config());
-  const auto expected = compile({fresh, status_, ports_, 1}, fresh_ids);
+  const auto effective = test::effective(std::make_shared<const Model>(fresh), status_);
+  const auto expected = compile({*effective, ports_, 1}, fresh_ids);
   ASSERT_TRUE(expected);
   for (const auto& [name, entry] : fresh.services) {
     const auto fresh_id = *fresh_ids.find_service(identity_of(*entry));

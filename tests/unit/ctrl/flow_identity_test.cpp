@@ -13,6 +13,7 @@
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/resolve/compile.h"
 #include "lb/balancer.h"
+#include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -178,16 +179,17 @@ class Gatewayish {
     ASSERT_TRUE(parsed) << (parsed ? "" : parsed.error().message) << config_of(draft).dump(2);
     if (model_) share_unchanged(*model_, *parsed);
     auto next = std::make_shared<const Model>(std::move(*parsed));
-    auto result = compile({.model = *next,
-                           .status = {},
+    auto effective = test::effective(next, {}, {}, effective_.get());
+    auto result = compile({.effective = *effective,
                            .ports = ports_,
                            .generation = ++generation_,
-                           .previous_model = model_.get(),
+                           .before = effective_.get(),
                            .previous = tables_.get()},
                           ids_);
     ASSERT_TRUE(result);
     candidate_ = result->tables;
     next_ = std::move(next);
+    next_effective_ = std::move(effective);
   }
   /// By name of service, how many flows would end: as the gateway counts them.
   std::map<std::string, unsigned> losses() {
@@ -201,6 +203,7 @@ class Gatewayish {
   void commit() {
     ids_.commit();
     model_ = std::exchange(next_, nullptr);
+    effective_ = std::exchange(next_effective_, nullptr);
     tables_ = std::exchange(candidate_, nullptr);
   }
   void collect() {
@@ -229,6 +232,7 @@ class Gatewayish {
   IdRegistry ids_;
   uint64_t generation_ = 0;
   std::shared_ptr<const Model> model_, next_;
+  std::shared_ptr<const Effective> effective_, next_effective_;
   std::shared_ptr<const dataplane::Tables> tables_, candidate_;
   std::vector<lb::FlowEntry> entries_{1024};
   std::vector<lb::FlowTable::Bucket> buckets_{lb::FlowTable::buckets_for(1024)};

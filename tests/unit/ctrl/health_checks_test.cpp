@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "ctrl/health/probe.h"
+#include "ctrl/observed/unite.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -238,7 +239,12 @@ class HealthChecksTest : public testing::Test {
     model->health.timeout = 5s;
     model->health.rise = 2;
     model->health.fall = 3;
-    return {{"web", model}};
+    auto pool = std::make_shared<EffectivePool>();
+    pool->members = std::make_shared<const MemberList>(unite(model->backends, {}, {}, nullptr).list);
+    pool->intent = std::move(model);
+    HealthChecks::Pools pools;
+    pools.set("web", pool);
+    return pools;
   }
   void run_until(const std::function<bool()>& condition) {
     while (!condition() && io_.run_one_for(20s) > 0) {

@@ -1,7 +1,8 @@
-#include "dataplane/forward/nat.h"
-
+// Translation: of packets, and of the ICMP errors about them.
 #include <gtest/gtest.h>
 
+#include "dataplane/forward/rewrite.h"
+#include "dataplane/forward/translate_icmp_error.h"
 #include "tests/support/packet_builder.h"
 
 namespace sluice::dataplane {
@@ -10,6 +11,20 @@ namespace {
 using test::Bytes;
 using test::ip;
 using test::PacketBuilder;
+
+template <bool is_v4>
+void translate_as(Bytes& packet, size_t l4_offset, const FlowKey& to) {
+  uint8_t* const ip = packet.data();
+  Rewrite<is_v4>::make(ip, ip + l4_offset, NatTarget::of(to)).apply(ip, ip + l4_offset);
+}
+
+/// A packet that does not end here gets the ends `to`.
+DropReason translate(Bytes& packet, size_t l4_offset, const FlowKey& to) {
+  const bool is_v4 = to.source.is_v4();
+  if (ends_here(Treatment::kTranslate, packet.data(), is_v4)) return DropReason::kTtlExpired;
+  is_v4 ? translate_as<true>(packet, l4_offset, to) : translate_as<false>(packet, l4_offset, to);
+  return DropReason::kNone;
+}
 
 /// One family's addresses: a client, the service, what full-nat calls the client, a backend, a router.
 struct Addresses {
@@ -46,16 +61,14 @@ INSTANTIATE_TEST_SUITE_P(Families, Nat,
 TEST_P(Nat, TcpGetsNewEndsAndRightChecksums) {
   const Addresses& a = GetParam();
   Bytes packet = ip(a.client, a.vip).ttl(9).tcp(40000, 80).payload("GET").bytes();
-  ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))),
-            DropReason::kNone);
+  ASSERT_EQ(translate(packet, header(), to_backend(IpProtocol::kTcp)), DropReason::kNone);
   EXPECT_EQ(packet, ip(a.snat, a.backend).ttl(8).tcp(1024, 8080).payload("GET").bytes());
 }
 
 TEST_P(Nat, UdpGetsNewEndsAndRightChecksums) {
   const Addresses& a = GetParam();
   Bytes packet = ip(a.client, a.vip).traffic_class(0xb9).udp(40000, 53).payload("query").bytes();
-  ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kUdp))),
-            DropReason::kNone);
+  ASSERT_EQ(translate(packet, header(), to_backend(IpProtocol::kUdp)), DropReason::kNone);
   EXPECT_EQ(packet,
             ip(a.snat, a.backend).traffic_class(0xb9).ttl(63).udp(1024, 8080).payload("query").bytes());
 }
@@ -66,8 +79,7 @@ TEST_P(Nat, EveryChecksumStaysRight) {
   for (unsigned word = 0; word < 0x10000; ++word) {
     const Bytes payload = {static_cast<uint8_t>(word >> 8), static_cast<uint8_t>(word)};
     Bytes packet = ip(a.client, a.vip).udp(40000, 53).payload(payload).bytes();
-    ASSERT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kUdp))),
-              DropReason::kNone);
+    ASSERT_EQ(translate(packet, header(), to_backend(IpProtocol::kUdp)), DropReason::kNone);
     ASSERT_EQ(packet, ip(a.snat, a.backend).ttl(63).udp(1024, 8080).payload(payload).bytes()) << word;
   }
 }
@@ -77,13 +89,11 @@ TEST_P(Nat, TtlEndsAtOne) {
   for (const uint8_t ttl : {0, 1}) {
     const Bytes before = ip(a.client, a.vip).ttl(ttl).tcp(40000, 80).bytes();
     Bytes packet = before;
-    EXPECT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))),
-              DropReason::kTtlExpired);
+    EXPECT_EQ(translate(packet, header(), to_backend(IpProtocol::kTcp)), DropReason::kTtlExpired);
     EXPECT_EQ(packet, before);
   }
   Bytes packet = ip(a.client, a.vip).ttl(2).tcp(40000, 80).bytes();
-  EXPECT_EQ(translate(packet.data(), header(), NatTarget::of(to_backend(IpProtocol::kTcp))),
-            DropReason::kNone);
+  EXPECT_EQ(translate(packet, header(), to_backend(IpProtocol::kTcp)), DropReason::kNone);
 }
 
 TEST(NatIpv4, UdpWithoutChecksumStaysWithout) {
@@ -94,7 +104,7 @@ TEST(NatIpv4, UdpWithoutChecksumStaysWithout) {
                    Be16::from_host(4),
                    IpProtocol::kUdp,
                    {}};
-  ASSERT_EQ(translate(packet.data(), 20, NatTarget::of(to)), DropReason::kNone);
+  ASSERT_EQ(translate(packet, 20, to), DropReason::kNone);
   EXPECT_EQ(packet, ip("10.20.0.1", "10.20.0.11").ttl(63).udp(3, 4).l4_checksum(0).bytes());
 }
 
@@ -107,7 +117,7 @@ TEST(NatIpv4, ADamagedPacketStaysDamaged) {
                    Be16::from_host(4),
                    IpProtocol::kTcp,
                    {}};
-  ASSERT_EQ(translate(packet.data(), 20, NatTarget::of(to)), DropReason::kNone);
+  ASSERT_EQ(translate(packet, 20, to), DropReason::kNone);
   Bytes expected = ip("10.20.0.1", "10.20.0.11").ttl(63).tcp(3, 4).payload("intact").bytes();
   expected.back() ^= 1;
   EXPECT_EQ(packet, expected);

@@ -20,6 +20,8 @@ using test::PacketBuilder;
 
 constexpr const char* kClient = "198.51.100.7";
 constexpr const char* kVip = "203.0.113.10";
+constexpr const char* kClient6 = "2001:db8:c::7";
+constexpr const char* kVip6 = "2001:db8:1::10";
 const Link kToPort{"02:00:00:00:00:99", "02:00:00:00:00:01"};
 const lb::FlowHash kHash(42);
 
@@ -64,6 +66,13 @@ PacketBuilder udp() {
   return ip(kClient, kVip).udp(40000, 53);
 }
 
+PacketBuilder tcp6() {
+  return ip(kClient6, kVip6).tcp(40000, 80).ack();
+}
+PacketBuilder udp6() {
+  return ip(kClient6, kVip6).udp(40000, 53);
+}
+
 DropReason parse_one(const rte_mbuf& packet, const PortView& view, PacketMeta& meta) {
   const auto* const bytes = rte_pktmbuf_mtod(&packet, const uint8_t*);
   return parse({bytes, packet.data_len}, view, {}, meta);
@@ -77,6 +86,7 @@ void expect_parser_agrees(const Burst& burst, const PlainPackets& packets, const
     ASSERT_EQ(parse_one(*burst.frames()[i], view, meta), DropReason::kNone);
     EXPECT_EQ(meta.kind, PacketKind::kFlow);
     EXPECT_EQ(meta.tcp_flags & TcpHeader::kTurning, 0);
+    EXPECT_EQ(packets.is_v4(i), meta.is_v4());
     EXPECT_EQ(packets.ip(i), rte_pktmbuf_mtod_offset(burst.frames()[i], uint8_t*, meta.l3_offset));
     EXPECT_EQ(packets.hash(i), kHash(meta.key));
   }
@@ -92,7 +102,8 @@ bool is_plain(const PacketBuilder& packet) {
 
 TEST(PlainPackets, AreOrdinarySegmentsAndDatagramsOfAnySize) {
   for (const PacketBuilder& packet :
-       {tcp(), udp(), udp().l4_checksum(0), tcp().tcp_flags(0x18).data_offset(5)}) {
+       {tcp(), udp(), udp().l4_checksum(0), tcp().tcp_flags(0x18).data_offset(5), tcp6(), udp6(),
+        tcp6().tcp_flags(0x18)}) {
     for (const size_t payload :
          {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 19, 20, 21, 24, 25, 31, 64, 511, 1400}) {
       EXPECT_TRUE(is_plain(PacketBuilder(packet).payload_bytes(static_cast<size_t>(payload)))) << payload;
@@ -102,7 +113,9 @@ TEST(PlainPackets, AreOrdinarySegmentsAndDatagramsOfAnySize) {
 
 TEST(PlainPackets, MayHaveTcpOptionsPaddingAndAnyTrafficClass) {
   EXPECT_TRUE(is_plain(tcp().data_offset(8).payload_bytes(12)));
+  EXPECT_TRUE(is_plain(tcp6().data_offset(8).payload_bytes(12)));
   EXPECT_TRUE(is_plain(tcp().traffic_class(0xb8)));
+  EXPECT_TRUE(is_plain(tcp6().traffic_class(0xb8).flow_label(0xfffff)));
   EXPECT_TRUE(is_plain(tcp().dont_fragment(false).ip_id(0)));
   Burst burst;
   Bytes padded = ethernet(kToPort, tcp());
@@ -138,7 +151,30 @@ TEST(PlainPackets, AreNoneOfOtherKinds) {
       {"UDP length too short", udp().udp_length(7).payload_bytes(1)},
       {"ICMP", ip(kClient, kVip).icmp(8, 0, 1)},
       {"IP in IP", ip(kClient, kVip).protocol(4).payload(tcp())},
-      {"IPv6", ip("2001:db8:c::7", "2001:db8:1::10").tcp(40000, 80).ack()},
+      {"SYN over IPv6", tcp6().syn()},
+      {"FIN over IPv6", tcp6().fin()},
+      {"RST over IPv6", tcp6().rst()},
+      {"its time is over, over IPv6", tcp6().ttl(1)},
+      {"no time, over IPv6", tcp6().ttl(0)},
+      {"another version over IPv6", tcp6().version(4)},
+      {"destination options", tcp6().extension(60, {0, 0, 1, 4, 0, 0, 0, 0})},
+      {"hop-by-hop options", tcp6().extension(0, {0, 0, 1, 4, 0, 0, 0, 0})},
+      {"fragment over IPv6", tcp6().extension(44, {0, 0, 0, 1, 0, 0, 0, 0})},
+      {"wrong TCP checksum over IPv6", tcp6().l4_checksum(0x1234).payload_bytes(9)},
+      {"wrong UDP checksum over IPv6", udp6().l4_checksum(0x1234).payload_bytes(9)},
+      {"wrong checksum of a long packet over IPv6", udp6().l4_checksum(0x1234).payload_bytes(900)},
+      {"no UDP checksum over IPv6", udp6().l4_checksum(0)},
+      {"longer than the frame over IPv6", tcp6().length_field(21)},
+      {"shorter than TCP over IPv6", tcp6().length_field(19)},
+      {"shorter than UDP over IPv6", udp6().length_field(7)},
+      {"nothing over IPv6", udp6().length_field(0)},
+      {"short TCP header over IPv6", tcp6().data_offset(4)},
+      {"TCP header beyond the packet over IPv6", tcp6().data_offset(6)},
+      {"UDP length too long over IPv6", udp6().udp_length(9)},
+      {"UDP length too short over IPv6", udp6().udp_length(7).payload_bytes(1)},
+      {"ICMPv6", ip(kClient6, kVip6).icmp(128, 0, 1)},
+      {"a mapped source", ip("::ffff:198.51.100.7", kVip6).tcp(40000, 80).ack()},
+      {"a mapped destination", ip(kClient6, "::ffff:203.0.113.10").tcp(40000, 80).ack()},
   };
   for (const auto& [name, packet] : others) EXPECT_FALSE(is_plain(packet)) << name;
 }
@@ -198,9 +234,22 @@ TEST(PlainPackets, AreWholeAndInOneSegment) {
 TEST(PlainPackets, AreNotReadBehindTheirBuffer) {
   for (size_t room = 0; room <= 8; ++room) {
     Burst burst;
-    burst.add(ethernet(kToPort, tcp()), room);  // 54 bytes
+    burst.add(ethernet(kToPort, tcp()), room);       // 54 bytes
+    burst.add(ethernet(kToPort, udp6()), room + 8);  // 62 bytes
     EXPECT_EQ(burst.look().is_plain(0), room == 8) << room;
+    EXPECT_EQ(burst.look().is_plain(1), room == 8) << room;
   }
+}
+
+TEST(PlainPackets, HideTheirKeyOnlyBehindExtensionHeaders) {
+  Burst burst;
+  burst.add(tcp6().extension(60, {0, 0, 1, 4, 0, 0, 0, 0}));
+  burst.add(tcp6());
+  burst.add(tcp());
+  burst.add(tcp6().fin());
+  burst.add(ip(kClient6, kVip6).icmp(128, 0, 1));
+  const PlainPackets packets = burst.look();
+  for (size_t i = 0; i < burst.frames().size(); ++i) EXPECT_EQ(packets.hides_key(i), i == 0) << i;
 }
 
 /// Whole packets with a few bits turned, sometimes with checksums that fit what became of them.
@@ -212,7 +261,10 @@ TEST(PlainPackets, AreWhatTheParserSaysOfThemWhateverTheyAre) {
     Burst burst;
     const size_t count = 1 + below(PlainPackets::kMost);
     for (size_t i = 0; i < count; ++i) {
-      PacketBuilder packet = below(2) == 0 ? tcp() : udp();
+      // Whole bursts of one family as well as mixed ones.
+      const bool is_v6 = round % 3 == 0 ? below(2) == 0 : round % 3 == 1;
+      PacketBuilder packet = is_v6 ? (below(2) == 0 ? tcp6() : udp6()) : (below(2) == 0 ? tcp() : udp());
+      if (is_v6 && below(16) == 0) packet.extension(60, {0, 0, 1, 4, 0, 0, 0, 0});
       packet.payload_bytes(below(4) == 0 ? below(1400) : below(40)).ttl(static_cast<uint8_t>(below(4)));
       if (below(4) == 0) packet.tcp_flags(static_cast<uint8_t>(random()));
       if (below(8) == 0) packet.data_offset(static_cast<uint8_t>(below(16)));
@@ -220,7 +272,7 @@ TEST(PlainPackets, AreWhatTheParserSaysOfThemWhateverTheyAre) {
       if (below(8) == 0) packet.length_field(static_cast<uint16_t>(below(80)));
       Bytes frame = ethernet(kToPort, packet);
       if (below(4) == 0)
-        frame[below(std::min<size_t>(frame.size(), 60))] ^= static_cast<uint8_t>(1u << below(8));
+        frame[below(std::min<size_t>(frame.size(), 80))] ^= static_cast<uint8_t>(1u << below(8));
       if (below(8) == 0) frame.resize(below(frame.size()));
       burst.add(frame);
     }
@@ -230,8 +282,10 @@ TEST(PlainPackets, AreWhatTheParserSaysOfThemWhateverTheyAre) {
       PacketMeta meta;
       const bool is_flow =
           parse_one(*burst.frames()[i], port(), meta) == DropReason::kNone && meta.kind == PacketKind::kFlow;
-      const bool lives = is_flow && *rte_pktmbuf_mtod_offset(burst.frames()[i], uint8_t*, 14 + 8) > 1;
-      const bool is_expected = lives && (meta.tcp_flags & TcpHeader::kTurning) == 0;
+      const size_t hops_at = meta.is_v4() ? 14 + 8 : 14 + 7;
+      const bool lives = is_flow && *rte_pktmbuf_mtod_offset(burst.frames()[i], uint8_t*, hops_at) > 1;
+      const bool is_extended = is_flow && meta.l4_offset > meta.l3_offset + (meta.is_v4() ? 20 : 40);
+      const bool is_expected = lives && !is_extended && (meta.tcp_flags & TcpHeader::kTurning) == 0;
       EXPECT_EQ(packets.is_plain(i), is_expected);
       ++(is_expected ? plain : others);
     }

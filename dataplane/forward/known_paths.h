@@ -3,44 +3,27 @@
 // worker's.
 #pragma once
 
-#include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include "common/address.h"
-#include "common/bytes.h"
-#include "common/headers.h"
+#include "dataplane/forward/path_rewrite.h"
 #include "lb/backend.h"
 #include "lb/service.h"
 
 namespace sluice::dataplane {
 
-/// One cache line. All-zero bytes are a valid path of nobody.
+/// Two cache lines, the second of tunnels alone. All-zero bytes are a valid path of nobody.
 struct alignas(64) KnownPath {
-  static constexpr size_t kMostLinkBytes = sizeof(EthernetHeader) + 2 * sizeof(VlanHeader);
-
   lb::ServiceId service;
   lb::BackendId backend;
   uint32_t version;          ///< of Neighbors, for which it was worked out; 0: none
   uint32_t idle_timeout_ms;  ///< of an established flow
-  uint16_t port;
-  uint16_t most_ip_bytes;  ///< a larger packet does not fit the port, once encapsulated
-  lb::ForwardMode forward;
-  uint8_t link_bytes;
-  Be16 backend_port;  ///< 0 keeps the packet's
-  IpAddress backend_address;
-  std::array<uint8_t, kMostLinkBytes> link;  ///< the Ethernet header with its VLAN tags
-
-  /// Writes the link_bytes of the link, and no others: in front of them another cache line may begin.
-  void write_link(uint8_t* at) const {
-    const auto copy_word = [&](size_t from) { store(at + from, load<uint64_t>(link.data() + from)); };
-    copy_word(0);
-    if (link_bytes > sizeof(EthernetHeader)) copy_word(8);
-    copy_word(link_bytes - sizeof(uint64_t));
-  }
+  PathRewrite rewrite;
 };
-static_assert(sizeof(KnownPath) == 64);
+static_assert(sizeof(KnownPath) == 128);
+static_assert(offsetof(KnownPath, rewrite) + offsetof(PathRewrite, outer) == 64);
 
 /// A direct-mapped cache: a path gives way to another with the same place.
 class KnownPaths {

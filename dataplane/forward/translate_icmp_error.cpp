@@ -1,6 +1,6 @@
-#include "dataplane/forward/nat.h"
+#include "dataplane/forward/translate_icmp_error.h"
 
-#include "dataplane/forward/rewrite.h"
+#include "dataplane/forward/readdress.h"
 #include "dataplane/packet/parser.h"
 
 namespace sluice::dataplane {

@@ -1,0 +1,113 @@
+#include "ctrl/http/quiet_page.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "ctrl/intent/config_values.h"
+
+namespace sluice::ctrl {
+namespace {
+
+constexpr auto kText = "text/plain; charset=utf-8";
+
+/// RFC 3986, 2.1; nothing where a `%` has no two digits after it.
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded += text[i];
+      continue;
+    }
+    uint8_t byte = 0;
+    const char* const digits = text.data() + i + 1;
+    if (i + 3 > text.size()) return std::nullopt;
+    const auto [end, code] = std::from_chars(digits, digits + 2, byte, 16);
+    if (code != std::errc{} || end != digits + 2) return std::nullopt;
+    decoded += static_cast<char>(byte);
+    i += 2;
+  }
+  return decoded;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+Result<void> parse_query(std::string_view query, QuietRequest& request) {
+  for (const std::string_view parameter : split(query, '&')) {
+    if (parameter.empty()) continue;
+    const size_t equals = parameter.find('=');
+    const std::string_view name = parameter.substr(0, equals);
+    const auto value = equals == std::string_view::npos ? "" : percent_decoded(parameter.substr(equals + 1));
+    if (name == "until" && (value == "gone" || value == "quiet")) {
+      request.until_gone = value == "gone";
+    } else if (name == "timeout" && value) {
+      const auto timeout = parse_duration(*value);
+      if (!timeout) return fail("timeout: " + timeout.error().message);
+      request.timeout = *timeout;
+    } else {
+      return fail("the query may have until=gone and timeout=30s");
+    }
+  }
+  return {};
+}
+
+HttpAnswer answer_of(const Outcome<QuietAnswer>& outcome, bool until_gone) {
+  if (!outcome) {
+    return {outcome.error().kind == Refusal::Kind::kNotFound ? 404u : 503u, kText,
+            outcome.error().message + "\n"};
+  }
+  const nlohmann::json body = {{"quiet", outcome->quiet},
+                               {"generation", outcome->generation},
+                               {"active_flows", outcome->active_flows},
+                               {"gone", outcome->gone}};
+  const bool is_so = until_gone ? outcome->gone : outcome->quiet;
+  return {is_so ? 200u : 504u, "application/json", body.dump() + "\n"};
+}
+
+}  // namespace
+
+Result<std::optional<QuietRequest>> parse_quiet_path(std::string_view path) {
+  const size_t mark = path.find('?');
+  const auto parts = split(path.substr(0, mark), '/');
+  if (parts.size() != 4 || parts[3] != "quiet") return std::nullopt;
+  QuietRequest request;
+  const auto pool = percent_decoded(parts[0]);
+  auto host = percent_decoded(parts[1]);
+  if (!pool || !host) return fail("a % is followed by two hexadecimal digits");
+  if (host->starts_with('[') && host->ends_with(']')) host = host->substr(1, host->size() - 2);
+  const auto address = IpAddress::parse(*host);
+  if (!address) return fail(address.error().message);
+  const auto [end, code] =
+      std::from_chars(parts[2].data(), parts[2].data() + parts[2].size(), request.key.port);
+  if (code != std::errc{} || end != parts[2].data() + parts[2].size()) return fail("the port is 0 to 65535");
+  request.key.pool = *pool;
+  request.key.address = *address;
+  if (mark != std::string_view::npos) {
+    if (auto read = parse_query(path.substr(mark + 1), request); !read) return tl::unexpected(read.error());
+  }
+  return request;
+}
+
+void answer_quiet_page(Gateway& gateway, ControlThreads& threads, std::string_view path,
+                       const HttpServer::Reply& reply) {
+  const auto wanted = parse_quiet_path(path);
+  if (!wanted) return reply({400, kText, wanted.error().message + "\n"});
+  if (!*wanted) return reply({404, kText, "not found\n"});
+  threads.answer([&gateway, request = **wanted, reply] {
+    gateway.await_quiet(request.key, request.until_gone, request.timeout,
+                        [reply, until_gone = request.until_gone](const Outcome<QuietAnswer>& outcome) {
+                          reply(answer_of(outcome, until_gone));
+                        });
+  });
+}
+
+}  // namespace sluice::ctrl

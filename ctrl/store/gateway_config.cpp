@@ -1,0 +1,189 @@
+// What people apply, and what became of it.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "ctrl/intent/config_schema.h"
+#include "ctrl/intent/config_warnings.h"
+#include "ctrl/intent/memory_needs.h"
+#include "ctrl/intent/model_changes.h"
+#include "ctrl/store/gateway_parts.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using std::chrono::system_clock;
+
+/// The settings that are read once, at the start; all others at their defaults.
+nlohmann::json boot_settings(const Model& model) {
+  Model boot;
+  boot.gateway_name = model.gateway_name;
+  boot.boot = model.boot;
+  boot.hash_key = model.hash_key;
+  boot.lameduck = model.lameduck;
+  boot.control = model.control;
+  boot.http = model.http;
+  boot.ledger = model.ledger;
+  return to_json(boot);
+}
+
+std::vector<std::string> restart_needed(const Model& before, const Model& after) {
+  std::vector<std::string> pointers;
+  for (const DiffEntry& entry : diff_configurations(boot_settings(before), boot_settings(after))) {
+    pointers.push_back(entry.pointer);
+  }
+  return pointers;
+}
+
+Refusal needs_restart(const std::vector<std::string>& pointers) {
+  Refusal refusal{Refusal::Kind::kRestartNeeded,
+                  "nothing was applied: some of what differs is read only when sluiced starts",
+                  "restart sluiced to apply it, or leave those settings as they are",
+                  {}};
+  for (const std::string& pointer : pointers) refusal.faults.push_back({pointer, "needs a restart"});
+  return refusal;
+}
+
+Refusal takes_all_away(size_t services) {
+  return {Refusal::Kind::kInvalid,
+          "nothing was applied: it would take away all " + std::to_string(services) + " services",
+          "apply it with allow_no_services (sluicectl config apply --allow-no-services) if that is meant",
+          {{"/services", "there is no service left"}}};
+}
+
+/// Whether two configurations say the same. Those of one size are compared by what they share first.
+bool is_same(const Model& a, const Model& b) {
+  return a.pools.size() == b.pools.size() && a.services.size() == b.services.size() &&
+         changed_parts(a, b).empty();
+}
+
+/// Whether there is room for the pools of another configuration.
+Outcome<void> check_growth(const Model& before, const Model& after) {
+  MemoryNeed need = pool_memory(after);
+  const uint64_t now = pool_memory(before).bytes;
+  need.bytes -= std::min(need.bytes, now);
+  const auto enough = check_memory({need}, available_memory());
+  if (enough) return {};
+  return tl::unexpected(Refusal{Refusal::Kind::kUnavailable,
+                                enough.error().message,
+                                "nothing was applied: a smaller table_size of the pools needs less",
+                                {{need.pointer, enough.error().message}}});
+}
+
+}  // namespace
+
+Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const std::string& author,
+                                          Step::Mode mode) {
+  const auto now = Moment::now();
+  const bool same = is_same(*next, *model);
+  const std::vector<BackendKey> reweighed = statuses.reset_weights();
+  if (same && reweighed.empty()) {
+    return ApplyResult{
+        .generation = generation, .flows_cut = std::map<std::string, uint64_t>(), .is_applied = true};
+  }
+  if (same) next = model;  // what was set at run time is no part of it: no generation
+  const auto before = model;
+  Members::Prepared prepared = members.prepare(*before, *next);
+  statuses.follow({*before, effective->members}, {*next, prepared.lists}, now.wall);
+  Step step{.model = next, .members = prepared.lists, .mode = mode};
+  for (const BackendKey& key : reweighed) step.touched_pools.insert(key.pool);
+  step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall}};
+  auto result = take(step);
+  if (!result || !result->is_applied) return result;
+  members.follow(*before, *next, std::move(prepared), now);
+  if (!same) history.add({generation, now.wall, author, "", result->changed}, std::move(next));
+  return result;
+}
+
+Outcome<void> Gateway::Parts::check_generation(const std::optional<uint64_t>& wanted) const {
+  if (!wanted || *wanted == generation) return {};
+  return refuse(Refusal::Kind::kConflict,
+                "the generation is " + std::to_string(generation) + ", not " + std::to_string(*wanted),
+                "somebody else changed the configuration: look at what it is now, then apply again");
+}
+
+Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const std::shared_ptr<const Model>& now,
+                                                        const nlohmann::json& config,
+                                                        const ApplyOptions& options) {
+  auto parsed = parse_config(config);
+  if (!parsed) return tl::unexpected(std::move(parsed.error()));
+  const auto restart = restart_needed(*now, *parsed);
+  if (!restart.empty()) return tl::unexpected(needs_restart(restart));
+  if (parsed->services.empty() && !now->services.empty() && !options.allow_no_services) {
+    return tl::unexpected(takes_all_away(now->services.size()));
+  }
+  if (auto enough = check_growth(*now, *parsed); !enough) return tl::unexpected(std::move(enough.error()));
+  share_unchanged(*now, *parsed);
+  auto warnings = warnings_of(*parsed, config);
+  return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(warnings)};
+}
+
+Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
+  Parts& parts = *parts_;
+  if (auto same = parts.check_generation(options.if_generation); !same) {
+    return tl::unexpected(std::move(same.error()));
+  }
+  auto admitted = parts.admit(model(), config, options);
+  if (!admitted) {
+    if (!options.dry_run) parts.last_apply_succeeded = false;
+    return tl::unexpected(std::move(admitted.error()));
+  }
+  const std::lock_guard turn(parts.turn);
+  if (!options.dry_run) parts.await_turn();
+  const std::lock_guard state(parts.state);
+  if (auto same = parts.check_generation(options.if_generation); !same) {
+    return tl::unexpected(std::move(same.error()));
+  }
+  auto result = parts.take(admitted->model, options.author,
+                           options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
+  if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
+  if (result) result->warnings = std::move(admitted->warnings);
+  return result;
+}
+
+Outcome<std::vector<DiffEntry>> Gateway::diff(const nlohmann::json& config) const {
+  auto model = parse_config(config);
+  if (!model) return tl::unexpected(std::move(model.error()));
+  return diff_configurations(configuration(), to_json(*model));
+}
+
+Outcome<ApplyResult> Gateway::rollback(uint64_t generation, const std::string& author) {
+  const std::lock_guard turn(parts_->turn);
+  parts_->await_turn();
+  const std::lock_guard state(parts_->state);
+  auto model = parts_->history.find(generation);
+  if (!model) {
+    return refuse(Refusal::Kind::kNotFound, "generation " + std::to_string(generation) + " is not remembered",
+                  "config.history lists those that are");
+  }
+  auto result = parts_->take(std::move(model), author, Step::Mode::kTake);
+  parts_->last_apply_succeeded = result.has_value();
+  return result;
+}
+
+std::vector<HistoryEntry> Gateway::history() {
+  parts_->hash_history();
+  const std::lock_guard state(parts_->state);
+  return parts_->history.entries();
+}
+
+void Gateway::Parts::hash_history() {
+  const std::lock_guard one_at_a_time(hashing);
+  while (true) {
+    std::optional<ConfigHistory::Unhashed> next;
+    {
+      const std::lock_guard lock(state);
+      next = history.unhashed();
+    }
+    if (!next) return;
+    std::string sha256 = hash.of(*next->model);
+    const std::lock_guard lock(state);
+    history.set_hash(next->generation, std::move(sha256));
+  }
+}
+
+nlohmann::json Gateway::configuration() const {
+  return to_json(*model());
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,113 @@
+// What sources say, and what becomes of it.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "ctrl/store/gateway_parts.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using std::chrono::system_clock;
+
+std::string object_of(const std::set<std::string>& pools, const Model& model) {
+  if (pools.size() == 1) return "pool/" + *pools.begin();
+  const auto pool = model.pools.find(*pools.begin());
+  const bool has_source = pool != model.pools.end() && pool->second->discover;
+  return has_source ? "source/" + pool->second->discover->source : "pool/*";
+}
+
+}  // namespace
+
+void Gateway::observe(std::vector<SourceWord> words) {
+  Parts& parts = *parts_;
+  if (words.empty()) return;
+  const auto seen =
+      std::ranges::min_element(words, {}, [](const auto& word) { return word.seen.wall; })->seen;
+  const std::lock_guard turn(parts.turn);
+  parts.await_turn();
+  const std::lock_guard lock(parts.state);
+  const Moment now = Moment::now();
+  std::set<std::string> differ;
+  for (SourceWord& word : words) {
+    std::string pool = word.pool;
+    if (parts.members.take(std::move(word), *parts.model, now)) differ.insert(std::move(pool));
+  }
+  parts.publish_members(differ, seen.wall);
+}
+
+Outcome<std::vector<std::string>> Gateway::release_source(const std::string& source,
+                                                          const std::optional<std::string>& pool) {
+  Parts& parts = *parts_;
+  const Moment now = Moment::now();
+  const std::lock_guard turn(parts.turn);
+  parts.await_turn();
+  const std::lock_guard lock(parts.state);
+  if (std::ranges::find(parts.model->sources, source, &SourceModel::name) == parts.model->sources.end()) {
+    return refuse(Refusal::Kind::kNotFound, "there is no source named \"" + source + "\"");
+  }
+  const PoolModel* const named = pool ? parts.pool(*pool) : nullptr;
+  if (pool && (!named || !named->discover || named->discover->source != source)) {
+    return refuse(Refusal::Kind::kNotFound,
+                  "there is no pool named \"" + *pool + "\" that discovers by source \"" + source + "\"");
+  }
+  auto released = parts.members.release(source, pool, *parts.model, now);
+  parts.publish_members({released.begin(), released.end()}, now.wall);
+  return released;
+}
+
+void Gateway::mind_sources() {
+  Parts& parts = *parts_;
+  const Moment now = Moment::now();
+  const std::lock_guard turn(parts.turn);
+  parts.await_turn();
+  const std::lock_guard lock(parts.state);
+  const auto expired = parts.members.expire(*parts.model, now);
+  std::set<std::string> differ(expired.begin(), expired.end());
+  for (const std::string& name : parts.members.draining()) {
+    const auto pool = parts.effective->pools.find(name);
+    if (pool == parts.effective->pools.end()) continue;
+    const std::vector<HostPort> ended = parts.ended_members(*pool->second);
+    if (ended.empty()) continue;
+    parts.members.forget(name, ended, *parts.model);
+    differ.insert(name);
+  }
+  parts.publish_members(differ, now.wall);
+}
+
+void Gateway::Parts::publish_members(const std::set<std::string>& pools,
+                                     std::chrono::system_clock::time_point seen) {
+  if (pools.empty() || members.lists() == effective->members) return;
+  statuses.follow({*model, effective->members}, {*model, members.lists()}, system_clock::now());
+  Step step{.model = model, .members = members.lists()};
+  step.causes = {{ChangeCause::kSource, object_of(pools, *model), seen}};
+  if (const auto taken = take(step); !taken) {  // what counts stays, and the next word tries again
+    spdlog::error("what sources say cannot be taken: {}", taken.error().message);
+  }
+}
+
+std::vector<HostPort> Gateway::Parts::ended_members(const EffectivePool& pool) const {
+  std::vector<HostPort> ended;
+  if (!is_settled()) return ended;  // a worker with older tables may yet begin a flow
+  for (const Member& member : pool.members->members) {
+    if (member.offer != Offer::kWithdrawn) continue;
+    if (totals_of({pool.intent->name, member.at.address, member.at.port}).active_flows == 0) {
+      ended.push_back(member.at);
+    }
+  }
+  return ended;
+}
+
+std::vector<SourceRow> Gateway::sources() const {
+  const std::lock_guard lock(parts_->state);
+  return parts_->members.rows(*parts_->model);
+}
+
+std::vector<std::string> Gateway::unanswered_sources() const {
+  const std::lock_guard lock(parts_->state);
+  return parts_->members.unanswered(*parts_->model);
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,12 @@
+// direct: the packet as it is, to the backend's MAC address. The backend has the service's address itself.
+#pragma once
+
+#include "dataplane/forward/path_rewrite.h"
+
+namespace sluice::dataplane {
+
+inline PathRewrite direct(const PathEnds& ends) {
+  return {.backend_address = ends.backend.address, .treatment = Treatment::kKeep};
+}
+
+}  // namespace sluice::dataplane

@@ -1,0 +1,14 @@
+// dnat: the backend sees the client, and answers by way of the gateway because that is its router.
+#pragma once
+
+#include "dataplane/forward/path_rewrite.h"
+
+namespace sluice::dataplane {
+
+inline PathRewrite dnat(const PathEnds& ends) {
+  return {.backend_address = ends.backend.address,
+          .treatment = Treatment::kTranslate,
+          .backend_port = ends.backend.port};
+}
+
+}  // namespace sluice::dataplane

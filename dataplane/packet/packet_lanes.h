@@ -1,0 +1,71 @@
+// A 32-bit word of each of eight packets, side by side in an AVX2 register, and what is asked of all eight at
+// once. Pure; any thread.
+#pragma once
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "common/bytes.h"
+
+namespace sluice::dataplane {
+
+/// The words as they lie in the packets, and what is made of them.
+using Lanes [[gnu::vector_size(32)]] = uint32_t;
+using Verdicts [[gnu::vector_size(32)]] = int32_t;  ///< all ones: yes
+
+inline Verdicts are_less(Lanes a, Lanes b) {
+  return reinterpret_cast<Verdicts>(a) < reinterpret_cast<Verdicts>(b);
+}
+
+/// Four words at `offset` of every packet, transposed.
+[[gnu::always_inline]] inline std::array<Lanes, 4> load_four(uint8_t* const* ip, size_t offset) {
+  const auto pair = [&](size_t i) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load<__m128i>(ip[i] + offset)),
+                                   load<__m128i>(ip[i + 4] + offset), 1);
+  };
+  const __m256i a = pair(0), b = pair(1), c = pair(2), d = pair(3);
+  const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
+  const __m256i ab2 = _mm256_unpackhi_epi32(a, b), cd2 = _mm256_unpackhi_epi32(c, d);
+  return {reinterpret_cast<Lanes>(_mm256_unpacklo_epi64(ab, cd)),
+          reinterpret_cast<Lanes>(_mm256_unpackhi_epi64(ab, cd)),
+          reinterpret_cast<Lanes>(_mm256_unpacklo_epi64(ab2, cd2)),
+          reinterpret_cast<Lanes>(_mm256_unpackhi_epi64(ab2, cd2))};
+}
+
+/// The byte or big-endian 16-bit field at byte `at` of each word, as a number.
+template <uint8_t at>
+[[gnu::always_inline]] inline Lanes byte_of(Lanes words) {
+  return words >> (8 * at) & 0xff;
+}
+template <uint8_t at>
+[[gnu::always_inline]] inline Lanes field_of(Lanes words) {
+  constexpr uint32_t kPlaces = 0x8080'0000u + at * 0x100u + at + 1;
+  const Lanes lane = {0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c};
+  return reinterpret_cast<Lanes>(
+      _mm256_shuffle_epi8(reinterpret_cast<__m256i>(words), reinterpret_cast<__m256i>(lane + kPlaces)));
+}
+
+/// What a word adds to a checksum.
+[[gnu::always_inline]] inline Lanes halves(Lanes words) {
+  return (words & 0xffff) + (words >> 16);
+}
+/// checksum_is_right() for sums below 2^24.
+[[gnu::always_inline]] inline Verdicts are_right(Lanes sums) {
+  return halves(halves(sums)) == 0xffff;
+}
+/// The words at byte `at` of packets, without what lies behind the packets' `total` bytes.
+[[gnu::always_inline]] inline Lanes cut(Lanes words, uint32_t at, Lanes total) {
+  const __m256i beyond = _mm256_max_epi32(reinterpret_cast<__m256i>(at + 4 - total), _mm256_setzero_si256());
+  const __m256i kept = _mm256_srlv_epi32(_mm256_set1_epi32(-1), _mm256_slli_epi32(beyond, 3));
+  return words & reinterpret_cast<Lanes>(kept);
+}
+
+/// A bit for each lane.
+[[gnu::always_inline]] inline uint32_t bits_of(Verdicts verdicts) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(verdicts)));
+}
+
+}  // namespace sluice::dataplane
