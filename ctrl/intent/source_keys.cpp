@@ -13,7 +13,7 @@ std::span<const SourceKeys> source_keys() {
       {"kubernetes", {"endpoints", "token", "ca", "tls"}, {"*namespace", "*service", "port"}},
       {"registry", {}, {"*service"}},
       {"xds", {"*endpoints", "node", "delta", "tls"}, {"*cluster"}},
-      {"zookeeper", {"*endpoints", "session_timeout", "tls"}, {"*path"}},
+      {"zookeeper", {"*endpoints", "session_timeout", "username", "password", "tls"}, {"*path"}},
   };
   return kKeys;
 }
