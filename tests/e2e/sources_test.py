@@ -4,6 +4,7 @@ takes nobody away. The files are written as people and tools write them: in plac
 import copy
 import json
 import os
+import socket
 import threading
 import time
 
@@ -166,6 +167,23 @@ def test_operators_and_sources_both_have_a_say(files):
     site.replace(targets([address(1), address(2), address(3)], weight=5))
     eventually(lambda: site.rows()[address(1)]["weight"] == 5, "the source names another weight")
     assert site.rows()[address(1)]["state"] == "draining"
+
+
+def test_discovered_backends_are_checked(files):
+    site = files(health={"type": "tcp", "interval": "100ms", "timeout": "1s", "rise": 1, "fall": 1})
+    accuracy = 'sluice_source_accuracy_ratio{source="files"}'
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        site.replace(targets(["127.0.0.1", "127.0.0.2"], port=port))
+        site.start()
+        # Nobody listens at the second one, which the source offers all the same.
+        wanted = {"127.0.0.1": "active", "127.0.0.2": "down"}
+        eventually(lambda: site.states() == wanted, "one is up and one is down", 20)
+        eventually(lambda: site.gateway.metrics().get(accuracy) == 0.5, "half of what it says is right", 20)
+    eventually(lambda: site.states()["127.0.0.1"] == "down", "nobody listens there any more", 20)
+    assert site.gateway.call("change.list", cause="health", limit=1)
+    site.replace(targets([address(1)], port=port))
+    eventually(lambda: "127.0.0.1" not in site.states(), "it is gone, and its check with it", 20)
 
 
 def test_readiness_waits_for_the_first_answer(files):
