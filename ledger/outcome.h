@@ -67,7 +67,7 @@ struct alignas(64) OutcomeCounters {
   Counter received;
   std::array<Counter, kOutcomes> ended;
 
-  void count(Outcome outcome) { ended[static_cast<size_t>(outcome)].add(); }
+  void count(Outcome outcome, uint64_t times = 1) { ended[static_cast<size_t>(outcome)].add(times); }
   uint64_t read(Outcome outcome) const { return ended[static_cast<size_t>(outcome)].read(); }
 };
 
