@@ -28,8 +28,14 @@ uint64_t start_words(uint64_t ring) {
 }  // namespace
 
 RecentIds::Key RecentIds::key_of(const crypto::Digest& txid, Profile profile) {
-  Key key = txid;
-  key.back() ^= static_cast<uint8_t>(profile);
+  // One store: of what is stored in pieces, a load of several has to wait until all that was stored before
+  // has reached the cache.
+  const __m256i mark =
+      _mm256_set_epi64x(static_cast<int64_t>(uint64_t{static_cast<uint8_t>(profile)} << 56), 0, 0, 0);
+  Key key;
+  _mm256_storeu_si256(
+      reinterpret_cast<__m256i*>(key.data()),
+      _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(txid.data())), mark));
   return key;
 }
 
