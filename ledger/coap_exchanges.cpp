@@ -54,7 +54,22 @@ void CoapExchanges::prefetch_entry(uint64_t hash) const {
   if (index != kNone) __builtin_prefetch(&links_[index]);
 }
 
+/// Fetches the places that the next requests will take, and what their oldest ones must be taken out of.
+void CoapExchanges::prefetch_reuse() const {
+  constexpr uint32_t kNear = 6, kFar = 12;
+  const uint32_t far = ahead(oldest_, kFar);
+  __builtin_prefetch(&links_[far], 1);
+  const auto* const entry = reinterpret_cast<const std::byte*>(&answers_[far]);
+  for (size_t at = 0; at < sizeof(Requester); at += 64) __builtin_prefetch(entry + at, 1);
+  const Link& leaving = links_[ahead(oldest_, kNear)];
+  if (!leaving.used) return;
+  __builtin_prefetch(&buckets_[leaving.hash & (buckets_.size() - 1)], 1);
+  if (leaving.previous != kNone) __builtin_prefetch(&links_[leaving.previous], 1);
+  if (leaving.next != kNone) __builtin_prefetch(&links_[leaving.next], 1);
+}
+
 CoapExchanges::Verdict CoapExchanges::note(Requester& requester, uint64_t hash, uint64_t now_ns) {
+  prefetch_reuse();
   const uint32_t known = find(requester, hash);
   if (known != kNone) {
     const Link& link = links_[known];
@@ -64,7 +79,7 @@ CoapExchanges::Verdict CoapExchanges::note(Requester& requester, uint64_t hash, 
     remove(known);
   }
   const uint32_t index = oldest_;
-  oldest_ = index + 1 == links_.size() ? 0 : index + 1;
+  oldest_ = ahead(index, 1);
   if (links_[index].used) remove(index);
   uint32_t& bucket = bucket_of(hash);
   const uint32_t use = links_[index].use + 1;

@@ -66,6 +66,11 @@ class CoapExchanges {
   static constexpr uint32_t kNone = UINT32_MAX;
 
   uint32_t& bucket_of(uint64_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
+  uint32_t ahead(uint32_t index, uint32_t places) const {
+    const uint64_t sum = uint64_t{index} + places;
+    return static_cast<uint32_t>(sum < links_.size() ? sum : sum % links_.size());
+  }
+  void prefetch_reuse() const;
   uint32_t find(const Requester& requester, uint64_t hash);
   void remove(uint32_t index);
 

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "common/check.h"
+
 namespace sluice::ledger {
+
 OpenBlock* Ingest::Queue::pop() {
   if (size_ == 0) return nullptr;
   OpenBlock* const block = slots_[head_];
@@ -58,11 +61,12 @@ Decision Ingest::refuse(const Transaction& transaction, Outcome outcome, Answer&
   return Decision::kAnswered;
 }
 
-Decision Ingest::offer(const Transaction& transaction, uint64_t now_ns, Answer& answer) {
+Decision Ingest::offer(const Transaction& transaction, const RecentIds::Home& home, uint64_t now_ns,
+                       Answer& answer) {
   if (stopping_) return refuse(transaction, Outcome::kDroppedStopping, answer);
   const RecentIds::Key key = RecentIds::key_of(transaction.txid, transaction.profile);
   if (has_failed_) return refuse(transaction, failed(), answer);
-  const std::optional<uint64_t> index = ids_.find(key);
+  const std::optional<uint64_t> index = ids_.find(key, home);
   if (is_stalled_ && (!index || *index >= ids_.committed() || transaction.profile != Profile::kOpaque))
     return refuse(transaction, Outcome::kDroppedDiskFull, answer);
   if (index) return repeat(transaction, *index, answer);
@@ -73,7 +77,7 @@ Decision Ingest::offer(const Transaction& transaction, uint64_t now_ns, Answer& 
     if (open_ == nullptr) return refuse(transaction, Outcome::kDroppedRingFull, answer);
     open_->restart(ids_.next_block(), ids_.next_index(), now_ns);
   }
-  ids_.append(key, starts_block);
+  ids_.append(key, home, starts_block);
   open_->add(transaction);
   if (open_->is_full()) seal();
   return Decision::kUnderWay;
@@ -106,7 +110,9 @@ OpenBlock* Ingest::block_of(uint64_t index) const {
 
 bool Ingest::wait(const Transaction& transaction, uint64_t index) {
   if (free_waiter_ == OpenBlock::kNoWaiter) return false;
-  OpenBlock& block = *block_of(index);  // an index that is not committed is in one of them
+  OpenBlock* const under_way = block_of(index);
+  check(under_way != nullptr, "an index that is not committed is in a block under way");
+  OpenBlock& block = *under_way;
   const uint32_t number = free_waiter_;
   Waiter& waiter = waiters_[number];
   free_waiter_ = waiter.next;
@@ -141,9 +147,16 @@ OpenBlock* Ingest::take_sealed() {
   return block;
 }
 
+/// Of a block that is back, counts what nobody waits for an answer to.
+void Ingest::give_back(OpenBlock& block) {
+  back_.push(&block);
+  counters_.count(outcome_of(block, true), block.count() - block.askers().size());
+}
+
 void Ingest::finish(OpenBlock* block) {
-  in_journal_.pop();
-  back_.push(block);
+  check(in_journal_.pop() == block, "blocks come back from the journal in their order");
+  check(block->fate != Fate::kUnderWay, "a block that comes back has ended");
+  give_back(*block);
   if (block->fate == Fate::kCommitted) return ids_.commit(block->tree_size());
   if (!block->is_taken_back) take_back(*block);
 }
@@ -157,7 +170,7 @@ void Ingest::take_back(const OpenBlock& refused) {
   if (open_ != nullptr) seal();
   while (OpenBlock* const unseen = sealed_.pop()) {
     unseen->fate = refused.fate;
-    back_.push(unseen);
+    give_back(*unseen);
   }
 }
 
@@ -195,8 +208,8 @@ bool Ingest::next_stalled(OpenBlock& block, Answer& answer) {
     requester.channel = Channel::kNone;
     return true;
   };
-  while (block.told < block.count()) {
-    if (tell(block.requester(block.told++))) return true;
+  while (block.told < block.askers().size()) {
+    if (tell(block.askers()[block.told++].requester)) return true;
   }
   if (block.told_waiter == OpenBlock::kNoWaiter) block.told_waiter = block.first_waiter;
   while (block.told_waiter != OpenBlock::kNoWaiter) {
@@ -210,14 +223,13 @@ bool Ingest::next_stalled(OpenBlock& block, Answer& answer) {
 
 // False: everybody of this block was answered.
 bool Ingest::next_answer(OpenBlock& block, Answer& answer) {
-  while (answered_ < block.count()) {
-    const uint32_t place = answered_++;
-    const Requester& requester = block.requester(place);
-    if (!is_told(block, requester)) {
+  while (answered_ < block.askers().size()) {
+    const OpenBlock::Asker& asker = block.askers()[answered_++];
+    if (!is_told(block, asker.requester)) {
       counters_.count(outcome_of(block, true));
       continue;
     }
-    answer = answer_for(block, place, requester, true);
+    answer = answer_for(block, asker.place, asker.requester, true);
     return true;
   }
   while (block.first_waiter != OpenBlock::kNoWaiter) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "common/check.h"
 #include "ledger/open_block.h"
 #include "ledger/outcome.h"
 #include "ledger/recent_ids.h"
@@ -37,13 +38,20 @@ class Ingest {
   /// `ids` has room for limits.most_in_flight(). Both are borrowed. Allocates all there will ever be.
   Ingest(const IngestLimits& limits, RecentIds& ids, OutcomeCounters& counters);
 
-  /// Fetches what offer() will look at. Call it some transactions before.
-  void prefetch(const crypto::Digest& txid, Profile profile) const {
-    ids_.prefetch(RecentIds::key_of(txid, profile));
+  /// Fetches what offer() will look at, and says where that is. Call it some transactions before.
+  RecentIds::Home prefetch(const crypto::Digest& txid, Profile profile) const {
+    const RecentIds::Home home = ids_.home_of(RecentIds::key_of(txid, profile));
+    ids_.prefetch(home);
+    return home;
   }
-  /// Takes a transaction: a repeat gets the first one's receipt, a new one the next leaf index. The
-  /// payload is copied. Counts what ends here. Hot path.
-  Decision offer(const Transaction& transaction, uint64_t now_ns, Answer& answer);
+  /// Takes a transaction: a repeat gets the first one's receipt, a new one the next leaf index. The payload
+  /// is copied. Counts what ends here. `home` is what prefetch() said of it; `answer` is written for
+  /// Decision::kAnswered and kLookUp alone. Hot path.
+  Decision offer(const Transaction& transaction, const RecentIds::Home& home, uint64_t now_ns,
+                 Answer& answer);
+  Decision offer(const Transaction& transaction, uint64_t now_ns, Answer& answer) {
+    return offer(transaction, prefetch(transaction.txid, transaction.profile), now_ns, answer);
+  }
 
   /// Seals the open block where its delay has passed. Once per poll; `now_ns` is monotonic.
   void poll(uint64_t now_ns);
@@ -84,7 +92,10 @@ class Ingest {
   class Queue {
    public:
     explicit Queue(size_t capacity) : slots_(capacity) {}
-    void push(OpenBlock* block) { slots_[(head_ + size_++) % slots_.size()] = block; }
+    void push(OpenBlock* block) {
+      check(size_ < slots_.size(), "a queue has room for every block that there is");
+      slots_[(head_ + size_++) % slots_.size()] = block;
+    }
     OpenBlock* pop();
     OpenBlock* front() const { return size_ == 0 ? nullptr : slots_[head_]; }
     OpenBlock* find(uint64_t index) const;
@@ -111,6 +122,7 @@ class Ingest {
   OpenBlock* block_of(uint64_t index) const;
   void seal();
   void take_back(const OpenBlock& refused);
+  void give_back(OpenBlock& block);
   bool next_answer(OpenBlock& block, Answer& answer);
   Answer answer_for(const OpenBlock& block, uint32_t place, const Requester& requester, bool is_first);
 
@@ -125,7 +137,7 @@ class Ingest {
   Queue sealed_;           // not yet taken
   Queue in_journal_;       // taken, not yet back
   Queue back_;             // to be answered
-  uint32_t answered_ = 0;  // transactions of the first in back_ whose senders were answered
+  uint32_t answered_ = 0;  // askers of the first in back_ that were answered
   bool stopping_ = false;
   bool has_failed_ = false;
   bool is_stalled_ = false;

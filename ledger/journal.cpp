@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "common/check.h"
 #include "crypto/merkle_proof.h"
 #include "ledger/checkpoint.h"
 #include "ledger/record_reader.h"
@@ -191,6 +192,8 @@ void Journal::end(SyncTask* task) {
     if (task->error_ != 0)
       return fail_with(
           system_error("cannot sync", segment_path(settings_.directory, segment_number_), task->error_));
+    check(task->reaches_.blocks >= durable_.blocks && task->reaches_.blocks <= appended_.blocks,
+          "what was appended becomes durable, in order");
     durable_ = task->reaches_;
   } else if (task->lost_) {
     fail_with(*task->lost_);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "common/check.h"
+
 namespace sluice::ledger {
 namespace {
 
@@ -25,8 +27,9 @@ OpenBlock::OpenBlock(Limits limits)
       record_(static_cast<uint8_t*>(std::aligned_alloc(kRecordAlignment, record_capacity(limits)))),
       leaf_hashes_(new crypto::Digest[limits.transactions]),
       entries_(new RecordEntry[limits.transactions]),
-      requesters_(new Requester[limits.transactions]) {
-  if (!record_) std::abort();
+      askers_(new Asker[limits.transactions]) {
+  check(record_ != nullptr, "there is memory for the blocks under way");
+  std::memset(record_.get(), 0, record_capacity(limits));  // else the first block waits for pages
 }
 
 void OpenBlock::restart(uint64_t number, uint64_t first_index, uint64_t now_ns) {
@@ -34,6 +37,7 @@ void OpenBlock::restart(uint64_t number, uint64_t first_index, uint64_t now_ns) 
   first_index_ = first_index;
   opened_ns_ = now_ns;
   count_ = 0;
+  asker_count_ = 0;
   payload_bytes_ = 0;
   fate = Fate::kUnderWay;
   first_waiter = last_waiter = told_waiter = kNoWaiter;
@@ -42,6 +46,8 @@ void OpenBlock::restart(uint64_t number, uint64_t first_index, uint64_t now_ns) 
 }
 
 void OpenBlock::add(const Transaction& transaction) {
+  check(!is_full() && transaction.size <= kMostPayload,
+        "a block has room for each transaction that it takes");
   uint8_t* const to = record_.get() + sizeof(RecordHead) + payload_bytes_;
   prefetch_room(to, transaction.size);
   std::memcpy(to, transaction.payload, transaction.size);
@@ -49,7 +55,8 @@ void OpenBlock::add(const Transaction& transaction) {
   entries_[count_] = {Be16::from_host(static_cast<uint16_t>(transaction.size)),
                       static_cast<uint8_t>(transaction.profile), 0};
   leaf_hashes_[count_] = transaction.leaf_hash;
-  requesters_[count_] = transaction.requester;
+  if (transaction.requester.channel != Channel::kNone)
+    askers_[asker_count_++] = {count_, transaction.requester};
   ++count_;
 }
 
@@ -59,7 +66,9 @@ void OpenBlock::prefetch_room(const uint8_t* to, uint32_t size) const {
   constexpr uint32_t kAheadBytes = 2048, kAhead = 8;
   for (uint32_t at = 0; at < size; at += 64) __builtin_prefetch(to + kAheadBytes + at, 1);
   __builtin_prefetch(&leaf_hashes_[count_ + kAhead], 1);
-  __builtin_prefetch(&requesters_[count_ + kAhead], 1);
+  if (asker_count_ == 0) return;
+  const auto* const asker = reinterpret_cast<const uint8_t*>(&askers_[asker_count_ + kAhead]);
+  for (size_t at = 0; at < sizeof(Asker); at += 64) __builtin_prefetch(asker + at, 1);
 }
 
 std::span<uint8_t> OpenBlock::finish_record(const BlockMetadata& metadata, const BlockHeader& header,

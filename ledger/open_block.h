@@ -28,6 +28,11 @@ class OpenBlock {
     uint32_t bytes;         ///< `seal.bytes`
   };
   static constexpr uint32_t kNoWaiter = UINT32_MAX;
+  /// Who sent a transaction and is to get an answer.
+  struct Asker {
+    uint32_t place = 0;  ///< of the transaction in the block
+    Requester requester;
+  };
 
   explicit OpenBlock(Limits limits);
   OpenBlock(const OpenBlock&) = delete;
@@ -46,9 +51,8 @@ class OpenBlock {
   uint32_t count() const { return count_; }
   uint64_t opened_ns() const { return opened_ns_; }
   std::span<const crypto::Digest> leaf_hashes() const { return {leaf_hashes_.get(), count_}; }
-  Requester& requester(uint32_t place) {
-    return requesters_[place];
-  }  ///< Ingest's own, wherever the block is
+  /// Ingest's own, wherever the block is; in the order of their transactions. Nobody asks for the others.
+  std::span<Asker> askers() { return {askers_.get(), asker_count_}; }
   Profile profile(uint32_t place) const { return static_cast<Profile>(entries_[place].profile); }
 
   /// The bytes that finish_record() will give.
@@ -64,7 +68,7 @@ class OpenBlock {
   uint32_t first_waiter = kNoWaiter;  ///< Ingest's own: those who sent a repeat meanwhile
   uint32_t last_waiter = kNoWaiter;
   bool is_taken_back = false;        ///< Ingest's own: its indexes were given out again
-  uint32_t told = 0;                 ///< Ingest's own: how many transactions' senders were told of a stall
+  uint32_t told = 0;                 ///< Ingest's own: how many of askers() were told of a stall
   uint32_t told_waiter = kNoWaiter;  ///< Ingest's own: the last waiter who was told
 
  private:
@@ -78,11 +82,12 @@ class OpenBlock {
   std::unique_ptr<uint8_t[], Free> record_;
   std::unique_ptr<crypto::Digest[]> leaf_hashes_;
   std::unique_ptr<RecordEntry[]> entries_;
-  std::unique_ptr<Requester[]> requesters_;
+  std::unique_ptr<Asker[]> askers_;
   uint64_t number_ = 0;
   uint64_t first_index_ = 0;
   uint64_t opened_ns_ = 0;
   uint32_t count_ = 0;
+  uint32_t asker_count_ = 0;
   uint32_t payload_bytes_ = 0;
 };
 

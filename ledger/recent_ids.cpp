@@ -1,10 +1,12 @@
 #include "ledger/recent_ids.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
 #include "common/bytes.h"
+#include "common/check.h"
 
 namespace sluice::ledger {
 namespace {
@@ -26,8 +28,14 @@ uint64_t start_words(uint64_t ring) {
 }  // namespace
 
 RecentIds::Key RecentIds::key_of(const crypto::Digest& txid, Profile profile) {
-  Key key = txid;
-  key.back() ^= static_cast<uint8_t>(profile);
+  // One store: of what is stored in pieces, a load of several has to wait until all that was stored before
+  // has reached the cache.
+  const __m256i mark =
+      _mm256_set_epi64x(static_cast<int64_t>(uint64_t{static_cast<uint8_t>(profile)} << 56), 0, 0, 0);
+  Key key;
+  _mm256_storeu_si256(
+      reinterpret_cast<__m256i*>(key.data()),
+      _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(txid.data())), mark));
   return key;
 }
 
@@ -48,6 +56,7 @@ RecentIds::RecentIds(Capacity capacity, std::span<std::byte> memory, WindowSeed 
   starts_ = {reinterpret_cast<Starts*>(at), start_words(ring_size_)};
   at += starts_.size_bytes();
   ids_ = {reinterpret_cast<Key*>(at), ring_size_};
+  std::memset(ids_.data(), 0, ids_.size_bytes());  // else the first round through it waits for pages
   restart(0, 0);
 }
 
@@ -55,6 +64,7 @@ void RecentIds::restart(uint64_t next_index, uint64_t next_block) {
   std::memset(buckets_.data(), 0, buckets_.size_bytes());
   std::memset(starts_.data(), 0, starts_.size_bytes());
   oldest_ = committed_ = next_ = next_index;
+  next_position_ = position_of(next_);
   next_block_ = next_block;
   starts_[position_of(next_) / kStartBits].block_before = next_block - 1;
 }
@@ -77,50 +87,41 @@ uint64_t RecentIds::index_at(uint64_t position) const {
          (last_position >= position ? last_position - position : last_position + ring_size_ - position);
 }
 
-void RecentIds::prefetch(const Key& key) const {
-  __builtin_prefetch(&buckets_[home_of(key).bucket]);
-}
-
-std::optional<uint64_t> RecentIds::find(const Key& key) const {
-  const Home home = home_of(key);
-  const uint32_t position_mask = (1u << position_bits_) - 1;
+std::optional<uint64_t> RecentIds::find(const Key& key, const Home& home) const {
   for (uint64_t i = home.bucket;; i = i + 1 == bucket_count_ ? 0 : i + 1) {
     const Bucket& bucket = buckets_[i];
-    uint32_t candidates = 0;
-    for (unsigned slot = 0; slot < kSlots; ++slot)
-      candidates |= static_cast<uint32_t>((bucket.slots[slot] & ~position_mask) == home.tag) << slot;
-    for (; candidates != 0; candidates &= candidates - 1) {
-      const uint32_t position = bucket.slots[std::countr_zero(candidates)] & position_mask;
+    for (uint32_t found = slots_equal(bucket.words, ~position_mask(), home.tag); found != 0;
+         found &= found - 1) {
+      const uint32_t position = bucket.words[std::countr_zero(found)] & position_mask();
       if (ids_[position] == key) return index_at(position);
     }
-    if (bucket.overflowed == 0) return std::nullopt;
+    if (bucket.overflowed() == 0) return std::nullopt;
   }
 }
 
-void RecentIds::insert(const Key& key, uint64_t position) {
-  const Home home = home_of(key);
+void RecentIds::insert(const Home& home, uint64_t position) {
   for (uint64_t i = home.bucket;; i = i + 1 == bucket_count_ ? 0 : i + 1) {
     Bucket& bucket = buckets_[i];
-    uint32_t* const free = std::find(bucket.slots, bucket.slots + kSlots, 0u);
-    if (free != bucket.slots + kSlots) {
-      *free = home.tag | static_cast<uint32_t>(position);
+    const uint32_t free = slots_equal(bucket.words, UINT32_MAX, 0);
+    if (free != 0) {
+      bucket.words[std::countr_zero(free)] = home.tag | static_cast<uint32_t>(position);
       return;
     }
-    ++bucket.overflowed;
+    ++bucket.overflowed();
   }
 }
 
-void RecentIds::remove(uint64_t position) {
-  const Home home = home_of(ids_[position]);
+void RecentIds::remove(const Home& home, uint64_t position) {
   const uint32_t value = home.tag | static_cast<uint32_t>(position);
   for (uint64_t i = home.bucket;; i = i + 1 == bucket_count_ ? 0 : i + 1) {
     Bucket& bucket = buckets_[i];
-    uint32_t* const found = std::find(bucket.slots, bucket.slots + kSlots, value);
-    if (found != bucket.slots + kSlots) {
-      *found = 0;
+    const uint32_t found = slots_equal(bucket.words, UINT32_MAX, value);
+    if (found != 0) {
+      bucket.words[std::countr_zero(found)] = 0;
       return;
     }
-    --bucket.overflowed;
+    check(bucket.overflowed() != 0, "an id of the window is in the bucket of its home or behind it");
+    --bucket.overflowed();
   }
 }
 
@@ -136,29 +137,39 @@ void RecentIds::note_start(uint64_t position, bool starts_block) {
   }
 }
 
-void RecentIds::append(const Key& key, bool starts_block) {
-  const uint64_t position = position_of(next_);
-  ids_[position] = key;
-  note_start(position, starts_block);
-  insert(key, position);
+void RecentIds::append(const Key& key, const Home& home, bool starts_block) {
+  check(has_room(), "no more ids are in flight than the window has room for");
+  ids_[next_position_] = key;
+  note_start(next_position_, starts_block);
+  insert(home, next_position_);
   ++next_;
+  next_position_ = next_position_ + 1 == ring_size_ ? 0 : next_position_ + 1;
 }
 
 void RecentIds::commit(uint64_t tree_size) {
-  constexpr uint64_t kAhead = 16;  // enough removals to hide a cache miss
+  constexpr uint64_t kTogether = 32;  // enough removals to hide a cache miss
+  check(tree_size >= committed_ && tree_size <= next_, "what was appended is committed, in order");
   committed_ = tree_size;
-  for (; committed_ - oldest_ > capacity_.window; ++oldest_) {
-    prefetch(ids_[position_of(oldest_ + kAhead)]);  // any memory of the ring will do: it is only a hint
-    remove(position_of(oldest_));
+  while (committed_ - oldest_ > capacity_.window) {
+    const uint64_t count = std::min(committed_ - oldest_ - capacity_.window, kTogether);
+    std::array<Home, kTogether> homes;
+    for (uint64_t i = 0; i < count; ++i) {
+      homes[i] = home_of(ids_[position_of(oldest_ + i)]);
+      prefetch(homes[i]);
+    }
+    for (uint64_t i = 0; i < count; ++i) remove(homes[i], position_of(oldest_ + i));
+    oldest_ += count;
   }
 }
 
 void RecentIds::take_back(uint64_t next_index) {
+  check(next_index >= committed_, "what is committed is never taken back");
   while (next_ > next_index) {
-    const uint64_t position = position_of(--next_);
-    remove(position);
-    const uint64_t bit = uint64_t{1} << position % kStartBits;
-    if ((starts_[position / kStartBits].bits & bit) != 0) --next_block_;
+    --next_;
+    next_position_ = (next_position_ == 0 ? ring_size_ : next_position_) - 1;
+    remove(home_of(ids_[next_position_]), next_position_);
+    const uint64_t bit = uint64_t{1} << next_position_ % kStartBits;
+    if ((starts_[next_position_ / kStartBits].bits & bit) != 0) --next_block_;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "crypto/sha256_message.h"
+#include "ledger/bucket_words.h"
 #include "ledger/transaction.h"
 
 namespace sluice::ledger {
@@ -44,15 +45,23 @@ class RecentIds {
   /// Forgets everything and goes on at leaf `next_index`, the first of block `next_block`.
   void restart(uint64_t next_index, uint64_t next_block);
 
-  /// Fetches the bucket of a key. Call it some keys before find(). Hot path.
-  void prefetch(const Key& key) const;
+  /// Where a key's search begins: hashed once for all the calls below.
+  struct Home {
+    uint64_t bucket;
+    uint32_t tag;  // in a slot's upper bits, never zero
+  };
+  Home home_of(const Key& key) const;
+  /// Fetches the bucket. Call it some keys before find(). Hot path.
+  void prefetch(const Home& home) const { __builtin_prefetch(&buckets_[home.bucket], 1); }
   /// The leaf index of a key that is in flight or in the window. Hot path.
-  std::optional<uint64_t> find(const Key& key) const;
+  std::optional<uint64_t> find(const Key& key, const Home& home) const;
+  std::optional<uint64_t> find(const Key& key) const { return find(key, home_of(key)); }
 
   /// Whether append() has room: fewer than most_in_flight are in flight.
   bool has_room() const { return next_ - committed_ < capacity_.most_in_flight; }
   /// Gives the next leaf index to a key that find() does not know. Hot path.
-  void append(const Key& key, bool starts_block);
+  void append(const Key& key, const Home& home, bool starts_block);
+  void append(const Key& key, bool starts_block) { append(key, home_of(key), starts_block); }
   /// Everything below `tree_size` is durable; what is more than the window behind it is forgotten.
   void commit(uint64_t tree_size);
   /// Takes back the indexes from `next_index` on, none of them committed: they were refused or lost.
@@ -77,10 +86,11 @@ class RecentIds {
   }
 
  private:
-  static constexpr unsigned kSlots = 15;
-  struct alignas(64) Bucket {
-    uint32_t overflowed;  // ids that passed by, their home being here or before
-    uint32_t slots[kSlots];
+  struct Bucket {
+    BucketWords
+        words;  // the slots, but for the first: the ids that passed by, their home being here or before
+    uint32_t& overflowed() { return words[0]; }
+    uint32_t overflowed() const { return words[0]; }
   };
   static_assert(sizeof(Bucket) == 64);
   // The block starts of 64 ring positions, and the number of the block that the position before is in.
@@ -88,16 +98,11 @@ class RecentIds {
     uint64_t bits;
     uint64_t block_before;
   };
-  struct Home {
-    uint64_t bucket;
-    uint32_t tag;  // in the slot's upper bits, never zero
-  };
-
-  Home home_of(const Key& key) const;
   uint64_t position_of(uint64_t index) const { return index % ring_size_; }
   uint64_t index_at(uint64_t position) const;
-  void insert(const Key& key, uint64_t position);
-  void remove(uint64_t position);
+  uint32_t position_mask() const { return (1u << position_bits_) - 1; }
+  void insert(const Home& home, uint64_t position);
+  void remove(const Home& home, uint64_t position);
   void note_start(uint64_t position, bool starts_block);
 
   Capacity capacity_;
@@ -111,6 +116,7 @@ class RecentIds {
   uint64_t oldest_ = 0;
   uint64_t committed_ = 0;
   uint64_t next_ = 0;
+  uint64_t next_position_ = 0;  // position_of(next_), without a division for each
   uint64_t next_block_ = 0;  // the block that the next start begins
 };
 

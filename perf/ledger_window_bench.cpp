@@ -49,12 +49,16 @@ void window_append(benchmark::State& state) {
   uint64_t next = 0;
   fill(window.ids, next);
   std::vector<crypto::Digest> batch(64);
+  std::vector<RecentIds::Home> homes(batch.size());
   for (auto _ : state) {
     for (auto& id : batch) id = id_of(next++);
-    for (const auto& id : batch) window.ids.prefetch(id);
-    for (const auto& id : batch) {
-      if (window.ids.find(id)) std::abort();
-      window.ids.append(id, window.ids.next_index() % 4096 == 0);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      homes[i] = window.ids.home_of(batch[i]);
+      window.ids.prefetch(homes[i]);
+    }
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (window.ids.find(batch[i], homes[i])) std::abort();
+      window.ids.append(batch[i], homes[i], window.ids.next_index() % 4096 == 0);
     }
     if (window.ids.next_index() % 4096 == 0) window.ids.commit(window.ids.next_index());
   }
@@ -96,13 +100,14 @@ void ingest_offer(benchmark::State& state) {
     transaction.payload = payload.data();
     transaction.size = static_cast<uint32_t>(payload.size());
   }
+  std::vector<RecentIds::Home> homes(batch.size());
   std::array<Answer, 64> answers;
   for (auto _ : state) {
-    for (Transaction& transaction : batch) {
-      transaction.txid = id_of(next++);
-      ingest.prefetch(transaction.txid, transaction.profile);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      batch[i].txid = id_of(next++);
+      homes[i] = ingest.prefetch(batch[i].txid, batch[i].profile);
     }
-    for (const Transaction& transaction : batch) ingest.offer(transaction, next, answers[0]);
+    for (size_t i = 0; i < batch.size(); ++i) ingest.offer(batch[i], homes[i], next, answers[0]);
     while (OpenBlock* const block = ingest.take_sealed()) {
       block->fate = Fate::kCommitted;
       ingest.finish(block);

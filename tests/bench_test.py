@@ -64,7 +64,7 @@ def test_programs_are_run_and_their_figures_read(moment):
 
 
 def test_the_ledger_is_measured_end_to_end_and_its_journal_beside_a_plain_writer(moment):
-    check(ledger.ingress(moment), 8)
+    check(ledger.ingress(moment), 12)
     check(ledger.journal(moment), 1)
 
 

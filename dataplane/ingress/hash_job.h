@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "common/spsc_ring.h"
-#include "ledger/transaction.h"
+#include "ledger/recent_ids.h"
 
 namespace sluice::dataplane {
 
@@ -18,10 +18,13 @@ struct HashJob {
   rte_mbuf* packet = nullptr;    ///< that the payload lies in
   rte_mbuf* gathered = nullptr;  ///< what the id is the hash of, where that is not one piece of the payload
   uint64_t exchange_hash = 0;    ///< CoapExchanges::hash_of() its request
-  uint8_t missing = 0;           ///< hashes, of two
+  ledger::RecentIds::Home home;  ///< the sealer's own: where it looks the id up
 };
 
-/// Transactions between parser and sealer, for each hash worker: enough for four full groups of lanes.
+/// Packets that a hash worker takes from a ring at a time: twice as many messages fill the lanes of an
+/// engine.
+inline constexpr size_t kHashBurst = 64;
+/// Transactions between parser and sealer, for each hash worker.
 inline constexpr size_t kHashJobs = 1024;
 
 /// Receipts and refusals that may wait for each hash worker.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/check.h"
 #include "dataplane/base/packet.h"
 #include "dataplane/ingress/coap_limits.h"
 #include "dataplane/packet/datagram.h"
@@ -38,10 +39,12 @@ bool is_coap(const HashJob& job) {
   return job.transaction.requester.channel == ledger::Channel::kCoap;
 }
 
-/// The whole frame, which comes from another CPU's cache.
-void prefetch_bytes(rte_mbuf* packet) {
-  const auto* const bytes = rte_pktmbuf_mtod(packet, const uint8_t*);
-  for (unsigned at = 0; at < packet->data_len; at += RTE_CACHE_LINE_SIZE) rte_prefetch0(bytes + at);
+/// Whole frames, which come from another CPU's cache.
+void fetch_bytes(std::span<rte_mbuf* const> packets) {
+  for (rte_mbuf* packet : packets) {
+    const auto* const bytes = rte_pktmbuf_mtod(packet, const uint8_t*);
+    for (unsigned at = 0; at < packet->data_len; at += RTE_CACHE_LINE_SIZE) rte_prefetch0(bytes + at);
+  }
 }
 
 }  // namespace
@@ -54,7 +57,6 @@ HashWorker::HashWorker(const HashWorkerPlan& plan, crypto::Sha256 engine)
       answers_(*plan.answers),
       sealer_(plan.sealer),
       engine_(std::move(engine)),
-      batcher_(engine_, plan.most_delay_ns),
       jobs_(kHashJobs),
       exchanges_(kExchanges, plan.seed),
       own_message_id_(static_cast<uint16_t>(plan.seed.k0)),
@@ -74,6 +76,7 @@ HashWorker::~HashWorker() {
     rte_pktmbuf_free(job.packet);
     rte_pktmbuf_free(job.gathered);
   }
+  rte_pktmbuf_free_bulk(fetched_.data(), static_cast<unsigned>(fetched_.size()));
   rte_pktmbuf_free_bulk(fresh_.data(), static_cast<unsigned>(fresh_.size()));
 }
 
@@ -86,11 +89,9 @@ unsigned HashWorker::poll(uint64_t now_ns) {
   now_ns_ = now_ns;
   take_jobs_back();
   unsigned touched = take_packets();
-  // While nothing comes, waiting fills no lane.
-  pass_on(touched == 0 ? batcher_.flush() : batcher_.poll(now_ns));
   if (sealer_ != nullptr) touched += sealer_->poll(now_ns);
   touched += answer_clients();
-  jobs_under_way_.set(kHashJobs - free_.size());
+  jobs_under_way_.set(kHashJobs - free_.size() + fetched_.size());
   polls_.add();
   return touched;
 }
@@ -101,54 +102,91 @@ void HashWorker::take_jobs_back() {
   free_.insert(free_.end(), back.begin(), back.begin() + count);
 }
 
-/// In bursts: what one step fetches for all, the next finds in the cache.
+/// What can be taken now: each needs a job, and its sealer may answer it at once.
+size_t HashWorker::room() const {
+  const size_t jobs = std::min<size_t>(free_.size(), kHashBurst);
+  return sealer_ != nullptr ? std::min(jobs, sealer_->room()) : jobs;
+}
+
+/// In bursts: what one step fetches for all, the next finds in the cache. While much comes, bursts are full,
+/// and fill the lanes of the engine; while little comes, nothing waits for more. What another CPU has written
+/// comes while the burst before is hashed.
 unsigned HashWorker::take_packets() {
   size_t taken = 0;
-  for (PacketRing* ring : from_worker_) {
-    if (free_.size() < kBurst) pass_on(batcher_.flush());  // the sealer gives jobs back that it has seen
-    std::array<rte_mbuf*, kBurst> buffer;
-    const size_t room = std::min<size_t>(free_.size(), kBurst);
-    const std::span<rte_mbuf*> packets = std::span(buffer).first(ring->pop(std::span(buffer).first(room)));
-    for (rte_mbuf* packet : packets) {
-      rte_prefetch0(packet);
-      rte_prefetch0(&meta_of(packet));
-    }
-    for (rte_mbuf* packet : packets) prefetch_bytes(packet);
-    std::array<HashJob*, kBurst> jobs;
-    size_t read = 0;
-    for (rte_mbuf* packet : packets) {
-      HashJob& job = *free_[free_.size() - 1 - read];  // there are as many as packets
-      if (!read_framing(packet, job)) {
-        rte_pktmbuf_free(packet);
-        continue;
-      }
-      jobs[read++] = &job;
-    }
-    free_.resize(free_.size() - read);
-    for (HashJob* job : std::span(jobs).first(read)) {
-      if (is_coap(*job)) exchanges_.prefetch_entry(job->exchange_hash);
-    }
-    for (HashJob* job : std::span(jobs).first(read)) {
-      if (!begin(*job)) give_up(*job);
-    }
+  for (size_t turn = 0; turn < from_worker_.size(); ++turn) {
+    if (fetched_.empty()) fetch_packets();
+    const std::span<rte_mbuf*> packets = fetched_.first(std::min(fetched_.size(), room()));
+    fetched_ = fetched_.subspan(packets.size());
+    if (packets.empty()) continue;
+    if (!are_bytes_fetched_) fetch_bytes(packets);
+    hash(begin(read_framing(packets)));
     taken += packets.size();
   }
-  return static_cast<unsigned>(taken);
+  return static_cast<unsigned>(taken + fetched_.size());  // what is in hand lets nobody rest
+}
+
+/// Of the ring whose turn it is, what there is room for.
+void HashWorker::fetch_packets() {
+  PacketRing& ring = *from_worker_[next_ring_];
+  next_ring_ = next_ring_ + 1 == from_worker_.size() ? 0 : next_ring_ + 1;
+  fetched_ = std::span(fetched_packets_).first(ring.pop(std::span(fetched_packets_).first(room())));
+  for (rte_mbuf* packet : fetched_) {
+    rte_prefetch0(packet);
+    rte_prefetch0(&meta_of(packet));
+  }
+  are_bytes_fetched_ = false;
+}
+
+/// Those of the packets that hold a transaction, each in a job.
+std::span<HashJob*> HashWorker::read_framing(std::span<rte_mbuf*> packets) {
+  size_t read = 0;
+  for (rte_mbuf* packet : packets) {
+    HashJob& job = *free_.back();  // there are as many as packets
+    if (!read_framing(packet, job)) {
+      rte_pktmbuf_free(packet);
+      continue;
+    }
+    free_.pop_back();
+    burst_[read++] = &job;
+  }
+  return std::span(burst_).first(read);
+}
+
+/// Those of the jobs that are to be hashed.
+std::span<HashJob*> HashWorker::begin(std::span<HashJob*> jobs) {
+  for (const HashJob* job : jobs) {
+    if (is_coap(*job)) exchanges_.prefetch_entry(job->exchange_hash);
+  }
+  size_t begun = 0;
+  hash_count_ = 0;
+  for (HashJob* job : jobs) {
+    if (begin(*job)) {
+      jobs[begun++] = job;
+    } else {
+      give_up(*job);
+    }
+  }
+  return jobs.first(begun);
 }
 
 /// Where the transaction lies in the packet. False: there is none, or it has been refused.
 bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
   const PacketMeta& meta = meta_of(packet);
   Requester& requester = job.transaction.requester;
-  describe(requester, meta, index_, now_ns_);
   const Bytes datagram = udp_payload(packet);
   Bytes payload = datagram;
+  check_index(meta.ingress, ingress_.size(), "ledger ingress");
   if (ingress_[meta.ingress].framing == Framing::kCoap) {
+    check_index(meta.in_port, most_payload_.size(), "port");
+    describe(requester, meta, index_, now_ns_);
     payload = read_coap(datagram, most_payload_[meta.in_port], requester);
     if (payload.empty()) return false;
     job.exchange_hash = exchanges_.hash_of(requester, datagram);
     exchanges_.prefetch_bucket(job.exchange_hash);
   } else {
+    requester.channel = ledger::Channel::kNone;  // nobody to answer: the rest is for the rate and the profile
+    requester.ingress = meta.ingress;
+    requester.address = meta.key.source;
     counters_.received.add();
   }
   job.transaction.payload = payload.data();
@@ -219,14 +257,14 @@ bool HashWorker::begin(HashJob& job) {
     refuse(requester, Outcome::kDroppedRingFull);
     return false;
   }
-  job.missing = 2;
   const Bytes id = is_one_piece
                        ? parsed.id_pieces[0]
                        : Bytes(rte_pktmbuf_mtod(job.gathered, const uint8_t*), job.gathered->data_len);
-  hash(job, {payload.data(), &job.transaction.leaf_hash, job.transaction.size, crypto::Prefix::leaf,
-             crypto::Rounds::once});
-  hash(job, {id.data(), &job.transaction.txid, static_cast<uint32_t>(id.size()), crypto::Prefix::none,
-             parsed.rounds});
+  hashes_[hash_count_] = {id.data(), &job.transaction.txid, static_cast<uint32_t>(id.size()),
+                          crypto::Prefix::none, parsed.rounds};
+  hashes_[kHashBurst + hash_count_] = {payload.data(), &job.transaction.leaf_hash, job.transaction.size,
+                                       crypto::Prefix::leaf, crypto::Rounds::once};
+  ++hash_count_;
   return true;
 }
 
@@ -239,16 +277,25 @@ rte_mbuf* HashWorker::gather(const ledger::Parsed& parsed) {
   return buffer;
 }
 
-void HashWorker::hash(HashJob& job, const crypto::Message& message) {
-  pass_on(batcher_.add(message, static_cast<uint32_t>(&job - jobs_.data()), now_ns_));
+/// Ids first: the sealer's window is fetched while the leaves are hashed, and so is the next burst.
+void HashWorker::hash(std::span<HashJob* const> jobs) {
+  engine_.hash(std::span(hashes_).first(jobs.size()));
+  if (sealer_ != nullptr) sealer_->prefetch(jobs);
+  if (fetched_.empty()) fetch_packets();
+  engine_.hash(std::span(hashes_).subspan(kHashBurst, jobs.size()));
+  if (!are_bytes_fetched_) fetch_bytes(fetched_);
+  are_bytes_fetched_ = true;
+  pass_on(jobs);
 }
 
-/// The ring has room for every job that there is.
-void HashWorker::pass_on(crypto::HashBatcher::Finished finished) {
-  for (const uint32_t tag : finished) {
-    HashJob& job = jobs_[tag];
-    if (--job.missing == 0) to_sealer_.push(&job);
+/// The ring has room for every job that there is. The sealer's own transactions take none.
+void HashWorker::pass_on(std::span<HashJob* const> jobs) {
+  if (sealer_ == nullptr) {
+    check(to_sealer_.push(jobs) == jobs.size(), "the sealer's ring has room for every job");
+    return;
   }
+  sealer_->offer(jobs, now_ns_);
+  free_.insert(free_.end(), jobs.begin(), jobs.end());
 }
 
 }  // namespace sluice::dataplane

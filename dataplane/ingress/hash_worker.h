@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/histogram.h"
-#include "crypto/hash_batcher.h"
+#include "crypto/sha256.h"
 #include "dataplane/ingress/hash_job.h"
 #include "dataplane/ingress/sealer.h"
 #include "dataplane/tables/ledger_config.h"
@@ -25,7 +25,6 @@ struct HashWorkerPlan {
   uint8_t index = 0;
   rte_mempool* pool = nullptr;          ///< for answers
   std::span<const uint16_t> port_mtus;  ///< by configured port
-  uint64_t most_delay_ns = 0;           ///< that a transaction waits for others to be hashed with
   std::optional<SourceRateLimit> source_rate;
   SipKey seed;
   JobRing* to_sealer = nullptr;
@@ -62,14 +61,18 @@ class HashWorker {
 
   void take_jobs_back();
   unsigned take_packets();
+  void fetch_packets();
+  size_t room() const;
+  std::span<HashJob*> read_framing(std::span<rte_mbuf*> packets);
+  std::span<HashJob*> begin(std::span<HashJob*> jobs);
   bool read_framing(rte_mbuf* packet, HashJob& job);
   Bytes read_coap(Bytes datagram, size_t most_payload, ledger::Requester& requester);
   bool is_repeated(ledger::Requester& requester, uint64_t exchange_hash);
   bool begin(HashJob& job);
   void give_up(HashJob& job);
   rte_mbuf* gather(const ledger::Parsed& parsed);
-  void hash(HashJob& job, const crypto::Message& message);
-  void pass_on(crypto::HashBatcher::Finished finished);
+  void hash(std::span<HashJob* const> jobs);
+  void pass_on(std::span<HashJob* const> jobs);
   void refuse(const ledger::Requester& requester, ledger::Outcome outcome);
   unsigned answer_clients();
   void answer(const ledger::Answer& answer);
@@ -90,10 +93,16 @@ class HashWorker {
   std::span<const Ingress> ingress_;
 
   crypto::Sha256 engine_;
-  crypto::HashBatcher batcher_;
   std::vector<HashJob> jobs_;
   std::vector<HashJob*> free_;
-  std::vector<rte_mbuf*> fresh_;  // for answers, at most a burst
+  std::array<rte_mbuf*, kHashBurst> fetched_packets_;
+  std::span<rte_mbuf*> fetched_;  // of them: taken from a ring, not yet read
+  bool are_bytes_fetched_ = false;
+  size_t next_ring_ = 0;
+  std::array<HashJob*, kHashBurst> burst_;              // what take_packets() has in hand
+  std::array<crypto::Message, 2 * kHashBurst> hashes_;  // its ids, and its leaves behind them
+  size_t hash_count_ = 0;                               // of ids so far
+  std::vector<rte_mbuf*> fresh_;                        // for answers, at most a burst
   std::array<ledger::Answer, kSealBurst>
       taken_;  // for answer_clients(): too large to be laid out in each poll
   ledger::CoapExchanges exchanges_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/check.h"
 #include "dataplane/base/packet.h"
 #include "dataplane/ingress/coap_limits.h"
 #include "dataplane/ingress/hash_worker.h"
@@ -88,6 +89,8 @@ rte_mbuf* HashWorker::fresh_packet() {
 }
 
 void HashWorker::send(const Requester& to, Bytes message) {
+  check_index(to.ingress, ingress_.size(), "ledger ingress");
+  check_index(to.worker, to_worker_.size(), "worker");
   const Ingress& from = ingress_[to.ingress];
   rte_mbuf* const packet = fresh_packet();
   if (packet == nullptr) return answers_lost_.add();

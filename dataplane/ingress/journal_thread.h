@@ -11,8 +11,8 @@
 #include "dataplane/base/background_thread.h"
 #include "dataplane/base/doorbell.h"
 #include "dataplane/ingress/journal_rings.h"
-#include "dataplane/ingress/sync_thread.h"
 #include "dataplane/ingress/ledger_reach.h"
+#include "dataplane/ingress/sync_thread.h"
 #include "ledger/journal.h"
 
 namespace sluice::dataplane {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "common/check.h"
 #include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
@@ -76,6 +77,7 @@ unsigned Sealer::take_back_blocks() {
     if (block->fate == ledger::Fate::kCommitted) block_transactions_.record(block->count());
     ingest_.finish(block);
   }
+  check(taken <= blocks_under_way_, "no block comes back that was not handed over");
   blocks_under_way_ -= taken;
   blocks_ended_ += taken;
   return taken;
@@ -93,6 +95,7 @@ size_t Sealer::room() const {
 unsigned Sealer::take_answers() {
   const std::span<Answer> room_for = std::span(taken_).first(room());
   const size_t looked_up = journal_.looked_up.pop(room_for);
+  check(looked_up <= look_ups_, "no look-up comes back that was not asked for");
   look_ups_ -= looked_up;
   look_ups_ended_ += looked_up;
   size_t count = looked_up + ingest_.take_answers(room_for.subspan(looked_up));
@@ -107,28 +110,46 @@ unsigned Sealer::offer_hashed() {
     std::array<HashJob*, kSealBurst> buffer;
     const std::span<HashJob*> jobs =
         std::span(buffer).first(source.from->pop(std::span(buffer).first(room())));
-    for (const HashJob* job : jobs) ingest_.prefetch(job->transaction.txid, job->transaction.profile);
-    for (HashJob* job : jobs) {
-      offer(job->transaction);
-      rte_pktmbuf_free(job->packet);
-      rte_pktmbuf_free(job->gathered);
-      job->packet = job->gathered = nullptr;
-    }
+    prefetch(jobs);
+    offer(jobs, now_ns_);
     source.back->push(jobs);
     offered += jobs.size();
   }
   return static_cast<unsigned>(offered);
 }
 
-void Sealer::offer(const Transaction& transaction) {
-  Answer answer;
-  switch (ingest_.offer(transaction, now_ns_, answer)) {
+void Sealer::prefetch(std::span<HashJob* const> jobs) {
+  for (HashJob* job : jobs) job->home = ingest_.prefetch(job->transaction.txid, job->transaction.profile);
+}
+
+void Sealer::offer(std::span<HashJob* const> jobs, uint64_t now_ns) {
+  now_ns_ = now_ns;
+  ingest_.poll(now_ns);  // a block that is due waits for nobody
+  check(jobs.size() <= kSealBurst, "no more is offered than the sealer has room for");
+  std::array<rte_mbuf*, 2 * kSealBurst> packets;
+  unsigned count = 0;
+  for (HashJob* job : jobs) {
+    offer(*job);
+    packets[count++] = job->packet;
+    if (job->gathered != nullptr) packets[count++] = job->gathered;
+    job->packet = job->gathered = nullptr;
+  }
+  rte_pktmbuf_free_bulk(packets.data(), count);
+}
+
+void Sealer::offer(const HashJob& job) {
+  judge(ingest_.offer(job.transaction, job.home, now_ns_, offered_));
+}
+
+/// Of a transaction whose answer, if there is one yet, is `offered_`.
+void Sealer::judge(Decision decision) {
+  switch (decision) {
     case Decision::kUnderWay:
       return;
     case Decision::kAnswered:
-      return deliver(answer);
+      return deliver(offered_);
     case Decision::kLookUp:
-      return look_up(answer);
+      return look_up(offered_);
   }
 }
 
@@ -149,7 +170,9 @@ void Sealer::deliver(const Answer& answer) {
     case Channel::kNone:
       return;
     case Channel::kCoap:
-      sources_[answer.requester.home].answers->push(answer);
+      check_index(answer.requester.home, sources_.size(), "hash worker");
+      check(sources_[answer.requester.home].answers->push(answer),
+            "answers are only taken where there is room");
       return;
     case Channel::kControl:
       if (ledger::has_receipt(answer.outcome)) ack_ns_.record(now_ns_ - answer.requester.received_ns);
@@ -190,7 +213,7 @@ void Sealer::submit(LedgerRequest& request, SubmitRequest& question) {
       {transaction.payload, &transaction.leaf_hash, transaction.size, crypto::Prefix::leaf,
        crypto::Rounds::once}};
   engine_.hash(messages);
-  offer(transaction);
+  judge(ingest_.offer(transaction, now_ns_, offered_));
 }
 
 void Sealer::refuse_requests() {
@@ -205,7 +228,7 @@ void Sealer::refuse_requests() {
 unsigned Sealer::hand_over_sealed() {
   unsigned handed = 0;
   for (ledger::OpenBlock* block; (block = ingest_.take_sealed()) != nullptr; ++handed) {
-    journal_.sealed.push(block);
+    check(journal_.sealed.push(block), "the journal's ring has room for every block");
   }
   blocks_under_way_ += handed;
   return handed;

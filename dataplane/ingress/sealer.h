@@ -35,6 +35,14 @@ class Sealer {
   /// One round; `now_ns` is monotonic. Returns how many transactions, blocks and answers it touched.
   unsigned poll(uint64_t now_ns);
 
+  // For the hash worker that runs it, whose transactions take no ring. Between two polls.
+  /// How many transactions may be offered now: each may be answered at once.
+  size_t room() const;
+  /// Fetches what offer() will look at. Call it some time before, as soon as the ids are known.
+  void prefetch(std::span<HashJob* const> jobs);
+  /// Takes hashed transactions, no more than room(), and frees their packets.
+  void offer(std::span<HashJob* const> jobs, uint64_t now_ns);
+
   // For the control thread.
   bool ask(LedgerRequest& request) { return requests_.push(&request); }
   /// Seals what is open and refuses whatever comes.
@@ -64,11 +72,11 @@ class Sealer {
   unsigned offer_hashed();
   unsigned serve_request();
   unsigned hand_over_sealed();
-  void offer(const ledger::Transaction& transaction);
+  void offer(const HashJob& job);
+  void judge(ledger::Decision decision);
   void submit(LedgerRequest& request, SubmitRequest& question);
   void look_up(ledger::Answer& answer);
   void deliver(const ledger::Answer& answer);
-  size_t room() const;
 
   JournalRings& journal_;
   crypto::Sha256 engine_;  // for requests, one by one
@@ -80,6 +88,7 @@ class Sealer {
   Histogram block_transactions_;
   ledger::Ingest ingest_;
   std::array<ledger::Answer, kSealBurst> taken_;  // for take_answers(): too large to be laid out in each poll
+  ledger::Answer offered_;                        // to the transaction that is offered
   size_t look_ups_ = 0;                           // under way
   uint64_t blocks_under_way_ = 0;                 // with the journal thread
   uint64_t blocks_ended_ = 0;

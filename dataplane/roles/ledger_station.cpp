@@ -127,7 +127,6 @@ Result<void> LedgerStation::make_hash_workers(const LedgerPlan& plan, const ledg
     const HashWorkerPlan worker{.index = i,
                                 .pool = plan.pools[i],
                                 .port_mtus = plan.port_mtus,
-                                .most_delay_ns = limits.delay_ns,
                                 .source_rate = plan.config.source_rate,
                                 .seed = *seed,
                                 .to_sealer = job_rings_[2 * i].get(),

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from typing import Dict, Iterator
+from typing import Dict, Iterator, List
 
 from processes import ROOT
 
@@ -33,6 +33,11 @@ def _cpu_fields() -> Dict[str, str]:
     return fields
 
 
+def flags() -> List[str]:
+    """What this CPU can do, as the kernel calls it."""
+    return _cpu_fields()["flags"].split()
+
+
 def facts() -> Dict[str, str]:
     """The machine and the versions of everything that was compared."""
     cpu = _cpu_fields()
@@ -40,7 +45,7 @@ def facts() -> Dict[str, str]:
     memory_kib = int(pathlib.Path("/proc/meminfo").read_text().split()[1])
     return {
         "cpu": f"{cpu['model name']}, family {cpu['cpu family']} model {cpu['model']}, {os.cpu_count()} CPUs",
-        "flags": " ".join(flag for flag in wanted if flag in cpu["flags"].split()),
+        "flags": " ".join(flag for flag in wanted if flag in flags()),
         "memory": f"{memory_kib // 1024} MiB",
         "kernel": platform.release(),
         "compiler": _first_line("g++", "--version"),

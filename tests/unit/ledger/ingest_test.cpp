@@ -244,6 +244,17 @@ TEST_F(IngestTest, ARefusedBlockTakesAllAfterItAlong) {
   EXPECT_TRUE(ingest_->is_idle());
 }
 
+TEST_F(IngestTest, ABlockThatComesBackOutOfOrderEndsTheProcess) {
+  make({{1, 100}, 100, 4, 1});
+  offer("a");
+  offer("b");
+  OpenBlock* const a = ingest_->take_sealed();
+  OpenBlock* const b = ingest_->take_sealed();
+  EXPECT_EXIT(finish(b, Fate::kCommitted), testing::KilledBySignal(SIGABRT),
+              "blocks come back from the journal in their order");
+  EXPECT_EXIT(finish(a, Fate::kUnderWay), testing::KilledBySignal(SIGABRT), "has ended");
+}
+
 TEST_F(IngestTest, StoppingSealsAndTakesNothingMore) {
   make({{4, 100}, 100, 2, 2});
   offer("a");

@@ -124,6 +124,30 @@ TEST(RecentIds, OverflowingBucketsKeepEverything) {
   for (uint8_t i = 0; i < 60; ++i) ASSERT_EQ(recent.find(same_home(i)), std::nullopt);
 }
 
+TEST(RecentIds, ComparesABucketAsOneByOneDoes) {
+  std::mt19937 random(6);
+  for (int round = 0; round < 20000; ++round) {
+    BucketWords words;
+    const uint32_t mask = round % 2 == 0 ? UINT32_MAX : ~((1u << random() % 32) - 1);
+    for (uint32_t& word : words) word = random() % 4 == 0 ? 0 : static_cast<uint32_t>(random());
+    const uint32_t value = round % 3 == 0 ? 0 : words[random() % words.size()] & mask;
+    words[random() % words.size()] = value;
+    ASSERT_EQ(slots_equal(words, mask, value), slots_equal_one_by_one(words, mask, value)) << round;
+  }
+}
+
+TEST(RecentIdsDeathTest, EndsTheProcessRatherThanForgetWhatIsInFlight) {
+  const RecentIds::Capacity capacity{10, 2};
+  WindowMemory memory(capacity);
+  RecentIds recent(capacity, memory.span(), {1, 2});
+  recent.append(id_of(0), true);
+  recent.append(id_of(1), false);
+  EXPECT_EXIT(recent.append(id_of(2), false), testing::KilledBySignal(SIGABRT), "than the window has room for");
+  EXPECT_EXIT(recent.commit(3), testing::KilledBySignal(SIGABRT), "what was appended is committed");
+  recent.commit(1);
+  EXPECT_EXIT(recent.take_back(0), testing::KilledBySignal(SIGABRT), "is never taken back");
+}
+
 TEST(RecentIds, TakesAtMostFortyBytesATransaction) {
   const RecentIds::Capacity capacity{4194304, 8 * 4096};
   EXPECT_LE(static_cast<double>(RecentIds::bytes_needed(capacity)) / 4194304, 40.0);
