@@ -150,7 +150,7 @@ OpenBlock* Ingest::take_sealed() {
 /// Of a block that is back, counts what nobody waits for an answer to.
 void Ingest::give_back(OpenBlock& block) {
   back_.push(&block);
-  counters_.count(outcome_of(block, true), block.count() - block.askers().size());
+  counters_.ended[static_cast<size_t>(outcome_of(block, true))].add(block.count() - block.askers().size());
 }
 
 void Ingest::finish(OpenBlock* block) {
