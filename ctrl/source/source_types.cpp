@@ -13,9 +13,12 @@ namespace sluice::ctrl {
 
 std::span<const SourceType> source_types() {
   static const std::vector<SourceType> kTypes = {
-      {"consul", make_consul_source},       {"dns", make_dns_source},
-      {"etcd", make_etcd_source},           {"kubernetes", make_kubernetes_source},
-      {"zookeeper", make_zookeeper_source}, {"file", make_file_source},
+      {"consul", make_consul_source},
+      {"dns", make_dns_source},
+      {"etcd", make_etcd_source},
+      {"file", make_file_source},
+      {"kubernetes", make_kubernetes_source},
+      {"zookeeper", make_zookeeper_source},
   };
   return kTypes;
 }
