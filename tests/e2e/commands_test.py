@@ -8,7 +8,7 @@ import socket
 import pytest
 import yaml
 
-from conftest import wireless_configuration
+from wireless import wireless_configuration
 from gateway import Gateway
 from namespaces import run
 from processes import ROOT, SLUICECTL, SLUICED, eventually, spawn

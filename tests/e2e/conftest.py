@@ -4,8 +4,9 @@ import copy
 
 import pytest
 
-from gateway import Gateway, boot_section
+from gateway import Gateway
 from lab import Lab
+from wireless import wireless_configuration
 
 
 @pytest.fixture(scope="session")
@@ -43,28 +44,3 @@ def wireless(tmp_path_factory):
     yield make
     for gateway in started:
         gateway.stop()
-
-
-def wireless_configuration(name: str, port: int = 0) -> dict:
-    """A configuration that starts anywhere: no NIC, no namespace, no root."""
-    return {
-        "gateway": boot_section(name),
-        "ports": [
-            {
-                "name": "edge0",
-                "device": "net_null0,no-rx=1",
-                "mac": "02:00:00:00:00:01",
-                "addresses": ["198.18.10.1/24", "2001:db8:10::1/64"],
-            }
-        ],
-        "http": {"listen": f"127.0.0.1:{port or free_port()}"},
-    }
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

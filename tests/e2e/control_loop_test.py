@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from conftest import wireless_configuration
+from wireless import wireless_configuration
 from control import Control, Refused
 from gateway import Gateway
 from ledger_site import ledger_section

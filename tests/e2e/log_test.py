@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gateway import Gateway
-from conftest import wireless_configuration
+from wireless import wireless_configuration
 from processes import SLUICED, eventually, spawn
 
 F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ, which Python 3.9 does not name

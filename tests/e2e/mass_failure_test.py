@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import wireless_configuration
+from wireless import wireless_configuration
 from control import Control
 from gateway import Gateway
 from namespaces import Namespace, owner_tag

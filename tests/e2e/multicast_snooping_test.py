@@ -9,7 +9,7 @@ import time
 import pytest
 from scapy.utils6 import in6_getnsma
 
-from conftest import free_port
+from wireless import free_port
 from gateway import Gateway, boot_section
 from namespaces import Namespace, clear_leftovers, owner_tag
 from processes import eventually

@@ -9,7 +9,7 @@ import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from conftest import free_port
+from wireless import free_port
 from gateway import Gateway, boot_section
 from namespaces import Namespace, clear_leftovers, owner_tag
 from processes import eventually
