@@ -28,11 +28,10 @@ void end_broken(const char* invariant, std::source_location where) {
 
 void end_out_of_range(const char* index_of, uint64_t index, uint64_t size, std::source_location where) {
   char line[kMostLine];
-  end(line, std::snprintf(line, sizeof line,
-                          "broken invariant: the number %llu of a %s is below %llu (%s:%u, %s)\n",
-                          static_cast<unsigned long long>(index), index_of,
-                          static_cast<unsigned long long>(size), where.file_name(), where.line(),
-                          where.function_name()));
+  end(line, std::snprintf(
+                line, sizeof line, "broken invariant: the number %llu of a %s is below %llu (%s:%u, %s)\n",
+                static_cast<unsigned long long>(index), index_of, static_cast<unsigned long long>(size),
+                where.file_name(), where.line(), where.function_name()));
 }
 
 }  // namespace sluice

@@ -1,7 +1,7 @@
-// Invariants that are checked in every build: what outside data or another thread could break, and what nobody
-// could go on from. A broken one says what and where, and ends the process (SIGABRT): a supervisor starts anew,
-// and no wrong state is believed. What strangers may get wrong is no invariant: that is refused and counted.
-// Any thread; allocates nothing.
+// Invariants that are checked in every build: what outside data or another thread could break, and what
+// nobody could go on from. A broken one says what and where, and ends the process (SIGABRT): a supervisor
+// starts anew, and no wrong state is believed. What strangers may get wrong is no invariant: that is refused
+// and counted. Any thread; allocates nothing.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace sluice {
 
-/// Writes one line to stderr and aborts. By itself, for what a switch over every value of an enum cannot reach.
+/// Writes one line to stderr and aborts. By itself, for what a switch over every value of an enum cannot
+/// reach.
 [[noreturn]] void end_broken(const char* invariant,
                              std::source_location where = std::source_location::current());
 [[noreturn]] void end_out_of_range(const char* index_of, uint64_t index, uint64_t size,
