@@ -117,7 +117,7 @@ class RecentIds {
   uint64_t committed_ = 0;
   uint64_t next_ = 0;
   uint64_t next_position_ = 0;  // position_of(next_), without a division for each
-  uint64_t next_block_ = 0;  // the block that the next start begins
+  uint64_t next_block_ = 0;     // the block that the next start begins
 };
 
 }  // namespace sluice::ledger

@@ -8,10 +8,10 @@ import socket
 import pytest
 import yaml
 
-from wireless import wireless_configuration
 from gateway import Gateway
 from namespaces import run
 from processes import ROOT, SLUICECTL, SLUICED, eventually, spawn
+from wireless import wireless_configuration
 
 EXAMPLES = sorted((ROOT / "packaging" / "examples").glob("*.yaml"))
 

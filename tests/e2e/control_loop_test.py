@@ -12,12 +12,12 @@ import urllib.request
 
 import pytest
 
-from wireless import wireless_configuration
 from control import Control, Refused
 from gateway import Gateway
 from ledger_site import ledger_section
 from processes import eventually
 from scale_test import many_services
+from wireless import wireless_configuration
 
 BOUND = 'sluice_control_step_seconds_bucket{le="0.05"}'
 ALL = "sluice_control_step_seconds_count"

@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from wireless import wireless_configuration
 from control import Control
 from gateway import Gateway
 from namespaces import Namespace, owner_tag
 from processes import eventually
+from wireless import wireless_configuration
 
 OWN4, BACKEND4, NOBODY4 = "198.18.30.2", "198.18.30.11", "198.18.30.99"
 OWN6, BACKEND6, NOBODY6 = "2001:db8:30::2", "2001:db8:30::11", "2001:db8:30::99"

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from gateway import Gateway
-from wireless import wireless_configuration
 from processes import SLUICED, eventually, spawn
+from wireless import wireless_configuration
 
 F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ, which Python 3.9 does not name
 PIPE_BYTES = 4096

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from wireless import wireless_configuration
 from control import Control
 from gateway import Gateway
 from namespaces import Namespace, owner_tag
 from processes import eventually
 from scale_test import BACKENDS_EACH, many_services, report
+from wireless import wireless_configuration
 
 CHECKED_POOLS, PORT = 500, 7000
 MORTAL = "198.19.0.0/22"  # the first backend of each checked pool

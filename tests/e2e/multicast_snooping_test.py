@@ -9,10 +9,10 @@ import time
 import pytest
 from scapy.utils6 import in6_getnsma
 
-from wireless import free_port
 from gateway import Gateway, boot_section
 from namespaces import Namespace, clear_leftovers, owner_tag
 from processes import eventually
+from wireless import free_port
 
 CLIENT, PORT, VIP, LATER_VIP, NOBODY = (f"2001:db8:10::{end}" for end in ("100", "1", "77", "78", "ee"))
 ETH_P_IPV6 = 0x86DD

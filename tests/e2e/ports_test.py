@@ -9,10 +9,10 @@ import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from wireless import free_port
 from gateway import Gateway, boot_section
 from namespaces import Namespace, clear_leftovers, owner_tag
 from processes import eventually
+from wireless import free_port
 
 MACS = {"edge0": "02:00:00:00:00:01", "core0": "02:00:00:00:00:02"}
 

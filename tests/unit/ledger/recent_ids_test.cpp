@@ -142,7 +142,8 @@ TEST(RecentIdsDeathTest, EndsTheProcessRatherThanForgetWhatIsInFlight) {
   RecentIds recent(capacity, memory.span(), {1, 2});
   recent.append(id_of(0), true);
   recent.append(id_of(1), false);
-  EXPECT_EXIT(recent.append(id_of(2), false), testing::KilledBySignal(SIGABRT), "than the window has room for");
+  EXPECT_EXIT(recent.append(id_of(2), false), testing::KilledBySignal(SIGABRT),
+              "than the window has room for");
   EXPECT_EXIT(recent.commit(3), testing::KilledBySignal(SIGABRT), "what was appended is committed");
   recent.commit(1);
   EXPECT_EXIT(recent.take_back(0), testing::KilledBySignal(SIGABRT), "is never taken back");
