@@ -68,6 +68,7 @@ CALLS = {
     "stats.get": lambda config: [{}],
     "system.info": lambda config: [{}],
     "system.methods": lambda config: [{}],
+    "system.topology": lambda config: [{}],
     "trace.explain": lambda config: [FLOW],
 }  # fmt: skip
 
