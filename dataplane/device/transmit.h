@@ -65,9 +65,10 @@ class Transmit {
 
 inline void Transmit::add(unsigned slot, rte_mbuf* frame) {
   Buffer& buffer = buffers_[slot];
-  if (buffer.count == kBuffer) flush(slot);
+  if (buffer.count == kBuffer) [[unlikely]]
+    flush(slot);
+  if (buffer.count == 0) pending_ |= uint64_t{1} << slot;
   buffer.frames[buffer.count++] = frame;
-  pending_ |= uint64_t{1} << slot;
 }
 static_assert(2 * kMaxPorts <= 64);
 

@@ -52,6 +52,7 @@ class Station {
   Drops drops_;
   Notices notices_;
   MappedArray<lb::FlowEntry> flows_;
+  MappedArray<lb::Addresses6> addresses6_;
   MappedArray<lb::FlowTable::Bucket> buckets_;
   MappedArray<lb::TargetCounters> services_;
   MappedArray<lb::TargetCounters> backends_;
