@@ -124,9 +124,10 @@ int replay(const Options& options) {
   rte_mempool* const pool = make_pool(options.buffers, options.data_room, 256);
   WorkerRig rig(options.duty, pool, start_device(options.device, pool));
   dataplane::Published<dataplane::Tables> published(rig.tables(), 1);
+  dataplane::Published<dataplane::Captures> captures(std::make_shared<const dataplane::Captures>(), 1);
   std::atomic<Phase> phase{Phase::kRunning};
   const auto rest = make_rest(rig.worker(), options.idle);
-  WorkerLoop loop(rig.worker(), published.reader(0), {}, phase, rest.get());
+  WorkerLoop loop(rig.worker(), published.reader(0), captures.reader(0), {}, phase, rest.get());
   const unsigned lcore = rte_get_next_lcore(-1, 1, 0);
   if (lcore == RTE_MAX_LCORE) give_up("worker_replay: EAL needs a second lcore");
   rte_eal_remote_launch(run_loop, &loop, lcore);

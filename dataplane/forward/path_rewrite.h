@@ -9,6 +9,7 @@
 #include "common/address.h"
 #include "common/bytes.h"
 #include "common/headers.h"
+#include "dataplane/base/stage_mask.h"
 #include "dataplane/forward/outer_header.h"
 #include "lb/backend.h"
 
@@ -24,9 +25,8 @@ enum class Treatment : uint8_t {
 struct LinkHeader {
   static constexpr size_t kMostBytes = sizeof(EthernetHeader) + 2 * sizeof(VlanHeader);
 
-  uint16_t port = 0;
+  uint8_t port = 0;
   uint8_t bytes = 0;
-  uint8_t unused = 0;
   std::array<uint8_t, kMostBytes> header{};
 
   /// Writes its bytes, and no others: in front of them another cache line may begin.
@@ -42,6 +42,7 @@ struct PathRewrite {
   IpAddress backend_address{};
   Treatment treatment = Treatment::kKeep;
   bool hides_client = false;   ///< kTranslate: the source is the flow's own of Tables::snat, not the client
+  StageMask stages = 0;        ///< of known paths alone: what their packets must see
   Be16 backend_port{};         ///< kTranslate: 0 keeps the packet's
   LinkHeader link{};           ///< of known paths alone
   uint16_t most_ip_bytes = 0;  ///< of known paths alone: a larger packet does not fit the port, once treated

@@ -54,21 +54,28 @@ template <bool is_v4>
 /// there is no way for it, or it does not fit, and it is as it was.
 template <bool is_v4>
 bool send_reply(Worker& worker, rte_mbuf* packet, const PacketPlaces& at, const lb::FlowEntry& flow,
-                uint8_t in_port) {
+                uint8_t in_port, StageMask stages) {
   const IpAddress& client = *target_of_answers(worker, flow).destination;
   const Egress egress = route_to(*worker.tables, client, in_port);
-  if (!egress.found || at.ip_bytes > worker.tables->ports[egress.port].mtu) return false;
+  if (!egress.found) return false;
+  const PortView& view = worker.tables->ports[egress.port];
+  const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
+  if (mac == nullptr || at.ip_bytes > view.mtu) return false;
   worker.balancer.count_answer(flow, packet->pkt_len);
+  if ((stages & stage::kCaptureReceived) != 0) [[unlikely]]
+    worker.watch.received(*packet, in_port, flow.service, flow.backend);
   treat_answer<is_v4>(worker, flow, at);
-  packet->data_off = static_cast<uint16_t>(at.ip - static_cast<uint8_t*>(packet->buf_addr));
-  packet->data_len = static_cast<uint16_t>(at.ip_bytes);
-  packet->pkt_len = packet->data_len;
-  send(worker, egress, packet);
+  uint8_t* const frame = at.ip - ethernet_bytes(view);
+  write_ethernet(frame, view, *mac, is_v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+  cut_to(packet, frame, at);
+  if ((stages & stage::kCaptureSent) != 0) [[unlikely]]
+    worker.watch.sent(*packet, egress.port, flow.service, flow.backend);
+  worker.transmit.send_shown(egress.port, packet);
   return true;
 }
 
-/// forward_plain() for a packet of that family, at `ip`.
-template <bool is_v4>
+/// forward_plain() for a packet of that family, at `ip`. `is_watched`: whether it may have to see any stage.
+template <bool is_v4, bool is_watched>
 [[gnu::always_inline]] inline bool forward_plain_as(Worker& worker, rte_mbuf* packet, uint8_t* ip,
                                                     lb::FlowEntry& flow, uint8_t in_port) {
   const PacketPlaces at = plain_packet<is_v4>(ip);
@@ -81,8 +88,9 @@ template <bool is_v4>
       !worker.balancer.goes_on(flow, packet->pkt_len, worker.now_ms, path->idle_timeout_ms)) {
     return false;
   }
-  if (flow.is_reply) return send_reply<is_v4>(worker, packet, at, flow, in_port);
-  send_by_path<is_v4>(worker, packet, at, flow, rewrite);
+  const StageMask stages = is_watched ? rewrite.stages : 0;
+  if (flow.is_reply) return send_reply<is_v4>(worker, packet, at, flow, in_port, stages);
+  send_by_path<is_v4>(worker, packet, at, flow, rewrite, in_port, stages);
   return true;
 }
 
@@ -91,17 +99,17 @@ enum class Families : uint8_t { kIpv4, kBoth };
 
 /// Forwards packet `i`, which is plain and may have the key of `flow`: true, and it is taken over. False: it
 /// is as it was, and left to the long way.
-template <Families families>
+template <Families families, bool is_watched>
 [[gnu::always_inline]] inline bool forward_plain(Worker& worker, const PlainPackets& packets, size_t i,
                                                  rte_mbuf* packet, lb::FlowEntry& flow, uint8_t in_port) {
   return families == Families::kIpv4 || packets.is_v4(i)
-             ? forward_plain_as<true>(worker, packet, packets.ip(i), flow, in_port)
-             : forward_plain_as<false>(worker, packet, packets.ip(i), flow, in_port);
+             ? forward_plain_as<true, is_watched>(worker, packet, packets.ip(i), flow, in_port)
+             : forward_plain_as<false, is_watched>(worker, packet, packets.ip(i), flow, in_port);
 }
 
 /// Forwards those that are plain and whose flows, which may be `candidates`, are known. Returns the others,
 /// moved to the front.
-template <Families families>
+template <Families families, bool is_watched>
 std::span<rte_mbuf*> forward_burst(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames,
                                    const PlainPackets& packets, lb::FlowEntry* const* candidates) {
   size_t others = 0;
@@ -112,7 +120,8 @@ std::span<rte_mbuf*> forward_burst(Worker& worker, uint8_t port, std::span<rte_m
   };
   for (size_t i = 0; i < frames.size(); ++i) {
     const bool may_go = candidates[i] != nullptr && (waiting == 0 || (waiting & parts_of(i)) == 0);
-    if (may_go && forward_plain<families>(worker, packets, i, frames[i], *candidates[i], port)) [[likely]]
+    if (may_go && forward_plain<families, is_watched>(worker, packets, i, frames[i], *candidates[i], port))
+        [[likely]]
       continue;
     frames[others++] = frames[i];
     waiting |= parts_of(i);
@@ -137,9 +146,12 @@ std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span
     worker.paths.prefetch(flow->service, flow->backend);
     if (flow->is_reply) flows.prefetch_peer(*flow);
   }
-  return packets.are_all_v4()
-             ? forward_burst<Families::kIpv4>(worker, port, frames, packets, candidates.data())
-             : forward_burst<Families::kBoth>(worker, port, frames, packets, candidates.data());
+  const bool is_watched = (worker.watch.any() & stage::kOfKnownPaths) != 0;
+  const auto forward = packets.are_all_v4() ? is_watched ? forward_burst<Families::kIpv4, true>
+                                                         : forward_burst<Families::kIpv4, false>
+                       : is_watched ? forward_burst<Families::kBoth, true>
+                                            : forward_burst<Families::kBoth, false>;
+  return forward(worker, port, frames, packets, candidates.data());
 }
 
 }  // namespace sluice::dataplane

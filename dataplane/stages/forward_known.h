@@ -41,17 +41,28 @@ inline bool would_return(const rte_mbuf& frame, uint8_t in_port, const LinkHeade
                       load<MacAddress>(link.header.data()), link.port);
 }
 
-/// Sends a client's packet, which goes on with `flow` and lets `path` pass it, to the backend. Takes it over.
+/// Makes the frame that begins at `frame`, in front of the packet, all of an mbuf's data.
+[[gnu::always_inline]] inline void cut_to(rte_mbuf* packet, const uint8_t* frame, const PacketPlaces& at) {
+  packet->data_off = static_cast<uint16_t>(frame - static_cast<const uint8_t*>(packet->buf_addr));
+  packet->data_len = static_cast<uint16_t>(at.ip + at.ip_bytes - frame);
+  packet->pkt_len = packet->data_len;
+}
+
+/// Sends a client's packet, which goes on with `flow` and lets `path` pass it, to the backend, once it has
+/// seen its stages. Takes it over.
 template <bool is_v4>
 [[gnu::always_inline]] inline void send_by_path(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
-                                                lb::FlowEntry& flow, const PathRewrite& path) {
+                                                lb::FlowEntry& flow, const PathRewrite& path, uint8_t in_port,
+                                                StageMask stages) {
+  if ((stages & stage::kCaptureReceived) != 0) [[unlikely]]
+    worker.watch.received(*packet, in_port, flow.service, flow.backend);
   uint8_t* const front = treat<is_v4>(worker, path, flow.key, &flow, at);
   uint8_t* const frame = front - path.link.bytes;
   path.link.write(frame);
-  packet->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(packet->buf_addr));
-  packet->data_len = static_cast<uint16_t>(at.ip + at.ip_bytes - frame);
-  packet->pkt_len = packet->data_len;
-  worker.transmit.send(path.link.port, packet);
+  cut_to(packet, frame, at);
+  if ((stages & stage::kCaptureSent) != 0) [[unlikely]]
+    worker.watch.sent(*packet, path.link.port, flow.service, flow.backend);
+  worker.transmit.send_shown(path.link.port, packet);
 }
 
 /// Forwards a parsed packet whose key may be that of `flow`, if it goes on with it, begins and ends nothing,
@@ -72,14 +83,16 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
       !worker.balancer.goes_on(flow, packet->pkt_len, worker.now_ms, path->idle_timeout_ms)) {
     return false;
   }
-  meta.is_v4() ? send_by_path<true>(worker, packet, at, flow, rewrite)
-               : send_by_path<false>(worker, packet, at, flow, rewrite);
+  meta.is_v4() ? send_by_path<true>(worker, packet, at, flow, rewrite, meta.in_port, rewrite.stages)
+               : send_by_path<false>(worker, packet, at, flow, rewrite, meta.in_port, rewrite.stages);
   return true;
 }
 
 /// Works the path out of a client's flow that is bound and has just been forwarded, if its neighbor is
-/// resolved.
+/// resolved, and every stage that the service's packets must see is on the short ways too.
 inline void remember_path(Worker& worker, const lb::Decision& decision) {
+  const StageMask stages = worker.watch.of_service(decision.service);
+  if ((stages & ~stage::kOfKnownPaths) != 0) return;
   const lb::Backend& backend = backend_of(worker, decision);
   const Egress egress = route_to_backend(*worker.tables, backend);
   if (!egress.found) return;
@@ -95,7 +108,8 @@ inline void remember_path(Worker& worker, const lb::Decision& decision) {
   };
   PathRewrite& rewrite = path.rewrite;
   rewrite.most_ip_bytes = static_cast<uint16_t>(view.mtu - rewrite.outer.bytes);
-  rewrite.link.port = egress.port;
+  rewrite.stages = stages;
+  rewrite.link.port = static_cast<uint8_t>(egress.port);
   rewrite.link.bytes = static_cast<uint8_t>(ethernet_bytes(view));
   write_ethernet(rewrite.link.header.data(), view, *mac,
                  backend.address.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6);
