@@ -198,7 +198,8 @@ TEST(Methods, AreNamedByNounAndVerbAndDescribed) {
 TEST(Methods, OnlyAdminsChangeTheConfiguration) {
   for (const auto& method : all_methods()) {
     const bool changes = method.name == "config.apply" || method.name == "config.rollback";
-    const bool operates = method.name == "backend.set" || method.name == "flow.flush" ||
+    const bool operates = method.name == "backend.set" || method.name == "capture.start" ||
+                          method.name == "capture.stop" || method.name == "flow.flush" ||
                           method.name == "ledger.submit" || method.name == "source.release";
     EXPECT_EQ(method.role, changes ? Role::kAdmin : operates ? Role::kOperate : Role::kView) << method.name;
   }
