@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   add_source_commands(app, session);
   add_traffic_commands(app, session);
   add_ledger_commands(app, session);
+  add_capture_command(app, session);
   add_top_command(app, session);
   try {
     app.parse(argc, argv);
