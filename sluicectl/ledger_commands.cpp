@@ -105,8 +105,11 @@ void add_ledger_commands(CLI::App& app, Session& session) {
   proof->add_option("TRANSACTION", arguments->transaction, "its txid, or the index of its leaf")
       ->required()
       ->check(complaint_of_transaction);
-  auto* profile = proof->add_option("--profile", arguments->profile, "of that txid, where several have it")
-                      ->check(CLI::IsMember({"opaque", "bitcoin"}));
+  auto* profile =
+      proof
+          ->add_option("--profile", arguments->profile,
+                       "of that txid, where several transactions have it; else bitcoin where there is one")
+          ->check(CLI::IsMember({"opaque", "bitcoin"}));
   proof->callback([&session, arguments, profile] { prove(session, *arguments, profile->count() > 0); });
   ledger->add_subcommand("checkpoint", "Print the released checkpoint (C2SP signed note)")
       ->callback([&session] { show_text(session, "ledger.checkpoint", json::object()); });

@@ -218,6 +218,8 @@ def test_a_capture_names_the_reason_of_every_malformed_frame(tmp_path):
             named = collections.Counter(comment.split(",")[0] for (comment,) in fields(file, "frame.comment"))
             assert named == {f"dropped: {reason}": count for reason, count in dropped().items()}
             assert dropped() == expected
+            one = gateway.ctl_json("drops", "malformed_l3")
+            assert one["packets"] == expected["malformed_l3"] and "IP header" in one["meaning"]
     finally:
         wire.remove()
 
