@@ -6,8 +6,11 @@
 
 #include "common/drop_reason_help.h"
 #include "ctrl/daemon/command_line.h"
+#include "ctrl/intent/health_type.h"
 #include "ctrl/telemetry/metric_table.h"
 #include "dataplane/base/drop_reason.h"
+#include "lb/policies/all.h"
+#include "ledger/transaction.h"
 #include "sluicectl/command_line.h"
 #include "tests/unit/ctrl/documents.h"
 
@@ -187,6 +190,35 @@ TEST(ReferencePages, EveryCommandAndOptionIsExplained) {
   add_command_line(client, session);
   client.description("x");
   expect_every_word_explained("", client);
+}
+
+/// A schema in which the first `enum` behind those words, one after the other, is of these names.
+std::string with_enum(std::string schema, std::initializer_list<std::string_view> words,
+                      const std::vector<std::string_view>& names) {
+  size_t at = 0;
+  for (const auto word : words) at = schema.find("\"" + std::string(word) + "\": ", at) + 1;
+  const std::string_view open = "\"enum\": [";
+  const size_t first = schema.find(open, at) + open.size();
+  std::string list;
+  for (const auto name : names) list += (list.empty() ? "\"" : ", \"") + std::string(name) + "\"";
+  return schema.replace(first, schema.find(']', first) - first, list);
+}
+
+/// What the configuration may choose from is what the code has. The page of the configuration follows:
+/// docs/reference/generate_configuration.py.
+TEST(ReferencePages, TheSchemasChoicesAreThoseOfTheCode) {
+  const fs::path file = kReference / "config.schema.json";
+  std::string schema = text_of(file);
+  std::vector<std::string_view> policies;
+  for (const auto& row : lb::kPolicies) policies.push_back(row.name);
+  schema = with_enum(schema, {"services", "policy"}, policies);
+  std::vector<std::string_view> forwards;
+  for (const auto& row : lb::kForwardModes) forwards.push_back(row.name);
+  schema = with_enum(schema, {"services", "forward"}, forwards);
+  schema = with_enum(schema, {"pools", "health", "type"}, {kHealthTypeNames.begin(), kHealthTypeNames.end()});
+  const auto profiles = ledger::profile_names();
+  schema = with_enum(schema, {"ledger", "profile"}, {profiles.begin(), profiles.end()});
+  expect_current(file, schema);
 }
 
 }  // namespace
