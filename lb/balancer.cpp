@@ -42,10 +42,6 @@ bool is_telling(const FlowEntry& flow, const PacketFacts& packet) {
   return !flow.is_settled || (packet.tcp_flags & TcpHeader::kTurning) != 0;
 }
 
-bool hashes(Policy policy) {
-  return policy == Policy::kMaglev || policy == Policy::kSourceHash;
-}
-
 /// NAT cannot forward a new flow without an entry. One that goes on from somewhere else may be old, or
 /// anybody's invention: nobody answered has to go for it.
 FlowTable::Eviction eviction_for(const Service& service, IpProtocol protocol, FlowState state) {

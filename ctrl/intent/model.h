@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "common/siphash.h"
+#include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
@@ -20,8 +21,6 @@
 #include "lb/service.h"
 
 namespace sluice::ctrl {
-
-enum class HealthType : uint8_t { kNone, kTcp, kTls, kHttp, kHttps, kGrpc, kDns, kUdp };
 
 struct HealthCheck {
   HealthType type = HealthType::kNone;

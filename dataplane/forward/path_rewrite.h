@@ -9,6 +9,7 @@
 #include "common/address.h"
 #include "common/bytes.h"
 #include "common/headers.h"
+#include "dataplane/base/stage_mask.h"
 #include "dataplane/forward/outer_header.h"
 #include "lb/backend.h"
 
@@ -24,7 +25,7 @@ enum class Treatment : uint8_t {
 struct LinkHeader {
   static constexpr size_t kMostBytes = sizeof(EthernetHeader) + 2 * sizeof(VlanHeader);
 
-  uint16_t port = 0;
+  uint8_t port = 0;
   uint8_t bytes = 0;
   std::array<uint8_t, kMostBytes> header{};
 
@@ -40,6 +41,7 @@ struct LinkHeader {
 
 struct PathRewrite {
   Treatment treatment = Treatment::kKeep;
+  StageMask stages = 0;        ///< of known paths alone: what their packets must see
   LinkHeader link{};           ///< of known paths alone
   uint16_t most_ip_bytes = 0;  ///< of known paths alone: a larger packet does not fit the port, once treated
   OuterHeader outer{};         ///< kEncapsulate

@@ -32,7 +32,7 @@ Station::~Station() {
 }
 
 Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
-  std::unique_ptr<Station> station(new Station);
+  std::unique_ptr<Station> station(new Station(plan.place.index));
   if (auto mapped = station->map_arrays(plan); !mapped) return tl::unexpected(mapped.error());
   const lb::Balancer::Memory memory{station->flows_.elements(),    station->addresses6_.elements(),
                                     station->buckets_.elements(),  station->services_.elements(),
@@ -51,6 +51,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
                            station->drops_, station->stats_),
       .drops = station->drops_,
       .stats = station->stats_,
+      .watch = station->watch_,
       .pool = plan.pool,
       .requests = &station->requests_,
       .checks = plan.checks,
@@ -59,6 +60,8 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .echo_budget = TokenBucket(plan.limits.echo),
       .neighbor_copies = NeighborCopies(plan.limits.neighbor_copies),
   });
+  station->drops_.show_to(station->watch_);
+  station->worker_->transmit.show_to(station->watch_);
   return station;
 }
 

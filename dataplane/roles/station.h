@@ -45,10 +45,11 @@ class Station {
   std::span<const lb::TargetCounters> backends() const { return backends_.elements(); }
 
  private:
-  Station() : drops_(stats_) {}
+  explicit Station(unsigned index) : watch_(index), drops_(stats_) {}
   Result<void> map_arrays(const StationPlan& plan);
 
   WorkerStats stats_;
+  PacketWatch watch_;
   Drops drops_;
   Notices notices_;
   MappedArray<lb::FlowEntry> flows_;

@@ -46,16 +46,20 @@ template <bool is_v4>
   const lb::FlowTable& flows = worker.balancer.flows();
   const PacketPlaces at = plain_packet<is_v4>(ip);
   const Egress egress = route_to(*worker.tables, flows.translated_destination_of(flow), in_port);
-  if (!egress.found || at.ip_bytes > worker.tables->ports[egress.port].mtu ||
+  if (!egress.found) return false;
+  const PortView& view = worker.tables->ports[egress.port];
+  const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
+  if (mac == nullptr || at.ip_bytes > view.mtu ||
       !lb::Balancer::goes_on(flow, worker.now_ms, path.idle_timeout_ms)) {
     return false;
   }
   worker.balancer.count_answer(flow, packet->pkt_len);
+  show_received(worker, *packet, in_port, flow, path.rewrite.stages);
   translate<is_v4>(flows, flow, at);
-  packet->data_off = static_cast<uint16_t>(at.ip - static_cast<uint8_t*>(packet->buf_addr));
-  packet->data_len = static_cast<uint16_t>(at.ip_bytes);
-  packet->pkt_len = packet->data_len;
-  send(worker, egress, packet);
+  uint8_t* const frame = ip - ethernet_bytes(view);
+  write_ethernet(frame, view, *mac, is_v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+  set_data(packet, frame, ip + at.ip_bytes);
+  send_shown(worker, static_cast<uint8_t>(egress.port), packet, flow, path.rewrite.stages);
   return true;
 }
 
@@ -67,13 +71,14 @@ template <bool is_v4>
   const PathRewrite& rewrite = path.rewrite;
   if (rewrite.treatment == Treatment::kKeep && would_return(*packet, in_port, rewrite.link)) return false;
   if (!lb::Balancer::goes_on(flow, worker.now_ms, path.idle_timeout_ms)) return false;
-  treat_and_send<is_v4>(worker, packet, plain_packet<is_v4>(ip), flow, rewrite);
+  treat_and_send<is_v4>(worker, packet, plain_packet<is_v4>(ip), flow, rewrite, in_port);
   return true;
 }
 
 /// Forwards a plain packet, at `ip`, if it has the key of `flow` and goes on with it: true, and it is taken
-/// over. False: it is as it was, and left to the long way.
-template <bool is_v4>
+/// over. False: it is as it was, and left to the long way. `is_watched`: whether it may have to see any
+/// stage.
+template <bool is_v4, bool is_watched>
 [[gnu::always_inline]] inline bool forward_plain(Worker& worker, rte_mbuf* packet, uint8_t* ip,
                                                  lb::FlowEntry& flow, uint8_t in_port) {
   if (!has_key_of<is_v4>(worker.balancer.flows(), ip, flow)) return false;
@@ -85,8 +90,10 @@ template <bool is_v4>
     return forward_whole<is_v4>(worker, packet, ip, flow, in_port, *path);
   }
   if (!lb::Balancer::goes_on(flow, worker.now_ms, path->idle_timeout_ms)) return false;
+  const StageMask stages = is_watched ? path->rewrite.stages : 0;
+  show_received(worker, *packet, in_port, flow, stages);
   translate<is_v4>(worker.balancer.flows(), flow, plain_packet<is_v4>(ip));
-  send_by_path(worker, packet, ip, ip + ip_bytes, flow, path->rewrite.link);
+  send_by_path(worker, packet, ip, ip + ip_bytes, flow, path->rewrite.link, stages);
   return true;
 }
 
@@ -94,12 +101,12 @@ template <bool is_v4>
 enum class Families : uint8_t { kIpv4, kBoth };
 
 /// forward_plain() for packet `i`.
-template <Families families>
+template <Families families, bool is_watched>
 [[gnu::always_inline]] inline bool forward_one(Worker& worker, const PlainPackets& packets, size_t i,
                                                rte_mbuf* packet, lb::FlowEntry& flow, uint8_t in_port) {
   return families == Families::kIpv4 || packets.is_v4(i)
-             ? forward_plain<true>(worker, packet, packets.ip(i), flow, in_port)
-             : forward_plain<false>(worker, packet, packets.ip(i), flow, in_port);
+             ? forward_plain<true, is_watched>(worker, packet, packets.ip(i), flow, in_port)
+             : forward_plain<false, is_watched>(worker, packet, packets.ip(i), flow, in_port);
 }
 
 /// The flows that the packets may be of, or null; what of them is looked at first is being fetched.
@@ -115,7 +122,7 @@ void find_candidates(lb::FlowTable& flows, const PlainPackets& packets,
 }
 
 /// Forwards those that are plain and whose flows are known. Returns the others, moved to the front.
-template <Families families>
+template <Families families, bool is_watched>
 std::span<rte_mbuf*> forward_burst(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames,
                                    const PlainPackets& packets) {
   std::array<lb::FlowEntry*, kBurst> candidates;
@@ -128,7 +135,8 @@ std::span<rte_mbuf*> forward_burst(Worker& worker, uint8_t port, std::span<rte_m
   };
   for (size_t i = 0; i < frames.size(); ++i) {
     const bool may_go = candidates[i] != nullptr && (waiting == 0 || (waiting & parts_of(i)) == 0);
-    if (may_go && forward_one<families>(worker, packets, i, frames[i], *candidates[i], port)) [[likely]]
+    if (may_go && forward_one<families, is_watched>(worker, packets, i, frames[i], *candidates[i], port))
+        [[likely]]
       continue;
     frames[others++] = frames[i];
     waiting |= parts_of(i);
@@ -144,8 +152,12 @@ std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span
   const PlainPackets packets(frames, PlainLink(worker.tables->ports[port]), flows.hash());
   // Each cache line of a flow is asked for one pass before it is needed.
   for (size_t i = 0; i < frames.size(); ++i) flows.prefetch_bucket(packets.hash(i));
-  return packets.are_all_v4() ? forward_burst<Families::kIpv4>(worker, port, frames, packets)
-                              : forward_burst<Families::kBoth>(worker, port, frames, packets);
+  const bool is_watched = (worker.watch.any() & stage::kOfKnownPaths) != 0;
+  const auto forward = packets.are_all_v4() ? is_watched ? forward_burst<Families::kIpv4, true>
+                                                         : forward_burst<Families::kIpv4, false>
+                       : is_watched ? forward_burst<Families::kBoth, true>
+                                            : forward_burst<Families::kBoth, false>;
+  return forward(worker, port, frames, packets);
 }
 
 }  // namespace sluice::dataplane

@@ -40,27 +40,48 @@ inline bool would_return(const rte_mbuf& frame, uint8_t in_port, const LinkHeade
                       load<MacAddress>(link.header.data()), link.port);
 }
 
+/// Makes what lies from `frame` to `end` all of an mbuf's data.
+inline void set_data(rte_mbuf* packet, const uint8_t* frame, const uint8_t* end) {
+  const auto size = static_cast<uint16_t>(end - frame);
+  packet->data_off = static_cast<uint16_t>(frame - static_cast<const uint8_t*>(packet->buf_addr));
+  packet->data_len = size;
+  packet->pkt_len = size;
+}
+
+/// Shows a packet of `flow`, as it came in at `in_port`, to who waits for it.
+inline void show_received(Worker& worker, const rte_mbuf& packet, uint8_t in_port, const lb::FlowEntry& flow,
+                          StageMask stages) {
+  if ((stages & stage::kCaptureReceived) != 0) [[unlikely]]
+    worker.watch.received(packet, in_port, flow.service, flow.backend);
+}
+
+/// Sends a frame of `flow` by a port once it has seen its stages. Takes it over.
+inline void send_shown(Worker& worker, uint8_t port, rte_mbuf* frame, const lb::FlowEntry& flow,
+                       StageMask stages) {
+  if ((stages & stage::kCaptureSent) != 0) [[unlikely]]
+    worker.watch.sent(*frame, port, flow.service, flow.backend);
+  worker.transmit.send_shown(port, frame);
+}
+
 /// Sends a client's packet, which goes on with `flow`, by the path that lets it pass and has treated it: its
 /// outermost IP header is at `front`, and it ends at `end`. Takes it over.
 inline void send_by_path(Worker& worker, rte_mbuf* packet, uint8_t* front, const uint8_t* end,
-                         const lb::FlowEntry& flow, const LinkHeader& link) {
+                         const lb::FlowEntry& flow, const LinkHeader& link, StageMask stages) {
   worker.balancer.count_request(flow, packet->pkt_len);
-  const size_t link_bytes = link.bytes;
-  uint8_t* const frame = front - link_bytes;
+  uint8_t* const frame = front - link.bytes;
   link.write(frame);
-  const auto size = static_cast<uint16_t>(end - frame);
-  packet->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(packet->buf_addr));
-  packet->data_len = size;
-  packet->pkt_len = size;
-  worker.transmit.send(link.port, packet);
+  set_data(packet, frame, end);
+  send_shown(worker, link.port, packet, flow, stages);
 }
 
-/// The same for one that is not treated yet.
+/// The same for one that came in at `in_port`, and is not treated yet.
 template <bool is_v4>
 [[gnu::always_inline]] inline void treat_and_send(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
-                                                  lb::FlowEntry& flow, const PathRewrite& path) {
+                                                  lb::FlowEntry& flow, const PathRewrite& path,
+                                                  uint8_t in_port) {
+  show_received(worker, *packet, in_port, flow, path.stages);
   uint8_t* const front = treat<is_v4>(worker, path, &flow, nullptr, at);
-  send_by_path(worker, packet, front, at.ip + at.ip_bytes, flow, path.link);
+  send_by_path(worker, packet, front, at.ip + at.ip_bytes, flow, path.link, path.stages);
 }
 
 /// Forwards a parsed packet whose key may be that of `flow`, if it goes on with it, begins and ends nothing,
@@ -82,14 +103,16 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
       !lb::Balancer::goes_on(flow, worker.now_ms, path->idle_timeout_ms)) {
     return false;
   }
-  meta.is_v4() ? treat_and_send<true>(worker, packet, at, flow, rewrite)
-               : treat_and_send<false>(worker, packet, at, flow, rewrite);
+  meta.is_v4() ? treat_and_send<true>(worker, packet, at, flow, rewrite, meta.in_port)
+               : treat_and_send<false>(worker, packet, at, flow, rewrite, meta.in_port);
   return true;
 }
 
 /// Works the path out of a client's flow that is bound and has just been forwarded, if its neighbor is
-/// resolved.
+/// resolved, and every stage that the service's packets must see is on the short ways too.
 inline void remember_path(Worker& worker, const lb::Decision& decision) {
+  const StageMask stages = worker.watch.of_service(decision.service);
+  if ((stages & ~stage::kOfKnownPaths) != 0) return;
   const lb::Backend& backend = backend_of(worker, decision);
   const Egress egress = route_to_backend(*worker.tables, backend);
   if (!egress.found) return;
@@ -105,7 +128,8 @@ inline void remember_path(Worker& worker, const lb::Decision& decision) {
   };
   PathRewrite& rewrite = path.rewrite;
   rewrite.most_ip_bytes = static_cast<uint16_t>(view.mtu - rewrite.outer.bytes);
-  rewrite.link.port = egress.port;
+  rewrite.stages = stages;
+  rewrite.link.port = static_cast<uint8_t>(egress.port);
   rewrite.link.bytes = static_cast<uint8_t>(ethernet_bytes(view));
   write_ethernet(rewrite.link.header.data(), view, *mac,
                  backend.address.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6);
