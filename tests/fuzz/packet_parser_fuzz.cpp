@@ -91,10 +91,15 @@ void check_accepted(std::span<uint8_t> frame, const PortView& port, DeviceChecks
 
 /// A plain packet is one that the parser accepts, but for its source.
 void check_plain(std::span<uint8_t> frame, const PortView& port) {
-  if (frame.size() > UINT16_MAX) return;
+  if (frame.size() > UINT16_MAX - PlainPackets::kRoomInFront) return;
+  const size_t size = PlainPackets::kRoomInFront + frame.size();
+  const std::unique_ptr<uint8_t[]> buffer(new uint8_t[size]);
+  std::memcpy(buffer.get() + PlainPackets::kRoomInFront, frame.data(), frame.size());
   rte_mbuf packet{};
-  packet.buf_addr = frame.data();
-  packet.buf_len = packet.data_len = static_cast<uint16_t>(frame.size());
+  packet.buf_addr = buffer.get();
+  packet.data_off = PlainPackets::kRoomInFront;
+  packet.data_len = static_cast<uint16_t>(frame.size());
+  packet.buf_len = static_cast<uint16_t>(size);
   packet.nb_segs = 1;
   rte_mbuf* const burst[] = {&packet};
   const lb::FlowHash hash(1);

@@ -87,7 +87,23 @@ RC_GTEST_PROP(ChecksumDelta, AgreesWithAnewComputedChecksums, ()) {
   delta.replace_16_bytes(&before[address], &data[address]);
   rest.replace(load<Be32>(&before[number]), load<Be32>(&data[number]));
   delta.add(rest);
-  RC_ASSERT(delta.apply(Be16::from_host(naive_checksum(before))).host() == naive_checksum(data));
+  const auto sent = Be16::from_host(naive_checksum(before)), wanted = Be16::from_host(naive_checksum(data));
+  RC_ASSERT(delta.apply(sent) == wanted);
+  RC_ASSERT(checksum_changed(sent.network(), delta.summand()) == wanted.network());
+  const auto lower = *rc::gen::arbitrary<uint16_t>();
+  RC_ASSERT(upper_checksum_changed(uint32_t{sent.network()} << 16 | lower, delta.summand()) ==
+            (uint32_t{wanted.network()} << 16 | lower));
+}
+
+TEST(ChecksumDelta, IsTheSameWhateverTheChecksumIs) {
+  for (const uint16_t after : {0, 1, 0x5555, 0x5556, 0xfffe, 0xffff}) {
+    ChecksumDelta delta;
+    delta.replace(Be16::from_network(0x5555), Be16::from_network(after));
+    for (uint32_t checksum = 0; checksum < 0x10000; ++checksum) {
+      const auto before = static_cast<uint16_t>(checksum);
+      ASSERT_EQ(checksum_changed(before, delta.summand()), delta.apply(Be16::from_network(before)).network());
+    }
+  }
 }
 
 }  // namespace

@@ -36,13 +36,13 @@ PortView port(std::vector<uint16_t> vlans = {}) {
 /// Frames in buffers with `room` bytes behind each, so that a sanitizer sees what is read beyond that.
 class Burst {
  public:
-  rte_mbuf& add(const Bytes& frame, size_t room = 64) {
-    Bytes& buffer = buffers_.emplace_back(frame.size() + room);
-    std::copy(frame.begin(), frame.end(), buffer.begin());
+  rte_mbuf& add(const Bytes& frame, size_t room = 64, size_t front = PlainPackets::kRoomInFront) {
+    Bytes& buffer = buffers_.emplace_back(front + frame.size() + room);
+    std::ranges::copy(frame, buffer.begin() + static_cast<ptrdiff_t>(front));
     rte_mbuf& packet = packets_.emplace_back();
     packet.buf_addr = buffer.data();
     packet.buf_len = static_cast<uint16_t>(buffer.size());
-    packet.data_off = 0;
+    packet.data_off = static_cast<uint16_t>(front);
     packet.data_len = static_cast<uint16_t>(frame.size());
     packet.pkt_len = packet.data_len;
     packet.nb_segs = 1;
@@ -238,6 +238,16 @@ TEST(PlainPackets, AreNotReadBehindTheirBuffer) {
     burst.add(ethernet(kToPort, udp6()), room + 8);  // 62 bytes
     EXPECT_EQ(burst.look().is_plain(0), room == 8) << room;
     EXPECT_EQ(burst.look().is_plain(1), room == 8) << room;
+  }
+}
+
+TEST(PlainPackets, HaveRoomInFrontForEveryOtherHeader) {
+  for (const size_t missing : {0, 1, 6}) {
+    Burst burst;
+    burst.add(ethernet(kToPort, udp()), 64, PlainPackets::kRoomInFront - missing);
+    burst.add(ethernet(kToPort, udp()));
+    EXPECT_EQ(burst.look().is_plain(0), missing == 0) << missing;
+    EXPECT_TRUE(burst.look().is_plain(1)) << "whatever the buffer before it is like";
   }
 }
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <map>
 #include <numeric>
@@ -119,6 +121,63 @@ TEST(FlowTable, FillsToItsCapacityWithoutEvicting) {
   EXPECT_TRUE(table.evicted.empty());
   for (uint32_t i = 0; i < 40'960; ++i) ASSERT_NE(table.find(numbered_key(i)), nullptr) << i;
   EXPECT_EQ(table.flows->size(), table.flows->capacity());
+}
+
+TEST(FlowTable, TakesBucketsIntoUseAsEntriesCome) {
+  Table table(40'960);
+  const auto last_used = [&] {
+    const auto is_used = [](const FlowTable::Bucket& bucket) { return bucket.ways(0) != 0xff; };
+    const auto found = std::find_if(table.buckets.rbegin(), table.buckets.rend(), is_used);
+    return static_cast<size_t>(table.buckets.rend() - found);
+  };
+  for (uint32_t i = 0; i < 20'000; ++i) {
+    ASSERT_NE(table.insert(numbered_key(i), FlowState::kEstablished), nullptr) << i;
+    if (std::popcount(i) != 1) continue;
+    EXPECT_LE(last_used(), i / 3 + 1) << i;
+    for (uint32_t known = 0; known <= i; ++known) {
+      const FlowEntry* const entry = table.find(numbered_key(known));
+      ASSERT_NE(entry, nullptr) << known << " of " << i;
+      ASSERT_EQ(table.flows->key_of(*entry), numbered_key(known));
+    }
+    ASSERT_EQ(table.find(numbered_key(i + 1)), nullptr);
+  }
+  EXPECT_TRUE(table.evicted.empty());
+}
+
+TEST(FlowTable, KeepsKeysOfBothFamiliesApart) {
+  Table table(64);
+  FlowKey v4 = numbered_key(1), v6 = v4, other6 = v4;
+  v6.source = address("2001:db8::1");
+  v6.destination = address("2001:db8::2");
+  other6.source = address("2001:db8::1");
+  other6.destination = address("2001:db8::3");
+  for (const FlowKey& key : {v4, v6, other6}) {
+    EXPECT_EQ(table.find(key), nullptr);
+    FlowEntry* const entry = table.insert(key, FlowState::kEmbryonic);
+    EXPECT_EQ(table.find(key), entry);
+    EXPECT_EQ(table.flows->key_of(*entry), key);
+    EXPECT_EQ(table.flows->candidate(table.flows->hash(key)), entry);
+  }
+  for (const FlowKey& key : {v4, v6, other6}) EXPECT_EQ(table.flows->key_of(*table.find(key)), key);
+}
+
+TEST(FlowTable, NatFlowsKnowWhatTheirPacketsBecome) {
+  Table table(64);
+  const auto key = [](const char* source, uint16_t source_port, const char* destination,
+                      uint16_t port_there) {
+    return FlowKey{address(source),  address(destination), port(source_port),
+                   port(port_there), IpProtocol::kUdp,     {}};
+  };
+  for (const auto& [request, reply] :
+       {std::pair{key("198.51.100.7", 40000, "203.0.113.10", 53), key("10.20.0.11", 5353, "10.20.0.1", 1024)},
+        std::pair{key("2001:db8::7", 40000, "2001:db8::10", 53), key("fd20::11", 5353, "fd20::1", 1024)}}) {
+    FlowEntry* const to = table.insert(request, FlowState::kStray);
+    FlowEntry* const back = table.insert_reply(to, reply);
+    EXPECT_EQ(table.flows->translated_key_of(*to), reply.reversed());
+    EXPECT_EQ(table.flows->translated_key_of(*back), request.reversed());
+    EXPECT_EQ(table.flows->translated_destination_of(*to), reply.source);
+    EXPECT_EQ(table.flows->translated_destination_of(*back), request.source);
+  }
 }
 
 TEST(FlowTable, FillsToItsCapacityHoweverSmallItIs) {
