@@ -16,11 +16,10 @@
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-#include <charconv>
 #include <optional>
 #include <set>
 
-#include "ctrl/intent/config_values.h"
+#include "ctrl/net/acceptor.h"
 #include "ctrl/store/awaited_reply.h"
 
 namespace sluice::ctrl {
@@ -278,23 +277,6 @@ awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
   co_await converse(conversation, shared->site, shared->limits);
 }
 
-Result<Tcp::endpoint> endpoint_of(const std::string& listen) {
-  const size_t colon = listen.rfind(':');
-  unsigned port = 0;
-  const char* end = listen.data() + listen.size();
-  if (colon != std::string::npos) {
-    std::string host = listen.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    error_code error;
-    const auto address = asio::ip::make_address(host, error);
-    const auto [rest, fault] = std::from_chars(listen.data() + colon + 1, end, port);
-    if (!error && fault == std::errc() && rest == end && port <= 65535) {
-      return Tcp::endpoint(address, static_cast<uint16_t>(port));
-    }
-  }
-  return fail("http.listen: \"" + listen + "\" is not ADDRESS:PORT");
-}
-
 }  // namespace
 
 HttpServer::HttpServer(Tcp::acceptor acceptor, Site site, HttpLimits limits)
@@ -306,16 +288,9 @@ HttpServer::~HttpServer() {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, const std::string& listen,
                                                      Site site, HttpLimits limits) {
-  const auto endpoint = endpoint_of(listen);
-  if (!endpoint) return tl::unexpected(endpoint.error());
-  error_code error;
-  Tcp::acceptor acceptor(io);
-  acceptor.open(endpoint->protocol(), error);
-  if (!error) acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor.bind(*endpoint, error);
-  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return fail("http.listen: cannot listen on " + listen + ": " + error.message());
-  std::unique_ptr<HttpServer> server(new HttpServer(std::move(acceptor), std::move(site), limits));
+  auto acceptor = open_acceptor(io, listen, "http.listen");
+  if (!acceptor) return tl::unexpected(acceptor.error());
+  std::unique_ptr<HttpServer> server(new HttpServer(std::move(*acceptor), std::move(site), limits));
   asio::co_spawn(io, server->accept(), asio::detached);
   return server;
 }
