@@ -31,6 +31,8 @@
 #include "ctrl/ledger/ledger_room.h"
 #include "ctrl/ledger/ledger_watch.h"
 #include "ctrl/log/log.h"
+#include "ctrl/observed/lease_table.h"
+#include "ctrl/registry/registry_server.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/store/control_threads.h"
@@ -41,6 +43,7 @@
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/gateway_metrics.h"
 #include "ctrl/telemetry/health_metrics.h"
+#include "ctrl/telemetry/registry_metrics.h"
 #include "ctrl/telemetry/source_metrics.h"
 
 namespace sluice::ctrl {
@@ -91,6 +94,13 @@ SipKey kept_hash_key(const Model& model, const std::string& state_directory) {
   return kept.key;
 }
 
+Result<std::unique_ptr<RegistryServer>> start_registry(RegistryModel model,
+                                                       const std::string& state_directory,
+                                                       LeaseTable& table) {
+  if (model.state.empty()) model.state = state_directory + "/registry";
+  return RegistryServer::start(model, table);
+}
+
 }  // namespace
 
 /// What health checks found, until it is passed on: results that come while others are being compiled wait
@@ -136,7 +146,9 @@ struct Daemon::Parts {
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<HealthChecks> health;
+  LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
+  std::unique_ptr<RegistryServer> registry;
   Heartbeat heartbeat{kWorkerPatience};
   LedgerRoom ledger_room;
   LedgerWatch ledger_watch;
@@ -195,6 +207,10 @@ HttpAnswer Daemon::Parts::metrics_page() const {
   steps.add_series(sources);
   add_health_series(sources, *gateway, *health);
   add_source_series(sources, *gateway);
+  if (registry) {
+    const RegistryServer::Counts counts = registry->counts();
+    add_registry_series(sources, {counts.instances, counts.watchers, counts.ended});
+  }
   auto text = std::make_shared<MetricsText>(std::move(sources));
   HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
   answer.pieces = [text](std::string& piece) { return text->next(piece); };
@@ -286,7 +302,14 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.health = std::make_unique<HealthChecks>(
       parts.io, [&parts](const auto& results) { parts.observe(results); }, health_concurrency(descriptors),
       std::make_shared<ServiceRoutes>(parts.io, *parts.gateway));
-  parts.sources = std::make_unique<SourceRunner>(parts.io, *parts.gateway, parts.threads);
+  const auto& registry = parts.gateway->model()->registry;
+  if (registry) {
+    auto server = start_registry(*registry, options.state_directory, parts.registered);
+    if (!server) return tl::unexpected(server.error());
+    parts.registry = std::move(*server);
+  }
+  parts.sources = std::make_unique<SourceRunner>(parts.io, *parts.gateway, parts.threads,
+                                                 registry ? &parts.registered : nullptr);
   return daemon;
 }
 
@@ -310,6 +333,7 @@ bool Daemon::run() {
   parts.steps.run(parts.io);
   parts.threads.stop();
   parts.sources->stop();
+  parts.registry.reset();
   parts.log_totals();
   const auto failure = parts.ledger_failure();
   if (failure) spdlog::error("the ledger has failed: {}", failure->message);

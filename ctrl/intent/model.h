@@ -13,6 +13,7 @@
 #include "common/address.h"
 #include "common/siphash.h"
 #include "ctrl/intent/ledger_model.h"
+#include "ctrl/intent/registry_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
 #include "dataplane/device/boot_config.h"
@@ -120,6 +121,7 @@ struct Model {
   std::optional<LedgerModel> ledger;
   ControlModel control;
   HttpModel http;
+  std::optional<RegistryModel> registry;
   LogModel log;
 };
 

@@ -35,13 +35,14 @@ const SourceType* type_named(const std::string& name) {
 /// One source, its thread, and the stage that resolves names.
 class SourceSet::Runner : public SourceSink {
  public:
-  Runner(SourceModel model, Receiver receive, NameStage::Resolve resolve)
+  Runner(SourceModel model, Receiver receive, NameStage::Resolve resolve, LeaseTable* registered)
       : model_(std::move(model)), receive_(std::move(receive)) {
     names_ = std::make_shared<NameStage>(
         *io_, [this](SubscriptionId id, Snapshot snapshot) { pass_on(id, std::move(snapshot)); },
         std::move(resolve));
-    asio::post(*io_, [this] {
-      if (const SourceType* const type = type_named(model_.type)) source_ = type->make(model_, {*io_, *this});
+    asio::post(*io_, [this, registered] {
+      const SourceType* const type = type_named(model_.type);
+      if (type != nullptr) source_ = type->make(model_, {*io_, *this, registered});
     });
     thread_ = std::thread([this] { run(); });
   }
@@ -154,7 +155,8 @@ struct SourceSet::Runners {
   }
 };
 
-SourceSet::SourceSet(Receiver receive) : receive_(std::move(receive)), known_(std::make_shared<Runners>()) {}
+SourceSet::SourceSet(Receiver receive, LeaseTable* registered)
+    : receive_(std::move(receive)), registered_(registered), known_(std::make_shared<Runners>()) {}
 SourceSet::~SourceSet() {
   const std::lock_guard lock(known_->mutex);
   known_->by_name.clear();
@@ -203,7 +205,8 @@ void SourceSet::follow(const Model& model) {
       };
     }
     const auto& runner =
-        runners_.emplace(source.name, std::make_unique<Runner>(source, receive_, std::move(resolve)))
+        runners_
+            .emplace(source.name, std::make_unique<Runner>(source, receive_, std::move(resolve), registered_))
             .first->second;
     const std::lock_guard lock(known_->mutex);
     known_->by_name.emplace(source.name, runner.get());

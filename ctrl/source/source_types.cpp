@@ -7,6 +7,7 @@
 #include "ctrl/source/etcd_source.h"
 #include "ctrl/source/file_source.h"
 #include "ctrl/source/kubernetes_source.h"
+#include "ctrl/source/registry_source.h"
 #include "ctrl/source/zookeeper_source.h"
 
 namespace sluice::ctrl {
@@ -18,6 +19,7 @@ std::span<const SourceType> source_types() {
       {"etcd", make_etcd_source},
       {"file", make_file_source},
       {"kubernetes", make_kubernetes_source},
+      {"registry", make_registry_source},
       {"zookeeper", make_zookeeper_source},
   };
   return kTypes;
