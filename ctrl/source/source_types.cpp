@@ -8,6 +8,7 @@
 #include "ctrl/source/file_source.h"
 #include "ctrl/source/kubernetes_source.h"
 #include "ctrl/source/registry_source.h"
+#include "ctrl/source/xds_source.h"
 #include "ctrl/source/zookeeper_source.h"
 
 namespace sluice::ctrl {
@@ -20,6 +21,7 @@ std::span<const SourceType> source_types() {
       {"file", make_file_source},
       {"kubernetes", make_kubernetes_source},
       {"registry", make_registry_source},
+      {"xds", make_xds_source},
       {"zookeeper", make_zookeeper_source},
   };
   return kTypes;
