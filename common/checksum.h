@@ -104,15 +104,33 @@ class ChecksumDelta {
   void replace(Be32 before, Be32 after) { difference_ += int64_t{after.network()} - before.network(); }
   /// Notes the changes of another part of the same data.
   void add(const ChecksumDelta& other) { difference_ += other.difference_; }
+  /// What it comes to: the one's complement number that is to be added to a checksum (checksum_changed()).
+  uint16_t summand() const {
+    return static_cast<uint16_t>(~checksum_fold(static_cast<uint64_t>(kBias + difference_)));
+  }
   /// RFC 1624, equation 3: HC' = ~(~HC + ~m + m').
   Be16 apply(Be16 checksum) const {
-    constexpr int64_t kBias = int64_t{0xffff} << 32;  // a multiple of 0xffff, which changes no folded sum
     const int64_t sum = kBias + difference_ + static_cast<uint16_t>(~checksum.network());
     return checksum_finish(static_cast<uint64_t>(sum));
   }
 
  private:
+  static constexpr int64_t kBias = int64_t{0xffff}
+                                   << 32;  ///< a multiple of 0xffff, which changes no folded sum
+
   int64_t difference_ = 0;  ///< of what was replaced; at most 2^32 for each word
 };
+
+/// What ChecksumDelta::apply() makes of a checksum, by ChecksumDelta::summand(). Both are as they lie in the
+/// packet. Never 0xffff, as no checksum is over data that are not all zero.
+inline uint16_t checksum_changed(uint16_t checksum, uint16_t summand) {
+  const uint32_t sum = uint32_t{checksum} + summand;
+  return static_cast<uint16_t>(sum + ((sum + 1) >> 16));
+}
+/// The same in the upper half of a word, whose lower half is not looked at.
+inline uint32_t upper_checksum_changed(uint32_t word, uint16_t summand) {
+  const uint64_t sum = word + (uint64_t{summand} << 16);
+  return static_cast<uint32_t>(sum + ((sum + 0x1'0000) >> 32 << 16));
+}
 
 }  // namespace sluice

@@ -42,10 +42,6 @@ bool is_telling(const FlowEntry& flow, const PacketFacts& packet) {
   return !flow.is_settled || (packet.tcp_flags & TcpHeader::kTurning) != 0;
 }
 
-bool hashes(Policy policy) {
-  return policy == Policy::kMaglev || policy == Policy::kSourceHash;
-}
-
 /// NAT cannot forward a new flow without an entry. One that goes on from somewhere else may be old, or
 /// anybody's invention: nobody answered has to go for it.
 FlowTable::Eviction eviction_for(const Service& service, IpProtocol protocol, FlowState state) {
@@ -64,7 +60,7 @@ Decision cached(FlowEntry& flow) {
 }  // namespace
 
 Balancer::Balancer(const Memory& memory, PortSlice ports, uint64_t seed)
-    : flows_(memory.entries, memory.buckets, seed),
+    : flows_(memory.entries, memory.addresses6, memory.buckets, seed),
       services_(memory.services),
       backends_(memory.backends),
       cursors_(memory.cursors),
@@ -218,8 +214,8 @@ bool Balancer::join_reply(FlowEntry& flow, const Translation& translation, uint3
 /// Whether a flow has a port of full-nat: dnat leaves the client's address and port.
 bool Balancer::has_port(const FlowEntry& flow) const {
   if (flow.peer == kNoFlow) return false;
-  const FlowEntry& peer = flows_.at(flow.peer);
-  return flow.is_reply ? flow.key.destination != peer.key.source : peer.key.destination != flow.key.source;
+  const FlowEntry& reply = flow.is_reply ? flow : flows_.at(flow.peer);
+  return flows_.key_of(reply).destination != flows_.key_of(flows_.at(reply.peer)).source;
 }
 
 void Balancer::count_begun(const FlowEntry& flow) {
@@ -234,7 +230,7 @@ void Balancer::count_gone(const FlowEntry& flow) {
   services_[flow.service].active_flows.add(-1);
   backends_[flow.backend].active_flows.add(-1);
   if (has_port(flow)) ports_.count_given_up();
-  if (flow.peer != kNoFlow && flow.key.protocol == IpProtocol::kTcp) note_end(flow);
+  if (flow.peer != kNoFlow && flow.key.protocol() == IpProtocol::kTcp) note_end(flow);
 }
 
 /// Remembers when a connection's translation by full-nat was last in use. A backend keeps nothing for long of
@@ -244,7 +240,7 @@ void Balancer::note_end(const FlowEntry& flow, uint32_t next_sequence) {
   const FlowEntry &reply = flow.is_reply ? flow : flows_.at(flow.peer), &request = flows_.at(reply.peer);
   const bool reply_was_last = request.last_seen_ms - reply.last_seen_ms > INT32_MAX;  // time wraps
   const uint32_t ended_ms = reply_was_last ? reply.last_seen_ms : request.last_seen_ms;
-  ports_.note_end(flows_.hash(reply.key), ended_ms, next_sequence);
+  ports_.note_end(flows_.hash(flows_.key_of(reply)), ended_ms, next_sequence);
 }
 
 void Balancer::count_evicted(const FlowEntry& flow) {

@@ -49,6 +49,7 @@ class Balancer {
  public:
   struct Memory {  ///< owned by the worker, outliving the Balancer
     std::span<FlowEntry> entries;
+    std::span<Addresses6> addresses6;  ///< as many
     std::span<FlowTable::Bucket> buckets;
     std::span<TargetCounters> services;
     std::span<TargetCounters> backends;
@@ -61,14 +62,23 @@ class Balancer {
   const FlowTable& flows() const { return flows_; }
 
   /// The short way for by far the most packets: whether a packet with the key of `flow` goes on with it, and
-  /// changes nothing about its state. The packet is none that begins, ends or resets a connection. Then flow
-  /// and counters have been updated. Else nothing has changed, and it is balance() that decides. `flow` may
-  /// be any entry, used or not; the caller knows that its service is there, with that idle timeout, and that
-  /// its backend keeps its flows.
-  bool goes_on(FlowEntry& flow, uint32_t frame_bytes, uint32_t now_ms, uint32_t idle_timeout_ms);
+  /// changes nothing about its state. The packet is none that begins, ends or resets a connection. Then the
+  /// flow has been seen, and who sends the packet counts it, below. Else nothing has changed, and it is
+  /// balance() that decides. `flow` may be any entry, used or not; the caller knows that its service is
+  /// there, with that idle timeout, and that its backend keeps its flows.
+  static bool goes_on(FlowEntry& flow, uint32_t now_ms, uint32_t idle_timeout_ms) {
+    const uint32_t idle_ms = now_ms - flow.last_seen_ms;
+    if (!flow.is_settled || idle_ms > idle_timeout_ms) return false;
+    if (idle_ms != 0) flow.last_seen_ms = now_ms;  // a line that is only read need not be written back
+    return true;
+  }
 
-  /// A packet from a backend with which goes_on() its flow is on its way: that one leaves the counting of
-  /// answers to who sends them, for some turn out to need the long way.
+  /// A client's packet that goes_on().
+  void count_request(const FlowEntry& flow, uint32_t frame_bytes) {
+    services_[flow.service].count_packet(frame_bytes);
+    backends_[flow.backend].count_packet(frame_bytes);
+  }
+  /// A backend's packet that goes_on().
   void count_answer(const FlowEntry& reply, uint32_t frame_bytes) {
     answers_[reply.service].count(frame_bytes);
   }
@@ -150,16 +160,5 @@ class Balancer {
   uint64_t random_;
   FlowIndex expiry_cursor_ = 0;
 };
-
-inline bool Balancer::goes_on(FlowEntry& flow, uint32_t frame_bytes, uint32_t now_ms,
-                              uint32_t idle_timeout_ms) {
-  const uint32_t idle_ms = now_ms - flow.last_seen_ms;
-  if (!flow.is_settled || idle_ms > idle_timeout_ms) return false;
-  if (idle_ms != 0) flow.last_seen_ms = now_ms;  // a line that is only read need not be written back
-  if (flow.is_reply) return true;
-  services_[flow.service].count_packet(frame_bytes);
-  backends_[flow.backend].count_packet(frame_bytes);
-  return true;
-}
 
 }  // namespace sluice::lb

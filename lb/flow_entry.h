@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "common/flow_key.h"
 #include "lb/backend.h"
+#include "lb/packed_key.h"
 #include "lb/service.h"
 
 namespace sluice::lb {
@@ -29,14 +29,16 @@ constexpr bool is_unanswered(FlowState state) {
 using FlowIndex = uint32_t;
 inline constexpr FlowIndex kNoFlow = UINT32_MAX;
 
-/// Exactly one cache line. NAT flows have two entries, each the other's peer; the reply's entry holds the key
-/// of packets that come from the backend. Both have the same service, backend, state and end; each has its
-/// own time.
+/// Exactly one cache line, which is all that a packet of a known flow over IPv4 needs of it; one over IPv6
+/// needs its Addresses6 besides. NAT flows have two entries, each the other's peer; the reply's entry holds
+/// the key of packets that come from the backend. Both have the same service, backend, state and end; each
+/// has its own time.
 struct alignas(64) FlowEntry {
   static constexpr uint8_t kFinFromClient = 1, kFinFromBackend = 2, kReset = 4;
   static constexpr uint8_t kFinFromBoth = kFinFromClient | kFinFromBackend;
 
-  FlowKey key;
+  PackedKey key;    ///< FlowTable::key_of() has all of it
+  Rewrite rewrite;  ///< NAT: what its packets become; else nothing
   ServiceId service = kNoService;
   BackendId backend = kNoBackend;
   uint32_t last_seen_ms = 0;  ///< wraps after 49 days; compare by subtraction

@@ -66,11 +66,12 @@ class FlowHash {
 
  private:
   static constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;
+  static constexpr uint64_t kAlwaysSet = uint64_t{1} << 48;  ///< so that the upper sixteen bits are never 0
 
   /// Spreads the sum's 2^-32 over all bits.
   static uint64_t mix(uint64_t sum) {
     const uint64_t product = static_cast<uint32_t>(sum ^ sum >> 32) * kMultiplier;
-    return product ^ product >> 29;
+    return (product ^ product >> 29) | kAlwaysSet;
   }
   static __m256i mix_four(__m256i sums) {
     const __m256i folded = _mm256_xor_si256(sums, _mm256_srli_epi64(sums, 32));
@@ -78,7 +79,8 @@ class FlowHash {
     const __m256i high =
         _mm256_mul_epu32(folded, _mm256_set1_epi64x(static_cast<int64_t>(kMultiplier >> 32)));
     const __m256i product = _mm256_add_epi64(low, _mm256_slli_epi64(high, 32));
-    return _mm256_xor_si256(product, _mm256_srli_epi64(product, 29));
+    const __m256i mixed = _mm256_xor_si256(product, _mm256_srli_epi64(product, 29));
+    return _mm256_or_si256(mixed, _mm256_set1_epi64x(static_cast<int64_t>(kAlwaysSet)));
   }
 
   /// `even` and `odd`: the sums of the lanes with such numbers.

@@ -34,6 +34,9 @@ constexpr uint8_t coarse(uint32_t ms) {
 /// with 6 (measured with random keys).
 constexpr int kCrowded = 6;
 
+/// A table that has more entries for each bucket takes another bucket into use.
+constexpr size_t kFill = 3;
+
 int used_ways(const FlowTable::Bucket& bucket) {
   return static_cast<int>(FlowTable::Bucket::kWays) - std::popcount(bucket.ways(0));
 }
@@ -73,9 +76,13 @@ size_t FlowTable::buckets_for(size_t entries) {
   return std::bit_ceil((entries + 4) / 5);
 }
 
-FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Bucket> buckets, uint64_t seed)
+FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Addresses6> addresses6,
+                     std::span<Bucket> buckets, uint64_t seed)
     : entries_(entries),
+      addresses6_(addresses6),
       buckets_(buckets),
+      in_use_(1),
+      mask_(0),
       hash_(seed),
       yielding_{Yielding(entries.size()), Yielding(entries.size()), Yielding(entries.size()),
                 Yielding(entries.size()), Yielding(entries.size())} {
@@ -84,6 +91,36 @@ FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Bucket> buckets, ui
     entries_[i] = FlowEntry{};
     entries_[i].peer = free_;
     free_ = static_cast<FlowIndex>(i);
+  }
+}
+
+/// Takes another bucket into use, if there is one, and the others have enough to hold.
+void FlowTable::grow() {
+  if (used_ < kFill * in_use_ || in_use_ == buckets_.size()) return;
+  if (in_use_ > mask_) mask_ = 2 * mask_ + 1;
+  Bucket &from = buckets_[in_use_ & mask_ >> 1], &to = buckets_[in_use_];
+  ++in_use_;
+  split(from, to);
+}
+
+/// Moves those entries of a bucket whose place is now the other, which is empty.
+void FlowTable::split(Bucket& from, Bucket& to) {
+  const Bucket all = from;
+  size_t kept = 0, moved = 0;
+  const auto add = [](Bucket& bucket, size_t& ways, const Bucket& of, size_t way) {
+    bucket.tag[ways] = of.tag[way];
+    bucket.index[ways++] = of.index[way];
+  };
+  from.tag = {};
+  // Whom it has displaced lie elsewhere, and may be of either from now on.
+  to.displaced = all.displaced;
+  may_overcount_ |= all.displaced != 0;
+  for (size_t way = 0; way < Bucket::kWays; ++way) {
+    if (all.tag[way] == 0) continue;
+    const uint64_t hash = this->hash(key_of(entries_[all.index[way]]));
+    const Bucket &first = buckets_[first_bucket(hash)], &second = buckets_[second_bucket(hash)];
+    const bool is_at_home = &first == &from || &first == &to;
+    &(is_at_home ? first : second) == &from ? add(from, kept, all, way) : add(to, moved, all, way);
   }
 }
 
@@ -100,7 +137,7 @@ FlowTable::Bucket* FlowTable::bucket_with_room(uint64_t hash) {
 /// Makes room in a full bucket for somebody who has no other place, if any of its entries has one.
 bool FlowTable::move_one_from(Bucket& bucket) {
   for (size_t way = 0; way < Bucket::kWays; ++way) {
-    const uint64_t hash = this->hash(entries_[bucket.index[way]].key);
+    const uint64_t hash = this->hash(key_of(entries_[bucket.index[way]]));
     Bucket& first = buckets_[first_bucket(hash)];
     Bucket& other = &bucket == &first ? buckets_[second_bucket(hash)] : first;
     const unsigned free_ways = other.ways(0);
@@ -120,7 +157,8 @@ FlowEntry& FlowTable::take(Bucket& bucket, const FlowKey& key, uint64_t hash, ui
   FlowEntry& entry = entries_[index];
   free_ = entry.peer;
   entry = FlowEntry{};
-  entry.key = key;
+  entry.key = PackedKey::of(key);
+  if (!entry.key.is_v4()) addresses6_[index] = {key.source, key.destination, {}, {}};
   entry.last_seen_ms = now_ms;
   entry.begun = coarse(now_ms);
 
@@ -148,13 +186,25 @@ FlowEntry& FlowTable::occupy_reply(Bucket& bucket, FlowEntry& request, const Flo
   reply.is_reply = true;
   reply.peer = index_of(request);
   request.peer = index_of(reply);
+  const FlowKey request_key = key_of(request);
+  set_rewrite(request, request_key, key.reversed());
+  set_rewrite(reply, key, request_key.reversed());
   set_state(request, request.state, request.ended);
   return reply;
 }
 
+/// What translation does to the entry's packets: those with the key `from` get the key `to`.
+void FlowTable::set_rewrite(FlowEntry& entry, const FlowKey& from, const FlowKey& to) {
+  entry.rewrite = Rewrite::between(from, to);
+  if (entry.key.is_v4()) return;
+  Addresses6& addresses = addresses6_[index_of(entry)];
+  addresses.new_source = to.source;
+  addresses.new_destination = to.destination;
+}
+
 void FlowTable::remove_one(FlowEntry& entry) {
   const FlowIndex index = index_of(entry);
-  const uint64_t hash = this->hash(entry.key);
+  const uint64_t hash = this->hash(key_of(entry));
   const auto clear = [&](Bucket& bucket) {
     for (unsigned ways = bucket.ways(tag_of(hash)); ways != 0; ways &= ways - 1) {
       const auto way = static_cast<size_t>(std::countr_zero(ways));
@@ -175,6 +225,10 @@ void FlowTable::remove_one(FlowEntry& entry) {
   entry.peer = free_;
   free_ = index;
   --used_;
+  if (used_ == 0 && may_overcount_) {
+    for (Bucket& bucket : buckets_.first(in_use_)) bucket.displaced = 0;
+    may_overcount_ = false;
+  }
 }
 
 FlowTable::Yielding* FlowTable::yielding(FlowState state) {

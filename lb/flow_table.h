@@ -18,8 +18,9 @@ namespace sluice::lb {
 
 /// Set-associative: a bucket is one cache line of tags and indexes, and a key may lie in either of two
 /// buckets, the second of which is looked at only where the first has been crowded. So a lookup
-/// touches two lines, three at worst. Where both are full, an entry is moved to its other bucket. Expiry
-/// visits a few entries a call.
+/// touches two lines, three at worst. Where both are full, an entry is moved to its other bucket. Buckets
+/// come into use one by one as entries come, each splitting another (linear hashing: Litwin, 1980), so that
+/// few flows lie in few pages of memory. Expiry visits a few entries a call.
 class FlowTable {
  public:
   struct alignas(64) Bucket {
@@ -31,9 +32,21 @@ class FlowTable {
 
     /// The ways that have that tag, as bits.
     unsigned ways(uint16_t wanted) const {
+      return static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(equal(wanted), _mm_setzero_si128())));
+    }
+    /// The index of the first way that has that tag, or kNoFlow.
+    FlowIndex first(uint16_t wanted) const {
+      const auto bits = static_cast<uint32_t>(_mm_movemask_epi8(equal(wanted)));  // two for each way
+      if (bits == 0) [[unlikely]]
+        return kNoFlow;
+      const size_t bytes = sizeof(FlowIndex) / 2 * static_cast<size_t>(std::countr_zero(bits));
+      return load<FlowIndex>(reinterpret_cast<const uint8_t*>(index.data()) + bytes);
+    }
+
+   private:
+    __m128i equal(uint16_t wanted) const {
       const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(tag.data()));
-      const __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<int16_t>(wanted)));
-      return static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())));
+      return _mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<int16_t>(wanted)));
     }
   };
   static_assert(sizeof(Bucket) == 64);
@@ -41,8 +54,10 @@ class FlowTable {
   /// How many buckets a table of `entries` needs (a power of two): at most five ways of eight are used,
   /// where both buckets of a key are next to never full before the table is.
   static size_t buckets_for(size_t entries);
-  /// Takes over zeroed or stale memory; entries.size() is the capacity. `seed` keys the hash.
-  FlowTable(std::span<FlowEntry> entries, std::span<Bucket> buckets, uint64_t seed);
+  /// Takes over zeroed or stale memory; entries.size() is the capacity. `addresses6` are as many, and are
+  /// touched where entries are of flows over IPv6. `seed` keys the hash.
+  FlowTable(std::span<FlowEntry> entries, std::span<Addresses6> addresses6, std::span<Bucket> buckets,
+            uint64_t seed);
 
   uint64_t hash(const FlowKey& key) const { return hash_(key); }
   const FlowHash& hash() const { return hash_; }
@@ -51,8 +66,8 @@ class FlowTable {
   /// but always this (another may have the same tag). Call it some packets after prefetch_bucket(); it
   /// fetches the entry's memory, which the caller compares some packets later.
   FlowEntry* candidate(uint64_t hash);
-  /// Fetches the memory of a NAT flow's other entry. Any entry will do, used or not.
-  void prefetch_peer(const FlowEntry& entry) const { __builtin_prefetch(entries_.data() + entry.peer); }
+  /// Fetches the addresses of a flow that may be over IPv6. Any entry will do, used or not.
+  void prefetch_addresses6(const FlowEntry& entry) const { __builtin_prefetch(&addresses6(entry)); }
 
   /// The entry of that key, or null. `hash` is hash(key) here and below.
   FlowEntry* find(const FlowKey& key, uint64_t hash);
@@ -98,6 +113,20 @@ class FlowTable {
   /// How long neither direction of a flow has been seen.
   uint32_t idle_ms(const FlowEntry& entry, uint32_t now_ms) const;
 
+  /// The key of the packets of an entry that is used.
+  FlowKey key_of(const FlowEntry& entry) const;
+  /// The key that translation gives them. `entry` is of a NAT flow.
+  FlowKey translated_key_of(const FlowEntry& entry) const { return key_of(at(entry.peer)).reversed(); }
+  IpAddress translated_destination_of(const FlowEntry& entry) const {
+    return entry.key.is_v4() ? IpAddress::v4(entry.rewrite.destination) : addresses6(entry).new_destination;
+  }
+  /// Whether an entry that is used has that key.
+  bool has_key(const FlowEntry& entry, const FlowKey& key) const {
+    return has_key(entry, PackedKey::of(key), key);
+  }
+  /// The addresses of an entry of a flow over IPv6.
+  const Addresses6& addresses6(const FlowEntry& entry) const { return addresses6_[index_of(entry)]; }
+
   FlowIndex index_of(const FlowEntry& entry) const {
     return static_cast<FlowIndex>(&entry - entries_.data());
   }
@@ -114,16 +143,17 @@ class FlowTable {
   };
   class Victim;
 
-  // Three separate parts of the hash: bits 0..23 the first bucket, 24..47 the second, 48..63 the tag.
-  size_t first_bucket(uint64_t hash) const { return hash & (buckets_.size() - 1); }
-  size_t second_bucket(uint64_t hash) const {
-    const size_t mask = buckets_.size() - 1, second = hash >> 24 & mask;
-    return second != first_bucket(hash) ? second : (second ^ 1) & mask;
+  // Three separate parts of the hash: bits 0..23 the first bucket, 24..47 the second, which may be the same,
+  // 48..63 the tag.
+  size_t first_bucket(uint64_t hash) const { return bucket_of(hash); }
+  size_t second_bucket(uint64_t hash) const { return bucket_of(hash >> 24); }
+  /// Linear hashing: those of 2^n buckets that are not in use yet are still part of those that they split.
+  size_t bucket_of(uint64_t part) const {
+    const size_t bucket = part & mask_;
+    return bucket < in_use_ ? bucket : bucket & mask_ >> 1;
   }
-  static uint16_t tag_of(uint64_t hash) {
-    const auto tag = static_cast<uint16_t>(hash >> 48);
-    return tag != 0 ? tag : 1;
-  }
+  /// Never 0, which is a free way: FlowHash sees to it.
+  static uint16_t tag_of(uint64_t hash) { return static_cast<uint16_t>(hash >> 48); }
 
   /// The flows of one state that give way before others, requests' entries alone, and where the search for
   /// the next goes on. A newcomer gets the entry that the hand has just left: it meets flows in the order of
@@ -137,6 +167,7 @@ class FlowTable {
 
   template <typename OnEvict>
   Bucket* make_room(uint64_t hash, const Request& request, OnEvict&& on_evict) {
+    grow();
     Bucket* const bucket = bucket_with_room(hash);
     if (free_ != kNoFlow && bucket != nullptr) return bucket;
     const FlowIndex victim = bucket == nullptr ? victim_in_buckets(hash, request) : victim_of_all(request);
@@ -145,13 +176,17 @@ class FlowTable {
     erase(entries_[victim]);
     return bucket_with_room(hash);
   }
-  FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const FlowKey& key);
+  bool has_key(const FlowEntry& entry, const PackedKey& packed, const FlowKey& key) const;
+  void grow();
+  void split(Bucket& from, Bucket& to);
+  FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash);
   bool move_one_from(Bucket& bucket);
   FlowEntry& take(Bucket& bucket, const FlowKey& key, uint64_t hash, uint32_t now_ms);
   FlowEntry& occupy(Bucket& bucket, const FlowKey& key, uint64_t hash, FlowState state, uint32_t now_ms);
   FlowEntry& occupy_reply(Bucket& bucket, FlowEntry& request, const FlowKey& key, uint64_t hash,
                           uint32_t now_ms);
+  void set_rewrite(FlowEntry& entry, const FlowKey& from, const FlowKey& to);
   void remove_one(FlowEntry& entry);
   FlowIndex victim_in_buckets(uint64_t hash, const Request& request) const;
   FlowIndex victim_of_all(const Request& request);
@@ -163,7 +198,11 @@ class FlowTable {
   static bool is_settled(const FlowEntry& entry);
 
   std::span<FlowEntry> entries_;
+  std::span<Addresses6> addresses6_;  ///< by the entries' indexes
   std::span<Bucket> buckets_;
+  size_t in_use_;               ///< buckets
+  size_t mask_;                 ///< the least of all ones that is not below their numbers
+  bool may_overcount_ = false;  ///< Bucket::displaced, of some buckets that were split
   FlowHash hash_;
   std::array<Yielding, 5> yielding_;  ///< by state, from kStray to kAnswered
   size_t used_ = 0;
@@ -172,31 +211,47 @@ class FlowTable {
 };
 
 inline FlowEntry* FlowTable::candidate(uint64_t hash) {
-  const Bucket* bucket = &buckets_[first_bucket(hash)];
-  unsigned ways = bucket->ways(tag_of(hash));
-  if (ways == 0 && bucket->displaced != 0) {
-    bucket = &buckets_[second_bucket(hash)];
-    ways = bucket->ways(tag_of(hash));
+  const Bucket& bucket = buckets_[first_bucket(hash)];
+  FlowIndex index = bucket.first(tag_of(hash));
+  if (index == kNoFlow) [[unlikely]] {
+    if (bucket.displaced != 0) index = buckets_[second_bucket(hash)].first(tag_of(hash));
+    if (index == kNoFlow) return nullptr;
   }
-  if (ways == 0) return nullptr;
-  FlowEntry* const entry = &entries_[bucket->index[static_cast<size_t>(std::countr_zero(ways))]];
+  FlowEntry* const entry = &entries_[index];
   __builtin_prefetch(entry, 1);
   return entry;
 }
 
-inline FlowEntry* FlowTable::find_in(const Bucket& bucket, uint16_t tag, const FlowKey& key) {
+inline FlowKey FlowTable::key_of(const FlowEntry& entry) const {
+  const PackedKey& key = entry.key;
+  FlowKey all{{}, {}, key.source_port, key.destination_port, key.protocol(), {}};
+  all.source = key.is_v4() ? IpAddress::v4(key.source) : addresses6(entry).source;
+  all.destination = key.is_v4() ? IpAddress::v4(key.destination) : addresses6(entry).destination;
+  return all;
+}
+
+inline bool FlowTable::has_key(const FlowEntry& entry, const PackedKey& packed, const FlowKey& key) const {
+  if (!(entry.key == packed)) return false;
+  if (packed.is_v4()) return true;
+  const Addresses6& addresses = addresses6(entry);
+  return addresses.source == key.source && addresses.destination == key.destination;
+}
+
+inline FlowEntry* FlowTable::find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed,
+                                     const FlowKey& key) {
   for (unsigned ways = bucket.ways(tag); ways != 0; ways &= ways - 1) {
     FlowEntry& entry = entries_[bucket.index[static_cast<size_t>(std::countr_zero(ways))]];
-    if (entry.key == key) return &entry;
+    if (has_key(entry, packed, key)) return &entry;
   }
   return nullptr;
 }
 
 inline FlowEntry* FlowTable::find(const FlowKey& key, uint64_t hash) {
+  const PackedKey packed = PackedKey::of(key);
   const Bucket& first = buckets_[first_bucket(hash)];
-  FlowEntry* const found = find_in(first, tag_of(hash), key);
+  FlowEntry* const found = find_in(first, tag_of(hash), packed, key);
   if (found != nullptr || first.displaced == 0) return found;
-  return find_in(buckets_[second_bucket(hash)], tag_of(hash), key);
+  return find_in(buckets_[second_bucket(hash)], tag_of(hash), packed, key);
 }
 
 inline uint32_t FlowTable::idle_ms(const FlowEntry& entry, uint32_t now_ms) const {

@@ -49,7 +49,7 @@ std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey
                       key.source_port, key.protocol, {}};
   Translation translation{reply, key.source_port};
   const FlowEntry* const user = flows.find(reply, flows.hash(reply));
-  const bool is_own = user != nullptr && user->peer != kNoFlow && flows.at(user->peer).key == key;
+  const bool is_own = user != nullptr && user->peer != kNoFlow && flows.key_of(flows.at(user->peer)) == key;
   if (user == nullptr || is_own) return translation;
   if (!yields(*user, newcomer)) return std::nullopt;
   translation.displaced = flows.index_of(*user);
@@ -75,7 +75,7 @@ class Candidates {
     const bool is_better =
         !taken_ || user.state < state_ || (user.state == state_ && idle_ms > longest_idle_);
     if (!is_better) return;
-    const bool is_closing = user.state == FlowState::kClosing && user.key.protocol == IpProtocol::kTcp;
+    const bool is_closing = user.state == FlowState::kClosing && user.key.protocol() == IpProtocol::kTcp;
     taken_ = is_closing ? reused(translation, ended.value_or(RecentPorts::Ended{})) : translation;
     taken_turn_ = turn;
     state_ = user.state;

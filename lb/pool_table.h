@@ -16,7 +16,7 @@ namespace sluice::lb {
 class PoolTable {
  public:
   /// Which of the two structures the services of this pool need; the Maglev slots are always built
-  /// (`service.table` shows them), the schedule only where uses_schedule(policy) holds of one of them.
+  /// (`service.table` shows them), the schedule only where PolicyRow::uses_schedule holds of one of them.
   struct Needs {
     bool schedule = false;
   };

@@ -55,13 +55,14 @@ std::optional<Binding> binding_of(const View& view, const FlowTable& flows, cons
   if (is_there || former.address == IpAddress{}) return std::nullopt;
 
   const FlowEntry& request = flow.is_reply ? flows.at(flow.peer) : flow;
-  const ServiceId id = find_service(view, request.key);
+  const FlowKey key = flows.key_of(request);
+  const ServiceId id = find_service(view, key);
   if (id == kNoService || view.services[id].forward != former_service.forward) return std::nullopt;
   const Service& service = view.services[id];
-  Binding binding{id, same_backend(view, service, former, request.key), flow.snat};
+  Binding binding{id, same_backend(view, service, former, key), flow.snat};
   if (binding.backend == kNoBackend) return std::nullopt;
   if (service.forward == ForwardMode::kFullNat) {
-    const auto index = snat_index(view, flows.at(request.peer).key.destination, flow.snat);
+    const auto index = snat_index(view, flows.key_of(flows.at(request.peer)).destination, flow.snat);
     if (!index) return std::nullopt;
     binding.snat = *index;
   }

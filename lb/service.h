@@ -2,7 +2,9 @@
 // once published.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "common/address.h"
 #include "common/headers.h"
@@ -11,6 +13,7 @@ namespace sluice::lb {
 
 class PoolTable;
 
+/// What each does and needs: lb/policies/.
 enum class Policy : uint8_t {
   kMaglev,
   kSourceHash,
@@ -19,14 +22,32 @@ enum class Policy : uint8_t {
   kTwoChoices,
   kLeastConnections
 };
-/// Whether a policy walks or draws from PoolTable::schedule().
-constexpr bool uses_schedule(Policy policy) {
-  return policy == Policy::kWeightedRoundRobin || policy == Policy::kRandom || policy == Policy::kTwoChoices;
-}
 enum class ForwardMode : uint8_t { kFullNat, kDnat, kIpip, kGue, kDirect };
+/// How a mode's packets get to a backend, and so which backends it can have.
+enum class Carriage : uint8_t {
+  kTranslated,  ///< with other addresses, of the same family; answers come by the gateway
+  kTunnelled,   ///< in a tunnel, of either family, from an address of `encap`
+  kUnchanged,   ///< as they are, to a neighbor
+};
+struct ForwardModeRow {
+  ForwardMode mode;
+  std::string_view name;  ///< in the configuration
+  Carriage carriage;
+};
+/// In the order of ForwardMode. What a mode does to a packet: dataplane/forward/.
+inline constexpr auto kForwardModes = std::to_array<ForwardModeRow>({
+    {ForwardMode::kFullNat, "full-nat", Carriage::kTranslated},
+    {ForwardMode::kDnat, "dnat", Carriage::kTranslated},
+    {ForwardMode::kIpip, "ipip", Carriage::kTunnelled},
+    {ForwardMode::kGue, "gue", Carriage::kTunnelled},
+    {ForwardMode::kDirect, "direct", Carriage::kUnchanged},
+});
 
+constexpr const ForwardModeRow& row_of(ForwardMode mode) {
+  return kForwardModes[static_cast<size_t>(mode)];
+}
 constexpr bool is_nat(ForwardMode mode) {
-  return mode == ForwardMode::kFullNat || mode == ForwardMode::kDnat;
+  return row_of(mode).carriage == Carriage::kTranslated;
 }
 
 /// Index into View::services. As with BackendId, an id is reused only once no flow refers to it; a

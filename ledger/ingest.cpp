@@ -255,7 +255,9 @@ Answer Ingest::answer_for(const OpenBlock& block, uint32_t place, const Requeste
 }
 
 std::optional<uint64_t> Ingest::locate(const crypto::Digest& txid, std::optional<Profile> wanted) const {
-  for (const Profile profile : {Profile::kBitcoin, Profile::kOpaque}) {
+  // Those that say what a payload is before the one that says nothing.
+  for (size_t number = profile_names().size(); number-- > 0;) {
+    const auto profile = static_cast<Profile>(number);
     if (wanted && *wanted != profile) continue;
     const std::optional<uint64_t> index = ids_.find(RecentIds::key_of(txid, profile));
     if (index && *index < ids_.committed()) return index;

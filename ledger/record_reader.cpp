@@ -55,7 +55,7 @@ std::optional<Record> Record::parse(std::span<const uint8_t> bytes) {
   uint64_t payload_bytes = 0;
   for (uint32_t place = 0; place < record.count(); ++place) {
     const RecordEntry entry = record.entry(place);
-    if (entry.size.host() == 0 || entry.profile > static_cast<uint8_t>(Profile::kBitcoin) || entry.zero != 0)
+    if (entry.size.host() == 0 || entry.profile >= profile_names().size() || entry.zero != 0)
       return std::nullopt;
     payload_bytes += entry.size.host();
   }

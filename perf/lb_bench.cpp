@@ -81,8 +81,12 @@ BENCHMARK(maglev_build_naive)->Apply(maglev_sizes);
 
 struct Flows {
   explicit Flows(size_t count)
-      : entries(count), buckets(FlowTable::buckets_for(count)), table(entries, buckets, 1) {}
+      : entries(count),
+        addresses6(count),
+        buckets(FlowTable::buckets_for(count)),
+        table(entries, addresses6, buckets, 1) {}
   std::vector<FlowEntry> entries;
+  std::vector<Addresses6> addresses6;
   std::vector<FlowTable::Bucket> buckets;
   FlowTable table;
 };
@@ -157,12 +161,13 @@ struct Gateway {
     const std::vector<ServiceMatch> matches = {{{vip(0), 32}, 80, 80, kTcp, 0}};
     service_table = ServiceTable::build(matches);
     balancer = std::make_unique<Balancer>(
-        Balancer::Memory{entries, buckets, service_counters, backend_counters, cursors, answers}, PortSlice{},
-        1);
+        Balancer::Memory{entries, addresses6, buckets, service_counters, backend_counters, cursors, answers},
+        PortSlice{}, 1);
   }
   View view() const { return {service_table.get(), services, backends, kKey, snat}; }
 
   std::vector<FlowEntry> entries;
+  std::vector<Addresses6> addresses6;
   std::vector<FlowTable::Bucket> buckets;
   std::vector<TargetCounters> service_counters = std::vector<TargetCounters>(1);
   std::vector<TargetCounters> backend_counters = std::vector<TargetCounters>(100);

@@ -22,6 +22,7 @@
 #include <string_view>
 
 #include "dataplane/roles/worker_loop.h"
+#include "lb/policies/all.h"
 #include "perf/worker_rig.h"
 
 namespace sluice::perf {
@@ -62,11 +63,12 @@ unsigned number(const char* text) {
 Options read_options(std::span<char*> words) {
   if (words.size() != kOptions) give_up("worker_replay: see the top of its source for its arguments");
   Options options{words[0], number(words[1]), static_cast<uint16_t>(number(words[2])), {}, {}};
-  constexpr std::array<std::string_view, 5> kForwards = {"full-nat", "dnat", "ipip", "gue", "direct"};
-  constexpr std::array<std::string_view, 6> kPolicies = {"maglev", "source-hash", "weighted-round-robin",
-                                                         "random", "two-choices", "least-connections"};
-  options.duty.forward = choice<lb::ForwardMode>(words[3], kForwards);
-  options.duty.policy = choice<lb::Policy>(words[4], kPolicies);
+  std::array<std::string_view, lb::kPolicies.size()> policies;
+  std::ranges::transform(lb::kPolicies, policies.begin(), &lb::PolicyRow::name);
+  std::array<std::string_view, lb::kForwardModes.size()> forwards;
+  std::ranges::transform(lb::kForwardModes, forwards.begin(), &lb::ForwardModeRow::name);
+  options.duty.forward = choice<lb::ForwardMode>(words[3], forwards);
+  options.duty.policy = choice<lb::Policy>(words[4], policies);
   options.duty.protocol = std::string_view(words[5]) == "udp" ? IpProtocol::kUdp : IpProtocol::kTcp;
   options.duty.v6 = std::string_view(words[6]) == "6";
   options.duty.flow_table_entries = number(words[7]);
@@ -124,9 +126,10 @@ int replay(const Options& options) {
   rte_mempool* const pool = make_pool(options.buffers, options.data_room, 256);
   WorkerRig rig(options.duty, pool, start_device(options.device, pool));
   dataplane::Published<dataplane::Tables> published(rig.tables(), 1);
+  dataplane::Published<dataplane::Captures> captures(std::make_shared<const dataplane::Captures>(), 1);
   std::atomic<Phase> phase{Phase::kRunning};
   const auto rest = make_rest(rig.worker(), options.idle);
-  WorkerLoop loop(rig.worker(), published.reader(0), {}, phase, rest.get());
+  WorkerLoop loop(rig.worker(), published.reader(0), captures.reader(0), {}, phase, rest.get());
   const unsigned lcore = rte_get_next_lcore(-1, 1, 0);
   if (lcore == RTE_MAX_LCORE) give_up("worker_replay: EAL needs a second lcore");
   rte_eal_remote_launch(run_loop, &loop, lcore);

@@ -57,7 +57,8 @@ CLI::App* backend_command(CLI::App* noun, const char* name, const char* help,
 void add_backend_commands(CLI::App& app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
   auto* backend = app.add_subcommand("backend", "Look at and steer backends")->require_subcommand(1);
-  auto* list = backend->add_subcommand("list", "Show every backend and why it has its state");
+  auto* list = backend->add_subcommand(
+      "list", "Show every backend: its state, why, since when, its share of the table, and who names it");
   list->add_option("--pool,POOL", arguments->pool, "this pool's only");
   list->callback([&session, arguments] {
     const json params = arguments->pool.empty() ? json::object() : json{{"pool", arguments->pool}};
@@ -74,7 +75,10 @@ void add_backend_commands(CLI::App& app, Session& session) {
   state_command("activate", "Give it new flows again", "active");
   state_command("maintain", "Take it out at once: its flows are picked anew", "maintenance");
 
-  auto* weight = backend->add_subcommand("weight", "Set its weight until another is applied");
+  auto* weight = backend->add_subcommand("weight",
+                                         "Set its weight, until a configuration with another weight is "
+                                         "applied, or its source names another one; makes no "
+                                         "generation");
   weight->add_option("POOL", arguments->pool, "the pool's name")->required();
   weight
       ->add_option("BACKEND", arguments->endpoint,

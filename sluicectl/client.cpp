@@ -78,8 +78,7 @@ Client::~Client() {
 
 Attempt<json> Client::call(const std::string& method, const json& params) {
   const auto deadline = Clock::now() + timeout_;
-  const json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", next_id_++}};
-  const auto sent = send(request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", deadline);
+  const auto sent = send_request(method, params, deadline);
   if (!sent && sent.error().code == ExitCode::kTimeout) return tl::unexpected(sent.error());
   const auto line = receive_line(deadline);  // a gateway that refuses may answer without reading all
   if (!line) return tl::unexpected(line.error());
@@ -87,6 +86,34 @@ Attempt<json> Client::call(const std::string& method, const json& params) {
   if (!answer.is_object()) return failed(ExitCode::kRefused, "the answer is not JSON-RPC");
   if (answer.contains("error")) return tl::unexpected(failure_of(method, answer["error"]));
   return answer["result"];
+}
+
+Attempt<void> Client::request(const std::string& method, const json& params) {
+  return send_request(method, params, Clock::now() + timeout_);
+}
+
+Attempt<std::optional<json>> Client::receive(Clock::time_point deadline, int wake) {
+  while (received_.find('\n') == std::string::npos) {
+    std::array<pollfd, 2> waiting = {{{socket_, POLLIN, 0}, {wake, POLLIN, 0}}};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const int ready =
+        ::poll(waiting.data(), waiting.size(), static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000)));
+    if (ready == 0) return failed(ExitCode::kTimeout, "the gateway says nothing any more");
+    if (waiting[1].revents != 0) return std::nullopt;
+    if (waiting[0].revents == 0) continue;
+    if (auto more = read_more(); !more) return tl::unexpected(more.error());
+  }
+  const auto line = receive_line(deadline);
+  if (!line) return tl::unexpected(line.error());
+  json message = json::parse(*line, nullptr, false);
+  if (!message.is_object()) return failed(ExitCode::kRefused, "what the gateway says is not JSON-RPC");
+  return message;
+}
+
+Attempt<void> Client::send_request(const std::string& method, const json& params,
+                                   Clock::time_point deadline) {
+  const json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", next_id_++}};
+  return send(request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", deadline);
 }
 
 Attempt<void> Client::wait_for(short events, Clock::time_point deadline) const {
@@ -123,14 +150,19 @@ Attempt<std::string> Client::receive_line(Clock::time_point deadline) {
     }
     searched = received_.size();
     if (auto ready = wait_for(POLLIN, deadline); !ready) return tl::unexpected(ready.error());
-    std::array<char, 65536> buffer;
-    const ssize_t bytes = ::recv(socket_, buffer.data(), buffer.size(), 0);
-    if (bytes > 0) {
-      received_.append(buffer.data(), static_cast<size_t>(bytes));
-    } else if (bytes == 0 || (errno != EAGAIN && errno != EINTR)) {
-      return failed(ExitCode::kRefused, "the gateway closed the connection");
-    }
+    if (auto more = read_more(); !more) return tl::unexpected(more.error());
   }
+}
+
+Attempt<void> Client::read_more() {
+  std::array<char, 65536> buffer;
+  const ssize_t bytes = ::recv(socket_, buffer.data(), buffer.size(), 0);
+  if (bytes > 0) {
+    received_.append(buffer.data(), static_cast<size_t>(bytes));
+  } else if (bytes == 0 || (errno != EAGAIN && errno != EINTR)) {
+    return failed(ExitCode::kRefused, "the gateway closed the connection");
+  }
+  return {};
 }
 
 }  // namespace sluice::sluicectl

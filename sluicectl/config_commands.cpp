@@ -91,20 +91,23 @@ void add_config_commands(CLI::App& app, Session& session) {
   with_file("validate", "Check a file; needs no gateway")->callback([&session, arguments] {
     validate(session, arguments->file);
   });
-  with_file("diff", "Show what applying a file would change; exit 8 if anything")
+  with_file("diff", "Show what applying a file would change; exits 8 if anything")
       ->callback([&session, arguments] { diff(session, arguments->file); });
-  auto* applying = with_file("apply", "Apply a file: all of it, or nothing");
-  applying->add_flag("--dry-run", arguments->dry_run, "answer as if applied, and apply nothing");
+  auto* applying =
+      with_file("apply", "Apply a file: all of it, or nothing. What changes nothing makes no generation");
+  applying->add_flag("--dry-run", arguments->dry_run,
+                     "answer, or be refused, as the apply would be, and apply nothing");
   applying->add_flag("--allow-no-services", arguments->allow_no_services,
-                     "apply it even where it takes away all services");
+                     "apply it even where it takes away all services, which by SIGHUP is refused");
   auto* if_generation = applying->add_option("--if-generation", arguments->generation,
                                              "refuse unless this is the present generation");
   applying->callback(
       [&session, arguments, if_generation] { apply(session, *arguments, if_generation->count() > 0); });
-  config->add_subcommand("show", "Show what is applied, defaults filled in")->callback([&session] {
-    show(session);
-  });
-  config->add_subcommand("history", "Show the last generations")->callback([&session] {
+  config
+      ->add_subcommand(
+          "show", "Show what is applied, defaults filled in; as a table or YAML a file that can be applied")
+      ->callback([&session] { show(session); });
+  config->add_subcommand("history", "Show the last 20 generations")->callback([&session] {
     session.show("config.history", json::object(), {"generation", "time", "author", "sha256", "changed"});
   });
   auto* rollback = config->add_subcommand("rollback", "Apply an earlier generation again");

@@ -67,6 +67,10 @@ void prove(Session& session, const Arguments& arguments, bool has_profile) {
   show_text(session, "ledger.proof", params);
 }
 
+std::vector<std::string> profiles() {
+  return {ledger::profile_names().begin(), ledger::profile_names().end()};
+}
+
 constexpr size_t kTxidDigits = 64;
 constexpr uint64_t kMostNumber = INT64_MAX;  // what the control socket takes
 
@@ -94,7 +98,7 @@ void add_ledger_commands(CLI::App& app, Session& session) {
       "submit", "Put a file's bytes into the log as one transaction; show the receipt");
   submitting->add_option("FILE", arguments->file, "the transaction, 1 to 65535 bytes")->required();
   submitting->add_option("--profile", arguments->profile, "what it is")
-      ->check(CLI::IsMember({"opaque", "bitcoin"}))
+      ->check(CLI::IsMember(profiles()))
       ->capture_default_str();
   submitting->callback([&session, arguments] { submit(session, *arguments); });
   auto* block = ledger->add_subcommand("block", "Show a block as JSON");
@@ -105,8 +109,11 @@ void add_ledger_commands(CLI::App& app, Session& session) {
   proof->add_option("TRANSACTION", arguments->transaction, "its txid, or the index of its leaf")
       ->required()
       ->check(complaint_of_transaction);
-  auto* profile = proof->add_option("--profile", arguments->profile, "of that txid, where several have it")
-                      ->check(CLI::IsMember({"opaque", "bitcoin"}));
+  auto* profile =
+      proof
+          ->add_option("--profile", arguments->profile,
+                       "of that txid, where several transactions have it; else bitcoin where there is one")
+          ->check(CLI::IsMember(profiles()));
   proof->callback([&session, arguments, profile] { prove(session, *arguments, profile->count() > 0); });
   ledger->add_subcommand("checkpoint", "Print the released checkpoint (C2SP signed note)")
       ->callback([&session] { show_text(session, "ledger.checkpoint", json::object()); });

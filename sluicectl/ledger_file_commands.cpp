@@ -49,17 +49,20 @@ std::vector<std::string> engine_names() {
 
 void add_ledger_file_commands(CLI::App& ledger, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  auto* keygen = ledger.add_subcommand("keygen", "Make a signing key; print its verifier key");
+  auto* keygen =
+      ledger.add_subcommand("keygen", "Make a signing key; print its verifier key. Needs no gateway");
   keygen->add_option("--name", arguments->name, "the key's name: ledger.origin")->required();
-  keygen->add_option("--out", arguments->file, "the file to make, mode 0600")->required();
+  keygen->add_option("--out", arguments->file, "the file to make, mode 0600; there must be none")->required();
   keygen->callback([&session, arguments] { make(session, *arguments); });
   const auto with_directory = [&](const char* name, const char* help) {
     auto* command = ledger.add_subcommand(name, help);
     command->add_option("DIRECTORY", arguments->directory, "the ledger's directory")->required();
     return command;
   };
-  auto* verifying =
-      with_directory("verify", "Check every hash, root, header and signature of a log; needs no gateway");
+  auto* verifying = with_directory("verify",
+                                   "Check every hash, root, header, signature and byte of a log; print file: "
+                                   "byte place: fault for the first "
+                                   "fault, and exit 1. Needs no gateway");
   verifying->add_option("--vkey", arguments->verifier_key,
                         "the key that must have signed the checkpoint; else the log's own");
   verifying

@@ -33,14 +33,20 @@ Format Session::output() const {
   return format == "json" ? Format::kJson : format == "yaml" ? Format::kYaml : Format::kTable;
 }
 
-Attempt<json> Session::call(const std::string& method, const json& params) {
+Attempt<Client*> Session::client() {
   if (!client_) {
     const auto timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout_seconds * 1000));
     auto client = Client::connect(socket, timeout);
     if (!client) return tl::unexpected(client.error());
     client_.emplace(std::move(*client));
   }
-  return client_->call(method, params);
+  return &*client_;
+}
+
+Attempt<json> Session::call(const std::string& method, const json& params) {
+  const auto connected = client();
+  if (!connected) return tl::unexpected(connected.error());
+  return (*connected)->call(method, params);
 }
 
 void Session::show(const std::string& method, const json& params,

@@ -21,7 +21,8 @@ class Session {
   double timeout_seconds = 30;
 
   Format output() const;
-  /// Connects at the first call.
+  /// The connection, made at the first call.
+  Attempt<Client*> client();
   Attempt<nlohmann::json> call(const std::string& method, const nlohmann::json& params);
   /// Calls, and prints the result or the failure.
   void show(const std::string& method, const nlohmann::json& params,
@@ -45,6 +46,7 @@ void add_source_commands(CLI::App& app, Session& session);   ///< source change
 void add_traffic_commands(CLI::App& app, Session& session);  ///< service flow explain stats drops neighbor
 void add_ledger_commands(CLI::App& app, Session& session);
 void add_ledger_file_commands(CLI::App& ledger, Session& session);  ///< those that need no gateway
+void add_capture_command(CLI::App& app, Session& session);
 void add_top_command(CLI::App& app, Session& session);
 
 }  // namespace sluice::sluicectl

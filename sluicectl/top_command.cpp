@@ -62,7 +62,9 @@ void run(Session& session, const Arguments& arguments) {
 
 void add_top_command(CLI::App& app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  auto* top = app.add_subcommand("top", "Show rates as they are; a line each where output is no terminal");
+  auto* top = app.add_subcommand("top",
+                                 "Show rates, and the backends, first those that are not active; a line each "
+                                 "where output is no terminal");
   top->add_option("--interval", arguments->interval, "seconds between two views")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
+#include "common/drop_reason_help.h"
 #include "sluicectl/endpoint.h"
 #include "sluicectl/session.h"
 
@@ -45,6 +47,24 @@ void explain(Session& session, const std::vector<std::string>& words) {
   }
 }
 
+std::vector<std::string> drop_reasons() {
+  std::vector<std::string> names;
+  for (const auto& row : kDropReasonHelp) names.emplace_back(row.reason);
+  return names;
+}
+
+/// All reasons with their counters, or one with what it means.
+void show_drops(Session& session, const std::string& reason) {
+  if (reason.empty()) return session.show("drops.get", json::object());
+  const auto counted = session.call("drops.get", json::object());
+  if (!counted) return session.report(counted.error());
+  const auto& help = *std::ranges::find(kDropReasonHelp, reason, &DropReasonHelp::reason);
+  session.print({{"reason", reason},
+                 {"packets", (*counted)[reason]},
+                 {"meaning", help.meaning},
+                 {"remedy", help.remedy}});
+}
+
 }  // namespace
 
 void add_traffic_commands(CLI::App& app, Session& session) {
@@ -55,7 +75,7 @@ void add_traffic_commands(CLI::App& app, Session& session) {
                  {"service", "address", "port", "protocol", "policy", "forward", "pool", "packets", "bytes",
                   "flows", "active_flows"});
   });
-  auto* table = service->add_subcommand("table", "Show a service's Maglev table and its hash");
+  auto* table = service->add_subcommand("table", "Show a service's Maglev table and its SHA-256");
   table->add_option("SERVICE", *name, "its name")->required();
   table->callback([&session, name] { session.show("service.table", {{"service", *name}}); });
 
@@ -69,9 +89,11 @@ void add_traffic_commands(CLI::App& app, Session& session) {
   app.add_subcommand("stats", "Show what ports and workers have counted")->callback([&session] {
     session.show("stats.get", json::object());
   });
-  app.add_subcommand("drops", "Show how many packets were dropped, by reason")->callback([&session] {
-    session.show("drops.get", json::object());
-  });
+  auto reason = std::make_shared<std::string>();
+  auto* drops = app.add_subcommand("drops", "Show how many packets were dropped, by reason");
+  drops->add_option("REASON", *reason, "this one only, what it means, and what to do")
+      ->check(CLI::IsMember(drop_reasons()));
+  drops->callback([&session, reason] { show_drops(session, *reason); });
   auto* neighbor = app.add_subcommand("neighbor", "Look at neighbors")->require_subcommand(1);
   neighbor->add_subcommand("list", "Show what ARP and NDP know")->callback([&session] {
     session.show("neighbor.list", json::object(), {"port", "address", "mac", "state"});

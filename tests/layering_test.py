@@ -33,6 +33,7 @@ CLIENT_MAY_INCLUDE = {"ctrl/intent", "ctrl/daemon/usage_error.h"}
 # A library's header and the one folder that may know it.
 CONFINED = {
     r"rte_": {"dataplane"},
+    r"pcap/": {"dataplane"},
     r"(nlohmann|yaml-cpp|valijson)/": {"ctrl", "sluicectl"},
     r"(openssl/(?!ssl\.h|err\.h|x509v3\.h)|intel-ipsec-mb|ipsec-mb)": {"crypto"},
     r"openssl/(ssl|err|x509v3)\.h": {"crypto", "ctrl"},  # TLS has a socket, and crypto has none

@@ -39,6 +39,7 @@
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_answers.h"
 #include "ctrl/store/ledger_reader.h"
+#include "ctrl/store/packet_captures.h"
 #include "ctrl/store/traffic_totals.h"
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/gateway_metrics.h"
@@ -136,6 +137,7 @@ struct Daemon::Parts {
   std::unique_ptr<Gateway> gateway;
   std::unique_ptr<LedgerReader> ledger_reader;
   std::unique_ptr<LedgerPages> ledger_pages;
+  std::unique_ptr<PacketCaptures> captures;
   ControlSteps steps;
   PendingResults health_results;
   std::shared_ptr<const Effective> followed_state;  ///< by the health checks, as a whole
@@ -295,8 +297,11 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   }
   parts.ledger_pages = std::make_unique<LedgerPages>(*parts.gateway, parts.ledger_reader.get());
 
+  parts.captures = std::make_unique<PacketCaptures>(*parts.gateway);
+
   parts.context = std::make_unique<MethodContext>(
-      MethodContext{*parts.gateway, parts.facts, all_methods(), parts.threads, parts.ledger_reader.get()});
+      MethodContext{*parts.gateway, parts.facts, all_methods(), parts.threads, parts.ledger_reader.get(),
+                    *parts.captures, [&parts](auto job) { asio::post(parts.io, std::move(job)); }});
   parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get(), &parts.threads);
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthChecks>(
@@ -473,6 +478,7 @@ awaitable<void> Daemon::Parts::tick() {
     const bool goes_on = co_await pause(tick_timer, kTick);
     if (!goes_on) co_return;
     gateway->tick();
+    captures->tick(Clock::now());
     if (const auto* ledger = gateway->ledger()) ledger_room.observe(ledger->reach());
     watch_ledger();
   }

@@ -32,16 +32,14 @@ BackendRules::BackendRules(const Model& model)
       has_source_v6_(model.encapsulation.source6 != IpAddress{}) {
   for (const auto& [name, service] : model.services) {
     Demands& demands = demands_[service->pool];
-    switch (service->forward) {
-      case lb::ForwardMode::kFullNat:
-      case lb::ForwardMode::kDnat:
+    switch (lb::row_of(service->forward).carriage) {
+      case lb::Carriage::kTranslated:
         (service->address.address.is_v4() ? demands.nat_from_v4 : demands.nat_from_v6) = true;
         break;
-      case lb::ForwardMode::kIpip:
-      case lb::ForwardMode::kGue:
+      case lb::Carriage::kTunnelled:
         demands.tunnel = true;
         break;
-      case lb::ForwardMode::kDirect:
+      case lb::Carriage::kUnchanged:
         demands.direct = true;
         break;
     }

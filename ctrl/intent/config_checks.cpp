@@ -235,17 +235,15 @@ class ServiceChecks {
     const auto in_pool = [&](const BackendModel& backend) {
       return backend.address.to_string() + " of pool " + quoted(pool.pool->name);
     };
-    switch (service.forward) {
-      case lb::ForwardMode::kFullNat:
-      case lb::ForwardMode::kDnat:
+    switch (lb::row_of(service.forward).carriage) {
+      case lb::Carriage::kTranslated:
         if (other) {
           fault("/forward", std::string(word_for(service.forward)) +
                                 " stays within a family: the service is " + (v4 ? "IPv4, " : "IPv6, ") +
                                 in_pool(*other) + " is not");
         }
         break;
-      case lb::ForwardMode::kIpip:
-      case lb::ForwardMode::kGue:
+      case lb::Carriage::kTunnelled:
         if (!sources_are_known_) break;
         if (pool.v4 && draft_.model.encapsulation.source == IpAddress{}) {
           fault("/forward", std::string(word_for(service.forward)) + " to " + in_pool(*pool.v4) +
@@ -255,9 +253,10 @@ class ServiceChecks {
                                 " needs \"encap.source6\"");
         }
         break;
-      case lb::ForwardMode::kDirect:
+      case lb::Carriage::kUnchanged:
         if (pool.off_link) {
-          fault("/forward", "direct reaches only neighbors: " + in_pool(*pool.off_link) +
+          fault("/forward", std::string(word_for(service.forward)) +
+                                " reaches only neighbors: " + in_pool(*pool.off_link) +
                                 " is on no network of a port and not in \"neighbors\"");
         }
         break;

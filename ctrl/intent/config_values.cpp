@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "lb/policies/all.h"
+
 namespace sluice::ctrl {
 namespace {
 
@@ -30,26 +32,7 @@ bool is_visible(std::string_view text) {
 template <typename Enum, size_t kSize>
 using Words = std::array<std::pair<const char*, Enum>, kSize>;
 
-constexpr Words<lb::Policy, 6> kPolicies{{{"maglev", lb::Policy::kMaglev},
-                                          {"source-hash", lb::Policy::kSourceHash},
-                                          {"weighted-round-robin", lb::Policy::kWeightedRoundRobin},
-                                          {"random", lb::Policy::kRandom},
-                                          {"two-choices", lb::Policy::kTwoChoices},
-                                          {"least-connections", lb::Policy::kLeastConnections}}};
-constexpr Words<lb::ForwardMode, 5> kForwardModes{{{"full-nat", lb::ForwardMode::kFullNat},
-                                                   {"dnat", lb::ForwardMode::kDnat},
-                                                   {"ipip", lb::ForwardMode::kIpip},
-                                                   {"gue", lb::ForwardMode::kGue},
-                                                   {"direct", lb::ForwardMode::kDirect}}};
 constexpr Words<IpProtocol, 2> kProtocols{{{"tcp", IpProtocol::kTcp}, {"udp", IpProtocol::kUdp}}};
-constexpr Words<HealthType, 8> kHealthTypes{{{"none", HealthType::kNone},
-                                             {"tcp", HealthType::kTcp},
-                                             {"tls", HealthType::kTls},
-                                             {"http", HealthType::kHttp},
-                                             {"https", HealthType::kHttps},
-                                             {"grpc", HealthType::kGrpc},
-                                             {"dns", HealthType::kDns},
-                                             {"udp", HealthType::kUdp}}};
 constexpr Words<dataplane::IdleMode, 2> kIdleModes{
     {{"poll", dataplane::IdleMode::kPoll}, {"adaptive", dataplane::IdleMode::kAdaptive}}};
 constexpr Words<Framing, 2> kFramings{{{"raw", Framing::kRaw}, {"coap", Framing::kCoap}}};
@@ -265,16 +248,18 @@ Result<std::string> parse_key_reference(std::string_view text) {
 }
 
 lb::Policy policy_of(std::string_view word) {
-  return value_of(kPolicies, word);
+  const auto found = std::ranges::find(lb::kPolicies, word, &lb::PolicyRow::name);
+  return found == lb::kPolicies.end() ? lb::Policy{} : found->policy;
 }
 const char* word_for(lb::Policy policy) {
-  return word_of(kPolicies, policy);
+  return lb::row_of(policy).name.data();
 }
 lb::ForwardMode forward_of(std::string_view word) {
-  return value_of(kForwardModes, word);
+  const auto found = std::ranges::find(lb::kForwardModes, word, &lb::ForwardModeRow::name);
+  return found == lb::kForwardModes.end() ? lb::ForwardMode{} : found->mode;
 }
 const char* word_for(lb::ForwardMode mode) {
-  return word_of(kForwardModes, mode);
+  return lb::row_of(mode).name.data();
 }
 IpProtocol protocol_of(std::string_view word) {
   return value_of(kProtocols, word);
@@ -283,10 +268,12 @@ const char* word_for(IpProtocol protocol) {
   return word_of(kProtocols, protocol);
 }
 HealthType health_of(std::string_view word) {
-  return value_of(kHealthTypes, word);
+  const auto found = std::ranges::find(kHealthTypeNames, word);
+  return found == kHealthTypeNames.end() ? HealthType{}
+                                         : static_cast<HealthType>(found - kHealthTypeNames.begin());
 }
 const char* word_for(HealthType type) {
-  return word_of(kHealthTypes, type);
+  return kHealthTypeNames[static_cast<size_t>(type)].data();
 }
 dataplane::IdleMode idle_of(std::string_view word) {
   return value_of(kIdleModes, word);

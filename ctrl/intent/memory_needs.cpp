@@ -16,11 +16,16 @@ std::string mebibytes(uint64_t bytes) {
   return std::to_string((bytes >> 20) + 1) + " MiB";
 }
 
-uint64_t flow_table_bytes(const dataplane::BootConfig& boot) {
+/// Addresses over IPv6 lie apart from the entries, and take memory where there are some.
+uint64_t flow_table_bytes(const Model& model) {
+  const dataplane::BootConfig& boot = model.boot;
   const uint64_t entries = boot.flow_table_entries;
   const uint64_t balancers = (boot.lb_workers.empty() ? boot.workers : boot.lb_workers).size();
-  return balancers * (entries * sizeof(lb::FlowEntry) +
-                      lb::FlowTable::buckets_for(entries) * sizeof(lb::FlowTable::Bucket));
+  const bool has_v6 = std::ranges::any_of(
+      model.services, [](const auto& service) { return service.second->address.address.is_v6(); });
+  const size_t entry_bytes = sizeof(lb::FlowEntry) + (has_v6 ? sizeof(lb::Addresses6) : 0);
+  return balancers *
+         (entries * entry_bytes + lb::FlowTable::buckets_for(entries) * sizeof(lb::FlowTable::Bucket));
 }
 
 }  // namespace
@@ -38,8 +43,8 @@ MemoryNeed pool_memory(const Model& model) {
 
 std::vector<MemoryNeed> memory_needs(const Model& model) {
   constexpr uint64_t kBytesPerRememberedId = 40;
-  std::vector<MemoryNeed> needs = {
-      {"/gateway/flow_table_entries", "flow tables", flow_table_bytes(model.boot)}, pool_memory(model)};
+  std::vector<MemoryNeed> needs = {{"/gateway/flow_table_entries", "flow tables", flow_table_bytes(model)},
+                                   pool_memory(model)};
   if (model.ledger) {
     needs.push_back({"/ledger/dedupe_window", "the ids of transactions",
                      model.ledger->dedupe_window * kBytesPerRememberedId});

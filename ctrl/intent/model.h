@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "common/siphash.h"
+#include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/registry_model.h"
 #include "ctrl/intent/shared_map.h"
@@ -21,8 +22,6 @@
 #include "lb/service.h"
 
 namespace sluice::ctrl {
-
-enum class HealthType : uint8_t { kNone, kTcp, kTls, kHttp, kHttps, kGrpc, kDns, kUdp };
 
 struct HealthCheck {
   HealthType type = HealthType::kNone;

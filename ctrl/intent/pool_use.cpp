@@ -1,12 +1,14 @@
 #include "ctrl/intent/pool_use.h"
 
+#include "lb/policies/all.h"
+
 namespace sluice::ctrl {
 namespace {
 
 void add(const ServiceModel& service, PoolUse& use) {
   auto& needs = service.protocol == IpProtocol::kUdp ? use.udp : use.tcp;
   if (!needs) needs.emplace();
-  needs->schedule |= lb::uses_schedule(service.policy);
+  needs->schedule |= lb::row_of(service.policy).uses_schedule;
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <deque>
 #include <set>
 
 namespace sluice::ctrl {
@@ -34,12 +35,15 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
       : shared_(std::move(shared)),
         socket_(std::move(socket)),
         deadline_(socket_.get_executor()),
+        write_deadline_(socket_.get_executor()),
+        written_(socket_.get_executor()),
         peer_(std::move(peer)) {
     shared_->connections.insert(this);
   }
   ~Connection() {
     shared_->connections.erase(this);
     account(0);
+    shared_->output_bytes -= outgoing_bytes_;
   }
 
   awaitable<void> serve() {
@@ -55,12 +59,40 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     error_code ignored;
     socket_.close(ignored);
     deadline_.cancel();
+    write_deadline_.cancel();
+    written_.cancel();
+  }
+
+  /// Sends a line that nobody asked for, after what waits already. A short one has room where others have
+  /// not, so that the last of many gets through.
+  Notified notify(std::string line) {
+    if (!socket_.is_open() || is_broken_) return Notified::kGone;
+    constexpr size_t kShort = 1024;
+    const size_t most = shared_->limits.unasked_bytes * (line.size() <= kShort ? 2 : 1);
+    const bool leaves_room_for_answers =
+        shared_->output_bytes + line.size() <= shared_->limits.output_bytes / 2;
+    if (outgoing_bytes_ + line.size() > most || !leaves_room_for_answers) return Notified::kFull;
+    enqueue({std::move(line), false});
+    if (is_writing_) return Notified::kTaken;
+    const auto write = [self = shared_from_this()]() -> awaitable<void> { co_await self->write_all(); };
+    asio::co_spawn(socket_.get_executor(), write, asio::detached);
+    return Notified::kTaken;
   }
 
  private:
   awaitable<std::string> answer(JsonFramer::Event event) {
     if (const auto* fault = std::get_if<FrameFault>(&event)) co_return frame_fault_answer(*fault);
-    co_return co_await shared_->rpc.answer(std::get<std::string_view>(event), peer_);
+    // Nothing is notified before the call that it comes from is answered.
+    const auto is_answered = std::make_shared<bool>(false);
+    const Notify notify = [weak = weak_from_this(), kept = listening_, is_answered](
+                              std::string_view method, const nlohmann::json& params) {
+      const auto self = weak.lock();
+      if (!self) return Notified::kGone;
+      return *is_answered ? self->notify(notification(method, params)) : Notified::kFull;
+    };
+    std::string line = co_await shared_->rpc.answer(std::get<std::string_view>(event), peer_, notify);
+    *is_answered = true;
+    co_return line;
   }
 
   /// False: the connection ends.
@@ -106,24 +138,64 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
   /// False: the peer is gone, or does not read.
   awaitable<bool> write(std::string line) {
     if (line.empty()) co_return true;
-    struct Share {
-      size_t& total;
-      size_t bytes;
-      ~Share() { total -= bytes; }
-    } share{shared_->output_bytes, line.size()};
-    shared_->output_bytes += line.size();
+    enqueue({std::move(line), true});
     if (shared_->output_bytes > shared_->limits.output_bytes) co_return false;
-    for (size_t sent = 0; sent < line.size();) {
-      arm(shared_->limits.write_stall);
-      error_code error;
-      sent += co_await socket_.async_write_some(asio::buffer(line) + sent,
-                                                asio::redirect_error(asio::use_awaitable, error));
-      deadline_.cancel();
-      if (timed_out_)
-        spdlog::warn("control socket: {} (pid {}) does not read; dropped", peer_.user, peer_.pid);
-      if (error) co_return false;
+    while (is_writing_) {  // notifications are: they take this line along
+      error_code ignored;
+      written_.expires_at(asio::steady_timer::time_point::max());
+      co_await written_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     }
-    co_return true;
+    co_await write_all();
+    co_return !is_broken_;
+  }
+
+  struct Line {
+    std::string text;
+    bool is_answer;
+  };
+
+  void enqueue(Line line) {
+    outgoing_bytes_ += line.text.size();
+    shared_->output_bytes += line.text.size();
+    outgoing_.push_back(std::move(line));
+  }
+
+  /// Writes what waits, unless somebody does already.
+  awaitable<void> write_all() {
+    if (is_writing_) co_return;
+    is_writing_ = true;
+    while (!outgoing_.empty() && !is_broken_) {
+      const Line line = std::move(outgoing_.front());
+      outgoing_.pop_front();
+      co_await write_line(line);
+      outgoing_bytes_ -= line.text.size();
+      shared_->output_bytes -= line.text.size();
+    }
+    is_writing_ = false;
+    written_.cancel();
+  }
+
+  awaitable<void> write_line(const Line& line) {
+    for (size_t sent = 0; sent < line.text.size() && !is_broken_;) {
+      arm_write(line.is_answer ? shared_->limits.write_stall : shared_->limits.unasked_stall);
+      error_code error;
+      sent += co_await socket_.async_write_some(asio::buffer(line.text) + sent,
+                                                asio::redirect_error(asio::use_awaitable, error));
+      write_deadline_.cancel();
+      // A read whose time is over is cancelled together with the write under way, which goes on.
+      is_broken_ = error && (error != asio::error::operation_aborted || !socket_.is_open());
+    }
+  }
+
+  /// A peer that takes nothing is dropped, whatever it says meanwhile.
+  void arm_write(std::chrono::milliseconds patience) {
+    write_deadline_.expires_after(patience);
+    write_deadline_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (error || !self) return;
+      spdlog::warn("control socket: {} (pid {}) does not read; dropped", self->peer_.user, self->peer_.pid);
+      self->close();
+    });
   }
 
   std::chrono::milliseconds read_patience() const {
@@ -140,10 +212,16 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     deadline_.async_wait([weak = weak_from_this()](error_code error) {
       const auto self = weak.lock();
       if (error || !self) return;
+      if (self->only_listens()) return self->arm(self->shared_->limits.idle);
       self->timed_out_ = true;
       error_code ignored;
       self->socket_.cancel(ignored);
     });
+  }
+
+  /// Whether the peer has nothing to say, but somebody may have for the peer.
+  bool only_listens() const {
+    return listening_.use_count() > 1 && !framer_.in_value() && !framer_.skipping();
   }
 
   void account(size_t buffered) {
@@ -162,13 +240,20 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
 
   std::shared_ptr<Shared> shared_;
   Protocol::socket socket_;
-  asio::steady_timer deadline_;
+  asio::steady_timer deadline_;        ///< of reading
+  asio::steady_timer write_deadline_;  ///< of the write that is under way
+  asio::steady_timer written_;         ///< cancelled when nothing waits any more
   Peer peer_;
   JsonFramer framer_;
   std::array<char, 16384> chunk_;
   Clock::time_point value_began_ = Clock::now();
   bool timed_out_ = false;
   size_t accounted_ = 0;
+  std::deque<Line> outgoing_;  ///< that wait
+  size_t outgoing_bytes_ = 0;  ///< of those, and of the line that is being written
+  const std::shared_ptr<char> listening_ = std::make_shared<char>();  ///< shared by all who may notify
+  bool is_writing_ = false;
+  bool is_broken_ = false;
 };
 
 ControlServer::ControlServer(asio::io_context& io, ControlSocket socket, JsonRpc& rpc, ControlLimits limits)

@@ -18,12 +18,14 @@ struct ControlLimits {
   size_t reserved_for_admin = 32;           ///< of those, when the rest is taken
   size_t input_bytes = size_t{256} << 20;   ///< unfinished requests of all connections
   size_t output_bytes = size_t{256} << 20;  ///< answers under way on all connections
+  size_t unasked_bytes = size_t{4} << 20;   ///< of notifications that a connection has not taken yet
   size_t skipped_bytes =
       size_t{64} << 20;  ///< after a refusal, before the next line: then the peer is dropped
   std::chrono::milliseconds request{30'000};  ///< from a request's first byte to its last
   std::chrono::milliseconds line_end{1'000};  ///< how long a request broken off at a line end is waited for
-  std::chrono::milliseconds write_stall{8'000};  ///< a peer that takes nothing for this long is dropped
-  std::chrono::milliseconds idle{600'000};
+  std::chrono::milliseconds write_stall{8'000};     ///< a peer that takes nothing for this long is dropped
+  std::chrono::milliseconds unasked_stall{60'000};  ///< the same, of what it did not ask for
+  std::chrono::milliseconds idle{600'000};          ///< without a request, where nobody may notify it
 };
 
 class ControlServer {

@@ -119,7 +119,7 @@ void log_change(const Method& method, const Peer& peer, const Subject& before, c
 /// Checks the params of a request, calls its method and hands the answer's line to `done`: wherever the
 /// method is called, that is where its params are freed and its answer is written.
 void carry_out(const Method& method, MethodContext& context, json& request, const Peer& peer,
-               const std::function<void(std::string)>& done) {
+               const Notify& notify, const std::function<void(std::string)>& done) {
   const json id = id_of(request);
   const bool wants_answer = request.contains("id");
   const auto line = [wants_answer](const json& answer) {
@@ -142,7 +142,7 @@ void carry_out(const Method& method, MethodContext& context, json& request, cons
     done(line(answer));
   };
   try {
-    method.call(context, Call{*params, peer}, reply);
+    method.call(context, Call{*params, peer, notify}, reply);
   } catch (const std::exception& error) {
     spdlog::error("{} failed: {}", method.name, error.what());
     reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
@@ -188,12 +188,16 @@ std::string refusal_answer(const Refusal& refusal) {
   return as_line(refused(refusal, nullptr));
 }
 
+std::string notification(std::string_view method, const json& params) {
+  return as_line({{"jsonrpc", "2.0"}, {"method", method}, {"params", params}});
+}
+
 JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads)
     : methods_(std::move(methods)), context_(context), threads_(threads) {
   for (const auto& method : methods_) by_name_.emplace(method.name, &method);
 }
 
-asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer) {
+asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer, Notify notify) {
   const bool is_large = text.size() > kReadAtOnce;
   Parsed parsed = co_await read(text);
   Request request = std::move(parsed.request);
@@ -203,8 +207,8 @@ asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& 
         rpc_code::kInvalidRequest,
         "Invalid Request: the key \"" + parsed.twice + "\" is there twice in one object", nullptr));
   }
-  if (request->is_array()) co_return co_await answer_batch(std::move(request), is_large, peer);
-  co_return co_await answer_one(std::move(request), peer);
+  if (request->is_array()) co_return co_await answer_batch(std::move(request), is_large, peer, notify);
+  co_return co_await answer_one(std::move(request), peer, notify);
 }
 
 JsonRpc::Parsed JsonRpc::parse(std::string_view text) const {
@@ -227,7 +231,8 @@ JsonRpc::Request JsonRpc::owned(json request, bool is_large) const {
           }};
 }
 
-asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large, const Peer& peer) {
+asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large, const Peer& peer,
+                                                   const Notify& notify) {
   if (batch->empty() || batch->size() > kMaxBatch) {
     co_return as_line(error_object(rpc_code::kInvalidRequest,
                                    "a batch has 1 to " + std::to_string(kMaxBatch) + " requests", nullptr));
@@ -238,7 +243,7 @@ asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large,
     if (answers.size() > kMaxBatchAnswerBytes) {
       line = refusal_answer({Refusal::Kind::kUnavailable, "the answers to this batch are too large", "", {}});
     } else {
-      line = co_await answer_one(owned(std::move(request), is_large), peer);
+      line = co_await answer_one(owned(std::move(request), is_large), peer, notify);
     }
     if (line.empty()) continue;
     line.pop_back();
@@ -247,7 +252,7 @@ asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large,
   co_return answers.empty() ? answers : answers + "]\n";
 }
 
-asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& peer) {
+asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& peer, const Notify& notify) {
   const json id = id_of(*request);
   if (const auto fault = shape_fault(*request); !fault.empty()) {
     const bool id_is_usable = id.is_string() || id.is_number();
@@ -270,15 +275,16 @@ asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& pe
     log_change(method, peer, {}, "", tl::unexpected(refusal));
     answer = refused(refusal, id);
   } else {
-    co_return co_await call(method, std::move(request), peer);
+    co_return co_await call(method, std::move(request), peer, notify);
   }
   co_return request->contains("id") ? as_line(answer) : std::string();
 }
 
-asio::awaitable<std::string> JsonRpc::call(const Method& method, Request request, const Peer& peer) {
+asio::awaitable<std::string> JsonRpc::call(const Method& method, Request request, const Peer& peer,
+                                           const Notify& notify) {
   co_return co_await awaited_reply<std::string>([&](const auto& done) {
-    run(method.where, [&method, context = context_, request, peer, done] {
-      carry_out(method, *context, *request, peer, done);
+    run(method.where, [&method, context = context_, request, peer, notify, done] {
+      carry_out(method, *context, *request, peer, notify, done);
     });
   });
 }

@@ -32,6 +32,9 @@ std::string frame_fault_answer(FrameFault fault);
 /// An answer without a request, as a line: the connection is refused or ends.
 std::string refusal_answer(const Refusal& refusal);
 
+/// A notification as a line.
+std::string notification(std::string_view method, const nlohmann::json& params);
+
 class JsonRpc {
  public:
   static constexpr size_t kMaxBatch = 1000;
@@ -46,8 +49,8 @@ class JsonRpc {
 
   /// The answer as a line; empty where none is due (notifications). Requests of a batch are carried out one
   /// after another; other work of the event loop goes on between them. `text` and `peer` must live until
-  /// then.
-  boost::asio::awaitable<std::string> answer(std::string_view text, const Peer& peer);
+  /// then; methods may keep `notify`.
+  boost::asio::awaitable<std::string> answer(std::string_view text, const Peer& peer, Notify notify = {});
 
  private:
   using Request = std::shared_ptr<nlohmann::json>;
@@ -61,9 +64,11 @@ class JsonRpc {
   Parsed parse(std::string_view text) const;
   /// A request that is freed where it costs the control thread nothing.
   Request owned(nlohmann::json request, bool is_large) const;
-  boost::asio::awaitable<std::string> answer_one(Request request, const Peer& peer);
-  boost::asio::awaitable<std::string> answer_batch(Request batch, bool is_large, const Peer& peer);
-  boost::asio::awaitable<std::string> call(const Method& method, Request request, const Peer& peer);
+  boost::asio::awaitable<std::string> answer_one(Request request, const Peer& peer, const Notify& notify);
+  boost::asio::awaitable<std::string> answer_batch(Request batch, bool is_large, const Peer& peer,
+                                                   const Notify& notify);
+  boost::asio::awaitable<std::string> call(const Method& method, Request request, const Peer& peer,
+                                           const Notify& notify);
   void run(Where where, ControlThreads::Job job) const;
 
   std::vector<Method> methods_;

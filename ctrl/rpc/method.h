@@ -13,6 +13,7 @@
 
 #include "ctrl/intent/fault.h"
 #include "ctrl/rpc/peer.h"
+#include "ctrl/store/notified.h"
 
 namespace sluice::ctrl {
 
@@ -37,10 +38,14 @@ enum class Where : uint8_t {
   kLoop,     ///< the control thread: what takes microseconds, or is answered later by others
 };
 
+/// Sends a notification on the connection that a call came by. May be kept; for the control thread.
+using Notify = std::function<Notified(std::string_view method, const nlohmann::json& params)>;
+
 /// One request, valid during the call only.
 struct Call {
   const nlohmann::json& params;  ///< an object that fits the method's params
   const Peer& peer;
+  const Notify& notify;  ///< empty where nothing can be sent unasked
 };
 
 using Answer = Outcome<nlohmann::json>;

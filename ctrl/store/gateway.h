@@ -182,12 +182,21 @@ class Gateway {
   /// What numbers stand for now; nothing where they are free, or only wait to be.
   std::optional<std::string> service_name(lb::ServiceId id) const;
   std::optional<BackendKey> backend_name(lb::BackendId id) const;
+  struct FlowNames {
+    std::optional<std::string> service;
+    std::optional<BackendKey> backend;
+  };
+  /// The same of both, without ever waiting. Nothing: a change is under way; ask again.
+  std::optional<FlowNames> names_at_once(lb::ServiceId service, lb::BackendId backend) const;
+  Outcome<lb::ServiceId> service_id(const std::string& service) const;
   Outcome<std::shared_ptr<const lb::PoolTable>> table_of(const std::string& service) const;
   /// Sums over workers, with those of retired numbers of the same name, so that they never go back.
   Totals service_totals(const std::string& service) const;
   Totals backend_totals(const BackendKey& key) const;
   /// To read from: its counters and what it is made of. Never waits.
   const dataplane::DataPlane& data_plane() const;
+  /// The captures that run from now on. Control thread.
+  void capture(std::shared_ptr<const dataplane::Captures> captures);
   /// The way of health checks through the data plane. Control loop; never waits.
   dataplane::CheckLanes& check_lanes();
   /// The share of the last second in which a worker (numbered as by DataPlane::polls) had packets.

@@ -48,12 +48,9 @@ void Gateway::explain(const FlowKey& key, ExplainAnswer answer) {
 void Gateway::list_flows(std::optional<std::string> service, size_t limit, FlowsAnswer answer) {
   lb::ServiceId id = lb::kNoService;
   if (service) {
-    const std::lock_guard lock(parts_->state);
-    const auto found = parts_->model->services.find(*service);
-    if (found == parts_->model->services.end()) {
-      return answer(refuse(Refusal::Kind::kNotFound, "there is no service named \"" + *service + "\""));
-    }
-    id = *parts_->ids.find_service(identity_of(*found->second));
+    const auto found = service_id(*service);
+    if (!found) return answer(tl::unexpected(found.error()));
+    id = *found;
   }
   limit = std::min(limit, kMostFlows);
   WorkerQuestions::Requests requests;

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "ctrl/telemetry/ledger_metrics.h"
+#include "ctrl/telemetry/metric_family.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -32,11 +33,10 @@ void ControlSteps::run(boost::asio::io_context& io) {
 }
 
 void ControlSteps::add_series(std::vector<MetricSource>& sources) const {
-  sources.push_back({"sluice_control_step_seconds", "CPU time of each step of the control loop.",
-                     prometheus::MetricType::Histogram, [this](auto& samples) {
-                       samples.push_back(histogram_sample(nanoseconds_.read(), kNanosecondsPerSecond));
-                       return false;
-                     }});
+  sources.push_back(family(metric("sluice_control_step_seconds"), [this](auto& samples) {
+    samples.push_back(histogram_sample(nanoseconds_.read(), kNanosecondsPerSecond));
+    return false;
+  }));
 }
 
 }  // namespace sluice::ctrl

@@ -17,59 +17,49 @@
 namespace sluice::ctrl {
 namespace {
 
-using prometheus::MetricType;
 using Labels = std::vector<prometheus::ClientMetric::Label>;
 
 void add_gateway_series(std::vector<MetricSource>& sources, const Gateway& gateway,
                         const std::string& version) {
-  sources.push_back(whole(MetricType::Gauge, "sluice_build_info", "The version that runs, as a label.",
-                          [version](auto add) {
-                            add(1, {{"version", version}});
-                          }));
-  sources.push_back(whole(MetricType::Gauge, "sluice_config_generation", "Generation of the configuration.",
+  sources.push_back(whole(metric("sluice_build_info"), [version](auto add) {
+    add(1, {{"version", version}});
+  }));
+  sources.push_back(whole(metric("sluice_config_generation"),
                           [&gateway](auto add) { add(static_cast<double>(gateway.generation()), {}); }));
-  sources.push_back(whole(MetricType::Gauge, "sluice_config_last_apply_successful",
-                          "Whether the last attempt to apply a configuration succeeded.",
+  sources.push_back(whole(metric("sluice_config_last_apply_successful"),
                           [&gateway](auto add) { add(gateway.last_apply_succeeded() ? 1 : 0, {}); }));
-  sources.push_back(whole(MetricType::Counter, "sluice_log_lost_total",
-                          "Log lines that stderr did not take in time.",
+  sources.push_back(whole(metric("sluice_log_lost_total"),
                           [](auto add) { add(static_cast<double>(log_lines_lost()), {}); }));
 }
 
 void add_traffic_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
   const auto totals = std::make_shared<const TrafficTotals>(traffic_totals(gateway.data_plane()));
-  constexpr std::array<std::tuple<const char*, const char*, uint64_t PortTotals::*>, 5> kSeries = {{
-      {"sluice_port_received_packets_total", "Frames received.", &PortTotals::received_packets},
-      {"sluice_port_received_bytes_total", "Bytes of frames received, without FCS.",
-       &PortTotals::received_bytes},
-      {"sluice_port_transmitted_packets_total", "Frames sent.", &PortTotals::transmitted_packets},
-      {"sluice_port_transmitted_bytes_total", "Bytes of frames sent, without FCS.",
-       &PortTotals::transmitted_bytes},
-      {"sluice_port_missed_packets_total", "Frames that the device dropped before a worker saw them.",
-       &PortTotals::missed_packets},
+  constexpr std::array<std::pair<MetricRow, uint64_t PortTotals::*>, 5> kSeries = {{
+      {metric("sluice_port_received_packets_total"), &PortTotals::received_packets},
+      {metric("sluice_port_received_bytes_total"), &PortTotals::received_bytes},
+      {metric("sluice_port_transmitted_packets_total"), &PortTotals::transmitted_packets},
+      {metric("sluice_port_transmitted_bytes_total"), &PortTotals::transmitted_bytes},
+      {metric("sluice_port_missed_packets_total"), &PortTotals::missed_packets},
   }};
-  for (const auto& [name, help, field] : kSeries) {
-    sources.push_back(whole(MetricType::Counter, name, help, [totals, field = field](auto add) {
+  for (const auto& [row, field] : kSeries) {
+    sources.push_back(whole(row, [totals, field = field](auto add) {
       for (const auto& port : totals->ports) add(static_cast<double>(port.*field), {{"port", port.name}});
     }));
   }
-  sources.push_back(whole(MetricType::Gauge, "sluice_port_link_up", "Whether the port's link is up.",
-                          [ports = gateway.data_plane().ports()](auto add) {
-                            for (const auto& port : ports) add(port.link_up ? 1 : 0, {{"port", port.name}});
-                          }));
-  sources.push_back(whole(MetricType::Counter, "sluice_dropped_packets_total", "Packets dropped, by reason.",
-                          [totals](auto add) {
-                            for (size_t i = 0; i < dataplane::kDropReasons; ++i) {
-                              add(static_cast<double>(totals->dropped[i]),
-                                  {{"reason", std::string(dataplane::kDropReasonNames[i])}});
-                            }
-                          }));
+  sources.push_back(whole(metric("sluice_port_link_up"), [ports = gateway.data_plane().ports()](auto add) {
+    for (const auto& port : ports) add(port.link_up ? 1 : 0, {{"port", port.name}});
+  }));
+  sources.push_back(whole(metric("sluice_dropped_packets_total"), [totals](auto add) {
+    for (size_t i = 0; i < dataplane::kDropReasons; ++i) {
+      add(static_cast<double>(totals->dropped[i]), {{"reason", std::string(dataplane::kDropReasonNames[i])}});
+    }
+  }));
 }
 
 void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
   const auto& data_plane = gateway.data_plane();
-  const auto of_balancers = [&](MetricType type, const char* name, const char* help, auto value) {
-    sources.push_back(whole(type, name, help, [&data_plane, value](auto add) {
+  const auto of_balancers = [&](const MetricRow& row, auto value) {
+    sources.push_back(whole(row, [&data_plane, value](auto add) {
       for (const auto& worker : data_plane.workers()) {
         if (!worker.balances) continue;
         add(static_cast<double>(value(worker, data_plane.stats(worker.index))),
@@ -79,41 +69,33 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
   };
   using dataplane::WorkerInfo;
   using dataplane::WorkerStats;
-  of_balancers(MetricType::Gauge, "sluice_flow_table_entries", "Flows that the worker remembers.",
+  of_balancers(metric("sluice_flow_table_entries"),
                [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_entries.read(); });
-  of_balancers(MetricType::Gauge, "sluice_flow_table_capacity", "Flows that the worker can remember.",
+  of_balancers(metric("sluice_flow_table_capacity"),
                [](const WorkerInfo& worker, const WorkerStats&) { return worker.flow_capacity; });
-  of_balancers(MetricType::Counter, "sluice_flow_table_full_total", "New flows that found the table full.",
+  of_balancers(metric("sluice_flow_table_full_total"),
                [](const WorkerInfo&, const WorkerStats& stats) { return stats.flow_table_full.read(); });
-  of_balancers(MetricType::Counter, "sluice_snat_ports_reused_total",
-               "Ports of SNAT addresses that TCP connections to a backend took again within 60 s.",
+  of_balancers(metric("sluice_snat_ports_reused_total"),
                [](const WorkerInfo&, const WorkerStats& stats) { return stats.snat_ports_reused.read(); });
-  of_balancers(MetricType::Gauge, "sluice_snat_ports_in_use",
-               "Ports of SNAT addresses that flows have, each counted for the backend that it leads to.",
+  of_balancers(metric("sluice_snat_ports_in_use"),
                [](const WorkerInfo&, const WorkerStats& stats) { return stats.snat_ports_in_use.read(); });
-  sources.push_back(whole(MetricType::Counter, "sluice_flow_evicted_total",
-                          "Flows that gave their entry or port up to others, by what was lost.",
-                          [&data_plane](auto add) {
-                            uint64_t answered = 0, unanswered = 0, closing = 0;
-                            for (const auto& worker : data_plane.workers()) {
-                              const auto& evicted = data_plane.stats(worker.index).flows_evicted;
-                              answered += evicted.answered.read();
-                              unanswered += evicted.unanswered.read();
-                              closing += evicted.closing.read();
-                            }
-                            add(static_cast<double>(answered), {{"state", "answered"}});
-                            add(static_cast<double>(unanswered), {{"state", "unanswered"}});
-                            add(static_cast<double>(closing), {{"state", "closing"}});
-                          }));
-  sources.push_back(whole(MetricType::Gauge, "sluice_worker_busy_ratio",
-                          "Share of the last second in which the worker had packets.",
-                          [&gateway, &data_plane](auto add) {
-                            const size_t workers = data_plane.polls().size();
-                            for (unsigned i = 0; i < workers; ++i)
-                              add(gateway.busy_ratio(i), {{"worker", std::to_string(i)}});
-                          }));
-  sources.push_back(whole(MetricType::Counter, "sluice_ring_full_total",
-                          "Packets that a ring between workers did not take.",
+  sources.push_back(whole(metric("sluice_flow_evicted_total"), [&data_plane](auto add) {
+    uint64_t answered = 0, unanswered = 0, closing = 0;
+    for (const auto& worker : data_plane.workers()) {
+      const auto& evicted = data_plane.stats(worker.index).flows_evicted;
+      answered += evicted.answered.read();
+      unanswered += evicted.unanswered.read();
+      closing += evicted.closing.read();
+    }
+    add(static_cast<double>(answered), {{"state", "answered"}});
+    add(static_cast<double>(unanswered), {{"state", "unanswered"}});
+    add(static_cast<double>(closing), {{"state", "closing"}});
+  }));
+  sources.push_back(whole(metric("sluice_worker_busy_ratio"), [&gateway, &data_plane](auto add) {
+    const size_t workers = data_plane.polls().size();
+    for (unsigned i = 0; i < workers; ++i) add(gateway.busy_ratio(i), {{"worker", std::to_string(i)}});
+  }));
+  sources.push_back(whole(metric("sluice_ring_full_total"),
                           [&data_plane, has_ledger = gateway.ledger() != nullptr](auto add) {
                             const auto workers = data_plane.workers();
                             if (workers.size() < 2 && !has_ledger) return;  // no rings
@@ -128,20 +110,18 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
 void add_notice_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
   using dataplane::NoticeKind;
   const auto& data_plane = gateway.data_plane();
-  sources.push_back(
-      whole(MetricType::Counter, "sluice_address_conflicts_total",
-            "Messages of other stations that claim an address of this gateway.", [&data_plane](auto add) {
-              const auto ports = data_plane.ports();
-              for (size_t port = 0; port < ports.size(); ++port) {
-                uint64_t sum = 0;
-                for (const auto& worker : data_plane.workers()) {
-                  sum += data_plane.notices(worker.index).counted(NoticeKind::kAddressConflict, port);
-                }
-                add(static_cast<double>(sum), {{"port", ports[port].name}});
-              }
-            }));
-  const auto of_workers = [&](const char* name, const char* help, auto value) {
-    sources.push_back(whole(MetricType::Counter, name, help, [&data_plane, value](auto add) {
+  sources.push_back(whole(metric("sluice_address_conflicts_total"), [&data_plane](auto add) {
+    const auto ports = data_plane.ports();
+    for (size_t port = 0; port < ports.size(); ++port) {
+      uint64_t sum = 0;
+      for (const auto& worker : data_plane.workers()) {
+        sum += data_plane.notices(worker.index).counted(NoticeKind::kAddressConflict, port);
+      }
+      add(static_cast<double>(sum), {{"port", ports[port].name}});
+    }
+  }));
+  const auto of_workers = [&](const MetricRow& row, auto value) {
+    sources.push_back(whole(row, [&data_plane, value](auto add) {
       const size_t ports = data_plane.ports().size();
       for (const auto& worker : data_plane.workers()) {
         add(static_cast<double>(value(data_plane.notices(worker.index), ports)),
@@ -156,49 +136,39 @@ void add_notice_series(std::vector<MetricSource>& sources, const Gateway& gatewa
       return sum;
     };
   };
-  of_workers("sluice_neighbor_changes_total", "Neighbors that the worker found at another MAC address.",
-             sum_of(NoticeKind::kNeighborChanged));
-  of_workers("sluice_neighbor_contests_total",
-             "Claims that a neighbor had moved, which the neighbor itself refuted to the worker.",
-             sum_of(NoticeKind::kNeighborContested));
-  sources.push_back(
-      whole(MetricType::Counter, "sluice_neighbor_copies_withheld_total",
-            "ARP and NDP packets that the worker did not copy to the others, being beyond its limit.",
-            [&data_plane](auto add) {
-              for (const auto& worker : data_plane.workers()) {
-                add(static_cast<double>(data_plane.stats(worker.index).neighbor_copies_withheld.read()),
-                    {{"worker", std::to_string(worker.index)}});
-              }
-            }));
-  of_workers("sluice_notices_lost_total", "Notices of the worker that there was no room to log.",
+  of_workers(metric("sluice_neighbor_changes_total"), sum_of(NoticeKind::kNeighborChanged));
+  of_workers(metric("sluice_neighbor_contests_total"), sum_of(NoticeKind::kNeighborContested));
+  sources.push_back(whole(metric("sluice_neighbor_copies_withheld_total"), [&data_plane](auto add) {
+    for (const auto& worker : data_plane.workers()) {
+      add(static_cast<double>(data_plane.stats(worker.index).neighbor_copies_withheld.read()),
+          {{"worker", std::to_string(worker.index)}});
+    }
+  }));
+  of_workers(metric("sluice_notices_lost_total"),
              [](const dataplane::Notices& notices, size_t) { return notices.lost(); });
 }
 
 void add_service_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
   const auto model = gateway.model();
   const std::shared_ptr<const Named<ServiceModel>> services(model, &model->services);
-  constexpr std::array<std::tuple<const char*, const char*, uint64_t Totals::*>, 3> kSeries = {{
-      {"sluice_service_packets_total", "Packets sent to backends of the service.", &Totals::packets},
-      {"sluice_service_bytes_total", "Bytes sent to backends of the service.", &Totals::bytes},
-      {"sluice_service_flows_total", "Flows of the service begun.", &Totals::flows},
+  constexpr std::array<std::pair<MetricRow, uint64_t Totals::*>, 3> kSeries = {{
+      {metric("sluice_service_packets_total"), &Totals::packets},
+      {metric("sluice_service_bytes_total"), &Totals::bytes},
+      {metric("sluice_service_flows_total"), &Totals::flows},
   }};
-  for (const auto& [name, help, field] : kSeries) {
-    sources.push_back(over<ServiceModel>(
-        MetricType::Counter, name, help, services,
-        [&gateway, field = field](const ServiceModel& service, auto add) {
+  for (const auto& [row, field] : kSeries) {
+    sources.push_back(
+        over<ServiceModel>(row, services, [&gateway, field = field](const ServiceModel& service, auto add) {
           add(static_cast<double>(gateway.service_totals(service.name).*field), {{"service", service.name}});
         }));
   }
-  constexpr std::array<std::tuple<const char*, const char*, uint64_t Totals::*>, 2> kAnswers = {{
-      {"sluice_service_return_packets_total", "Packets from backends of the service to clients.",
-       &Totals::answer_packets},
-      {"sluice_service_return_bytes_total", "Bytes from backends of the service to clients.",
-       &Totals::answer_bytes},
+  constexpr std::array<std::pair<MetricRow, uint64_t Totals::*>, 2> kAnswers = {{
+      {metric("sluice_service_return_packets_total"), &Totals::answer_packets},
+      {metric("sluice_service_return_bytes_total"), &Totals::answer_bytes},
   }};
-  for (const auto& [name, help, field] : kAnswers) {
-    sources.push_back(over<ServiceModel>(
-        MetricType::Counter, name, help, services,
-        [&gateway, field = field](const ServiceModel& service, auto add) {
+  for (const auto& [row, field] : kAnswers) {
+    sources.push_back(
+        over<ServiceModel>(row, services, [&gateway, field = field](const ServiceModel& service, auto add) {
           if (!lb::is_nat(service.forward)) return;  // its backends' answers do not come by here
           add(static_cast<double>(gateway.service_totals(service.name).*field), {{"service", service.name}});
         }));
@@ -240,30 +210,26 @@ void add_backend_series(std::vector<MetricSource>& sources, const Gateway& gatew
   const std::shared_ptr<const Named<PoolModel>> pools(model, &model->pools);
   const auto readings = std::make_shared<BackendReadings>(gateway);
   struct Series {
-    MetricType type;
-    const char* name;
-    const char* help;
+    MetricRow row;
     uint64_t Totals::*field;
   };
   constexpr std::array<Series, 4> kSeries = {{
-      {MetricType::Counter, "sluice_backend_packets_total", "Packets sent to the backend.", &Totals::packets},
-      {MetricType::Counter, "sluice_backend_bytes_total", "Bytes sent to the backend.", &Totals::bytes},
-      {MetricType::Counter, "sluice_backend_flows_total", "Flows begun with the backend.", &Totals::flows},
-      {MetricType::Gauge, "sluice_backend_active_flows", "Flows that the backend has now.",
-       &Totals::active_flows},
+      {metric("sluice_backend_packets_total"), &Totals::packets},
+      {metric("sluice_backend_bytes_total"), &Totals::bytes},
+      {metric("sluice_backend_flows_total"), &Totals::flows},
+      {metric("sluice_backend_active_flows"), &Totals::active_flows},
   }};
   for (const auto& series : kSeries) {
-    sources.push_back(over<PoolModel>(series.type, series.name, series.help, pools,
-                                      [readings, field = series.field](const PoolModel& pool, auto add) {
-                                        for (const auto& backend : readings->of(pool)) {
-                                          add(static_cast<double>(backend.totals.*field),
-                                              {{"pool", pool.name}, {"backend", backend.label}});
-                                        }
-                                      }));
+    sources.push_back(
+        over<PoolModel>(series.row, pools, [readings, field = series.field](const PoolModel& pool, auto add) {
+          for (const auto& backend : readings->of(pool)) {
+            add(static_cast<double>(backend.totals.*field),
+                {{"pool", pool.name}, {"backend", backend.label}});
+          }
+        }));
   }
-  sources.push_back(over<PoolModel>(
-      MetricType::Gauge, "sluice_backend_state", "1 for the state that the backend has.", pools,
-      [readings](const PoolModel& pool, auto add) {
+  sources.push_back(
+      over<PoolModel>(metric("sluice_backend_state"), pools, [readings](const PoolModel& pool, auto add) {
         constexpr std::array kStates = {lb::BackendState::kActive, lb::BackendState::kDraining,
                                         lb::BackendState::kDown, lb::BackendState::kMaintenance};
         for (const auto& backend : readings->of(pool)) {

@@ -9,8 +9,6 @@
 
 namespace sluice::ctrl {
 
-using prometheus::MetricType;
-
 void add_health_series(std::vector<MetricSource>& sources, const Gateway& gateway,
                        const HealthChecks& checks) {
   const auto model = gateway.model();
@@ -20,13 +18,10 @@ void add_health_series(std::vector<MetricSource>& sources, const Gateway& gatewa
   // The samples are made on another thread than the checks are.
   const auto counts = std::make_shared<const std::map<std::string, HealthChecks::Counts>>(checks.counts());
   sources.push_back(over<PoolModel>(
-      MetricType::Gauge, "sluice_pool_available_backends",
-      "Backends of the pool that take new flows: active, and of a weight above 0.", pools,
-      [&gateway](const PoolModel& pool, auto add) {
+      metric("sluice_pool_available_backends"), pools, [&gateway](const PoolModel& pool, auto add) {
         add(static_cast<double>(gateway.availability(pool.name).available), {{"pool", pool.name}});
       }));
-  sources.push_back(over<EffectivePool>(MetricType::Counter, "sluice_backend_transitions_total",
-                                        "How often the backend's state changed.", effective_pools,
+  sources.push_back(over<EffectivePool>(metric("sluice_backend_transitions_total"), effective_pools,
                                         [&gateway](const EffectivePool& pool, auto add) {
                                           const std::string& name = pool.intent->name;
                                           for (const EffectiveBackend& backend : pool.backends) {
@@ -37,10 +32,8 @@ void add_health_series(std::vector<MetricSource>& sources, const Gateway& gatewa
                                                 {{"pool", name}, {"backend", endpoint_text(address, port)}});
                                           }
                                         }));
-  sources.push_back(over<PoolModel>(
-      MetricType::Counter, "sluice_health_checks_total",
-      "Health checks that ended, by result; unknown are those that could not be made.", pools,
-      [counts](const PoolModel& pool, auto add) {
+  sources.push_back(
+      over<PoolModel>(metric("sluice_health_checks_total"), pools, [counts](const PoolModel& pool, auto add) {
         const auto found = counts->find(pool.name);
         if (found == counts->end()) return;  // not checked
         const HealthChecks::Counts& counted = found->second;

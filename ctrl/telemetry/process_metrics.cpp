@@ -17,8 +17,6 @@
 namespace sluice::ctrl {
 namespace {
 
-using prometheus::MetricType;
-
 /// Fields of proc_pid_stat(5) from the third on, by their number there.
 class ProcessStat {
  public:
@@ -86,29 +84,25 @@ std::optional<double> most_descriptors() {
 }
 
 struct Family {
-  MetricType type;
-  const char* name;
-  const char* help;
+  MetricRow row;
   std::optional<double> (*read)();
 };
 
 constexpr std::array kFamilies = {
-    Family{MetricType::Counter, "process_cpu_seconds_total", "CPU time of all threads, in seconds.",
-           cpu_seconds},
-    Family{MetricType::Gauge, "process_resident_memory_bytes", "Memory that is resident.", resident_bytes},
-    Family{MetricType::Gauge, "process_virtual_memory_bytes", "Address space in use.", virtual_bytes},
-    Family{MetricType::Gauge, "process_open_fds", "Open file descriptors.", open_descriptors},
-    Family{MetricType::Gauge, "process_max_fds", "How many file descriptors may be open.", most_descriptors},
-    Family{MetricType::Gauge, "process_threads", "Threads of the process.", threads},
-    Family{MetricType::Gauge, "process_start_time_seconds", "When the process began, in Unix seconds.",
-           start_time},
+    Family{metric("process_cpu_seconds_total"), cpu_seconds},
+    Family{metric("process_resident_memory_bytes"), resident_bytes},
+    Family{metric("process_virtual_memory_bytes"), virtual_bytes},
+    Family{metric("process_open_fds"), open_descriptors},
+    Family{metric("process_max_fds"), most_descriptors},
+    Family{metric("process_threads"), threads},
+    Family{metric("process_start_time_seconds"), start_time},
 };
 
 }  // namespace
 
 void add_process_series(std::vector<MetricSource>& sources) {
-  for (const Family& family : kFamilies) {
-    sources.push_back(whole(family.type, family.name, family.help, [read = family.read](auto add) {
+  for (const Family& each : kFamilies) {
+    sources.push_back(whole(each.row, [read = each.read](auto add) {
       if (const auto value = read()) add(*value, {});
     }));
   }

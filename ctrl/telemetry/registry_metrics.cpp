@@ -5,17 +5,12 @@
 namespace sluice::ctrl {
 
 void add_registry_series(std::vector<MetricSource>& sources, const RegistryTotals& totals) {
-  using prometheus::MetricType;
-  const auto one = [&](MetricType type, const char* name, const char* help, auto value) {
-    sources.push_back(
-        whole(type, name, help, [number = static_cast<double>(value)](auto add) { add(number, {}); }));
+  const auto one = [&](const MetricRow& row, auto value) {
+    sources.push_back(whole(row, [number = static_cast<double>(value)](auto add) { add(number, {}); }));
   };
-  one(MetricType::Gauge, "sluice_registry_instances", "Instances that have registered themselves.",
-      totals.instances);
-  one(MetricType::Gauge, "sluice_registry_watchers", "Clients of the registry that wait for changes.",
-      totals.watchers);
-  one(MetricType::Counter, "sluice_registry_expired_total", "Leases that ended because nobody renewed them.",
-      totals.ended);
+  one(metric("sluice_registry_instances"), totals.instances);
+  one(metric("sluice_registry_watchers"), totals.watchers);
+  one(metric("sluice_registry_expired_total"), totals.ended);
 }
 
 }  // namespace sluice::ctrl

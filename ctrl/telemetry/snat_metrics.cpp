@@ -42,8 +42,7 @@ void add_snat_series(std::vector<MetricSource>& sources, const Gateway& gateway)
   const auto model = gateway.model();
   const std::shared_ptr<const Named<PoolModel>> pools(model, &model->pools);
   sources.push_back(over<PoolModel>(
-      prometheus::MetricType::Gauge, "sluice_backend_snat_ports_capacity",
-      "Flows of full-nat that the backend can have at once: ports of SNAT addresses of its family.", pools,
+      metric("sluice_backend_snat_ports_capacity"), pools,
       [full_nat = std::make_shared<FullNatPools>(model)](const PoolModel& pool, auto add) {
         if (!full_nat->contains(pool)) return;
         for (const auto& backend : pool.backends) {

@@ -11,8 +11,6 @@
 namespace sluice::ctrl {
 namespace {
 
-using prometheus::MetricType;
-
 /// What one scrape tells of sources: read once, with the first series that asks.
 class SourceReadings {
  public:
@@ -54,15 +52,15 @@ double unix_seconds(std::chrono::system_clock::time_point time) {
 
 void add_source_series(std::vector<MetricSource>& sources, const Gateway& gateway) {
   const auto readings = std::make_shared<SourceReadings>(gateway);
-  const auto each = [&](MetricType type, const char* name, const char* help, auto value) {
-    sources.push_back(whole(type, name, help, [readings, value](auto add) {
+  const auto each = [&](const MetricRow& row, auto value) {
+    sources.push_back(whole(row, [readings, value](auto add) {
       for (const SourceRow& row : readings->rows()) {
         if (const std::optional<double> number = value(row)) add(*number, {{"source", row.name}});
       }
     }));
   };
-  const auto each_pool = [&](const char* name, const char* help, auto value) {
-    sources.push_back(whole(MetricType::Gauge, name, help, [readings, value](auto add) {
+  const auto each_pool = [&](const MetricRow& row, auto value) {
+    sources.push_back(whole(row, [readings, value](auto add) {
       for (const SourceRow& row : readings->rows()) {
         for (const SourceRow::Pool& pool : row.pools) {
           add(value(pool), {{"source", row.name}, {"pool", pool.pool}});
@@ -72,41 +70,30 @@ void add_source_series(std::vector<MetricSource>& sources, const Gateway& gatewa
   };
   using Row = SourceRow;
   using Number = std::optional<double>;
-  each(MetricType::Gauge, "sluice_source_synced", "Whether all that the source last said counts.",
+  each(metric("sluice_source_synced"),
        [](const Row& row) -> Number { return row.state == SourceState::kSynced ? 1 : 0; });
-  each(MetricType::Counter, "sluice_source_updates_total", "Answers of the source that changed something.",
-       [](const Row& row) -> Number { return row.counts.updates; });
-  each(MetricType::Counter, "sluice_source_errors_total", "Attempts to ask the source that failed.",
-       [](const Row& row) -> Number { return row.counts.errors; });
-  each(MetricType::Counter, "sluice_source_unreadable_total",
-       "Entries of the source that were left out: they could not be read, or their pool cannot serve them.",
+  each(metric("sluice_source_updates_total"), [](const Row& row) -> Number { return row.counts.updates; });
+  each(metric("sluice_source_errors_total"), [](const Row& row) -> Number { return row.counts.errors; });
+  each(metric("sluice_source_unreadable_total"),
        [](const Row& row) -> Number { return row.counts.unreadable; });
-  each(MetricType::Counter, "sluice_source_repairs_total",
-       "Entries that a whole list of the source had otherwise than its watch had told.",
-       [](const Row& row) -> Number { return row.counts.repaired; });
-  each(MetricType::Gauge, "sluice_source_last_success_timestamp_seconds", "When the source last answered.",
-       [](const Row& row) -> Number {
-         return row.last_success ? Number(unix_seconds(*row.last_success)) : std::nullopt;
-       });
-  each(MetricType::Gauge, "sluice_source_accuracy_ratio",
-       "Share of the source's checked instances of which the source and the check say the same.",
-       [&gateway](const Row& row) { return accuracy(gateway, row); });
-  each_pool("sluice_source_instances", "Instances that the source names for the pool.",
+  each(metric("sluice_source_repairs_total"), [](const Row& row) -> Number { return row.counts.repaired; });
+  each(metric("sluice_source_last_success_timestamp_seconds"), [](const Row& row) -> Number {
+    return row.last_success ? Number(unix_seconds(*row.last_success)) : std::nullopt;
+  });
+  each(metric("sluice_source_accuracy_ratio"), [&gateway](const Row& row) { return accuracy(gateway, row); });
+  each_pool(metric("sluice_source_instances"),
             [](const Row::Pool& pool) { return static_cast<double>(pool.instances); });
-  each_pool("sluice_source_held", "Whether an update is held back until it is released.",
-            [](const Row::Pool& pool) { return pool.is_held ? 1.0 : 0.0; });
-  sources.push_back({"sluice_change_seconds", "From when a change was seen to when every worker had it.",
-                     MetricType::Histogram, [&gateway](auto& samples) {
-                       constexpr double kNanosecondsPerSecond = 1e9;
-                       for (size_t i = 0; i < kChangeCauses.size(); ++i) {
-                         auto sample =
-                             histogram_sample(gateway.change_log().seconds(static_cast<ChangeCause>(i)),
-                                              kNanosecondsPerSecond);
-                         sample.label = {{"cause", std::string(kChangeCauses[i])}};
-                         samples.push_back(std::move(sample));
-                       }
-                       return false;
-                     }});
+  each_pool(metric("sluice_source_held"), [](const Row::Pool& pool) { return pool.is_held ? 1.0 : 0.0; });
+  sources.push_back(family(metric("sluice_change_seconds"), [&gateway](auto& samples) {
+    constexpr double kNanosecondsPerSecond = 1e9;
+    for (size_t i = 0; i < kChangeCauses.size(); ++i) {
+      auto sample =
+          histogram_sample(gateway.change_log().seconds(static_cast<ChangeCause>(i)), kNanosecondsPerSecond);
+      sample.label = {{"cause", std::string(kChangeCauses[i])}};
+      samples.push_back(std::move(sample));
+    }
+    return false;
+  }));
 }
 
 }  // namespace sluice::ctrl

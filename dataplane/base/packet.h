@@ -21,7 +21,7 @@ enum class PacketKind : uint8_t {
 
 struct alignas(64) PacketMeta {
   FlowKey key;             ///< ports zero where there are none
-  uint64_t flow_hash = 0;  ///< FlowTable::hash(key) of the worker that owns the flow
+  uint64_t flow_hash = 0;  ///< FlowTable::hash(key) of the worker that owns the flow; not once it is bound
   uint16_t ip_bytes = 0;   ///< IPv4 total length, or IPv6 header and payload: the frame may be padded beyond
   uint16_t l4_offset = 0;  ///< from the start of the frame
   uint8_t l3_offset = 0;   ///< from the start of the frame: Ethernet and VLAN headers
@@ -31,9 +31,18 @@ struct alignas(64) PacketMeta {
   uint8_t hops = 0;         ///< how many workers have handed it on (an ICMP error looking for its flow)
   uint8_t ingress = 0;      ///< of a ledger transaction: its place in Tables::ingress
   uint8_t received_by = 0;  ///< of a ledger transaction: the worker that answers by
-  uint8_t unused[5] = {};
+  bool is_bound = false;    ///< it is for the service and the backend that bind() was told
+  uint16_t bare_at = 0;     ///< mbuf data_off where the IP header became its first byte; 0: it did not
+  uint8_t unused[2] = {};
 
   bool is_v4() const { return key.source.is_v4(); }
+  /// What was decided for it. The hash has served by then.
+  void bind(uint32_t service, uint32_t backend) {
+    flow_hash = uint64_t{backend} << 32 | service;
+    is_bound = true;
+  }
+  uint32_t bound_service() const { return static_cast<uint32_t>(flow_hash); }
+  uint32_t bound_backend() const { return static_cast<uint32_t>(flow_hash >> 32); }
 };
 static_assert(sizeof(PacketMeta) == 64);
 

@@ -17,12 +17,22 @@ Transmit::Transmit(std::span<const TransmitDevice> devices, std::span<const Tran
 
 void Transmit::send_new(uint16_t port, rte_mbuf* frame) {
   stats_.originated.add();
+  if (is_watched()) [[unlikely]]
+    show(port, *frame, false);
   add(port, frame);
+}
+
+void Transmit::show(uint16_t port, rte_mbuf& frame, bool is_bound) const {
+  const PacketMeta& meta = meta_of(&frame);
+  watch_->sent(frame, port, is_bound ? meta.bound_service() : lb::kNoService,
+               is_bound ? meta.bound_backend() : lb::kNoBackend);
 }
 
 void Transmit::send_to_kernel(uint16_t port, rte_mbuf* frame) {
   const unsigned slot = kMaxPorts + port;
-  if (buffers_[slot].target.device == UINT16_MAX) return drops_.drop(frame, DropReason::kNoService);
+  if (buffers_[slot].target.device == UINT16_MAX) {
+    return drops_.drop_frame(frame, static_cast<uint8_t>(port), DropReason::kNoService);
+  }
   add(slot, frame);
 }
 
@@ -39,7 +49,8 @@ void Transmit::flush(unsigned slot) {
   const unsigned sent = hand_over(slot, buffer);
   const bool by_ring = queue_ >= buffer.target.queues;
   for (unsigned i = sent; i < buffer.count; ++i) {
-    drops_.drop(buffer.frames[i], by_ring ? DropReason::kRingFull : DropReason::kTxFull);
+    drops_.drop_frame(buffer.frames[i], static_cast<uint8_t>(slot % kMaxPorts),
+                      by_ring ? DropReason::kRingFull : DropReason::kTxFull);
   }
   if (by_ring && sent < buffer.count) stats_.ring_full.add(buffer.count - sent);
   buffer.count = 0;

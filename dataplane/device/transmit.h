@@ -32,8 +32,17 @@ class Transmit {
   Transmit(std::span<const TransmitDevice> devices, std::span<const TransmitDevice> taps, uint16_t queue,
            SpscRing<rte_mbuf*>* to_transmit, Drops& drops, WorkerStats& stats);
 
-  /// Takes over a finished frame that leaves by configured port `port`.
-  void send(uint16_t port, rte_mbuf* frame) { add(port, frame); }
+  /// Whoever looks at what is sent; outlives this.
+  void show_to(const PacketWatch& watch) { watch_ = &watch; }
+
+  /// Takes over a finished frame, with metadata, that leaves by configured port `port`.
+  void send(uint16_t port, rte_mbuf* frame) {
+    if (is_watched()) [[unlikely]]
+      show(port, *frame, meta_of(frame).is_bound);
+    add(port, frame);
+  }
+  /// The same for a frame that has been shown to whoever looks.
+  void send_shown(uint16_t port, rte_mbuf* frame) { add(port, frame); }
   /// The same for a frame that was made here, or came from a kernel tap: counts it as originated.
   void send_new(uint16_t port, rte_mbuf* frame);
   /// Takes over a frame, without VLAN tags, for the kernel's tap of configured port `port`; dropped
@@ -51,6 +60,8 @@ class Transmit {
     unsigned count = 0;
     std::array<rte_mbuf*, kBuffer> frames;
   };
+  bool is_watched() const { return watch_ != nullptr && (watch_->any() & stage::kCaptureSent) != 0; }
+  void show(uint16_t port, rte_mbuf& frame, bool is_bound) const;
   void add(unsigned slot, rte_mbuf* frame);
   void flush(unsigned slot);
   unsigned hand_over(unsigned slot, Buffer& buffer);
@@ -59,15 +70,17 @@ class Transmit {
   SpscRing<rte_mbuf*>* to_transmit_;
   Drops& drops_;
   WorkerStats& stats_;
+  const PacketWatch* watch_ = nullptr;
   uint64_t pending_ = 0;  ///< a bit for each slot whose buffer holds frames
   std::array<Buffer, kSlots> buffers_;
 };
 
 inline void Transmit::add(unsigned slot, rte_mbuf* frame) {
   Buffer& buffer = buffers_[slot];
-  if (buffer.count == kBuffer) flush(slot);
+  if (buffer.count == kBuffer) [[unlikely]]
+    flush(slot);
+  if (buffer.count == 0) pending_ |= uint64_t{1} << slot;
   buffer.frames[buffer.count++] = frame;
-  pending_ |= uint64_t{1} << slot;
 }
 static_assert(2 * kMaxPorts <= 64);
 

@@ -5,8 +5,8 @@
 
 namespace sluice::dataplane {
 
-inline PathRewrite direct(const PathEnds& ends) {
-  return {.backend_address = ends.backend.address, .treatment = Treatment::kKeep};
+inline PathRewrite direct(const PathEnds&) {
+  return {.treatment = Treatment::kKeep};
 }
 
 }  // namespace sluice::dataplane

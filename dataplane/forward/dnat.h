@@ -5,10 +5,8 @@
 
 namespace sluice::dataplane {
 
-inline PathRewrite dnat(const PathEnds& ends) {
-  return {.backend_address = ends.backend.address,
-          .treatment = Treatment::kTranslate,
-          .backend_port = ends.backend.port};
+inline PathRewrite dnat(const PathEnds&) {
+  return {.treatment = Treatment::kTranslate};
 }
 
 }  // namespace sluice::dataplane

@@ -5,11 +5,8 @@
 
 namespace sluice::dataplane {
 
-inline PathRewrite full_nat(const PathEnds& ends) {
-  return {.backend_address = ends.backend.address,
-          .treatment = Treatment::kTranslate,
-          .hides_client = true,
-          .backend_port = ends.backend.port};
+inline PathRewrite full_nat(const PathEnds&) {
+  return {.treatment = Treatment::kTranslate};
 }
 
 }  // namespace sluice::dataplane

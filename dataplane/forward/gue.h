@@ -18,8 +18,7 @@ inline Be16 gue_source_port(uint64_t flow_hash) {
 }
 
 inline PathRewrite gue(const PathEnds& ends) {
-  PathRewrite path{.backend_address = ends.backend.address,
-                   .treatment = Treatment::kEncapsulate,
+  PathRewrite path{.treatment = Treatment::kEncapsulate,
                    .outer = OuterHeader::ip(ends.encapsulation, ends.backend.address, IpProtocol::kUdp)};
   path.outer.add_udp(Be16::from_host(ends.encapsulation.gue_port));
   return path;

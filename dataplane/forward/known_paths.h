@@ -3,7 +3,6 @@
 // worker's.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,7 +13,8 @@
 
 namespace sluice::dataplane {
 
-/// Two cache lines, the second of tunnels alone. All-zero bytes are a valid path of nobody.
+/// Two cache lines; packets without an outer header need the first. All-zero bytes are a valid path of
+/// nobody.
 struct alignas(64) KnownPath {
   lb::ServiceId service;
   lb::BackendId backend;
@@ -23,7 +23,7 @@ struct alignas(64) KnownPath {
   PathRewrite rewrite;
 };
 static_assert(sizeof(KnownPath) == 128);
-static_assert(offsetof(KnownPath, rewrite) + offsetof(PathRewrite, outer) == 64);
+static_assert(offsetof(KnownPath, rewrite) + offsetof(PathRewrite, outer) <= 64);
 
 /// A direct-mapped cache: a path gives way to another with the same place.
 class KnownPaths {
@@ -36,23 +36,20 @@ class KnownPaths {
   /// The path of a service's flows to a backend, or null where none is known for that version.
   const KnownPath* find(lb::ServiceId service, lb::BackendId backend, uint32_t version) const {
     const uint64_t target = both(service, backend);
-    const KnownPath& path = places_[place_of(target)];
+    const KnownPath& path = places_[place_of(service, backend)];
     return both(path.service, path.backend) == target && path.version == version ? &path : nullptr;
   }
-  /// Fetches the memory that find() will look at.
-  void prefetch(lb::ServiceId service, lb::BackendId backend) const {
-    __builtin_prefetch(&places_[place_of(both(service, backend))]);
-  }
   /// Keeps a path, in whose place find() will see it.
-  void keep(const KnownPath& path) { places_[place_of(both(path.service, path.backend))] = path; }
+  void keep(const KnownPath& path) { places_[place_of(path.service, path.backend)] = path; }
 
  private:
   /// One word, to be loaded and compared as such.
   static uint64_t both(lb::ServiceId service, lb::BackendId backend) {
     return uint64_t{backend} << 32 | service;
   }
-  static size_t place_of(uint64_t target) {
-    return target * 0x9e3779b97f4a7c15 >> (64 - std::countr_zero(kPlaces));
+  /// Backends of one pool, whose ids mostly follow each other, lie side by side, in few pages of memory.
+  static size_t place_of(lb::ServiceId service, lb::BackendId backend) {
+    return (backend + service * 0x9e3779b1u) % kPlaces;
   }
 
   std::span<KnownPath> places_;

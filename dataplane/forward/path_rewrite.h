@@ -9,13 +9,14 @@
 #include "common/address.h"
 #include "common/bytes.h"
 #include "common/headers.h"
+#include "dataplane/base/stage_mask.h"
 #include "dataplane/forward/outer_header.h"
 #include "lb/backend.h"
 
 namespace sluice::dataplane {
 
 enum class Treatment : uint8_t {
-  kTranslate,    ///< it gets other addresses and ports, and loses a hop
+  kTranslate,    ///< it gets its flow's other addresses and ports, and loses a hop
   kEncapsulate,  ///< it is left as it is, behind an outer header
   kKeep,         ///< it is left as it is
 };
@@ -24,31 +25,27 @@ enum class Treatment : uint8_t {
 struct LinkHeader {
   static constexpr size_t kMostBytes = sizeof(EthernetHeader) + 2 * sizeof(VlanHeader);
 
-  uint16_t port = 0;
+  uint8_t port = 0;
   uint8_t bytes = 0;
-  uint8_t unused = 0;
   std::array<uint8_t, kMostBytes> header{};
 
   /// Writes its bytes, and no others: in front of them another cache line may begin.
   void write(uint8_t* at) const {
+    const size_t size = bytes;  // once: what is written might be this
     const auto copy_word = [&](size_t from) { store(at + from, load<uint64_t>(header.data() + from)); };
     copy_word(0);
-    if (bytes > sizeof(EthernetHeader)) copy_word(8);
-    copy_word(bytes - sizeof(uint64_t));
+    if (size > sizeof(EthernetHeader)) copy_word(8);
+    copy_word(size - sizeof(uint64_t));
   }
 };
 
 struct PathRewrite {
-  IpAddress backend_address{};
   Treatment treatment = Treatment::kKeep;
-  bool hides_client = false;   ///< kTranslate: the source is the flow's own of Tables::snat, not the client
-  Be16 backend_port{};         ///< kTranslate: 0 keeps the packet's
+  StageMask stages = 0;        ///< of known paths alone: what their packets must see
   LinkHeader link{};           ///< of known paths alone
   uint16_t most_ip_bytes = 0;  ///< of known paths alone: a larger packet does not fit the port, once treated
   OuterHeader outer{};         ///< kEncapsulate
 };
-static_assert(sizeof(PathRewrite) == 104);
-
 /// What a mode goes by.
 struct PathEnds {
   const lb::Backend& backend;

@@ -42,6 +42,8 @@ class Neighbors {
   const MacAddress* mac_of(uint16_t port, const IpAddress& next_hop, uint32_t now_ms);
   /// Changes with every address that changes or is forgotten, with new Tables, and each second. Never 0.
   uint32_t version() const { return cache_->version(); }
+  /// Changes it, for another reason.
+  void next_version() { cache_->next_version(); }
 
   /// Handles an ARP or NDP packet as the parser left it (PacketKind::kNeighbor). `received_here`: answer it
   /// too, where it asks for an address of ours (ports, VIPs, SNAT); else it is a copy to learn from. The

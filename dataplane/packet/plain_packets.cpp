@@ -39,40 +39,89 @@ constexpr uint32_t kUdp = static_cast<uint32_t>(IpProtocol::kUdp);
 
 }  // namespace
 
-PlainLink::PlainLink(const PortView& port) {
-  alignas(32) std::array<uint8_t, kCompared> wanted{}, compared{};
-  const auto want = [&](size_t at, const auto& value, const auto& bits) {
-    store(wanted.data() + at, value);
-    store(compared.data() + at, bits);
+// All is put together in registers: a load of what had just been stored in pieces would wait for every store
+// before it.
+PlainLink::PlainLink(const PortView& port)
+    : bytes_(sizeof(EthernetHeader) + port.vlan_tags * sizeof(VlanHeader)) {
+  constexpr uint64_t kMac = 0xffff'ffff'ffff;
+  const auto network = [](uint16_t value) { return uint64_t{byte_swap(value)}; };
+  // What follows the addresses, ten bytes at most: the tags, as they follow each other, and the packet's
+  // type.
+  using TenBytes = unsigned __int128;
+  const auto tagged = [&](TenBytes wanted, uint16_t type, uint64_t id) {
+    return wanted << 32 | id << 16 | network(type);
   };
-  constexpr Be16 kWhole = Be16::from_network(0xffff), kVlanId = Be16::from_host(0x0fff);
-  want(0, port.mac, MacAddress{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}});
-  size_t at = offsetof(EthernetHeader, type);
-  for (size_t tag = 0; tag < port.vlan_tags; ++tag, at += sizeof(VlanHeader)) {
-    const bool is_last = tag + 1 == port.vlan_tags;
-    want(at, Be16::from_host(is_last ? ether_type::kVlan : ether_type::kQinq), kWhole);
-    want(at + sizeof(Be16), Be16::from_host(port.vlan_ids[tag]), kVlanId);
-  }
-  bytes_ = at + sizeof(Be16);
-  want(at, Be16::from_host(ether_type::kIpv4), kWhole);
-  wanted_v4_ = load<__m256i>(wanted.data());
-  want(at, Be16::from_host(ether_type::kIpv6), kWhole);
-  wanted_v6_ = load<__m256i>(wanted.data());
-  compared_ = load<__m256i>(compared.data());
+  const auto tags = [&](TenBytes inner, bool is_wanted) {
+    for (size_t tag = port.vlan_tags; tag-- > 0;) {
+      const bool is_last = tag + 1 == port.vlan_tags;
+      inner = is_wanted ? tagged(inner, is_last ? ether_type::kVlan : ether_type::kQinq,
+                                 network(port.vlan_ids[tag]))
+                        : tagged(inner, 0xffff, network(0x0fff));
+    }
+    return inner;
+  };
+  const auto header = [](uint64_t mac, TenBytes rest) {
+    return _mm256_set_epi64x(0, static_cast<int64_t>(rest >> 32), static_cast<int64_t>(rest << 32),
+                             static_cast<int64_t>(mac));
+  };
+  const uint64_t mac = load<uint32_t>(&port.mac) | uint64_t{load<uint16_t>(port.mac.bytes.data() + 4)} << 32;
+  wanted_v4_ = header(mac, tags(network(ether_type::kIpv4), true));
+  wanted_v6_ = header(mac, tags(network(ether_type::kIpv6), true));
+  compared_ = header(kMac, tags(0xffff, false));
 }
+
+/// What of its buffer decides whether a frame may be plain at all, before a byte of it is read. Nearly all
+/// frames of a burst are of one kind.
+class PlainPackets::Kind {
+ public:
+  Kind(const rte_mbuf& frame, const PlainLink& link)
+      : fields_(load<uint64_t>(&frame.rearm_data)),
+        checksums_(frame.ol_flags & kChecksums),
+        buffer_bytes_(frame.buf_len),
+        ip_offset(frame.data_off + link.bytes()),
+        may_be_v4(may_be_plain(lane_bytes(true))),
+        may_be_v6(may_be_plain(lane_bytes(false))),
+        verified(checksums_ == kRight ? UINT32_MAX : 0) {}
+
+  bool is_of(const rte_mbuf& frame) const {
+    return load<uint64_t>(&frame.rearm_data) == fields_ && (frame.ol_flags & kChecksums) == checksums_ &&
+           frame.buf_len == buffer_bytes_;
+  }
+
+ private:
+  static constexpr uint64_t kChecksums = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
+  static constexpr uint64_t kRight = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+  static_assert(offsetof(rte_mbuf, nb_segs) - offsetof(rte_mbuf, rearm_data) == 4);
+
+  /// Whether it is one segment, of which nothing is known to be wrong, and has room: in front, to forward it,
+  /// and behind, for a lane may read behind the frame, but not behind its buffer.
+  bool may_be_plain(size_t lane) const {
+    const auto data_offset = static_cast<uint16_t>(fields_), segments = static_cast<uint16_t>(fields_ >> 32);
+    return segments == 1 && (checksums_ == 0 || checksums_ == kRight) && data_offset >= kRoomInFront &&
+           ip_offset + lane <= buffer_bytes_;
+  }
+
+  uint64_t fields_;  ///< data_off, refcnt, nb_segs, port
+  uint64_t checksums_;
+  uint16_t buffer_bytes_;
+
+ public:
+  size_t ip_offset;  ///< in the buffer
+  bool may_be_v4, may_be_v6;
+  uint32_t verified;  ///< all ones: the device has found the checksums right
+};
 
 PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link,
                            const lb::FlowHash& hash) {
-  constexpr size_t kAhead = 4;
-  for (rte_mbuf* frame : frames.first(std::min(kAhead, frames.size()))) {
-    rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
-  }
-  for (size_t i = 0; i < frames.size(); ++i) {
-    if (i + kAhead < frames.size()) rte_prefetch0(rte_pktmbuf_mtod(frames[i + kAhead], void*));
-    find(*frames[i], i, link);
-  }
   const size_t lanes = (frames.size() + kLanes - 1) / kLanes * kLanes;
-  std::fill(ip_.begin() + frames.size(), ip_.begin() + lanes, nothing.data());
+  const Kind usual(*frames.front(), link);
+  std::fill_n(ip_.begin(), lanes, nothing.data());
+  std::fill_n(rest_.begin(), lanes, 0);
+  std::fill_n(verified_.begin(), lanes, usual.verified);
+  for (const rte_mbuf* frame : frames) rte_prefetch0(rte_pktmbuf_mtod(frame, const void*));
+  for (size_t i = 0; i < frames.size(); ++i) {
+    usual.is_of(*frames[i]) ? find(*frames[i], i, usual, link) : find_unusual(*frames[i], i, link);
+  }
   if (v6_ == 0) [[likely]] {
     for (size_t first = 0; first < frames.size(); first += kLanes) {
       plain_ |= look_at_v4(ip_.data() + first, first, hash, hashes_from(first)) << first;
@@ -82,39 +131,36 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
   }
 }
 
-/// Finds the packet of frame i, and what its lane cannot know.
-[[gnu::always_inline]] inline void PlainPackets::find(const rte_mbuf& frame, size_t i,
+/// Finds the packet of frame i, which is of that kind, and what its lane cannot know.
+[[gnu::always_inline]] inline void PlainPackets::find(const rte_mbuf& frame, size_t i, const Kind& kind,
                                                       const PlainLink& link) {
-  constexpr uint64_t kChecksums = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
-  constexpr uint64_t kRight = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-  ip_[i] = nothing.data();
-  rest_[i] = 0;
-  const uint64_t checksums = frame.ol_flags & kChecksums;
-  const bool verified = checksums == kRight;
-  verified_[i] = verified ? UINT32_MAX : 0;
-  auto* const data = rte_pktmbuf_mtod(&frame, uint8_t*);
-  // A lane may read behind the frame, but not behind its buffer.
-  const bool has_room = frame.data_off + link.bytes() + lane_bytes(true) <= frame.buf_len;
-  if (!has_room || frame.nb_segs != 1 || (checksums != 0 && !verified)) return;
-  if (link.matches<true>(data)) {
-    find_as<true>(frame, i, link.bytes(), verified);
-  } else if (link.matches<false>(data)) {
-    find_as<false>(frame, i, link.bytes(), verified);
+  uint8_t* const ip = static_cast<uint8_t*>(frame.buf_addr) + kind.ip_offset;
+  const uint8_t* const data = ip - link.bytes();
+  const uint8_t* const end = data + frame.data_len;
+  if (kind.may_be_v4 && link.matches<true>(data)) {
+    find_as<true>(ip, i, end, kind.verified);
+  } else if (kind.may_be_v6 && link.matches<false>(data)) {
+    find_as<false>(ip, i, end, kind.verified);
   }
 }
 
+[[gnu::noinline]] void PlainPackets::find_unusual(const rte_mbuf& frame, size_t i, const PlainLink& link) {
+  const Kind kind(frame, link);
+  verified_[i] = kind.verified;
+  find(frame, i, kind, link);
+}
+
+/// Finds the packet at `ip`, of that family, in frame i, which ends at `end`.
 template <bool is_v4>
-[[gnu::always_inline]] inline void PlainPackets::find_as(const rte_mbuf& frame, size_t i, size_t link_bytes,
-                                                         bool verified) {
-  uint8_t* const ip = rte_pktmbuf_mtod_offset(&frame, uint8_t*, link_bytes);
-  if (!is_v4 && frame.data_off + link_bytes + lane_bytes(is_v4) > frame.buf_len) return;
+[[gnu::always_inline]] inline void PlainPackets::find_as(uint8_t* ip, size_t i, const uint8_t* end,
+                                                         uint32_t verified) {
   const size_t total =
-      is_v4 ? load<Be16>(ip + offsetof(Ipv4Header, total_length)).host()
-            : sizeof(Ipv6Header) + load<Be16>(ip + offsetof(Ipv6Header, payload_length)).host();
-  if (link_bytes + total > frame.data_len) return;
+      is_v4 ? byte_swap(load<uint16_t>(ip + offsetof(Ipv4Header, total_length)))
+            : sizeof(Ipv6Header) + byte_swap(load<uint16_t>(ip + offsetof(Ipv6Header, payload_length)));
+  if (ip + total > end) return;
   ip_[i] = ip;
   if (!is_v4) v6_ |= uint32_t{1} << i;
-  if (total > lane_bytes(is_v4) && !verified) {
+  if (total > lane_bytes(is_v4) && verified == 0) {
     rest_[i] = checksum_fold(checksum_add(ip + lane_bytes(is_v4), total - lane_bytes(is_v4)));
   }
 }

@@ -37,9 +37,10 @@ class PlainLink {
 
 class PlainPackets {
  public:
-  static constexpr size_t kMost = 32;  ///< frames
+  static constexpr size_t kMost = 32;         ///< frames
+  static constexpr size_t kRoomInFront = 70;  ///< bytes of a plain packet's buffer, for other headers
 
-  /// Looks at received frames, at most kMost. They may be fewer than a lane each costs: it is the same work.
+  /// Looks at received frames, 1 to kMost. They may be fewer than a lane each costs: it is the same work.
   PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash);
 
   /// Whether frame i is plain. Its TTL is above 1, it does not begin, end or reset a connection; its source
@@ -61,9 +62,11 @@ class PlainPackets {
   /// How much of a packet its lane reads.
   static constexpr size_t lane_bytes(bool is_v4) { return is_v4 ? 48 : 64; }
 
-  void find(const rte_mbuf& frame, size_t i, const PlainLink& link);
+  class Kind;
+  void find(const rte_mbuf& frame, size_t i, const Kind& kind, const PlainLink& link);
+  void find_unusual(const rte_mbuf& frame, size_t i, const PlainLink& link);
   template <bool is_v4>
-  void find_as(const rte_mbuf& frame, size_t i, size_t link_bytes, bool verified);
+  void find_as(uint8_t* ip, size_t i, const uint8_t* end, uint32_t verified);
   EightHashes hashes_from(size_t first) { return EightHashes(hashes_.data() + first, kLanes); }
   void look_at_both(size_t frames, const lb::FlowHash& hash);
   void look_at_mixed(size_t first, uint32_t v6, const lb::FlowHash& hash);

@@ -123,6 +123,8 @@ std::vector<HashWorkerInfo> DataPlane::hash_workers() const {
 Result<void> DataPlane::start(std::shared_ptr<const Tables> first) {
   if (parts_->published != nullptr) return fail("the data plane has been started before");
   parts_->published = std::make_unique<Published<Tables>>(std::move(first), parts_->stations.size());
+  parts_->captures =
+      std::make_unique<Published<Captures>>(std::make_shared<const Captures>(), parts_->stations.size());
   if (parts_->ledger_station) {
     if (auto started = parts_->ledger_station->start(parts_->published->current().ingress); !started)
       return started;
@@ -155,8 +157,17 @@ bool DataPlane::settled() const {
   return parts_->published->seen_by_all();
 }
 
+void DataPlane::capture(std::shared_ptr<const Captures> captures) {
+  parts_->captures->publish(std::move(captures));
+}
+
+bool DataPlane::captures_settled() const {
+  return parts_->captures->seen_by_all();
+}
+
 void DataPlane::reclaim() {
   parts_->published->reclaim();
+  parts_->captures->reclaim();
 }
 
 void DataPlane::watch_ports() {

@@ -14,6 +14,7 @@
 #include "dataplane/device/boot_config.h"
 #include "dataplane/neighbor/neighbors.h"
 #include "dataplane/roles/ledger_plane.h"
+#include "dataplane/tables/capture.h"
 #include "dataplane/tables/notice.h"
 #include "dataplane/tables/stats.h"
 #include "dataplane/tables/tables.h"
@@ -96,7 +97,11 @@ class DataPlane {
   void publish(std::shared_ptr<const Tables> tables);
   /// Whether every worker works with the newest Tables.
   bool settled() const;
-  /// Frees retired Tables. From the control tick.
+  /// Makes these the captures that every worker shows packets to, each from its next poll on.
+  void capture(std::shared_ptr<const Captures> captures);
+  /// Whether every worker works with the newest captures.
+  bool captures_settled() const;
+  /// Frees retired Tables and captures. From the control tick.
   void reclaim();
   /// Follows the ports' links, and MTUs of the kernel's interfaces, and says what changes. From the control
   /// tick.

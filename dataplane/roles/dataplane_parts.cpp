@@ -238,7 +238,8 @@ Result<void> DataPlane::Parts::start_workers() {
   for (unsigned i = 0; i < stations.size(); ++i) {
     Worker& worker = stations[i]->worker();
     WorkerRest* const rest = rests.empty() ? nullptr : rests[i].get();
-    loops.push_back(std::make_unique<WorkerLoop>(worker, published->reader(i), taps, phase, rest));
+    loops.push_back(
+        std::make_unique<WorkerLoop>(worker, published->reader(i), captures->reader(i), taps, phase, rest));
     if (rte_eal_remote_launch(run_loop<WorkerLoop>, loops.back().get(), lcore_of(i)) != 0) {
       return fail("worker " + std::to_string(i) + " does not start");
     }

@@ -69,6 +69,7 @@ struct DataPlane::Parts {
   std::unique_ptr<LedgerStation> ledger_station;  ///< null: no ledger ingress
   std::optional<LedgerPlane> ledger;
   std::unique_ptr<Published<Tables>> published;
+  std::unique_ptr<Published<Captures>> captures;
   std::vector<std::unique_ptr<WorkerRest>> rests;  ///< none: they only poll
   std::vector<std::unique_ptr<WorkerLoop>> loops;
   std::vector<std::unique_ptr<HashWorkerLoop>> hash_loops;  ///< of those with an lcore of their own

@@ -12,6 +12,8 @@
 namespace sluice::dataplane {
 
 void process(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
+  if ((worker.watch.of_port(port) & stage::kCaptureReceived) != 0) [[unlikely]]
+    worker.watch.received(frames, port);
   std::span<rte_mbuf*> packets = forward_known_flows(worker, port, frames);
   if (packets.empty()) return;
   packets = parse_frames(worker, port, packets);

@@ -69,7 +69,7 @@ bool list_flows(Worker& worker, ListFlowsRequest& request) {
     // Its numbers may be those of a former configuration, until it is looked at.
     const auto binding = lb::binding_of(view, flows, entry);
     if (request.service != lb::kNoService && (!binding || request.service != binding->service)) continue;
-    request.found.push_back({entry.key, binding ? binding->service : entry.service,
+    request.found.push_back({flows.key_of(entry), binding ? binding->service : entry.service,
                              binding ? binding->backend : entry.backend, entry.state,
                              worker.now_ms - entry.last_seen_ms, worker.place.index});
   }

@@ -16,6 +16,7 @@ Result<void> map_array(MappedArray<T>& array, size_t count, int numa_node, bool 
 Result<void> Station::map_arrays(const StationPlan& plan) {
   const size_t entries = plan.place.balances ? plan.flow_table_entries : 1;  // others never look a flow up
   return map_array(flows_, entries, plan.numa_node, true)
+      .and_then([&] { return map_array(addresses6_, entries, plan.numa_node, true); })
       .and_then(
           [&] { return map_array(buckets_, lb::FlowTable::buckets_for(entries), plan.numa_node, true); })
       .and_then([&] { return map_array(services_, lb::kMaxServices, plan.numa_node, false); })
@@ -31,11 +32,12 @@ Station::~Station() {
 }
 
 Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
-  std::unique_ptr<Station> station(new Station);
+  std::unique_ptr<Station> station(new Station(plan.place.index));
   if (auto mapped = station->map_arrays(plan); !mapped) return tl::unexpected(mapped.error());
-  const lb::Balancer::Memory memory{station->flows_.elements(),    station->buckets_.elements(),
-                                    station->services_.elements(), station->backends_.elements(),
-                                    station->cursors_.elements(),  station->answers_.elements()};
+  const lb::Balancer::Memory memory{station->flows_.elements(),    station->addresses6_.elements(),
+                                    station->buckets_.elements(),  station->services_.elements(),
+                                    station->backends_.elements(), station->cursors_.elements(),
+                                    station->answers_.elements()};
   const lb::PortSlice ports =
       plan.place.balances ? lb::port_slice(plan.place.balancer, plan.place.balancers) : lb::PortSlice{};
   station->worker_.reset(new Worker{
@@ -49,6 +51,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
                            station->drops_, station->stats_),
       .drops = station->drops_,
       .stats = station->stats_,
+      .watch = station->watch_,
       .pool = plan.pool,
       .requests = &station->requests_,
       .checks = plan.checks,
@@ -57,6 +60,8 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .echo_budget = TokenBucket(plan.limits.echo),
       .neighbor_copies = NeighborCopies(plan.limits.neighbor_copies),
   });
+  station->drops_.show_to(station->watch_);
+  station->worker_->transmit.show_to(station->watch_);
   return station;
 }
 

@@ -45,13 +45,15 @@ class Station {
   std::span<const lb::TargetCounters> backends() const { return backends_.elements(); }
 
  private:
-  Station() : drops_(stats_) {}
+  explicit Station(unsigned index) : watch_(index), drops_(stats_) {}
   Result<void> map_arrays(const StationPlan& plan);
 
   WorkerStats stats_;
+  PacketWatch watch_;
   Drops drops_;
   Notices notices_;
   MappedArray<lb::FlowEntry> flows_;
+  MappedArray<lb::Addresses6> addresses6_;
   MappedArray<lb::FlowTable::Bucket> buckets_;
   MappedArray<lb::TargetCounters> services_;
   MappedArray<lb::TargetCounters> backends_;

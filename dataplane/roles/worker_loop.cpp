@@ -44,10 +44,12 @@ void rest(uint32_t empty_polls) {
   nanosleep(&duration, nullptr);
 }
 
-WorkerLoop::WorkerLoop(Worker& worker, Published<Tables>::Reader& tables, std::span<const KernelTap> taps,
+WorkerLoop::WorkerLoop(Worker& worker, Published<Tables>::Reader& tables,
+                       Published<Captures>::Reader& captures, std::span<const KernelTap> taps,
                        const std::atomic<Phase>& phase, WorkerRest* rest)
     : worker_(worker),
       tables_(tables),
+      captures_(captures),
       taps_(taps),
       phase_(phase),
       rest_(rest),
@@ -69,10 +71,12 @@ void WorkerLoop::run() {
   }
   worker_.neighbors.give_up();
   worker_.drops.free_pending();
+  worker_.watch.adopt(nullptr);
 }
 
 unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   take_newest_tables();
+  take_newest_captures();
   const uint32_t now_ms = clock_.at(cycles);
   const uint32_t elapsed_ms = now_ms - worker_.now_ms;
   worker_.now_ms = now_ms;
@@ -102,6 +106,14 @@ void WorkerLoop::take_newest_tables() {
   if (newest == worker_.tables) return;
   worker_.tables = newest;
   worker_.neighbors.adopt_static(*newest, worker_.now_ms, worker_.transmit);
+}
+
+void WorkerLoop::take_newest_captures() {
+  const Captures* const newest = captures_.refresh();
+  if (newest == seen_captures_) return;
+  seen_captures_ = newest;
+  worker_.watch.adopt(newest);
+  worker_.neighbors.next_version();  // known paths say what packets must see
 }
 
 unsigned WorkerLoop::relay_frames() {

@@ -42,8 +42,8 @@ void rest(uint32_t empty_polls);
 class WorkerLoop {
  public:
   /// `taps` by configured port. `rest` is null where polls that find nothing just follow each other.
-  WorkerLoop(Worker& worker, Published<Tables>::Reader& tables, std::span<const KernelTap> taps,
-             const std::atomic<Phase>& phase, WorkerRest* rest);
+  WorkerLoop(Worker& worker, Published<Tables>::Reader& tables, Published<Captures>::Reader& captures,
+             std::span<const KernelTap> taps, const std::atomic<Phase>& phase, WorkerRest* rest);
 
   /// The thread's life, until Phase::kStopped. Returns with everything sent or counted as a drop.
   void run();
@@ -51,12 +51,15 @@ class WorkerLoop {
  private:
   unsigned poll_once(uint64_t cycles, bool receiving);
   void take_newest_tables();
+  void take_newest_captures();
   unsigned relay_frames();
   void expire_flows(uint32_t elapsed_ms);
   void count(uint64_t cycles, bool busy);
 
   Worker& worker_;
   Published<Tables>::Reader& tables_;
+  Published<Captures>::Reader& captures_;
+  const Captures* seen_captures_ = nullptr;
   std::span<const KernelTap> taps_;
   const std::atomic<Phase>& phase_;
   WorkerRest* const rest_;

@@ -23,7 +23,19 @@ lb::PacketFacts facts_of(const rte_mbuf* packet, const PacketMeta& meta) {
   return facts;
 }
 
+/// Notes in a packet's metadata what was decided for it, and shows it to who waits for that service's.
+void bind(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
+  if (decision.service == lb::kNoService) return;
+  PacketMeta& meta = meta_of(packet);
+  meta.bind(decision.service, decision.backend);
+  if ((worker.watch.any() & stage::kCaptureReceived) == 0) [[likely]]
+    return;
+  if ((worker.watch.of_service(decision.service) & stage::kCaptureReceived) == 0) return;
+  worker.watch.received(*packet, meta.in_port, decision.service, decision.backend);
+}
+
 void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
+  bind(worker, packet, decision);
   switch (decision.outcome) {
     case lb::Outcome::kCached:
       forward(worker, packet, decision);

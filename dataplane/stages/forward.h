@@ -72,7 +72,7 @@ inline void forward_by(Worker& worker, rte_mbuf* packet, const FlowKey& key, con
   const size_t added = path.outer.bytes;
   if (!fits(worker, packet, egress, added)) return;
   if (rte_pktmbuf_headroom(packet) < added) return worker.drops.drop(packet, DropReason::kNoHeadroom);
-  treat<is_v4>(worker, path, key, flow, places_in(packet));
+  treat<is_v4>(worker, path, flow, &key, places_in(packet));
   rte_pktmbuf_prepend(packet, static_cast<uint16_t>(added));
   send(worker, egress, packet);
 }
@@ -89,13 +89,14 @@ inline void forward_to_backend(Worker& worker, rte_mbuf* packet, const FlowKey& 
 /// Puts a backend's bare answer of a NAT flow on its way to the client. Takes it over.
 template <bool is_v4>
 inline void forward_to_client(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
-  const IpAddress& client = *target_of_answers(worker, *decision.flow).destination;
+  const lb::FlowTable& flows = worker.balancer.flows();
+  const IpAddress client = flows.translated_destination_of(*decision.flow);
   const Egress egress = route_to(*worker.tables, client, meta_of(packet).in_port);
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
   const DropReason reason = check_passage(worker, packet, Treatment::kTranslate, egress);
   if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
   if (!fits(worker, packet, egress, 0)) return;
-  treat_answer<is_v4>(worker, *decision.flow, places_in(packet));
+  translate<is_v4>(flows, *decision.flow, places_in(packet));
   send(worker, egress, packet);
 }
 

@@ -5,6 +5,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/forward/known_paths.h"
+#include "dataplane/packet/plain_packets.h"
 #include "dataplane/stages/forward.h"
 
 namespace sluice::dataplane {
@@ -15,20 +16,18 @@ namespace sluice::dataplane {
 /// flow.
 std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
 
-/// The path of a flow's packets to its backend, or null where there is none, or the packet does not fit it.
-/// Its version tells that the flow's service and backend are there, for replies too.
-inline const KnownPath* path_of(const Worker& worker, const rte_mbuf& packet, size_t ip_bytes,
-                                const lb::FlowEntry& flow) {
-  constexpr unsigned kRoom = OuterHeader::kMostBytes + LinkHeader::kMostBytes;
-  const KnownPath* const path = worker.paths.find(flow.service, flow.backend, worker.neighbors.version());
-  const bool fits = path != nullptr && ip_bytes <= path->rewrite.most_ip_bytes && packet.data_off >= kRoom;
-  return fits ? path : nullptr;
+static_assert(PlainPackets::kRoomInFront == OuterHeader::kMostBytes + LinkHeader::kMostBytes);
+
+/// The path of a flow's packets to its backend, or null where there is none. Its version tells that the
+/// flow's service and backend are there, for replies too.
+inline const KnownPath* path_of(const Worker& worker, const lb::FlowEntry& flow) {
+  return worker.paths.find(flow.service, flow.backend, worker.neighbors.version());
 }
 
 /// Whether an answer came in by the port that its flow's backend is reached by. Else somebody on another side
 /// made it up.
 inline bool comes_from_backend(const Worker& worker, const lb::FlowEntry& flow, uint8_t in_port) {
-  const KnownPath* const path = worker.paths.find(flow.service, flow.backend, worker.neighbors.version());
+  const KnownPath* const path = path_of(worker, flow);
   if (path != nullptr) return path->rewrite.link.port == in_port;
   const Egress egress = route_to_backend(*worker.tables, (*worker.tables->backends)[flow.backend]);
   return !egress.found || egress.port == in_port;
@@ -41,25 +40,57 @@ inline bool would_return(const rte_mbuf& frame, uint8_t in_port, const LinkHeade
                       load<MacAddress>(link.header.data()), link.port);
 }
 
-/// Sends a client's packet, which goes on with `flow` and lets `path` pass it, to the backend. Takes it over.
+/// Makes what lies from `frame` to `end` all of an mbuf's data.
+inline void set_data(rte_mbuf* packet, const uint8_t* frame, const uint8_t* end) {
+  const auto size = static_cast<uint16_t>(end - frame);
+  packet->data_off = static_cast<uint16_t>(frame - static_cast<const uint8_t*>(packet->buf_addr));
+  packet->data_len = size;
+  packet->pkt_len = size;
+}
+
+/// Shows a packet of `flow`, as it came in at `in_port`, to who waits for it.
+inline void show_received(Worker& worker, const rte_mbuf& packet, uint8_t in_port, const lb::FlowEntry& flow,
+                          StageMask stages) {
+  if ((stages & stage::kCaptureReceived) != 0) [[unlikely]]
+    worker.watch.received(packet, in_port, flow.service, flow.backend);
+}
+
+/// Sends a frame of `flow` by a port once it has seen its stages. Takes it over.
+inline void send_shown(Worker& worker, uint8_t port, rte_mbuf* frame, const lb::FlowEntry& flow,
+                       StageMask stages) {
+  if ((stages & stage::kCaptureSent) != 0) [[unlikely]]
+    worker.watch.sent(*frame, port, flow.service, flow.backend);
+  worker.transmit.send_shown(port, frame);
+}
+
+/// Sends a client's packet, which goes on with `flow`, by the path that lets it pass and has treated it: its
+/// outermost IP header is at `front`, and it ends at `end`. Takes it over.
+inline void send_by_path(Worker& worker, rte_mbuf* packet, uint8_t* front, const uint8_t* end,
+                         const lb::FlowEntry& flow, const LinkHeader& link, StageMask stages) {
+  worker.balancer.count_request(flow, packet->pkt_len);
+  uint8_t* const frame = front - link.bytes;
+  link.write(frame);
+  set_data(packet, frame, end);
+  send_shown(worker, link.port, packet, flow, stages);
+}
+
+/// The same for one that came in at `in_port`, and is not treated yet.
 template <bool is_v4>
-[[gnu::always_inline]] inline void send_by_path(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
-                                                lb::FlowEntry& flow, const PathRewrite& path) {
-  uint8_t* const front = treat<is_v4>(worker, path, flow.key, &flow, at);
-  uint8_t* const frame = front - path.link.bytes;
-  path.link.write(frame);
-  packet->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(packet->buf_addr));
-  packet->data_len = static_cast<uint16_t>(at.ip + at.ip_bytes - frame);
-  packet->pkt_len = packet->data_len;
-  worker.transmit.send(path.link.port, packet);
+[[gnu::always_inline]] inline void treat_and_send(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
+                                                  lb::FlowEntry& flow, const PathRewrite& path,
+                                                  uint8_t in_port) {
+  show_received(worker, *packet, in_port, flow, path.stages);
+  uint8_t* const front = treat<is_v4>(worker, path, &flow, nullptr, at);
+  send_by_path(worker, packet, front, at.ip + at.ip_bytes, flow, path.link, path.stages);
 }
 
 /// Forwards a parsed packet whose key may be that of `flow`, if it goes on with it, begins and ends nothing,
 /// fits, and the flow's path is known: true, and the packet is taken over. Else nothing has changed.
 inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow) {
   const PacketMeta& meta = meta_of(packet);
-  const KnownPath* const path = path_of(worker, *packet, meta.ip_bytes, flow);
-  if (path == nullptr || flow.is_reply || !(flow.key == meta.key) ||
+  const KnownPath* const path = path_of(worker, flow);
+  if (path == nullptr || flow.is_reply || !worker.balancer.flows().has_key(flow, meta.key) ||
+      meta.ip_bytes > path->rewrite.most_ip_bytes || packet->data_off < PlainPackets::kRoomInFront ||
       (meta.tcp_flags & TcpHeader::kTurning) != 0) {
     return false;
   }
@@ -69,17 +100,19 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
   const bool goes_back =
       rewrite.treatment == Treatment::kKeep && would_return(*packet, meta.in_port, rewrite.link);
   if (goes_back || ends_here(rewrite.treatment, at.ip, meta.is_v4()) ||
-      !worker.balancer.goes_on(flow, packet->pkt_len, worker.now_ms, path->idle_timeout_ms)) {
+      !lb::Balancer::goes_on(flow, worker.now_ms, path->idle_timeout_ms)) {
     return false;
   }
-  meta.is_v4() ? send_by_path<true>(worker, packet, at, flow, rewrite)
-               : send_by_path<false>(worker, packet, at, flow, rewrite);
+  meta.is_v4() ? treat_and_send<true>(worker, packet, at, flow, rewrite, meta.in_port)
+               : treat_and_send<false>(worker, packet, at, flow, rewrite, meta.in_port);
   return true;
 }
 
 /// Works the path out of a client's flow that is bound and has just been forwarded, if its neighbor is
-/// resolved.
+/// resolved, and every stage that the service's packets must see is on the short ways too.
 inline void remember_path(Worker& worker, const lb::Decision& decision) {
+  const StageMask stages = worker.watch.of_service(decision.service);
+  if ((stages & ~stage::kOfKnownPaths) != 0) return;
   const lb::Backend& backend = backend_of(worker, decision);
   const Egress egress = route_to_backend(*worker.tables, backend);
   if (!egress.found) return;
@@ -91,11 +124,12 @@ inline void remember_path(Worker& worker, const lb::Decision& decision) {
       .backend = decision.backend,
       .version = worker.neighbors.version(),
       .idle_timeout_ms = service_of(worker, decision).idle_timeout_ms,
-      .rewrite = path_rewrite_of(worker, decision, decision.flow->key.source.is_v4()),
+      .rewrite = path_rewrite_of(worker, decision, decision.flow->key.is_v4()),
   };
   PathRewrite& rewrite = path.rewrite;
   rewrite.most_ip_bytes = static_cast<uint16_t>(view.mtu - rewrite.outer.bytes);
-  rewrite.link.port = egress.port;
+  rewrite.stages = stages;
+  rewrite.link.port = static_cast<uint8_t>(egress.port);
   rewrite.link.bytes = static_cast<uint8_t>(ethernet_bytes(view));
   write_ethernet(rewrite.link.header.data(), view, *mac,
                  backend.address.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6);

@@ -59,7 +59,7 @@ std::span<rte_mbuf*> parse_frames(Worker& worker, uint8_t port, std::span<rte_mb
     if (reason == DropReason::kNone) {
       frames[kept++] = frames[i];
     } else {
-      worker.drops.drop(frames[i], reason);
+      worker.drops.drop_frame(frames[i], port, reason);
     }
   }
   return frames.first(kept);

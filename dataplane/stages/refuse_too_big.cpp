@@ -31,16 +31,18 @@ bool tell_too_big(Worker& worker, rte_mbuf* packet, size_t mtu) {
   auto* const error =
       reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, static_cast<uint16_t>(header_bytes)));
   write_too_big(error, sent_to, sender, mtu, quoted);
+  meta_of(packet).is_bound = false;
   send(worker, egress, packet);
   return true;
 }
 
 void refuse_too_big(Worker& worker, rte_mbuf* packet, size_t mtu) {
+  worker.drops.show(packet, DropReason::kTooBig);
   if (meta_of(packet).kind == PacketKind::kIcmpError || !tell_too_big(worker, packet, mtu)) {
-    return worker.drops.drop(packet, DropReason::kTooBig);
+    return worker.drops.drop_shown(packet, DropReason::kTooBig);
   }
   // The packet is gone; its buffer became the error.
-  worker.stats.dropped[static_cast<size_t>(DropReason::kTooBig)].add();
+  worker.drops.count(DropReason::kTooBig);
   worker.stats.originated.add();
 }
 

@@ -35,7 +35,7 @@ unsigned relay_from_kernel(Worker& worker, std::span<const KernelTap> taps) {
         worker.transmit.send_new(static_cast<uint16_t>(port), frames[i]);
       } else {
         worker.stats.originated.add();
-        worker.drops.drop(frames[i], DropReason::kNoHeadroom);
+        worker.drops.drop_frame(frames[i], static_cast<uint8_t>(port), DropReason::kNoHeadroom);
       }
     }
     relayed += count;

@@ -35,18 +35,16 @@ IpAddress error_source(const IpAddress& source, const FlowKey& from, const FlowK
 
 void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   const PacketMeta& meta = meta_of(packet);
-  const PathRewrite path = path_rewrite_of(worker, decision, meta.is_v4());
-  const NatTarget target =
-      decision.is_reply ? target_of_answers(worker, *decision.flow) : target_of(worker, *decision.flow, path);
-  const Egress egress = decision.is_reply ? route_to(*worker.tables, *target.destination, meta.in_port)
+  const lb::FlowTable& flows = worker.balancer.flows();
+  const FlowKey to = flows.translated_key_of(*decision.flow);
+  const Egress egress = decision.is_reply ? route_to(*worker.tables, to.destination, meta.in_port)
                                           : route_to_backend(*worker.tables, backend_of(worker, decision));
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
   uint8_t* const ip = bare_ip(packet);
   if (packet->pkt_len > worker.tables->ports[egress.port].mtu) {
     return worker.drops.drop(packet, DropReason::kTooBig);
   }
-  const FlowKey to = target.key();
-  const IpAddress source = error_source(source_of(ip, meta.is_v4()), decision.flow->key, to);
+  const IpAddress source = error_source(source_of(ip, meta.is_v4()), flows.key_of(*decision.flow), to);
   const DropReason reason =
       translate_icmp_error({ip, packet->data_len}, meta.l4_offset - size_t{meta.l3_offset}, source, to);
   if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);

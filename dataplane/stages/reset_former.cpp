@@ -37,6 +37,7 @@ void reset_former(Worker& worker, rte_mbuf* packet, const lb::Decision& decision
   PacketMeta& own = meta_of(reset) = meta;
   own.ip_bytes = static_cast<uint16_t>(ip_header_bytes + sizeof(TcpHeader));
   own.tcp_flags = TcpHeader::kRst;
+  own.is_bound = false;  // it is the gateway's own packet, and counted nowhere as the service's
   uint8_t* const ip = frame + meta.l3_offset;
   set_length(ip, meta.is_v4(), ip_header_bytes, own.ip_bytes);
 

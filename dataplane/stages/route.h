@@ -30,8 +30,9 @@ inline Egress route_to_backend(const Tables& tables, const lb::Backend& backend)
 
 /// Cuts off the Ethernet header and the padding behind the IP packet. Returns the packet's first byte.
 inline uint8_t* bare_ip(rte_mbuf* packet) {
-  const PacketMeta& meta = meta_of(packet);
+  PacketMeta& meta = meta_of(packet);
   packet->data_off = static_cast<uint16_t>(packet->data_off + meta.l3_offset);
+  meta.bare_at = packet->data_off;
   packet->data_len = meta.ip_bytes;
   packet->pkt_len = meta.ip_bytes;
   return rte_pktmbuf_mtod(packet, uint8_t*);

@@ -2,6 +2,7 @@
 // whichever way they go. Called by the worker that owns the flow.
 #pragma once
 
+#include "common/check.h"
 #include "common/siphash.h"
 #include "dataplane/forward/rewrite.h"
 #include "dataplane/worker/worker.h"
@@ -15,53 +16,46 @@ struct PacketPlaces {
   uint8_t* l4;
 };
 
-/// The policy's hash costs more than the rest of the encapsulation, so a cached flow remembers the port.
-inline Be16 gue_port_of_flow(const Worker& worker, const FlowKey& key, lb::FlowEntry* flow) {
-  if (flow != nullptr && flow->translated_port.network() != 0) return flow->translated_port;
-  const Be16 port = gue_source_port(siphash24(worker.tables->hash_key, &key, FlowKey::kHashedBytes));
-  if (flow != nullptr) flow->translated_port = port;
-  return port;
+/// The outer source port that GUE gives to packets with that key.
+inline Be16 gue_port(const Worker& worker, const FlowKey& key) {
+  return gue_source_port(siphash24(worker.tables->hash_key, &key, FlowKey::kHashedBytes));
+}
+/// The same for a flow, which remembers it: the policy's hash costs more than the rest of the encapsulation.
+inline Be16 gue_port(const Worker& worker, lb::FlowEntry& flow) {
+  if (flow.translated_port.network() == 0) {
+    flow.translated_port = gue_port(worker, worker.balancer.flows().key_of(flow));
+  }
+  return flow.translated_port;
 }
 
-/// What translation gives to packets of a flow from a client. Valid as long as all three.
-[[gnu::always_inline]] inline NatTarget target_of(const Worker& worker, const lb::FlowEntry& flow,
-                                                  const PathRewrite& path) {
-  const FlowKey& key = flow.key;
-  return {path.hides_client ? &worker.tables->snat[flow.snat] : &key.source, &path.backend_address,
-          path.hides_client ? flow.translated_port : key.source_port,
-          path.backend_port.network() != 0 ? path.backend_port : key.destination_port, key.protocol};
-}
-/// What it gives to the answers, whose own entry `reply` is. Valid as long as the flow.
-inline NatTarget target_of_answers(const Worker& worker, const lb::FlowEntry& reply) {
-  return NatTarget::of_answers_to(worker.balancer.flows().at(reply.peer).key);
+/// Translates a packet that goes on with a NAT flow, either way.
+template <bool is_v4>
+[[gnu::always_inline]] inline void translate(const lb::FlowTable& flows, const lb::FlowEntry& flow,
+                                             const PacketPlaces& at) {
+  translate<is_v4>(flow.rewrite, flows.addresses6(flow), flow.key.is_udp<is_v4>(), at.ip, at.l4);
 }
 
-/// Treats a packet that a client sent with `key`. `flow` is null where it is not remembered: then the path
-/// does not translate. Returns where its outermost IP header is now: in front of it is room for that. A
-/// packet to be translated has more than one hop left.
+/// Treats a client's packet, which goes on with `flow`, or else, where that is null, has the key `key`: a
+/// path that translates has a flow. Returns where its outermost IP header is now: in front of it is room for
+/// that. A packet to be translated has more than one hop left.
 template <bool is_v4>
 [[gnu::always_inline]] inline uint8_t* treat(const Worker& worker, const PathRewrite& path,
-                                             const FlowKey& key, lb::FlowEntry* flow,
+                                             lb::FlowEntry* flow, const FlowKey* key,
                                              const PacketPlaces& at) {
   switch (path.treatment) {
     case Treatment::kTranslate:
-      Rewrite<is_v4>::make(at.ip, at.l4, target_of(worker, *flow, path)).apply(at.ip, at.l4);
+      translate<is_v4>(worker.balancer.flows(), *flow, at);
       return at.ip;
     case Treatment::kEncapsulate: {
-      const Be16 source_port = path.outer.has_udp ? gue_port_of_flow(worker, key, flow) : Be16();
+      Be16 source_port{};
+      if (path.outer.has_udp)
+        source_port = flow != nullptr ? gue_port(worker, *flow) : gue_port(worker, *key);
       return path.outer.write(at.ip, is_v4, at.ip_bytes, source_port);
     }
     case Treatment::kKeep:
       return at.ip;
   }
-  __builtin_unreachable();
-}
-
-/// Treats a backend's answer, which belongs to the entry `reply`.
-template <bool is_v4>
-[[gnu::always_inline]] inline void treat_answer(const Worker& worker, const lb::FlowEntry& reply,
-                                                const PacketPlaces& at) {
-  Rewrite<is_v4>::make(at.ip, at.l4, target_of_answers(worker, reply)).apply(at.ip, at.l4);
+  end_broken("a treatment is one of Treatment");
 }
 
 }  // namespace sluice::dataplane

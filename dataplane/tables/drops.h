@@ -1,4 +1,5 @@
-// Where packets end that are not sent on: counted by reason, freed in bulk. One per worker.
+// Where packets end that are not sent on: counted by reason, shown to captures, freed in bulk. One per
+// worker.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -6,6 +7,7 @@
 #include <array>
 
 #include "dataplane/base/drop_reason.h"
+#include "dataplane/tables/packet_watch.h"
 #include "dataplane/tables/stats.h"
 
 namespace sluice::dataplane {
@@ -16,11 +18,30 @@ class Drops {
   Drops(const Drops&) = delete;
   Drops& operator=(const Drops&) = delete;
 
-  /// Counts the packet under its reason and takes it over.
+  /// Whoever looks at what is dropped; outlives this.
+  void show_to(const PacketWatch& watch) { watch_ = &watch; }
+
+  /// Counts a packet, as it was parsed, under its reason and takes it over.
   void drop(rte_mbuf* packet, DropReason reason) {
-    stats_.dropped[static_cast<size_t>(reason)].add();
+    show(packet, reason);
+    drop_shown(packet, reason);
+  }
+  /// The same for a frame whose metadata say nothing, which came in by `port` or was to leave by it.
+  void drop_frame(rte_mbuf* frame, uint8_t port, DropReason reason) {
+    if (is_watched()) [[unlikely]]
+      watch_->dropped_frame(*frame, port, reason);
+    drop_shown(frame, reason);
+  }
+  /// drop() in two parts, for a packet that changes between.
+  void show(rte_mbuf* packet, DropReason reason) const {
+    if (is_watched()) [[unlikely]]
+      watch_->dropped(packet, reason);
+  }
+  void drop_shown(rte_mbuf* packet, DropReason reason) {
+    count(reason);
     free_later(packet);
   }
+  void count(DropReason reason) { stats_.dropped[static_cast<size_t>(reason)].add(); }
   /// Takes over a packet that has served its purpose and is no drop: an ARP reply learnt from, say.
   void discard(rte_mbuf* packet) {
     stats_.consumed.add();
@@ -33,12 +54,14 @@ class Drops {
   }
 
  private:
+  bool is_watched() const { return watch_ != nullptr && (watch_->any() & stage::kCaptureDropped) != 0; }
   void free_later(rte_mbuf* packet) {
     if (count_ == pending_.size()) free_pending();
     pending_[count_++] = packet;
   }
 
   WorkerStats& stats_;
+  const PacketWatch* watch_ = nullptr;
   std::array<rte_mbuf*, 128> pending_;
   unsigned count_ = 0;
 };

@@ -18,6 +18,7 @@
 #include "dataplane/neighbor/mld_reporter.h"
 #include "dataplane/neighbor/neighbors.h"
 #include "dataplane/tables/drops.h"
+#include "dataplane/tables/packet_watch.h"
 #include "dataplane/tables/stats.h"
 #include "dataplane/tables/tables.h"
 #include "dataplane/worker/check_lane.h"
@@ -77,6 +78,7 @@ struct Worker {
   Transmit transmit;
   Drops& drops;
   WorkerStats& stats;
+  PacketWatch& watch;
   rte_mempool* pool = nullptr;  ///< for packets that this worker makes itself
 
   /// Indexed by Worker place.index; null where no ring leads. Packets over `to_worker` are parsed and wait

@@ -33,8 +33,11 @@ def with_weights(config, name, weights):
     )
 
 
-def answered_by(lab, service, times=12):
-    """The names of those who answered, one for each request; fails if a request went unanswered."""
+def answered_by(lab, service, times=40):
+    """The names of those who answered, one for each request; fails if a request went unanswered.
+
+    Each request has a port of its own, so one of three backends has none of 40 once in three million runs.
+    """
     answers = lab.ask(service, times)
     assert len(answers) == times
     return {answer.backend for answer in answers}
@@ -106,7 +109,7 @@ def test_a_backend_that_leaves_gets_no_new_flows(lab, gateway, state):
     for pool in (ECHO.pool, FULL_NAT.pool):
         port = pool_of(gateway.config, pool)["backends"][0]["port"]
         gateway.call("backend.set", pool=pool, address=lab.backends[0].address4, port=port, state=state)
-    assert answered_by(lab, ECHO, 30) | answered_by(lab, FULL_NAT, 30) == {"b2", "b3"}
+    assert answered_by(lab, ECHO) | answered_by(lab, FULL_NAT) == {"b2", "b3"}
     for flow, home in zip(flows[:12], homes):
         if state == "draining" or home != "b1":
             assert flow.backend() == home
@@ -120,7 +123,7 @@ def test_sluicectl_drains_and_activates(lab, gateway):
     backend = f"{lab.backends[0].address4}:8080"
     for verb, expected in (("drain", {"b2", "b3"}), ("activate", {"b1", "b2", "b3"})):
         assert gateway.ctl("backend", verb, FULL_NAT.pool, backend).returncode == 0
-        assert answered_by(lab, FULL_NAT, 30) == expected
+        assert answered_by(lab, FULL_NAT) == expected
 
 
 @pytest.mark.parametrize(
@@ -140,10 +143,10 @@ def test_a_dead_backend_is_left_and_comes_back(lab, gateway, check):
     victim.nginx.wait()
     eventually(lambda: state(victim.address4)["state"] == "down", "the health check sees the death")
     assert state(victim.address4)["reason"]
-    assert answered_by(lab, FULL_NAT, 30) == {"b1", "b3"}
+    assert answered_by(lab, FULL_NAT) == {"b1", "b3"}
     victim.start_nginx()
     eventually(lambda: state(victim.address4)["state"] == "active", "the health check sees the return")
-    assert "b2" in answered_by(lab, FULL_NAT, 40)
+    assert "b2" in answered_by(lab, FULL_NAT)
 
 
 @pytest.mark.parametrize("fail_open", [False, True])
@@ -159,7 +162,7 @@ def test_with_every_backend_down(lab, gateway, fail_open):
     eventually(all_down, "every backend is seen down")
     before = gateway.call("drops.get")["no_backend"]
     if fail_open:
-        assert answered_by(lab, ECHO, 30) == {"b1", "b2", "b3"}
+        assert answered_by(lab, ECHO) == {"b1", "b2", "b3"}
     else:
         with lab.udp_socket(ECHO) as sock:
             sock.send(b"anybody?")
@@ -183,8 +186,8 @@ def test_sighup_with_a_bad_file_leaves_the_old_generation(lab, gateway):
     gateway.file.write_text(gateway.file.read_text().replace("pool: tcp4", "pool: nobody", 1))
     gateway.reload()
     eventually(lambda: gateway.metrics()["sluice_config_last_apply_successful"] == 0, "the refusal shows")
-    said = gateway.log.read_text()[logged:]
-    assert said.count("nobody") == 1 and f"{gateway.file}:" in said
+    assert f"{gateway.file}:" in gateway.await_line("nobody")
+    assert gateway.log.read_text()[logged:].count("nobody") == 1
     assert gateway.call("config.get")["generation"] == before
     assert answered_by(lab, FULL_NAT) == {"b1", "b2", "b3"}
 
@@ -196,7 +199,7 @@ def test_rollback_brings_the_old_generation_back(lab, gateway):
     generations = [entry["generation"] for entry in gateway.call("config.history")]
     assert before["generation"] in generations
     gateway.call("config.rollback", generation=before["generation"])
-    assert answered_by(lab, FULL_NAT, 30) == {"b1", "b2", "b3"}
+    assert answered_by(lab, FULL_NAT) == {"b1", "b2", "b3"}
     assert gateway.call("config.get")["config"] == before["config"]
 
 
@@ -205,7 +208,7 @@ def test_a_restart_brings_everything_back(lab, gateway):
     assert gateway.stop() == 0
     assert not gateway.socket.exists()
     gateway.start()
-    assert answered_by(lab, FULL_NAT, 30) == {"b1", "b2", "b3"}
+    assert answered_by(lab, FULL_NAT) == {"b1", "b2", "b3"}
 
 
 def test_a_killed_gateway_starts_again_over_its_own_socket(lab, gateway):
@@ -213,4 +216,4 @@ def test_a_killed_gateway_starts_again_over_its_own_socket(lab, gateway):
     gateway.process.wait()
     assert gateway.socket.exists()
     gateway.start()
-    assert answered_by(lab, FULL_NAT, 30) == {"b1", "b2", "b3"}
+    assert answered_by(lab, FULL_NAT) == {"b1", "b2", "b3"}

@@ -306,4 +306,4 @@ def test_what_is_hardly_meant_is_a_warning_and_no_fault(tmp_path):
     assert any(f"{gateway.file}:" in line and "no service uses" in line and "(/pools/0)" in line for line in warnings)
     assert any("no route and no network of a port leads to 192.0.2.7" in line for line in warnings)
     with gateway:
-        assert "no service uses pool" in gateway.log.read_text()
+        gateway.await_line("no service uses pool")

@@ -156,14 +156,15 @@ def killed_log(wireless, tmp_path, transactions=6):
     return gateway, receipts, tmp_path / "log/journal/00000000"
 
 
-@pytest.mark.parametrize("garbage", [b"x", b"SLBK" + b"\xff" * 100, os.urandom(3 * UNIT + 5), b"S" * 4000])
+@pytest.mark.parametrize("garbage", [b"x", b"SLBK" + b"\xff" * 100, os.urandom(3 * UNIT + 5), b"S" * 4000],
+                         ids=["a byte", "the head of a record", "random bytes", "one byte again and again"])  # fmt: skip
 def test_a_torn_tail_is_cut_said_and_verified(wireless, tmp_path, garbage):
     gateway, receipts, segment = killed_log(wireless, tmp_path)
     with open(segment, "r+b") as file:
         file.seek(6 * UNIT)
         file.write(garbage)
     gateway.start()
-    assert f"byte {6 * UNIT}: cut off a torn tail of {len(garbage)} bytes" in gateway.log.read_text()
+    gateway.await_line(f"byte {6 * UNIT}: cut off a torn tail of {len(garbage)} bytes")
     assert {payload: submit(gateway, payload) for payload in receipts} == receipts
     assert submit(gateway, b"new")["index"] == 6
     assert gateway.stop() == 0
@@ -195,7 +196,7 @@ def test_rotten_tiles_are_named_and_rebuilt(wireless, tmp_path, name):
     path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
     assert f"tiles/{name}: byte 0" in verify(tmp_path / "log").stderr
     gateway.start()
-    assert "/tiles did not hold what the journal has from transaction 0 on" in gateway.log.read_text()
+    gateway.await_line("/tiles did not hold what the journal has from transaction 0 on")
     assert gateway.stop() == 0
     assert path.read_bytes() == whole
     assert verify(tmp_path / "log").returncode == 0

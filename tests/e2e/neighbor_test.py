@@ -74,7 +74,7 @@ def test_a_backend_that_changes_its_interface_is_followed(lab, gateway, service)
         is_followed = lambda: lab.ask(service) and known_mac(gateway, address) == NEW_MAC  # noqa: E731
         eventually(is_followed, "the backend is followed", 60)
         assert not faults(service, lab.ask(service, 12), 12)
-        assert f"neighbor {address} moved from {old} to {NEW_MAC}" in gateway.log.read_text()
+        gateway.await_line(f"neighbor {address} moved from {old} to {NEW_MAC}")
         changes = [v for name, v in gateway.metrics().items() if name.startswith("sluice_neighbor_changes")]
         assert sum(changes) >= 1
     finally:

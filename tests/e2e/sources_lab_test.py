@@ -45,7 +45,7 @@ def quiet(gateway, address, **more):
 def test_a_withdrawn_backend_keeps_its_flows_until_they_end(lab, gateway, discovered):
     discovered(lab.backends)
     eventually(lambda: len(rows(gateway)) == 3, "the file's backends are there")
-    assert answered_by(lab, FULL_NAT, 30) == {"b1", "b2", "b3"}
+    assert answered_by(lab, FULL_NAT) == {"b1", "b2", "b3"}
     kept = [KeptConnection(lab) for _ in range(12)]
     homes = [connection.backend() for connection in kept]
     assert "b1" in homes
@@ -59,14 +59,14 @@ def test_a_withdrawn_backend_keeps_its_flows_until_they_end(lab, gateway, discov
     eventually(lambda: rows(gateway)[gone]["state"] == "draining", "it drains")
     preparing.join()
     assert waiting["quiet"] is True and waiting["gone"] is False and waiting["active_flows"] > 0
-    assert answered_by(lab, FULL_NAT, 30) == {"b2", "b3"}
+    assert answered_by(lab, FULL_NAT) == {"b2", "b3"}
     assert [connection.backend() for connection in kept] == homes
     assert "withdrawn" in rows(gateway)[gone]["reason"]
 
     discovered(lab.backends)  # it has never been away
     eventually(lambda: rows(gateway)[gone]["state"] == "active", "it is back")
     assert [connection.backend() for connection in kept] == homes
-    assert answered_by(lab, FULL_NAT, 30) == {"b1", "b2", "b3"}
+    assert answered_by(lab, FULL_NAT) == {"b1", "b2", "b3"}
 
     discovered(lab.backends[1:])
     for connection, home in zip(kept, homes):
@@ -89,7 +89,7 @@ def test_an_added_backend_has_its_first_flow_on_record(lab, gateway, discovered)
     eventually(lambda: len(rows(gateway)) == 1, "one is there")
     discovered(lab.backends)
     eventually(lambda: len(rows(gateway)) == 3, "all are there")
-    answered_by(lab, FULL_NAT, 30)
+    answered_by(lab, FULL_NAT)
 
     def newest():
         change = gateway.call("change.list", cause="source", limit=1)[0]
@@ -105,4 +105,4 @@ def test_remove_moves_flows_at_once(lab, gateway, discovered):
     eventually(lambda: len(rows(gateway)) == 3, "the file's backends are there")
     discovered(lab.backends[1:], withdraw="remove")
     eventually(lambda: len(rows(gateway)) == 2, "it is gone at once")
-    assert answered_by(lab, FULL_NAT, 30) == {"b2", "b3"}
+    assert answered_by(lab, FULL_NAT) == {"b2", "b3"}

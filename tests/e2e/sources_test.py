@@ -129,6 +129,7 @@ def test_entries_that_cannot_be_read_are_named_once(files):
     site.replace([{"targets": ["nonsense", "198.18.20.1:0", f"{address(2)}:8080", "[2001:db8::1]:8080"]}])
     site.becomes(address(2))
     assert site.gateway.metrics()['sluice_source_unreadable_total{source="files"}'] == 3
+    site.gateway.await_line("2001:db8::1")
     log = site.gateway.log.read_text()
     assert log.count("nonsense") == 1 and log.count("2001:db8::1") == 1
 

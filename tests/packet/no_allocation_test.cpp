@@ -60,6 +60,24 @@ TEST_P(NoAllocation, AcrossWorkers) {
   }
 }
 
+TEST_P(NoAllocation, WhileCapturing) {
+  TestGateway gateway(make_tables({service(ForwardMode::kDnat)}));
+  dataplane::Captures captures;
+  for (const auto at : {dataplane::CapturePoint::kReceived, dataplane::CapturePoint::kSent,
+                        dataplane::CapturePoint::kDropped}) {
+    dataplane::CaptureWish wish{.at = at, .filter = *dataplane::PacketFilter::compile("tcp")};
+    captures.running.push_back(std::make_shared<const dataplane::Capture>(std::move(wish), 1));
+  }
+  gateway.capture(&captures);
+  for (unsigned i = 0; i < 3; ++i) run(gateway, kEdge, traffic());
+  for (const auto& capture : captures.running) {
+    size_t packets = 0;
+    capture->drain([&packets](const auto&, uint64_t, auto) { return ++packets > 0; });
+    EXPECT_GT(packets, 0u);
+  }
+  gateway.capture(nullptr);
+}
+
 TEST_P(NoAllocation, WhenAsked) {
   TestGateway gateway(make_tables({service(ForwardMode::kFullNat)}));
   run(gateway, kEdge, traffic());

@@ -127,7 +127,9 @@ TEST_P(Ways, SendCountAndDropTheSame) {
     answered += sent_by_both(kEdge).size();
   }
   EXPECT_GT(forwarded, 1000u);
-  if (is_nat()) EXPECT_GT(answered, 500u);
+  if (is_nat()) {
+    EXPECT_GT(answered, 500u);
+  }
   for (size_t i = 0; i < dataplane::kDropReasons; ++i) {
     const auto reason = static_cast<DropReason>(i);
     EXPECT_EQ(short_.dropped(reason), long_.dropped(reason)) << name_of(reason);

@@ -31,7 +31,8 @@ def create(name: str, value: str) -> str:
 
 
 def test_every_form_and_every_change(zookeeper, source):
-    words = source(model(), WEB, {"path": "/services/mail"})
+    patient = model(session_timeout=20000)  # a server that is slow for a second loses nobody
+    words = source(patient, WEB, {"path": "/services/mail"})
     words.until_instances([])  # there is no such node
     zookeeper.client(
         create("member_0000000000", '{"serviceEndpoint":{"host":"10.20.0.1","port":80},"status":"ALIVE"}')

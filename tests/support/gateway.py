@@ -89,6 +89,15 @@ class Gateway:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def await_line(self, words: str, seconds: float = 30) -> str:
+        """The first line of its log that has these words, once it is there: a thread of its own writes the log."""
+
+        def line() -> Optional[str]:
+            lines = self.log.read_text(errors="replace").splitlines()
+            return next((line for line in lines if words in line), None)
+
+        return eventually(line, f"the log has {words!r}", seconds)
+
     def stop(self, seconds: float = 10) -> int:
         """SIGTERM, and SIGKILL after `seconds`; returns the exit status, 0 also where it was never started."""
         return stop(self.process, seconds) if self.process else 0

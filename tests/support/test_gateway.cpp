@@ -201,6 +201,13 @@ void TestGateway::publish(std::shared_ptr<dataplane::Tables> tables) {
   tables_ = std::move(tables);
 }
 
+void TestGateway::capture(const dataplane::Captures* captures) {
+  for (auto& station : stations_) {
+    station->worker().watch.adopt(captures);
+    station->worker().neighbors.next_version();
+  }
+}
+
 rte_mbuf* TestGateway::buffer_with(const Bytes& bytes) {
   rte_mbuf* packet = rte_pktmbuf_alloc(pool_);
   if (packet == nullptr) give_up("rte_pktmbuf_alloc");
@@ -314,6 +321,12 @@ uint64_t TestGateway::transmitted() const {
 uint64_t TestGateway::originated() const {
   uint64_t sum = 0;
   for (const auto& station : stations_) sum += station->worker().stats.originated.read();
+  return sum;
+}
+
+uint64_t TestGateway::service_packets(lb::ServiceId id) const {
+  uint64_t sum = 0;
+  for (const auto& station : stations_) sum += station->services()[id].packets.read();
   return sum;
 }
 

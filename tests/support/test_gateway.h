@@ -64,6 +64,9 @@ class TestGateway {
   /// Of worker 0, by BackendId.
   const lb::TargetCounters& backend(lb::BackendId id) const { return stations_[0]->backends()[id]; }
 
+  /// Over all workers, what went to a service's backends.
+  uint64_t service_packets(lb::ServiceId id) const;
+
   dataplane::LedgerPlane ledger() { return dataplane::LedgerPlane(*ledger_); }
   dataplane::LedgerStation& ledger_station() { return *ledger_; }
   dataplane::Worker& worker(unsigned index = 0) { return stations_[index]->worker(); }
@@ -72,6 +75,8 @@ class TestGateway {
   unsigned workers() const { return static_cast<unsigned>(stations_.size()); }
   /// New Tables, adopted at once.
   void publish(std::shared_ptr<dataplane::Tables> tables);
+  /// Every worker shows packets to these from now on; they outlive this, or the next call.
+  void capture(const dataplane::Captures* captures);
   void advance_ms(uint32_t milliseconds) { now_ms_ += milliseconds; }
   /// Packet buffers that are somewhere in the gateway; 0 whenever nothing waits.
   unsigned buffers_in_use() const;

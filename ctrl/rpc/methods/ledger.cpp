@@ -140,6 +140,8 @@ Subject submitted(const MethodContext&, const json& params) {
 }  // namespace
 
 std::vector<Method> ledger_methods() {
+  const std::vector<std::string_view> profiles(ledger::profile_names().begin(),
+                                               ledger::profile_names().end());
   return {
       {"ledger.status",
        Role::kView,
@@ -157,7 +159,7 @@ std::vector<Method> ledger_methods() {
        "Puts one transaction into the log and waits until it is durable.",
        "the receipt, `{txid, index, leaf_hash, block, tree_size}`; hashes in hex, in the order that SHA-256 "
        "gives them",
-       {{"profile", ParamType::kString, true, "what the payload is", 0, 0, {"opaque", "bitcoin"}},
+       {{"profile", ParamType::kString, true, "what the payload is", 0, 0, profiles},
         {"payload", ParamType::kString, true, "the transaction, 1 to 65535 bytes in base64"}},
        submit,
        Where::kLoop,
@@ -176,13 +178,9 @@ std::vector<Method> ledger_methods() {
        "a C2SP tlog-proof, as a string",
        {{"txid", ParamType::kString, false, "its id, 64 hex digits; while the dedupe window remembers it"},
         {"index", ParamType::kInteger, false, "or the index of its leaf"},
-        {"profile",
-         ParamType::kString,
-         false,
-         "the profile that gave it the txid; left out: bitcoin, and opaque where there is none of bitcoin",
-         0,
-         0,
-         {"opaque", "bitcoin"}}},
+        {"profile", ParamType::kString, false,
+         "the profile that gave it the txid; left out: bitcoin, and opaque where there is none of bitcoin", 0,
+         0, profiles}},
        proof,
        Where::kLoop},
       {"ledger.checkpoint",

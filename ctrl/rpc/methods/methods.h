@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "ctrl/store/control_threads.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_reader.h"
+#include "ctrl/store/packet_captures.h"
 
 namespace sluice::ctrl {
 
@@ -27,12 +29,15 @@ struct MethodContext {
   std::vector<Method> methods;  ///< for system.methods
   ControlThreads& threads;
   LedgerReader* ledger_reader;  ///< null where there is no ledger
+  PacketCaptures& captures;
+  std::function<void(std::function<void()>)> on_loop;  ///< calls something on the control thread
 };
 
 std::vector<Method> system_methods();
 std::vector<Method> config_methods();
 std::vector<Method> service_methods();
 std::vector<Method> backend_methods();
+std::vector<Method> capture_methods();
 std::vector<Method> change_methods();
 std::vector<Method> source_methods();
 std::vector<Method> flow_methods();

@@ -74,6 +74,8 @@ class Client {
   bool ended_ = false;
 };
 
+Notify kept_notify;  ///< of whoever called `subscribe` last
+
 std::vector<Method> methods() {
   return {{"echo",
            Role::kView,
@@ -81,8 +83,25 @@ std::vector<Method> methods() {
            "",
            {{"value", ParamType::kInteger, false, ""}},
            [](MethodContext&, const Call& call, Reply reply) { reply(call.params); }},
-          {"large", Role::kView, "", "", {}, [](MethodContext&, const Call&, Reply reply) {
-             reply(json(std::string(8u << 20, 'x')));
+          {"large",
+           Role::kView,
+           "",
+           "",
+           {},
+           [](MethodContext&, const Call&, Reply reply) { reply(json(std::string(8u << 20, 'x'))); }},
+          {"hasty",
+           Role::kView,
+           "",
+           "",
+           {},
+           [](MethodContext&, const Call& call, Reply reply) {
+             kept_notify = call.notify;
+             reply(json(static_cast<int>(call.notify("told", 0))));
+           },
+           Where::kLoop},
+          {"subscribe", Role::kView, "", "", {}, [](MethodContext&, const Call& call, Reply reply) {
+             kept_notify = call.notify;
+             reply(json(true));
            }}};
 }
 
@@ -103,6 +122,12 @@ class ControlServerTest : public testing::Test {
     std::promise<size_t> count;
     boost::asio::post(io_, [&] { count.set_value(server_->connections()); });
     return count.get_future().get();
+  }
+  /// Notifies the subscriber on the server's thread.
+  Notified notify(const json& params) {
+    std::promise<Notified> delivery;
+    boost::asio::post(io_, [&] { delivery.set_value(kept_notify("told", params)); });
+    return delivery.get_future().get();
   }
   static std::string request(int value) {
     return json{{"jsonrpc", "2.0"}, {"method", "echo"}, {"params", {value}}, {"id", value}}.dump();
@@ -231,6 +256,78 @@ TEST_F(ControlServerTest, BoundsWhatAllConnectionsSendTogether) {
   first.send("\",\n\"method\":\"echo\"}\n");
   second.send("\",\n\"method\":\"echo\"}\n");
   EXPECT_NE(refused(first), refused(second));
+}
+
+TEST_F(ControlServerTest, NotifiesBetweenAnswers) {
+  serve({});
+  Client client(path_);
+  client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
+  EXPECT_EQ(json::parse(client.line())["result"], true);
+  constexpr int kEach = 200;
+  std::thread asker([&] {
+    for (int i = 0; i < kEach; ++i) client.send(request(i));
+  });
+  for (int i = 0; i < kEach; ++i) EXPECT_EQ(notify({{"number", i}}), Notified::kTaken);
+  asker.join();
+  int answers = 0, notifications = 0;
+  for (int i = 0; i < 2 * kEach; ++i) {
+    const json line = json::parse(client.line(), nullptr, false);
+    ASSERT_TRUE(line.is_object());
+    if (line.contains("method")) {
+      EXPECT_EQ(line,
+                (json{{"jsonrpc", "2.0"}, {"method", "told"}, {"params", {{"number", notifications++}}}}));
+    } else {
+      EXPECT_EQ(line["id"], answers++);
+    }
+  }
+  EXPECT_EQ(answers, kEach);
+  kept_notify = nullptr;
+}
+
+TEST_F(ControlServerTest, NotifiesNothingBeforeTheAnswer) {
+  serve({});
+  Client client(path_);
+  client.send(R"({"jsonrpc":"2.0","method":"hasty","id":0})");
+  EXPECT_EQ(json::parse(client.line())["result"], static_cast<int>(Notified::kFull));
+  kept_notify = nullptr;
+}
+
+TEST_F(ControlServerTest, WhoListensMayBeSilent) {
+  serve({.idle = 200ms});
+  Client listening(path_), silent(path_);
+  listening.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
+  EXPECT_EQ(json::parse(listening.line())["result"], true);
+  EXPECT_TRUE(silent.closed());
+  std::this_thread::sleep_for(600ms);
+  EXPECT_EQ(notify("still"), Notified::kTaken);
+  EXPECT_EQ(json::parse(listening.line())["params"], "still");
+  kept_notify = nullptr;
+  EXPECT_TRUE(listening.closed()) << "nobody has anything to say to it any more";
+}
+
+TEST_F(ControlServerTest, BoundsWhatIsNotifiedAndSaysWhenNobodyIsThere) {
+  serve({.unasked_bytes = 1u << 20, .write_stall = 60s});
+  {
+    Client client(path_);
+    client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
+    client.line();
+    const json much(std::string(100'000, 'x'));
+    int taken = 0;
+    while (notify(much) == Notified::kTaken) ++taken;
+    EXPECT_GE(taken, 10);
+    EXPECT_LT(taken, 100);
+    EXPECT_EQ(notify(much), Notified::kFull);
+    EXPECT_EQ(notify("last"), Notified::kTaken) << "a short one still has room";
+    for (int i = 0; i < taken; ++i) EXPECT_EQ(json::parse(client.line())["params"], much);
+    EXPECT_EQ(json::parse(client.line())["params"], "last");
+  }
+  Notified last = Notified::kTaken;
+  for (int i = 0; i < 2000 && last != Notified::kGone; ++i) {
+    last = notify(0);
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_EQ(last, Notified::kGone);
+  kept_notify = nullptr;
 }
 
 TEST_F(ControlServerTest, AHalfRequestBeforeTheEndIsAnswered) {

@@ -1,30 +1,15 @@
 // The documentation against the code: links lead somewhere, names are where they are said to be, and the
 // reference is what the programs say of themselves. SLUICE_UPDATE_DOCS=1 writes the generated pages anew.
-#include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <regex>
-#include <sstream>
 
 #include "ctrl/rpc/methods/methods.h"
-#include "dataplane/base/drop_reason.h"
 #include "dataplane/roles/topology.h"
+#include "tests/unit/ctrl/documents.h"
 
 namespace sluice::ctrl {
 namespace {
 
 namespace fs = std::filesystem;
-
-const fs::path kRoot = SLUICE_SOURCE_ROOT;
-
-std::string text_of(const fs::path& file) {
-  std::ifstream in(file);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return std::move(text).str();
-}
 
 struct Link {
   std::string text;
@@ -76,17 +61,18 @@ TEST(Documents, ThePacketWalkNamesWhatIsInTheFile) {
   EXPECT_GT(names, 30u);
 }
 
-TEST(Documents, EveryDropReasonIsExplained) {
-  const auto page = text_of(kRoot / "docs/reference/drop-reasons.md");
-  for (const auto reason : dataplane::kDropReasonNames) {
-    EXPECT_NE(page.find("| `" + std::string(reason) + "` |"), std::string::npos) << reason;
+TEST(Documents, EveryWalkHasAtMostADozenHops) {
+  const std::string page = text_of(kRoot / "docs/packet-walk.md");
+  for (const std::string walk : {"A packet", "A transaction", "A change of configuration", "A backend fails",
+                                 "A source says something new", "A question"}) {
+    const size_t begin = page.find("\n## " + walk + "\n");
+    ASSERT_NE(begin, std::string::npos) << walk;
+    const std::string text = page.substr(begin, page.find("\n## ", begin + 1) - begin);
+    const std::regex hop("(^|\n)[0-9]+\\. ");
+    const auto hops = std::distance(std::sregex_iterator(text.begin(), text.end(), hop), {});
+    EXPECT_GE(hops, 3) << walk;
+    EXPECT_LE(hops, 12) << walk;
   }
-}
-
-std::string table_cell(std::string_view text) {
-  std::string cell;
-  for (const char byte : text) cell += byte == '|' ? "\\|" : std::string(1, byte);
-  return cell;
 }
 
 std::string type_text(const Param& param) {
@@ -125,9 +111,7 @@ std::string methods_page() {
 }
 
 TEST(Documents, TheMethodsReferenceIsCurrent) {
-  const auto file = kRoot / "docs/reference/methods.md";
-  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(file) << methods_page();
-  EXPECT_EQ(text_of(file), methods_page()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+  expect_current(kRoot / "docs/reference/methods.md", methods_page());
 }
 
 std::string threads_page() {
@@ -178,9 +162,7 @@ std::string threads_page() {
 }
 
 TEST(Documents, ThePageOfThreadsIsCurrent) {
-  const auto file = kRoot / "docs/explanation/threads.md";
-  if (std::getenv("SLUICE_UPDATE_DOCS") != nullptr) std::ofstream(file) << threads_page();
-  EXPECT_EQ(text_of(file), threads_page()) << "SLUICE_UPDATE_DOCS=1 writes it anew";
+  expect_current(kRoot / "docs/explanation/threads.md", threads_page());
 }
 
 TEST(Methods, AreNamedByNounAndVerbAndDescribed) {
@@ -198,7 +180,8 @@ TEST(Methods, AreNamedByNounAndVerbAndDescribed) {
 TEST(Methods, OnlyAdminsChangeTheConfiguration) {
   for (const auto& method : all_methods()) {
     const bool changes = method.name == "config.apply" || method.name == "config.rollback";
-    const bool operates = method.name == "backend.set" || method.name == "flow.flush" ||
+    const bool operates = method.name == "backend.set" || method.name == "capture.start" ||
+                          method.name == "capture.stop" || method.name == "flow.flush" ||
                           method.name == "ledger.submit" || method.name == "source.release";
     EXPECT_EQ(method.role, changes ? Role::kAdmin : operates ? Role::kOperate : Role::kView) << method.name;
   }

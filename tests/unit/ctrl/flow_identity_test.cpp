@@ -235,11 +235,12 @@ class Gatewayish {
   std::shared_ptr<const Effective> effective_, next_effective_;
   std::shared_ptr<const dataplane::Tables> tables_, candidate_;
   std::vector<lb::FlowEntry> entries_{1024};
+  std::vector<lb::Addresses6> addresses6_{entries_.size()};
   std::vector<lb::FlowTable::Bucket> buckets_{lb::FlowTable::buckets_for(1024)};
   std::vector<lb::TargetCounters> services_{512}, backends_{512};
   std::vector<uint32_t> cursors_ = std::vector<uint32_t>(512);
   std::vector<lb::AnswerCounters> answers_{512};
-  lb::Balancer balancer_{{entries_, buckets_, services_, backends_, cursors_, answers_}, {}, 1};
+  lb::Balancer balancer_{{entries_, addresses6_, buckets_, services_, backends_, cursors_, answers_}, {}, 1};
 };
 
 struct Known {
@@ -265,7 +266,8 @@ Known learn(const Draft& draft, const FlowKey& key, Gatewayish& gateway, const l
   known.flow.backend = backend.address.to_string();
   known.flow.backend_port = backend.port.host();
   known.flow.forward = service_of(draft, known.flow)->forward;
-  if (decision.flow->peer != lb::kNoFlow) known.reply = gateway.flows().at(decision.flow->peer).key;
+  const lb::FlowTable& flows = gateway.flows();
+  if (decision.flow->peer != lb::kNoFlow) known.reply = flows.key_of(flows.at(decision.flow->peer));
   known.flow.snat = known.reply.destination.to_string();
   return known;
 }
@@ -276,7 +278,7 @@ void expect_same(Gatewayish& gateway, const lb::Decision& decision, const Known&
   EXPECT_TRUE(backend.keeps_flows);
   if (decision.flow->peer == lb::kNoFlow) return;
   const lb::FlowEntry& reply = gateway.flows().at(decision.flow->peer);
-  EXPECT_EQ(reply.key, known.reply);
+  EXPECT_EQ(gateway.flows().key_of(reply), known.reply);
   EXPECT_EQ(reply.service, decision.service);
   EXPECT_EQ(reply.backend, decision.backend);
   if (known.flow.forward == "full-nat") {

@@ -3,6 +3,7 @@
 
 #include "dataplane/forward/rewrite.h"
 #include "dataplane/forward/translate_icmp_error.h"
+#include "dataplane/stages/route.h"
 #include "tests/support/packet_builder.h"
 
 namespace sluice::dataplane {
@@ -14,8 +15,11 @@ using test::PacketBuilder;
 
 template <bool is_v4>
 void translate_as(Bytes& packet, size_t l4_offset, const FlowKey& to) {
-  uint8_t* const ip = packet.data();
-  Rewrite<is_v4>::make(ip, ip + l4_offset, NatTarget::of(to)).apply(ip, ip + l4_offset);
+  uint8_t *const ip = packet.data(), *const l4 = ip + l4_offset;
+  const FlowKey from{
+      source_of(ip, is_v4), destination_of(ip, is_v4), load<Be16>(l4), load<Be16>(l4 + 2), to.protocol, {}};
+  const lb::Addresses6 addresses{from.source, from.destination, to.source, to.destination};
+  translate<is_v4>(lb::Rewrite::between(from, to), addresses, to.protocol == IpProtocol::kUdp, ip, l4);
 }
 
 /// A packet that does not end here gets the ends `to`.

@@ -45,7 +45,8 @@ void step(World& world, uint8_t operation, uint8_t which, uint8_t flags) {
       break;
     case 5: {  // a reply, where that entry has one
       const FlowEntry& entry = world.entries[which % world.entries.size()];
-      if (entry.state != FlowState::kFree && entry.is_reply) world.send(FlowKey(entry.key), flags);
+      if (entry.state != FlowState::kFree && entry.is_reply)
+        world.send(world.balancer->flows().key_of(entry), flags);
       break;
     }
     default: {

@@ -201,7 +201,7 @@ TEST_F(BalancerTest, FullNatsRepliesComeToItsAddressAndPort) {
   EXPECT_EQ(back.backend, decision.backend);
   EXPECT_EQ(back.service, World::kService);
   EXPECT_EQ(back.flow->translated_port, decision.flow->translated_port);
-  EXPECT_EQ(world.balancer->flows().at(back.flow->peer).key, client(1));
+  EXPECT_EQ(world.reply_of(back), client(1));
 }
 
 TEST_F(BalancerTest, AnUnansweredOrClosingFlowGivesItsPortToANewcomer) {

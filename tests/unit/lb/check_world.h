@@ -16,12 +16,14 @@ inline void check(const World& world) {
   std::map<ServiceId, uint64_t> by_service;
   std::map<BackendId, uint64_t> by_backend;
   std::set<std::string> keys;
+  const FlowTable& flows = world.balancer->flows();
   size_t used = 0, ports = 0;
   for (size_t i = 0; i < world.entries.size(); ++i) {
     const FlowEntry& entry = world.entries[i];
     if (entry.state == FlowState::kFree) continue;
     ++used;
-    RC_ASSERT(keys.emplace(reinterpret_cast<const char*>(&entry.key), sizeof entry.key).second);
+    const FlowKey key = flows.key_of(entry);
+    RC_ASSERT(keys.emplace(reinterpret_cast<const char*>(&key), sizeof key).second);
     if (entry.peer != kNoFlow) {
       const FlowEntry& peer = world.entries[entry.peer];
       RC_ASSERT(peer.peer == i);
@@ -33,7 +35,7 @@ inline void check(const World& world) {
       RC_ASSERT(peer.translated_port == entry.translated_port);
     }
     if (entry.is_reply) continue;
-    if (entry.peer != kNoFlow && world.entries[entry.peer].key.destination != entry.key.source) ++ports;
+    if (entry.peer != kNoFlow && flows.key_of(world.entries[entry.peer]).destination != key.source) ++ports;
     ++by_service[entry.service];
     ++by_backend[entry.backend];
   }

@@ -128,7 +128,7 @@ std::vector<Answered> answered_flows(World& world, unsigned count) {
     FlowTable& table = world.balancer->flows();
     const FlowEntry* const entry = table.find(key, table.hash(key));
     RC_ASSERT(entry != nullptr);
-    flows.push_back({key, is_nat ? table.at(entry->peer).key : FlowKey{}, *entry});
+    flows.push_back({key, is_nat ? table.key_of(table.at(entry->peer)) : FlowKey{}, *entry});
   }
   return flows;
 }

@@ -27,7 +27,7 @@ TEST(PortSlice, SlicesCoverEveryPortOnceAndKnowTheirOwner) {
 
 class Translate : public testing::Test {
  protected:
-  Translate() : flows(entries, buckets, 1) {}
+  Translate() : flows(entries, addresses6, buckets, 1) {}
 
   FlowEntry& insert(const FlowKey& key, FlowState state, uint32_t now_ms = 0) {
     return *flows.insert(key, flows.hash(key), state, now_ms, FlowTable::Eviction::kUnanswered,
@@ -42,6 +42,7 @@ class Translate : public testing::Test {
   }
 
   std::vector<FlowEntry> entries{4096};
+  std::vector<Addresses6> addresses6{entries.size()};
   std::vector<FlowTable::Bucket> buckets{FlowTable::buckets_for(4096)};
   FlowTable flows;
   Backend backend{.address = address("10.20.0.11"), .port = port(8080)};
@@ -137,7 +138,7 @@ TEST_F(Translate, BothTakesThePortOfWhoGivesWayFirstWhenNoneIsFree) {
     const auto translation = both(key, ports, 500);
     ASSERT_TRUE(translation);
     EXPECT_EQ(translation->displaced, flows.index_of(*users[next]));
-    EXPECT_EQ(translation->reply, users[next]->key);
+    EXPECT_EQ(translation->reply, flows.key_of(*users[next]));
     EXPECT_EQ(both(key, ports, 500, FlowState::kStray).has_value(), next == 6)
         << "a stray one takes from its like";
     flows.set_state(*users[next], FlowState::kEstablished, 0);

@@ -83,7 +83,7 @@ class Connections : public testing::Test {
     const Decision begun = world.send(last, kSyn);
     if (begun.outcome != Outcome::kPicked) return 0;
     backend = begun.backend;
-    reply = FlowKey(world.balancer->flows().at(begun.flow->peer).key);
+    reply = world.reply_of(begun);
     world.send(reply, kSyn | kAck);
     world.send(last, kAck);
     return reply.destination_port.host();

@@ -22,6 +22,7 @@ struct World {
   };
   explicit World(const Size& size)
       : entries(size.entries),
+        addresses6(size.entries),
         buckets(FlowTable::buckets_for(size.entries)),
         backend_counters(size.backends) {
     for (unsigned i = 0; i < size.backends; ++i) {
@@ -86,8 +87,8 @@ struct World {
   /// A balancer that remembers nothing.
   void restart() {
     balancer.emplace(
-        Balancer::Memory{entries, buckets, services_counters, backend_counters, cursors, answers}, ports,
-        seed);
+        Balancer::Memory{entries, addresses6, buckets, services_counters, backend_counters, cursors, answers},
+        ports, seed);
   }
 
   View view() const { return {table.get(), services, backends, kKey, snat}; }
@@ -98,7 +99,10 @@ struct World {
                              now_ms);
   }
   /// The key of the replies to a NAT flow.
-  FlowKey reply_of(const Decision& decision) { return balancer->flows().at(decision.flow->peer).key; }
+  FlowKey reply_of(const Decision& decision) {
+    const FlowTable& flows = balancer->flows();
+    return flows.key_of(flows.at(decision.flow->peer));
+  }
   /// A NAT flow whose handshake, or whose first question and answer and the next question, is done.
   Decision establish(const FlowKey& key) {
     const bool tcp = key.protocol == IpProtocol::kTcp;
@@ -149,6 +153,7 @@ struct World {
   uint32_t now_ms = UINT32_MAX - 1000;  // soon to wrap
 
   std::vector<FlowEntry> entries;
+  std::vector<Addresses6> addresses6;
   std::vector<FlowTable::Bucket> buckets;
   std::vector<TargetCounters> services_counters{4};
   std::vector<TargetCounters> backend_counters;

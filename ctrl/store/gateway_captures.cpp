@@ -1,0 +1,28 @@
+// What captures of packets need of the gateway.
+#include "ctrl/store/gateway_parts.h"
+
+namespace sluice::ctrl {
+
+Outcome<lb::ServiceId> Gateway::service_id(const std::string& service) const {
+  const std::lock_guard lock(parts_->state);
+  const auto found = parts_->model->services.find(service);
+  if (found == parts_->model->services.end()) {
+    return refuse(Refusal::Kind::kNotFound, "there is no service named \"" + service + "\"");
+  }
+  return *parts_->ids.find_service(identity_of(*found->second));
+}
+
+std::optional<Gateway::FlowNames> Gateway::names_at_once(lb::ServiceId service, lb::BackendId backend) const {
+  const std::unique_lock lock(parts_->state, std::try_to_lock);
+  if (!lock) return std::nullopt;
+  FlowNames names;
+  if (const auto* const identity = parts_->ids.service_at(service)) names.service = identity->name;
+  if (const auto* const key = parts_->ids.backend_at(backend)) names.backend = *key;
+  return names;
+}
+
+void Gateway::capture(std::shared_ptr<const dataplane::Captures> captures) {
+  parts_->data_plane->capture(std::move(captures));
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,169 @@
+// Every series of the gateway: its type, its labels and what it tells, which Prometheus and
+// docs/reference/metrics.md say with the same words. Where its samples come from: the other files of this
+// folder. Immutable; any thread.
+#pragma once
+
+#include <prometheus/metric_type.h>
+
+#include <array>
+#include <string_view>
+
+namespace sluice::ctrl {
+
+struct MetricRow {
+  std::string_view name;
+  prometheus::MetricType type;
+  std::string_view labels;  ///< in the order in which samples have them, with ", " between them
+  std::string_view help;
+  std::string_view see = {};  ///< a page that tells more, below docs/
+};
+
+namespace metric_table {
+using prometheus::MetricType;
+
+/// In the order of the page.
+inline constexpr auto kRows = std::to_array<MetricRow>({
+    {"sluice_build_info", MetricType::Gauge, "version", "The version that runs, as a label."},
+    {"sluice_config_generation", MetricType::Gauge, "",
+     "Generation of the configuration; health and states leave it as it is."},
+    {"sluice_config_last_apply_successful", MetricType::Gauge, "",
+     "1, or 0 where the last attempt was refused."},
+    {"sluice_control_step_seconds", MetricType::Histogram, "",
+     "CPU time of each step of the control loop, which everybody who is connected waits for; none should "
+     "reach 0.05."},
+    {"sluice_log_lost_total", MetricType::Counter, "",
+     "Log lines that stderr did not take in time; the log says how many, once it takes lines again."},
+    {"process_cpu_seconds_total", MetricType::Counter, "", "CPU time of all threads."},
+    {"process_resident_memory_bytes", MetricType::Gauge, "", "Memory that is resident, without huge pages."},
+    {"process_virtual_memory_bytes", MetricType::Gauge, "", "Address space in use."},
+    {"process_open_fds", MetricType::Gauge, "", "Open file descriptors."},
+    {"process_max_fds", MetricType::Gauge, "", "How many file descriptors may be open."},
+    {"process_threads", MetricType::Gauge, "", "Threads of the process."},
+    {"process_start_time_seconds", MetricType::Gauge, "", "When the process began, in Unix seconds."},
+    {"sluice_port_received_packets_total", MetricType::Counter, "port", "Frames received."},
+    {"sluice_port_received_bytes_total", MetricType::Counter, "port", "Bytes of frames received."},
+    {"sluice_port_transmitted_packets_total", MetricType::Counter, "port", "Frames sent."},
+    {"sluice_port_transmitted_bytes_total", MetricType::Counter, "port", "Bytes of frames sent."},
+    {"sluice_port_missed_packets_total", MetricType::Counter, "port",
+     "Frames that the device dropped before a worker saw them."},
+    {"sluice_port_link_up", MetricType::Gauge, "port",
+     "1 while the port's link is up, of a kernel interface while it is there, up, and has a carrier. Changes "
+     "are in the log, and what would be sent meanwhile is dropped (`tx_full`)."},
+    {"sluice_dropped_packets_total", MetricType::Counter, "reason", "Packets dropped, by reason.",
+     "reference/drop-reasons.md"},
+    {"sluice_service_packets_total", MetricType::Counter, "service",
+     "Packets sent to backends of the service."},
+    {"sluice_service_bytes_total", MetricType::Counter, "service", "Bytes sent to backends of the service."},
+    {"sluice_service_flows_total", MetricType::Counter, "service", "Flows of the service begun."},
+    {"sluice_service_return_packets_total", MetricType::Counter, "service",
+     "Packets from backends of the service to clients. Only of services with `full-nat` or `dnat`: in the "
+     "other modes they do not come by here."},
+    {"sluice_service_return_bytes_total", MetricType::Counter, "service",
+     "Bytes from backends of the service to clients, as received."},
+    {"sluice_backend_packets_total", MetricType::Counter, "pool, backend", "Packets sent to the backend."},
+    {"sluice_backend_bytes_total", MetricType::Counter, "pool, backend", "Bytes sent to the backend."},
+    {"sluice_backend_flows_total", MetricType::Counter, "pool, backend", "Flows begun with the backend."},
+    {"sluice_backend_active_flows", MetricType::Gauge, "pool, backend", "Flows that the backend has now."},
+    {"sluice_backend_state", MetricType::Gauge, "pool, backend, state",
+     "1 for the state that the backend has: `active`, `draining`, `down` or `maintenance`."},
+    {"sluice_backend_transitions_total", MetricType::Counter, "pool, backend",
+     "How often its state changed since the gateway knows it."},
+    {"sluice_pool_available_backends", MetricType::Gauge, "pool",
+     "Backends that take new flows: active, with a weight above 0."},
+    {"sluice_source_synced", MetricType::Gauge, "source", "1 while all that the source last said counts.",
+     "explanation/sources.md"},
+    {"sluice_source_updates_total", MetricType::Counter, "source",
+     "Answers of the source that changed something."},
+    {"sluice_source_errors_total", MetricType::Counter, "source", "Attempts to ask the source that failed."},
+    {"sluice_source_unreadable_total", MetricType::Counter, "source",
+     "Entries of the source that were left out, each once: they could not be read, or their pool cannot "
+     "serve them."},
+    {"sluice_source_repairs_total", MetricType::Counter, "source",
+     "Entries that a whole list of the source had otherwise than its watch had told."},
+    {"sluice_source_last_success_timestamp_seconds", MetricType::Gauge, "source",
+     "When the source last answered, in Unix seconds. Absent until then."},
+    {"sluice_source_instances", MetricType::Gauge, "source, pool",
+     "Instances that the source names for the pool."},
+    {"sluice_source_held", MetricType::Gauge, "source, pool",
+     "1 while an update is held back until `source.release`."},
+    {"sluice_source_accuracy_ratio", MetricType::Gauge, "source",
+     "Of the source's instances that are checked: the share that it offers and that are healthy, or that it "
+     "does not and that are not. Absent where none is checked."},
+    {"sluice_registry_instances", MetricType::Gauge, "",
+     "Instances that have registered themselves; the three of `sluice_registry` only with `registry`.",
+     "how-to/register-a-service.md"},
+    {"sluice_registry_watchers", MetricType::Gauge, "", "Clients of the registry that wait for changes."},
+    {"sluice_registry_expired_total", MetricType::Counter, "",
+     "Leases of the registry that ended because nobody renewed them."},
+    {"sluice_change_seconds", MetricType::Histogram, "cause",
+     "From when a change (`config`, `source`, `health`, `ejection`, `operator`) was seen to when every "
+     "worker had it.",
+     "packet-walk.md"},
+    {"sluice_health_checks_total", MetricType::Counter, "pool, result",
+     "Health checks that ended: `passed`, `failed`, or `unknown`, which could not be made; only of pools "
+     "that are checked.",
+     "explanation/health-checks.md"},
+    {"sluice_flow_table_entries", MetricType::Gauge, "worker", "Flows that the worker remembers."},
+    {"sluice_flow_table_capacity", MetricType::Gauge, "worker", "Flows that the worker has room for."},
+    {"sluice_flow_table_full_total", MetricType::Counter, "worker",
+     "New flows that found the table full: another gave way, or they are balanced by hash without being "
+     "remembered."},
+    {"sluice_snat_ports_reused_total", MetricType::Counter, "worker",
+     "Ports of SNAT addresses that TCP connections to a backend took again within 60 s of the last one's "
+     "end, of which the backend is told.",
+     "explanation/flows.md"},
+    {"sluice_snat_ports_in_use", MetricType::Gauge, "worker",
+     "Ports of SNAT addresses that flows have; one port serves one flow to each backend, and counts once for "
+     "each."},
+    {"sluice_backend_snat_ports_capacity", MetricType::Gauge, "pool, backend",
+     "Flows of `full-nat` that the backend can have at once: 64,512 for each SNAT address of its family, "
+     "spread over the workers; only of pools behind `full-nat`. Alert where `sluice_backend_active_flows` "
+     "comes near it: more addresses in `snat` are what helps, and new flows are dropped `port_exhausted` "
+     "until then."},
+    {"sluice_flow_evicted_total", MetricType::Counter, "state",
+     "Flows that gave their entry or port up to others, by what was lost: `answered`, `unanswered`, "
+     "`closing`.",
+     "explanation/flows.md"},
+    {"sluice_worker_busy_ratio", MetricType::Gauge, "worker",
+     "Share of the last second in which the worker had packets. Hash workers with a CPU of their own are "
+     "counted on after the workers."},
+    {"sluice_ring_full_total", MetricType::Counter, "ring",
+     "Packets that the ring from a worker to others did not take; only with several workers, or a ledger."},
+    {"sluice_address_conflicts_total", MetricType::Counter, "port",
+     "ARP and NDP messages of other stations that claim an address of ours: port, SNAT or VIP."},
+    {"sluice_neighbor_changes_total", MetricType::Counter, "worker",
+     "Neighbors that the worker found at another MAC address; every worker finds out by itself.",
+     "explanation/neighbors.md"},
+    {"sluice_neighbor_contests_total", MetricType::Counter, "worker",
+     "Claims that a neighbor had moved, which the neighbor itself refuted."},
+    {"sluice_neighbor_copies_withheld_total", MetricType::Counter, "worker",
+     "ARP and NDP packets that the worker did not copy to the others, being beyond "
+     "`gateway.limits.neighbor_copies`."},
+    {"sluice_notices_lost_total", MetricType::Counter, "worker",
+     "Notices of the worker (conflicts, changes, contests) that there was no room to log."},
+    {"sluice_ledger_transactions_total", MetricType::Counter, "outcome",
+     "Transactions: `received` counts all; the others are what became of them: `stored`, `duplicate`, "
+     "`refused_...`, `dropped_...`."},
+    {"sluice_ledger_blocks_total", MetricType::Counter, "", "Durable blocks of the log."},
+    {"sluice_ledger_tree_size", MetricType::Gauge, "", "Durable transactions of the log."},
+    {"sluice_ledger_stalled", MetricType::Gauge, "",
+     "1 while the log's disk does not answer and transactions are refused."},
+    {"sluice_ledger_answers_lost_total", MetricType::Counter, "",
+     "Answers that no ring or buffer was free for: their clients ask again, and get the same."},
+    {"sluice_ledger_block_transactions", MetricType::Histogram, "", "Transactions of each block."},
+    {"sluice_ledger_ack_seconds", MetricType::Histogram, "",
+     "From a transaction's reception to its receipt."},
+    {"sluice_ledger_sha256_engine_info", MetricType::Gauge, "engine",
+     "1, for the SHA-256 engine that hashes transactions."},
+});
+}  // namespace metric_table
+
+/// The row of a series. One that is not in the table does not compile.
+consteval const MetricRow& metric(std::string_view name) {
+  for (const MetricRow& row : metric_table::kRows) {
+    if (row.name == name) return row;
+  }
+  throw "a series without a row in the table";
+}
+
+}  // namespace sluice::ctrl

@@ -1,0 +1,95 @@
+// A flow's key in sixteen bytes that lie as in a packet, so that one comparison tells whether a packet has
+// it, and what translation makes of the packet, likewise. Plain values; any thread.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/bytes.h"
+#include "common/checksum.h"
+#include "common/flow_key.h"
+
+namespace sluice::lb {
+
+/// IPv4: the header from its TTL on, and the ports, which follow where there are no options. TTL and checksum
+/// are zero. IPv6: no addresses, which lie in Addresses6, and a protocol number that no IPv4 packet of a flow
+/// has, so that keys of different families differ.
+struct alignas(16) PackedKey {
+  static constexpr size_t kIpv4Offset = 8;  ///< where it begins in an IPv4 header
+  static constexpr uint8_t kIpv6 = 0x80;    ///< added to the protocol
+
+  uint8_t ttl = 0;
+  uint8_t protocol_and_family = 0;
+  uint16_t checksum = 0;
+  Be32 source, destination;
+  Be16 source_port, destination_port;
+
+  static PackedKey of(const FlowKey& key) {
+    PackedKey packed;
+    packed.protocol_and_family = static_cast<uint8_t>(key.protocol);
+    packed.source_port = key.source_port;
+    packed.destination_port = key.destination_port;
+    if (key.source.is_v4()) {
+      packed.source = key.source.as_v4();
+      packed.destination = key.destination.as_v4();
+    } else {
+      packed.protocol_and_family |= kIpv6;
+    }
+    return packed;
+  }
+  /// Of a key that is known to be of that family.
+  template <bool is_v4>
+  bool is_udp() const {
+    return protocol_and_family == (static_cast<uint8_t>(IpProtocol::kUdp) | (is_v4 ? 0 : kIpv6));
+  }
+  bool is_v4() const { return (protocol_and_family & kIpv6) == 0; }
+  IpProtocol protocol() const {
+    return static_cast<IpProtocol>(protocol_and_family & static_cast<uint8_t>(~kIpv6));
+  }
+  bool operator==(const PackedKey& other) const {
+    const __m128i differs = _mm_xor_si128(load<__m128i>(this), load<__m128i>(&other));
+    return _mm_testz_si128(differs, differs) != 0;
+  }
+};
+static_assert(sizeof(PackedKey) == 16);
+static_assert(offsetof(PackedKey, source) + PackedKey::kIpv4Offset == offsetof(Ipv4Header, source));
+
+/// What translation does to the packets of one flow that go one way: their new ends, and what is to be added
+/// to checksums for it (checksum_changed()). The ends lie as in a PackedKey.
+struct alignas(16) Rewrite {
+  uint16_t to_header_checksum = 0;  ///< of IPv4, with one hop taken
+  uint16_t to_l4_checksum = 0;      ///< of TCP and UDP
+  Be32 source, destination;         ///< IPv4's
+  Be16 source_port, destination_port;
+
+  /// Of packets with the key `from`, which become packets with the key `to`, of the same family and protocol.
+  static Rewrite between(const FlowKey& from, const FlowKey& to);
+};
+static_assert(sizeof(Rewrite) == sizeof(PackedKey));
+
+/// The addresses of a flow over IPv6, as its packets have them, and as translation has them.
+struct alignas(64) Addresses6 {
+  IpAddress source, destination;
+  IpAddress new_source, new_destination;
+};
+static_assert(sizeof(Addresses6) == 64);
+
+inline Rewrite Rewrite::between(const FlowKey& from, const FlowKey& to) {
+  const auto replace = [](ChecksumDelta& change, const IpAddress& before, const IpAddress& after) {
+    change.replace_16_bytes(&before, &after);
+  };
+  ChecksumDelta addresses, ports;
+  replace(addresses, from.source, to.source);
+  replace(addresses, from.destination, to.destination);
+  ports.replace(from.source_port, to.source_port);
+  ports.replace(from.destination_port, to.destination_port);
+  ports.add(addresses);
+  addresses.replace(Be16::from_network(1), Be16());  // the TTL is the low byte of its word
+  const PackedKey ends = PackedKey::of(to);
+  return {addresses.summand(), ports.summand(),  ends.source,
+          ends.destination,    ends.source_port, ends.destination_port};
+}
+
+}  // namespace sluice::lb

@@ -1,0 +1,233 @@
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "crypto/encoding.h"
+#include "sluicectl/session.h"
+
+namespace sluice::sluicectl {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+struct Arguments {
+  std::string file, at, port, service, reason, filter;
+  uint64_t packets = 0, bytes = 0, seconds = 0, snaplen = 0;  ///< 0: as the gateway has it
+};
+
+/// While it lives, SIGINT and SIGTERM are something to read, and a reader that goes is an error of write().
+class Interrupts {
+ public:
+  Interrupts() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &signals, &before_);
+    descriptor_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    ::signal(SIGPIPE, SIG_IGN);
+  }
+  ~Interrupts() {
+    take();
+    ::close(descriptor_);
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
+  Interrupts(const Interrupts&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  void take() {
+    signalfd_siginfo ignored;
+    while (::read(descriptor_, &ignored, sizeof ignored) > 0) {
+    }
+  }
+
+ private:
+  sigset_t before_;
+  int descriptor_;
+};
+
+/// Where the capture goes: a file, or the standard output.
+class Output {
+ public:
+  enum class Written : uint8_t { kAll, kStopped, kFailed };
+
+  explicit Output(const std::string& file)
+      : descriptor_(file == "-" ? STDOUT_FILENO
+                                : ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {}
+  ~Output() {
+    if (descriptor_ > STDERR_FILENO) ::close(descriptor_);
+  }
+  Output(const Output&) = delete;
+
+  bool is_open() const { return descriptor_ >= 0; }
+  /// kStopped: somebody interrupts while nothing is taken, or reads no more. kFailed: errno says why.
+  Written write(std::span<const uint8_t> bytes, const Interrupts& interrupts) const {
+    while (!bytes.empty()) {
+      std::array<pollfd, 2> waiting = {{{descriptor_, POLLOUT, 0}, {interrupts.descriptor(), POLLIN, 0}}};
+      if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return Written::kFailed;
+      if (waiting[0].revents == 0) {
+        if (waiting[1].revents != 0) return Written::kStopped;
+        continue;
+      }
+      // A pipe that is ready takes so many bytes at once without making its writer wait.
+      const ssize_t written = ::write(descriptor_, bytes.data(), std::min<size_t>(bytes.size(), PIPE_BUF));
+      if (written < 0 && errno == EPIPE) return Written::kStopped;
+      if (written < 0 && errno != EINTR && errno != EAGAIN) return Written::kFailed;
+      if (written > 0) bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+    return Written::kAll;
+  }
+
+ private:
+  int descriptor_;
+};
+
+json params_of(const Arguments& arguments) {
+  const bool is_of_drops = !arguments.reason.empty() && arguments.at.empty();
+  json params = {{"at", is_of_drops ? "drop" : arguments.at.empty() ? "rx" : arguments.at}};
+  for (const auto& [name, value] :
+       {std::pair("port", &arguments.port), std::pair("service", &arguments.service),
+        std::pair("reason", &arguments.reason), std::pair("filter", &arguments.filter)}) {
+    if (!value->empty()) params[name] = *value;
+  }
+  for (const auto& [name, value] :
+       {std::pair("packets", arguments.packets), std::pair("bytes", arguments.bytes),
+        std::pair("seconds", arguments.seconds), std::pair("snaplen", arguments.snaplen)}) {
+    if (value != 0) params[name] = value;
+  }
+  return params;
+}
+
+void show_end(const Session& session, const json& end, bool output_is_taken) {
+  const json result = {{"capture", end["capture"]}, {"packets", end["packets"]}, {"lost", end["lost"]}};
+  std::FILE* const stream = output_is_taken || session.output() == Format::kTable ? stderr : stdout;
+  if (session.output() == Format::kTable) {
+    std::fprintf(stream, "%s packets captured, %s lost\n", result["packets"].dump().c_str(),
+                 result["lost"].dump().c_str());
+  } else {
+    std::fputs(render(result, session.output(), {}).c_str(), stream);
+  }
+}
+
+/// One capture from its start to its end.
+class Run {
+ public:
+  Run(Session& session, Client& client, const Arguments& arguments, const Output& output)
+      : session_(session), client_(client), arguments_(arguments), output_(output) {}
+
+  void operator()() {
+    const auto started = client_.call("capture.start", params_of(arguments_));
+    if (!started) return session_.report(started.error());
+    number_ = (*started)["capture"];
+    constexpr uint64_t kSeconds = 60;
+    end_ = Clock::now() + std::chrono::seconds(arguments_.seconds != 0 ? arguments_.seconds : kSeconds);
+    while (!is_over_) {
+      const auto message =
+          client_.receive(std::max(end_, Clock::now()) + patience(), interrupts_.descriptor());
+      if (!message) return session_.report(message.error());
+      if (*message) {
+        take(**message);
+      } else {
+        interrupt();
+      }
+    }
+  }
+
+ private:
+  std::chrono::milliseconds patience() const {
+    return std::chrono::milliseconds(static_cast<int64_t>(session_.timeout_seconds * 1000));
+  }
+
+  void take(const json& message) {
+    if (message.value("method", "") != "capture" || message["params"]["capture"] != number_) return;
+    const json& params = message["params"];
+    if (params.contains("done")) {
+      is_over_ = true;
+      return show_end(session_, params, arguments_.file == "-");
+    }
+    const auto piece = crypto::from_base64(params["data"].get<std::string>());
+    if (!piece) return fail("the gateway sends what is no base64");
+    switch (output_.write(*piece, interrupts_)) {
+      case Output::Written::kAll:
+        return;
+      case Output::Written::kStopped:
+        is_over_ = true;
+        return;
+      case Output::Written::kFailed:
+        return fail("cannot write " + arguments_.file + ": " + std::strerror(errno));
+    }
+  }
+
+  /// Asks for the end, and takes what is still to come; the second time it waits for nothing.
+  void interrupt() {
+    interrupts_.take();
+    is_over_ = is_stopping_ || !client_.request("capture.stop", {{"capture", number_}});
+    is_stopping_ = true;
+    end_ = Clock::now();
+  }
+
+  void fail(const std::string& why) {
+    is_over_ = true;
+    session_.report(ExitCode::kRefused, why);
+  }
+
+  Session& session_;
+  Client& client_;
+  const Arguments& arguments_;
+  const Output& output_;
+  Interrupts interrupts_;
+  json number_;
+  Clock::time_point end_;
+  bool is_stopping_ = false, is_over_ = false;
+};
+
+void run(Session& session, const Arguments& arguments) {
+  const auto client = session.client();
+  if (!client) return session.report(client.error());
+  const Output output(arguments.file);
+  if (!output.is_open()) {
+    return session.report(ExitCode::kRefused, "cannot write " + arguments.file + ": " + std::strerror(errno));
+  }
+  Run(session, **client, arguments, output)();
+}
+
+}  // namespace
+
+void add_capture_command(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  auto* capture = app.add_subcommand(
+      "capture", "Copy packets into a pcapng file while it runs, until Ctrl-C or a limit ends it");
+  capture->add_option("-w,--write", arguments->file, "the file, or - for the standard output")
+      ->type_name("FILE|-")
+      ->required();
+  capture
+      ->add_option("--at", arguments->at,
+                   "where: as they are received (rx, unless given), sent (tx) or dropped (drop)")
+      ->check(CLI::IsMember({"rx", "tx", "drop"}));
+  capture->add_option("--port", arguments->port, "only received at this port, or sent by it");
+  capture->add_option("--service", arguments->service, "only of this service's flows");
+  capture->add_option("--reason", arguments->reason,
+                      "only dropped for this reason; --at drop goes without saying");
+  capture->add_option("-f,--filter", arguments->filter,
+                      "only what this expression of pcap-filter(7) matches");
+  const auto positive = CLI::Range(uint64_t{1}, uint64_t{INT64_MAX});
+  capture->add_option("-c,--count", arguments->packets, "end after so many packets; 10000 unless given")
+      ->check(positive);
+  capture->add_option("--bytes", arguments->bytes, "end after so many bytes of the file")->check(positive);
+  capture->add_option("--seconds", arguments->seconds, "end after so long; 60 unless given")->check(positive);
+  capture->add_option("-s,--snaplen", arguments->snaplen, "bytes of each packet; all unless given")
+      ->check(positive);
+  capture->callback([&session, arguments] { run(session, *arguments); });
+}
+
+}  // namespace sluice::sluicectl
