@@ -18,7 +18,7 @@
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
 #include "dataplane/device/boot_config.h"
-#include "dataplane/tables/tables.h"
+#include "dataplane/tables/encapsulation.h"
 #include "lb/service.h"
 
 namespace sluice::ctrl {
