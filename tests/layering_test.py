@@ -46,10 +46,10 @@ _JSON_HEADERS = (
     r"|ctrl/store/ledger_answers\.h|sluicectl/(client|render|session|top)\.h"
 )
 HEAVY = {
-    r"CLI/": r"ctrl/daemon/(main\.cpp|usage_error\.h)|sluicectl/(main|command)\.cpp",
-    r"spdlog/": r"ctrl/log/.*\.cpp|ctrl/source/.*\.cpp",
-    r"boost/beast/": r"ctrl/http/http_message\.cpp|ctrl/wire/http_response\.cpp",
-    r"boost/asio/co_spawn\.hpp": r"ctrl/net/spawn\.cpp|ctrl/source/.*",
+    r"CLI/": r"ctrl/daemon/(main\.cpp|(command_line|usage_error)\.h)|sluicectl/(main|command|command_line)\.cpp",
+    r"spdlog/": r"ctrl/log/.*\.cpp",
+    r"boost/beast/": r"ctrl/http/http_message\.cpp|ctrl/registry/registry_http_connection\.cpp|ctrl/wire/http_response\.cpp",
+    r"boost/asio/co_spawn\.hpp": r"ctrl/net/spawn\.cpp",
     r"boost/asio/thread_pool\.hpp": r"ctrl/store/(control_threads|ledger_reader)\.cpp",
     r"nlohmann/json\.hpp": r".*\.cpp|" + _JSON_HEADERS,
     r"yaml-cpp/": r".*\.cpp",

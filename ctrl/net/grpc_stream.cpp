@@ -1,12 +1,12 @@
 #include "ctrl/net/grpc_stream.h"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 #include <exception>
 
 #include "ctrl/net/faults.h"
+#include "ctrl/net/spawn.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -47,7 +47,7 @@ std::shared_ptr<GrpcStream> GrpcStream::begin(asio::io_context& io, std::shared_
                                              {"te", "trailers"},
                                              {"content-type", "application/grpc"},
                                              {"user-agent", "sluice"}});
-  asio::co_spawn(io, call->connection_.run(std::move(link)), [call](std::exception_ptr failure) {
+  spawn(io.get_executor(), call->connection_.run(std::move(link)), [call](std::exception_ptr failure) {
     try {
       if (failure) std::rethrow_exception(failure);
       call->end("the connection was closed");

@@ -1,6 +1,5 @@
 #include "ctrl/registry/registry.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "crypto/encoding.h"
+#include "ctrl/log/log_line.h"
 #include "ctrl/source/entry.h"
 
 namespace sluice::ctrl {
@@ -94,9 +94,9 @@ Result<std::unique_ptr<Registry>> Registry::open(const std::string& directory, m
   table.keep_until(reading.now + kAfterRestart);
   table.go_on_from(reading.index + 1);
   if (reading.unreadable > 0) {
-    spdlog::warn("{} lines of the registry's leases in {} cannot be read", reading.unreadable, directory);
+    log_warning({reading.unreadable, " lines of the registry's leases in ", directory, " cannot be read"});
   }
-  if (table.size() > 0) spdlog::info("the registry goes on with {} leases", table.size());
+  if (table.size() > 0) log_info({"the registry goes on with ", table.size(), " leases"});
   return std::unique_ptr<Registry>(new Registry(std::move(*journal), default_ttl, table, reading.now));
 }
 
@@ -167,8 +167,8 @@ void Registry::end_overdue() {
     table_.remove(key);
   }
   ended_ += overdue.size();
-  spdlog::info("leases that nobody has renewed: {}, the first of {} in service {}", overdue.size(),
-               overdue.front().instance, overdue.front().service);
+  log_info({"leases that nobody has renewed: ", overdue.size(), ", the first of ", overdue.front().instance,
+            " in service ", overdue.front().service});
 }
 
 void Registry::tick() {
@@ -180,7 +180,7 @@ void Registry::tick() {
 
 void Registry::complain(const Result<void>& outcome) {
   if (outcome || std::exchange(has_complained_, true)) return;
-  spdlog::error("the registry cannot keep its leases: {}", outcome.error().message);
+  log_error({"the registry cannot keep its leases: ", outcome.error().message});
 }
 
 }  // namespace sluice::ctrl

@@ -1,10 +1,10 @@
 #include "ctrl/registry/registry_access.h"
 
-#include <spdlog/spdlog.h>
-
 #include <strings.h>
 #include <fstream>
 #include <sstream>
+
+#include "ctrl/log/log_line.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -60,7 +60,7 @@ Result<RegistryAccess> RegistryAccess::open(const RegistryModel& model, std::str
 std::shared_ptr<SSL_CTX> RegistryAccess::tls() {
   if (!tls_) return nullptr;
   return tls_->context([](const std::string& complaint) {
-    spdlog::warn("registry.tls: what was read last still counts: {}", complaint);
+    log_warning({"registry.tls: what was read last still counts: ", complaint});
   });
 }
 
@@ -72,7 +72,7 @@ void RegistryAccess::read_keys_anew() {
   const auto text = text_in_file(model_.jwt_keys);
   if (text && *text == keys_text_) return;
   if (!text) {
-    if (!std::exchange(keys_text_, {}).empty()) spdlog::warn("registry.jwt.keys: {}", text.error().message);
+    if (!std::exchange(keys_text_, {}).empty()) log_warning({"registry.jwt.keys: ", text.error().message});
     return;
   }
   keys_text_ = *text;
@@ -80,8 +80,8 @@ void RegistryAccess::read_keys_anew() {
   if (keys) {
     keys_ = std::move(*keys);
   } else {
-    spdlog::warn("registry.jwt.keys: what was read last still counts: {} {}", model_.jwt_keys,
-                 keys.error().message);
+    log_warning(
+        {"registry.jwt.keys: what was read last still counts: ", model_.jwt_keys, " ", keys.error().message});
   }
 }
 

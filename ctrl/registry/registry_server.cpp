@@ -1,17 +1,16 @@
 #include "ctrl/registry/registry_server.h"
 
 #include <pthread.h>
-#include <spdlog/spdlog.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <exception>
 #include <list>
 #include <thread>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/net/acceptor.h"
+#include "ctrl/net/pause.h"
+#include "ctrl/net/spawn.h"
 #include "ctrl/registry/registry_session.h"
 
 namespace sluice::ctrl {
@@ -63,12 +62,12 @@ Result<void> RegistryServer::Running::open(const std::string& listen, const Regi
   auto acceptor = open_acceptor(io, listen, key);
   if (!acceptor) return tl::unexpected(acceptor.error());
   doors.push_back({std::move(*acceptor), std::make_shared<RegistryAccess>(std::move(*access)), converse});
-  asio::co_spawn(io, accept(doors.back()), asio::detached);
+  spawn(io.get_executor(), accept(doors.back()));
   return {};
 }
 
 awaitable<void> RegistryServer::Running::accept(Door& door) {
-  asio::steady_timer pause(io);
+  asio::steady_timer retry(io);
   while (!is_stopping) {
     error_code error;
     auto socket = co_await door.acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
@@ -77,8 +76,7 @@ awaitable<void> RegistryServer::Running::accept(Door& door) {
       admit(door, std::move(socket));
       continue;
     }
-    pause.expires_after(100ms);  // out of descriptors, mostly: give others time to end
-    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    co_await pause(retry, 100ms);  // out of descriptors, mostly: give others time to end
   }
 }
 
@@ -89,24 +87,22 @@ void RegistryServer::Running::admit(Door& door, Tcp::socket socket) {
   }
   const auto stop = std::make_shared<StopSignal>();
   const auto place = door.open.insert(door.open.end(), stop);
-  asio::co_spawn(io, door.converse(parts, door.access, std::move(socket), stop),
-                 [&door, place, stop](std::exception_ptr failure) {
-                   door.open.erase(place);
-                   if (!failure) return;
-                   try {
-                     std::rethrow_exception(failure);
-                   } catch (const std::exception& error) {  // strangers' doing, mostly
-                     spdlog::debug("a connection to the registry has failed: {}", error.what());
-                   }
-                 });
+  spawn(io.get_executor(), door.converse(parts, door.access, std::move(socket), stop),
+        [&door, place, stop](std::exception_ptr failure) {
+          door.open.erase(place);
+          if (!failure) return;
+          try {
+            std::rethrow_exception(failure);
+          } catch (const std::exception& error) {  // strangers' doing, mostly
+            log_line(LogLevel::kDebug, {"a connection to the registry has failed: ", error.what()});
+          }
+        });
 }
 
 awaitable<void> RegistryServer::Running::tick() {
   while (!is_stopping) {
     parts->registry->tick();
-    error_code ignored;
-    timer.expires_after(kTick);
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    co_await pause(timer, kTick);
   }
   parts->registry->tick();
 }
@@ -118,7 +114,7 @@ void RegistryServer::Running::run() {
       io.run();
       return;
     } catch (const std::exception& error) {
-      spdlog::error("the registry has failed and goes on: {}", error.what());
+      log_error({"the registry has failed and goes on: ", error.what()});
     }
   }
 }
@@ -153,7 +149,7 @@ Result<std::unique_ptr<RegistryServer>> RegistryServer::start(const RegistryMode
   if (auto opened = running.open(model.grpc, model, "registry.grpc", "h2", converse_in_grpc); !opened) {
     return tl::unexpected(opened.error());
   }
-  asio::co_spawn(running.io, running.tick(), asio::detached);
+  spawn(running.io.get_executor(), running.tick());
   running.thread = std::thread([&running] { running.run(); });
   return server;
 }

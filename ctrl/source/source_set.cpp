@@ -1,8 +1,6 @@
 #include "ctrl/source/source_set.h"
 
 #include <pthread.h>
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/source/name_stage.h"
 #include "ctrl/source/source.h"
 #include "ctrl/source/source_types.h"
@@ -107,7 +106,7 @@ class SourceSet::Runner : public SourceSink {
         io_->run();
         return;
       } catch (const std::exception& error) {  // a source's fault is not to end the others
-        spdlog::error("source {} has failed and goes on: {}", model_.name, error.what());
+        log_error({"source ", model_.name, " has failed and goes on: ", error.what()});
       }
     }
   }
