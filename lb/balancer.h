@@ -8,6 +8,7 @@
 #include "common/counter.h"
 #include "common/flow_key.h"
 #include "lb/backend.h"
+#include "lb/evicted_flows.h"
 #include "lb/flow_progress.h"
 #include "lb/flow_table.h"
 #include "lb/nat_ports.h"
@@ -31,18 +32,6 @@ struct Decision {
   /// Of a new flow that takes a port again too soon: what the backend expected last in the connection that
   /// had it. 0: there is none, or it is not known.
   uint32_t former_sequence = 0;
-};
-
-/// Flows that had to give way to others, for their entries or their ports, by what was lost.
-struct EvictedFlows {
-  Counter unanswered;
-  Counter closing;
-  Counter answered;
-
-  Counter& of(FlowState state) {
-    if (is_unanswered(state)) return unanswered;
-    return state == FlowState::kClosing ? closing : answered;
-  }
 };
 
 class Balancer {

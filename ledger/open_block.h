@@ -7,6 +7,7 @@
 #include <span>
 
 #include "ledger/block.h"
+#include "ledger/block_limits.h"
 #include "ledger/transaction.h"
 
 namespace sluice::ledger {
@@ -23,10 +24,7 @@ enum class Fate : uint8_t {
 /// after construction.
 class OpenBlock {
  public:
-  struct Limits {
-    uint32_t transactions;  ///< `seal.transactions`
-    uint32_t bytes;         ///< `seal.bytes`
-  };
+  using Limits = BlockLimits;
   static constexpr uint32_t kNoWaiter = UINT32_MAX;
   /// Who sent a transaction and is to get an answer.
   struct Asker {

@@ -7,21 +7,9 @@
 
 #include "common/address.h"
 #include "common/siphash.h"
+#include "ledger/source_prefixes.h"
 
 namespace sluice::ledger {
-
-/// What counts as one source: a host's address, or a network that one host may have all addresses of.
-struct SourcePrefixes {
-  uint8_t v4 = 32;  ///< bits
-  uint8_t v6 = 64;
-  /// Every address by itself.
-  static constexpr SourcePrefixes hosts() { return {32, 128}; }
-  IpAddress of(const IpAddress& address) const {
-    const uint8_t length = address.is_v4() ? v4 : v6;
-    return length == (address.is_v4() ? 32 : 128) ? address : mask(address, length);
-  }
-  bool operator==(const SourcePrefixes&) const = default;
-};
 
 /// Token buckets by source over all ingresses, raw ones included. Where there are more sources
 /// than `capacity`, the one that was quiet longest in its set of eight is forgotten: it gets a fresh

@@ -42,32 +42,30 @@ void call_on_backend(Session& session, const std::string& method, const Argument
   session.show(method, *params);
 }
 
-CLI::App* backend_command(CLI::App* noun, const char* name, const char* help,
-                          const std::shared_ptr<Arguments>& arguments) {
-  auto* command = noun->add_subcommand(name, help);
-  command->add_option("POOL", arguments->pool, "the pool's name")->required();
-  command->add_option("BACKEND", arguments->endpoint, "ADDRESS:PORT, or ADDRESS PORT")
-      ->required()
-      ->expected(1, 2);
+Command backend_command(Command noun, const char* name, const char* help,
+                        const std::shared_ptr<Arguments>& arguments) {
+  auto command = noun.add(name, help);
+  command.option("POOL", arguments->pool, "the pool's name").required();
+  command.option("BACKEND", arguments->endpoint, "ADDRESS:PORT, or ADDRESS PORT").required().words(1, 2);
   return command;
 }
 
 }  // namespace
 
-void add_backend_commands(CLI::App& app, Session& session) {
+void add_backend_commands(Command app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  auto* backend = app.add_subcommand("backend", "Look at and steer backends")->require_subcommand(1);
-  auto* list = backend->add_subcommand(
+  auto backend = app.add_noun("backend", "Look at and steer backends");
+  auto list = backend.add(
       "list", "Show every backend: its state, why, since when, its share of the table, and who names it");
-  list->add_option("--pool,POOL", arguments->pool, "this pool's only");
-  list->callback([&session, arguments] {
+  list.option("--pool,POOL", arguments->pool, "this pool's only");
+  list.run([&session, arguments] {
     const json params = arguments->pool.empty() ? json::object() : json{{"pool", arguments->pool}};
     session.show(
         "backend.list", params,
         {"pool", "address", "port", "state", "weight", "share", "active_flows", "origin", "since", "reason"});
   });
   const auto state_command = [&](const char* name, const char* help, const char* state) {
-    backend_command(backend, name, help, arguments)->callback([&session, arguments, state] {
+    backend_command(backend, name, help, arguments).run([&session, arguments, state] {
       call_on_backend(session, "backend.set", *arguments, {{"state", state}});
     });
   };
@@ -75,30 +73,28 @@ void add_backend_commands(CLI::App& app, Session& session) {
   state_command("activate", "Give it new flows again", "active");
   state_command("maintain", "Take it out at once: its flows are picked anew", "maintenance");
 
-  auto* weight = backend->add_subcommand("weight",
-                                         "Set its weight, until a configuration with another weight is "
-                                         "applied, or its source names another one; makes no "
-                                         "generation");
-  weight->add_option("POOL", arguments->pool, "the pool's name")->required();
-  weight
-      ->add_option("BACKEND", arguments->endpoint,
-                   "ADDRESS:PORT, or ADDRESS PORT; then the weight, 0 to 65535")
-      ->required()
-      ->expected(2, 3);
-  weight->callback([&session, arguments] {
+  auto weight = backend.add("weight",
+                            "Set its weight, until a configuration with another weight is "
+                            "applied, or its source names another one; makes no "
+                            "generation");
+  weight.option("POOL", arguments->pool, "the pool's name").required();
+  weight.option("BACKEND", arguments->endpoint, "ADDRESS:PORT, or ADDRESS PORT; then the weight, 0 to 65535")
+      .required()
+      .words(2, 3);
+  weight.run([&session, arguments] {
     const auto value = parse_port(arguments->endpoint.back());  // the same range
     if (!value) return session.report(ExitCode::kUsage, "the weight must be 0 to 65535");
     arguments->endpoint.pop_back();
     call_on_backend(session, "backend.set", *arguments, {{"weight", *value}});
   });
 
-  auto* flow = app.add_subcommand("flow", "Look at and end flows")->require_subcommand(1);
-  auto* flows = flow->add_subcommand("list", "Show flows that the workers remember");
+  auto flow = app.add_noun("flow", "Look at and end flows");
+  auto flows = flow.add("list", "Show flows that the workers remember");
   auto service = std::make_shared<std::string>();
   auto limit = std::make_shared<uint64_t>(100);
-  flows->add_option("--service", *service, "this service's only");
-  flows->add_option("--limit", *limit, "at most this many")->capture_default_str();
-  flows->callback([&session, service, limit] {
+  flows.option("--service", *service, "this service's only");
+  flows.option("--limit", *limit, "at most this many").show_default();
+  flows.run([&session, service, limit] {
     json params = {{"limit", *limit}};
     if (!service->empty()) params["service"] = *service;
     session.show("flow.list", params,
@@ -106,8 +102,7 @@ void add_backend_commands(CLI::App& app, Session& session) {
                   "backend", "state", "idle_seconds", "worker"});
   });
   backend_command(flow, "flush", "End the flows of a backend: each is picked anew", arguments)
-      ->callback(
-          [&session, arguments] { call_on_backend(session, "flow.flush", *arguments, json::object()); });
+      .run([&session, arguments] { call_on_backend(session, "flow.flush", *arguments, json::object()); });
 }
 
 }  // namespace sluice::sluicectl

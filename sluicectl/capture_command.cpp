@@ -203,31 +203,28 @@ void run(Session& session, const Arguments& arguments) {
 
 }  // namespace
 
-void add_capture_command(CLI::App& app, Session& session) {
+void add_capture_command(Command app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  auto* capture = app.add_subcommand(
-      "capture", "Copy packets into a pcapng file while it runs, until Ctrl-C or a limit ends it");
-  capture->add_option("-w,--write", arguments->file, "the file, or - for the standard output")
-      ->type_name("FILE|-")
-      ->required();
+  auto capture =
+      app.add("capture", "Copy packets into a pcapng file while it runs, until Ctrl-C or a limit ends it");
+  capture.option("-w,--write", arguments->file, "the file, or - for the standard output")
+      .of_type("FILE|-")
+      .required();
   capture
-      ->add_option("--at", arguments->at,
-                   "where: as they are received (rx, unless given), sent (tx) or dropped (drop)")
-      ->check(CLI::IsMember({"rx", "tx", "drop"}));
-  capture->add_option("--port", arguments->port, "only received at this port, or sent by it");
-  capture->add_option("--service", arguments->service, "only of this service's flows");
-  capture->add_option("--reason", arguments->reason,
-                      "only dropped for this reason; --at drop goes without saying");
-  capture->add_option("-f,--filter", arguments->filter,
-                      "only what this expression of pcap-filter(7) matches");
-  const auto positive = CLI::Range(uint64_t{1}, uint64_t{INT64_MAX});
-  capture->add_option("-c,--count", arguments->packets, "end after so many packets; 10000 unless given")
-      ->check(positive);
-  capture->add_option("--bytes", arguments->bytes, "end after so many bytes of the file")->check(positive);
-  capture->add_option("--seconds", arguments->seconds, "end after so long; 60 unless given")->check(positive);
-  capture->add_option("-s,--snaplen", arguments->snaplen, "bytes of each packet; all unless given")
-      ->check(positive);
-  capture->callback([&session, arguments] { run(session, *arguments); });
+      .option("--at", arguments->at,
+              "where: as they are received (rx, unless given), sent (tx) or dropped (drop)")
+      .one_of({"rx", "tx", "drop"});
+  capture.option("--port", arguments->port, "only received at this port, or sent by it");
+  capture.option("--service", arguments->service, "only of this service's flows");
+  capture.option("--reason", arguments->reason,
+                 "only dropped for this reason; --at drop goes without saying");
+  capture.option("-f,--filter", arguments->filter, "only what this expression of pcap-filter(7) matches");
+  capture.option("-c,--count", arguments->packets, "end after so many packets; 10000 unless given")
+      .above_zero();
+  capture.option("--bytes", arguments->bytes, "end after so many bytes of the file").above_zero();
+  capture.option("--seconds", arguments->seconds, "end after so long; 60 unless given").above_zero();
+  capture.option("-s,--snaplen", arguments->snaplen, "bytes of each packet; all unless given").above_zero();
+  capture.run([&session, arguments] { run(session, *arguments); });
 }
 
 }  // namespace sluice::sluicectl

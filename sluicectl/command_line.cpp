@@ -1,5 +1,7 @@
 #include "sluicectl/command_line.h"
 
+#include <CLI/CLI.hpp>
+
 namespace sluice::sluicectl {
 namespace {
 

@@ -80,39 +80,39 @@ void show(Session& session) {
 
 }  // namespace
 
-void add_config_commands(CLI::App& app, Session& session) {
+void add_config_commands(Command app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  auto* config = app.add_subcommand("config", "Look at and change the configuration")->require_subcommand(1);
+  auto config = app.add_noun("config", "Look at and change the configuration");
   const auto with_file = [&](const char* name, const char* help) {
-    auto* command = config->add_subcommand(name, help);
-    command->add_option("FILE", arguments->file, "a configuration file")->required();
+    auto command = config.add(name, help);
+    command.option("FILE", arguments->file, "a configuration file").required();
     return command;
   };
-  with_file("validate", "Check a file; needs no gateway")->callback([&session, arguments] {
+  with_file("validate", "Check a file; needs no gateway").run([&session, arguments] {
     validate(session, arguments->file);
   });
-  with_file("diff", "Show what applying a file would change; exits 8 if anything")
-      ->callback([&session, arguments] { diff(session, arguments->file); });
-  auto* applying =
+  with_file("diff", "Show what applying a file would change; exits 8 if anything").run([&session, arguments] {
+    diff(session, arguments->file);
+  });
+  auto applying =
       with_file("apply", "Apply a file: all of it, or nothing. What changes nothing makes no generation");
-  applying->add_flag("--dry-run", arguments->dry_run,
-                     "answer, or be refused, as the apply would be, and apply nothing");
-  applying->add_flag("--allow-no-services", arguments->allow_no_services,
-                     "apply it even where it takes away all services, which by SIGHUP is refused");
-  auto* if_generation = applying->add_option("--if-generation", arguments->generation,
-                                             "refuse unless this is the present generation");
-  applying->callback(
-      [&session, arguments, if_generation] { apply(session, *arguments, if_generation->count() > 0); });
+  applying.flag("--dry-run", arguments->dry_run,
+                "answer, or be refused, as the apply would be, and apply nothing");
+  applying.flag("--allow-no-services", arguments->allow_no_services,
+                "apply it even where it takes away all services, which by SIGHUP is refused");
+  auto if_generation = applying.option("--if-generation", arguments->generation,
+                                       "refuse unless this is the present generation");
+  applying.run(
+      [&session, arguments, if_generation] { apply(session, *arguments, if_generation.is_given()); });
   config
-      ->add_subcommand(
-          "show", "Show what is applied, defaults filled in; as a table or YAML a file that can be applied")
-      ->callback([&session] { show(session); });
-  config->add_subcommand("history", "Show the last 20 generations")->callback([&session] {
+      .add("show", "Show what is applied, defaults filled in; as a table or YAML a file that can be applied")
+      .run([&session] { show(session); });
+  config.add("history", "Show the last 20 generations").run([&session] {
     session.show("config.history", json::object(), {"generation", "time", "author", "sha256", "changed"});
   });
-  auto* rollback = config->add_subcommand("rollback", "Apply an earlier generation again");
-  rollback->add_option("GENERATION", arguments->generation, "one of the history")->required();
-  rollback->callback([&session, arguments] {
+  auto rollback = config.add("rollback", "Apply an earlier generation again");
+  rollback.option("GENERATION", arguments->generation, "one of the history").required();
+  rollback.run([&session, arguments] {
     session.show("config.rollback", {{"generation", arguments->generation}});
   });
 }

@@ -88,36 +88,34 @@ std::string complaint_of_transaction(const std::string& text) {
 
 }  // namespace
 
-void add_ledger_commands(CLI::App& app, Session& session) {
+void add_ledger_commands(Command app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  auto* ledger =
-      app.add_subcommand("ledger", "Submit transactions, read and verify the log")->require_subcommand(1);
-  ledger->add_subcommand("status", "Show how far the log reaches, and what became of transactions")
-      ->callback([&session] { session.show("ledger.status", json::object()); });
-  auto* submitting = ledger->add_subcommand(
-      "submit", "Put a file's bytes into the log as one transaction; show the receipt");
-  submitting->add_option("FILE", arguments->file, "the transaction, 1 to 65535 bytes")->required();
-  submitting->add_option("--profile", arguments->profile, "what it is")
-      ->check(CLI::IsMember(profiles()))
-      ->capture_default_str();
-  submitting->callback([&session, arguments] { submit(session, *arguments); });
-  auto* block = ledger->add_subcommand("block", "Show a block as JSON");
-  block->add_option("NUMBER", arguments->number, "from 0")->required()->check(complaint_of_number);
-  block->callback([&session, arguments] { show_block(session, arguments->number); });
-  auto* proof =
-      ledger->add_subcommand("proof", "Print the proof that a transaction is in the log (C2SP tlog-proof)");
-  proof->add_option("TRANSACTION", arguments->transaction, "its txid, or the index of its leaf")
-      ->required()
-      ->check(complaint_of_transaction);
-  auto* profile =
+  auto ledger = app.add_noun("ledger", "Submit transactions, read and verify the log");
+  ledger.add("status", "Show how far the log reaches, and what became of transactions").run([&session] {
+    session.show("ledger.status", json::object());
+  });
+  auto submitting =
+      ledger.add("submit", "Put a file's bytes into the log as one transaction; show the receipt");
+  submitting.option("FILE", arguments->file, "the transaction, 1 to 65535 bytes").required();
+  submitting.option("--profile", arguments->profile, "what it is").one_of(profiles()).show_default();
+  submitting.run([&session, arguments] { submit(session, *arguments); });
+  auto block = ledger.add("block", "Show a block as JSON");
+  block.option("NUMBER", arguments->number, "from 0").required().check(complaint_of_number);
+  block.run([&session, arguments] { show_block(session, arguments->number); });
+  auto proof = ledger.add("proof", "Print the proof that a transaction is in the log (C2SP tlog-proof)");
+  proof.option("TRANSACTION", arguments->transaction, "its txid, or the index of its leaf")
+      .required()
+      .check(complaint_of_transaction);
+  auto profile =
       proof
-          ->add_option("--profile", arguments->profile,
-                       "of that txid, where several transactions have it; else bitcoin where there is one")
-          ->check(CLI::IsMember(profiles()));
-  proof->callback([&session, arguments, profile] { prove(session, *arguments, profile->count() > 0); });
-  ledger->add_subcommand("checkpoint", "Print the released checkpoint (C2SP signed note)")
-      ->callback([&session] { show_text(session, "ledger.checkpoint", json::object()); });
-  add_ledger_file_commands(*ledger, session);
+          .option("--profile", arguments->profile,
+                  "of that txid, where several transactions have it; else bitcoin where there is one")
+          .one_of(profiles());
+  proof.run([&session, arguments, profile] { prove(session, *arguments, profile.is_given()); });
+  ledger.add("checkpoint", "Print the released checkpoint (C2SP signed note)").run([&session] {
+    show_text(session, "ledger.checkpoint", json::object());
+  });
+  add_ledger_file_commands(ledger, session);
 }
 
 }  // namespace sluice::sluicectl

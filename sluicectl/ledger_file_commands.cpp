@@ -47,33 +47,31 @@ std::vector<std::string> engine_names() {
 
 }  // namespace
 
-void add_ledger_file_commands(CLI::App& ledger, Session& session) {
+void add_ledger_file_commands(Command ledger, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  auto* keygen =
-      ledger.add_subcommand("keygen", "Make a signing key; print its verifier key. Needs no gateway");
-  keygen->add_option("--name", arguments->name, "the key's name: ledger.origin")->required();
-  keygen->add_option("--out", arguments->file, "the file to make, mode 0600; there must be none")->required();
-  keygen->callback([&session, arguments] { make(session, *arguments); });
+  auto keygen = ledger.add("keygen", "Make a signing key; print its verifier key. Needs no gateway");
+  keygen.option("--name", arguments->name, "the key's name: ledger.origin").required();
+  keygen.option("--out", arguments->file, "the file to make, mode 0600; there must be none").required();
+  keygen.run([&session, arguments] { make(session, *arguments); });
   const auto with_directory = [&](const char* name, const char* help) {
-    auto* command = ledger.add_subcommand(name, help);
-    command->add_option("DIRECTORY", arguments->directory, "the ledger's directory")->required();
+    auto command = ledger.add(name, help);
+    command.option("DIRECTORY", arguments->directory, "the ledger's directory").required();
     return command;
   };
-  auto* verifying = with_directory("verify",
-                                   "Check every hash, root, header, signature and byte of a log; print file: "
-                                   "byte place: fault for the first "
-                                   "fault, and exit 1. Needs no gateway");
-  verifying->add_option("--vkey", arguments->verifier_key,
-                        "the key that must have signed the checkpoint; else the log's own");
+  auto verifying = with_directory("verify",
+                                  "Check every hash, root, header, signature and byte of a log; print file: "
+                                  "byte place: fault for the first "
+                                  "fault, and exit 1. Needs no gateway");
+  verifying.option("--vkey", arguments->verifier_key,
+                   "the key that must have signed the checkpoint; else the log's own");
   verifying
-      ->add_option("--sha256", arguments->engine,
-                   "the engine that hashes; openssl shares no code with Sluice")
-      ->check(CLI::IsMember(engine_names()))
-      ->capture_default_str();
-  verifying->callback([&session, arguments] { verify(session, *arguments); });
-  auto* exporting = with_directory("export", "Write the log as a static tlog-tiles tree; needs no gateway");
-  exporting->add_option("TARGET", arguments->target, "a directory that is empty, or is made")->required();
-  exporting->callback([&session, arguments] { write_tree(session, *arguments); });
+      .option("--sha256", arguments->engine, "the engine that hashes; openssl shares no code with Sluice")
+      .one_of(engine_names())
+      .show_default();
+  verifying.run([&session, arguments] { verify(session, *arguments); });
+  auto exporting = with_directory("export", "Write the log as a static tlog-tiles tree; needs no gateway");
+  exporting.option("TARGET", arguments->target, "a directory that is empty, or is made").required();
+  exporting.run([&session, arguments] { write_tree(session, *arguments); });
 }
 
 }  // namespace sluice::sluicectl

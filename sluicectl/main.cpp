@@ -1,4 +1,5 @@
 // sluicectl: the command line of the control socket.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "ctrl/daemon/usage_error.h"

@@ -1,7 +1,6 @@
 // One run of sluicectl: the global options, the connection, and what is printed where.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "sluicectl/client.h"
+#include "sluicectl/command.h"
 #include "sluicectl/render.h"
 
 namespace sluice::sluicectl {
@@ -40,13 +40,13 @@ class Session {
 };
 
 // The nouns: each adds its subcommands to `app`; `session` outlives it.
-void add_config_commands(CLI::App& app, Session& session);
-void add_backend_commands(CLI::App& app, Session& session);
-void add_source_commands(CLI::App& app, Session& session);   ///< source change
-void add_traffic_commands(CLI::App& app, Session& session);  ///< service flow explain stats drops neighbor
-void add_ledger_commands(CLI::App& app, Session& session);
-void add_ledger_file_commands(CLI::App& ledger, Session& session);  ///< those that need no gateway
-void add_capture_command(CLI::App& app, Session& session);
-void add_top_command(CLI::App& app, Session& session);
+void add_config_commands(Command app, Session& session);
+void add_backend_commands(Command app, Session& session);
+void add_source_commands(Command app, Session& session);   ///< source change
+void add_traffic_commands(Command app, Session& session);  ///< service flow explain stats drops neighbor
+void add_ledger_commands(Command app, Session& session);
+void add_ledger_file_commands(Command ledger, Session& session);  ///< those that need no gateway
+void add_capture_command(Command app, Session& session);
+void add_top_command(Command app, Session& session);
 
 }  // namespace sluice::sluicectl

@@ -60,16 +60,16 @@ void run(Session& session, const Arguments& arguments) {
 
 }  // namespace
 
-void add_top_command(CLI::App& app, Session& session) {
+void add_top_command(Command app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  auto* top = app.add_subcommand("top",
-                                 "Show rates, and the backends, first those that are not active; a line each "
-                                 "where output is no terminal");
-  top->add_option("--interval", arguments->interval, "seconds between two views")
-      ->check(CLI::Range(0.1, 3600.0))
-      ->capture_default_str();
-  top->add_option("--count", arguments->count, "end after this many views");
-  top->callback([&session, arguments] { run(session, *arguments); });
+  auto top = app.add("top",
+                     "Show rates, and the backends, first those that are not active; a line each "
+                     "where output is no terminal");
+  top.option("--interval", arguments->interval, "seconds between two views")
+      .within(0.1, 3600.0)
+      .show_default();
+  top.option("--count", arguments->count, "end after this many views");
+  top.run([&session, arguments] { run(session, *arguments); });
 }
 
 }  // namespace sluice::sluicectl

@@ -67,44 +67,43 @@ void show_drops(Session& session, const std::string& reason) {
 
 }  // namespace
 
-void add_traffic_commands(CLI::App& app, Session& session) {
+void add_traffic_commands(Command app, Session& session) {
   auto name = std::make_shared<std::string>();
-  auto* service = app.add_subcommand("service", "Look at services")->require_subcommand(1);
-  service->add_subcommand("list", "Show every service with its counters")->callback([&session] {
+  auto service = app.add_noun("service", "Look at services");
+  service.add("list", "Show every service with its counters").run([&session] {
     session.show("service.list", json::object(),
                  {"service", "address", "port", "protocol", "policy", "forward", "pool", "packets", "bytes",
                   "flows", "active_flows"});
   });
-  auto* table = service->add_subcommand("table", "Show a service's Maglev table and its SHA-256");
-  table->add_option("SERVICE", *name, "its name")->required();
-  table->callback([&session, name] { session.show("service.table", {{"service", *name}}); });
+  auto table = service.add("table", "Show a service's Maglev table and its SHA-256");
+  table.option("SERVICE", *name, "its name").required();
+  table.run([&session, name] { session.show("service.table", {{"service", *name}}); });
 
   auto words = std::make_shared<std::vector<std::string>>();
-  auto* explaining = app.add_subcommand("explain", "Say what would happen to a packet, and why");
-  explaining->add_option("FLOW", *words, "SOURCE:PORT DESTINATION:PORT [tcp|udp]")
-      ->required()
-      ->expected(-2);  // two or more: flow_params() says what is too much
-  explaining->callback([&session, words] { explain(session, *words); });
+  auto explaining = app.add("explain", "Say what would happen to a packet, and why");
+  explaining.option("FLOW", *words, "SOURCE:PORT DESTINATION:PORT [tcp|udp]")
+      .required()
+      .at_least(2);  // two or more: flow_params() says what is too much
+  explaining.run([&session, words] { explain(session, *words); });
 
-  app.add_subcommand("stats", "Show what ports and workers have counted")->callback([&session] {
+  app.add("stats", "Show what ports and workers have counted").run([&session] {
     session.show("stats.get", json::object());
   });
   auto reason = std::make_shared<std::string>();
-  auto* drops = app.add_subcommand("drops", "Show how many packets were dropped, by reason");
-  drops->add_option("REASON", *reason, "this one only, what it means, and what to do")
-      ->check(CLI::IsMember(drop_reasons()));
-  drops->callback([&session, reason] { show_drops(session, *reason); });
-  auto* neighbor = app.add_subcommand("neighbor", "Look at neighbors")->require_subcommand(1);
-  neighbor->add_subcommand("list", "Show what ARP and NDP know")->callback([&session] {
+  auto drops = app.add("drops", "Show how many packets were dropped, by reason");
+  drops.option("REASON", *reason, "this one only, what it means, and what to do").one_of(drop_reasons());
+  drops.run([&session, reason] { show_drops(session, *reason); });
+  auto neighbor = app.add_noun("neighbor", "Look at neighbors");
+  neighbor.add("list", "Show what ARP and NDP know").run([&session] {
     session.show("neighbor.list", json::object(), {"port", "address", "mac", "state"});
   });
 
   auto method = std::make_shared<std::string>();
   auto params = std::make_shared<std::string>("{}");
-  auto* call = app.add_subcommand("call", "Call any method of the control socket");
-  call->add_option("METHOD", *method, "system.methods lists them")->required();
-  call->add_option("PARAMS", *params, "a JSON object or array");
-  call->callback([&session, method, params] {
+  auto call = app.add("call", "Call any method of the control socket");
+  call.option("METHOD", *method, "system.methods lists them").required();
+  call.option("PARAMS", *params, "a JSON object or array");
+  call.run([&session, method, params] {
     const json value = json::parse(*params, nullptr, false);
     if (!value.is_structured())
       return session.report(ExitCode::kUsage, "PARAMS must be a JSON object or array");

@@ -174,7 +174,7 @@ Parsed parse_toy(std::span<const uint8_t> payload) {
 """,
     },
     [
-        ("ledger/transaction.h", "SHA-256(SHA-256(it without witness))", "\n  kToy = 2,"),
+        ("ledger/profile.h", "SHA-256(SHA-256(it without witness))", "\n  kToy = 2,"),
         ("ledger/transaction.cpp", '#include "ledger/bitcoin.h"', '\n#include "ledger/toy.h"'),
         ("ledger/transaction.cpp", '"opaque", "bitcoin"', ', "toy"'),
         ("ledger/transaction.cpp", "parse_opaque, parse_bitcoin", ", parse_toy"),

@@ -38,6 +38,22 @@ CONFINED = {
     r"(openssl/(?!ssl\.h|err\.h|x509v3\.h)|intel-ipsec-mb|ipsec-mb)": {"crypto"},
     r"openssl/(ssl|err|x509v3)\.h": {"crypto", "ctrl"},  # TLS has a socket, and crypto has none
 }
+# Headers that take seconds to compile, and the files that may include them: an interface that does not need the
+# header keeps it from all others. CONTRIBUTING.md, "A build that is quick".
+_JSON_HEADERS = (
+    r"ctrl/wire/bounded_json\.h|ctrl/rpc/method\.h|ctrl/rpc/methods/(explanation|service_table|words)\.h"
+    r"|ctrl/intent/(config_(cursor|diff|file|health|ledger|schema|sources|warnings)|json_schema|yaml_reader|yaml_scalar)\.h"
+    r"|ctrl/store/ledger_answers\.h|sluicectl/(client|render|session|top)\.h"
+)
+HEAVY = {
+    r"CLI/": r"ctrl/daemon/(main\.cpp|(command_line|usage_error)\.h)|sluicectl/(main|command|command_line)\.cpp",
+    r"spdlog/": r"ctrl/log/.*\.cpp",
+    r"boost/beast/": r"ctrl/http/http_message\.cpp|ctrl/registry/registry_http_connection\.cpp|ctrl/wire/http_response\.cpp",
+    r"boost/asio/co_spawn\.hpp": r"ctrl/net/spawn\.cpp",
+    r"boost/asio/thread_pool\.hpp": r"ctrl/store/(control_threads|ledger_reader)\.cpp",
+    r"nlohmann/json\.hpp": r".*\.cpp|" + _JSON_HEADERS,
+    r"yaml-cpp/": r".*\.cpp",
+}
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 _SOURCES = (".h", ".cpp", ".inc")
 
@@ -71,10 +87,14 @@ def wrong_layer(path: str, name: str) -> str:
 
 def fault(path: str, quote: str, name: str) -> str:
     """What is wrong with one include in the file at `path`; empty if nothing."""
+    path = path.partition(":")[0]
     folder = path.split("/")[0]
     for pattern, allowed in CONFINED.items():
         if re.match(pattern, name) and folder not in allowed:
             return f"only {' and '.join(sorted(allowed))} may include {name}"
+    for pattern, allowed in HEAVY.items():
+        if re.match(pattern, name) and not re.fullmatch(allowed, path):
+            return f"{name} takes seconds to compile, and is not for {path}"
     if quote == "<":
         return ""
     target = name.split("/")[0]
@@ -113,6 +133,16 @@ def test_a_wrong_arrow_is_found():
     assert not fault("dataplane/roles/rx_worker.cpp", '"', "lb/maglev.h")
     assert not fault("dataplane/roles/rx_worker.cpp", "<", "rte_mbuf.h")
     assert not fault("sluicectl/client.h", '"', "ctrl/intent/fault.h")
+
+
+def test_a_heavy_header_stays_in_its_files():
+    wrong = fault("ctrl/store/gateway.h", "<", "nlohmann/json.hpp")
+    assert wrong == "nlohmann/json.hpp takes seconds to compile, and is not for ctrl/store/gateway.h"
+    assert fault("ctrl/health/health_checks.cpp:4", "<", "boost/asio/co_spawn.hpp")
+    assert fault("sluicectl/session.h", "<", "CLI/CLI.hpp")
+    assert not fault("ctrl/rpc/methods/backend.cpp", "<", "nlohmann/json.hpp")
+    assert not fault("sluicectl/command.cpp", "<", "CLI/CLI.hpp")
+    assert not fault("ctrl/store/gateway.h", "<", "nlohmann/json_fwd.hpp")
 
 
 def test_a_wrong_arrow_between_sub_folders_is_found():

@@ -1,15 +1,10 @@
 #include "ctrl/daemon/daemon.h"
 
-#include <spdlog/spdlog.h>
-
 #include <atomic>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -31,6 +26,11 @@
 #include "ctrl/ledger/ledger_room.h"
 #include "ctrl/ledger/ledger_watch.h"
 #include "ctrl/log/log.h"
+#include "ctrl/observed/lease_table.h"
+#include "ctrl/registry/registry_server.h"
+#include "ctrl/log/log_line.h"
+#include "ctrl/net/pause.h"
+#include "ctrl/net/spawn.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/store/control_threads.h"
@@ -42,6 +42,7 @@
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/gateway_metrics.h"
 #include "ctrl/telemetry/health_metrics.h"
+#include "ctrl/telemetry/registry_metrics.h"
 #include "ctrl/telemetry/source_metrics.h"
 
 namespace sluice::ctrl {
@@ -66,15 +67,6 @@ void pass_on(std::exception_ptr failure) {
   if (failure) std::rethrow_exception(failure);
 }
 
-/// Sleeps; false: the loop ends. Await it in a statement of its own: GCC 12 miscompiles co_await in the
-/// condition of a loop.
-awaitable<bool> pause(asio::steady_timer& timer, Clock::duration time) {
-  error_code error;
-  timer.expires_after(time);
-  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-  co_return !error;
-}
-
 /// A check needs one descriptor; the rest is for devices, connections and files.
 size_t health_concurrency(size_t descriptors) {
   return std::clamp<size_t>(descriptors / 4, 1, 2048);
@@ -85,11 +77,18 @@ SipKey kept_hash_key(const Model& model, const std::string& state_directory) {
   if (model.hash_key) return {};
   const KeptHashKey kept = keep_hash_key(state_directory);
   if (kept.problem.empty()) {
-    spdlog::info("the hash key is the one kept in {}", kept.file);
+    log_info({"the hash key is the one kept in ", kept.file});
   } else {
-    spdlog::warn("the hash key is drawn for this run alone, so that a restart moves flows: {}", kept.problem);
+    log_warning({"the hash key is drawn for this run alone, so that a restart moves flows: ", kept.problem});
   }
   return kept.key;
+}
+
+Result<std::unique_ptr<RegistryServer>> start_registry(RegistryModel model,
+                                                       const std::string& state_directory,
+                                                       LeaseTable& table) {
+  if (model.state.empty()) model.state = state_directory + "/registry";
+  return RegistryServer::start(model, table);
 }
 
 }  // namespace
@@ -138,7 +137,9 @@ struct Daemon::Parts {
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<HealthChecks> health;
+  LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
+  std::unique_ptr<RegistryServer> registry;
   Heartbeat heartbeat{kWorkerPatience};
   LedgerRoom ledger_room;
   LedgerWatch ledger_watch;
@@ -197,6 +198,10 @@ HttpAnswer Daemon::Parts::metrics_page() const {
   steps.add_series(sources);
   add_health_series(sources, *gateway, *health);
   add_source_series(sources, *gateway);
+  if (registry) {
+    const RegistryServer::Counts counts = registry->counts();
+    add_registry_series(sources, {counts.instances, counts.watchers, counts.ended});
+  }
   auto text = std::make_shared<MetricsText>(std::move(sources));
   HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
   answer.pieces = [text](std::string& piece) { return text->next(piece); };
@@ -291,7 +296,14 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.health = std::make_unique<HealthChecks>(
       parts.io, [&parts](const auto& results) { parts.observe(results); }, health_concurrency(descriptors),
       std::make_shared<ServiceRoutes>(parts.io, *parts.gateway));
-  parts.sources = std::make_unique<SourceRunner>(parts.io, *parts.gateway, parts.threads);
+  const auto& registry = parts.gateway->model()->registry;
+  if (registry) {
+    auto server = start_registry(*registry, options.state_directory, parts.registered);
+    if (!server) return tl::unexpected(server.error());
+    parts.registry = std::move(*server);
+  }
+  parts.sources = std::make_unique<SourceRunner>(parts.io, *parts.gateway, parts.threads,
+                                                 registry ? &parts.registered : nullptr);
   return daemon;
 }
 
@@ -302,30 +314,31 @@ bool Daemon::run() {
   parts.follow_model();
   for (const int stop : {SIGTERM, SIGINT}) parts.signals.add(stop);
   parts.follow_signals();
-  asio::co_spawn(parts.io, parts.tick(), pass_on);
-  asio::co_spawn(parts.io, parts.beat(), pass_on);
-  asio::co_spawn(parts.io, parts.maintain(), pass_on);
-  asio::co_spawn(parts.io, parts.mind_sources(), pass_on);
+  spawn(parts.io.get_executor(), parts.tick(), pass_on);
+  spawn(parts.io.get_executor(), parts.beat(), pass_on);
+  spawn(parts.io.get_executor(), parts.maintain(), pass_on);
+  spawn(parts.io.get_executor(), parts.mind_sources(), pass_on);
   if (parts.options.exit_idle) {
-    asio::co_spawn(parts.io, parts.watch_idle(*parts.options.exit_idle), pass_on);
+    spawn(parts.io.get_executor(), parts.watch_idle(*parts.options.exit_idle), pass_on);
   }
-  spdlog::info("sluiced {} runs {} with generation {}", parts.facts.version,
-               parts.gateway->model()->gateway_name, parts.gateway->generation());
+  log_info({"sluiced ", parts.facts.version, " runs ", parts.gateway->model()->gateway_name,
+            " with generation ", parts.gateway->generation()});
   notify_ready("generation " + std::to_string(parts.gateway->generation()));
   parts.steps.run(parts.io);
   parts.threads.stop();
   parts.sources->stop();
+  parts.registry.reset();
   parts.log_totals();
   const auto failure = parts.ledger_failure();
-  if (failure) spdlog::error("the ledger has failed: {}", failure->message);
+  if (failure) log_error({"the ledger has failed: ", failure->message});
   if (parts.gateway->ledger() && parts.gateway->ledger()->is_stuck()) {
-    spdlog::error("the ledger's disk does not answer: leaving without it; what has a receipt is safe");
+    log_error({"the ledger's disk does not answer: leaving without it; what has a receipt is safe"});
     parts.control.reset();  // the socket goes with it
     flush_log();
     std::_Exit(EXIT_FAILURE);  // all else would wait for the thread that waits for the disk
   }
   const bool is_released = !parts.gateway->ledger() || is_all_released(parts.gateway->ledger()->reach());
-  if (!failure && !is_released) spdlog::error("{}", kNotReleased);
+  if (!failure && !is_released) log_error({kNotReleased});
   return !failure && is_released;
 }
 
@@ -374,7 +387,7 @@ void Daemon::Parts::follow_signals() {
     if (signal == SIGHUP) {
       reload();
     } else {
-      spdlog::info("{}: stopping", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      log_info({signal == SIGTERM ? "SIGTERM" : "SIGINT", ": stopping"});
       leave();
     }
     follow_signals();
@@ -408,16 +421,16 @@ void Daemon::Parts::apply_file() {
   const auto stays = [this](const std::string& message, const std::vector<std::string>& faults) {
     std::string all = message;
     for (const auto& line : faults) all += (all.empty() ? "" : "; ") + line;
-    spdlog::error("the configuration stays at generation {}: {}", gateway->generation(), all);
+    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
   };
   const auto config = load_config(options.config_file);
   if (!config) {
     stays("", config.error());
     (void)gateway->apply(nullptr, {});  // refused, and remembered as the last attempt
   } else if (const auto applied = apply_counted(config->file.config); applied) {
-    spdlog::info("{} applied: generation {}, {} changed, {}", options.config_file, applied->generation,
-                 applied->changed.size(), flows_cut_text(applied->flows_cut));
-    for (const auto& line : config->file.describe(applied->warnings)) spdlog::warn("{}", line);
+    log_info({options.config_file, " applied: generation ", applied->generation, ", ",
+              applied->changed.size(), " changed, ", flows_cut_text(applied->flows_cut)});
+    for (const auto& line : config->file.describe(applied->warnings)) log_warning({line});
   } else {
     stays(applied.error().message, config->file.describe(applied.error().faults));
   }
@@ -431,7 +444,7 @@ void Daemon::Parts::leave() {
   const auto patience = gateway->model()->lameduck;
   notify_stopping(patience);
   if (patience.count() == 0) return stop();
-  spdlog::info("going on for {} s before leaving; another signal ends the wait", patience.count() / 1e3);
+  log_info({"going on for ", patience.count() / 1e3, " s before leaving; another signal ends the wait"});
   lameduck_timer.expires_after(patience);
   lameduck_timer.async_wait([this](error_code error) {
     if (!error) stop();
@@ -506,7 +519,7 @@ awaitable<void> Daemon::Parts::watch_idle(std::chrono::duration<double> patience
     if (now_received != received) last = Clock::now();
     received = now_received;
     if (Clock::now() - last >= patience) {
-      spdlog::info("no packet for {} s: stopping", patience.count());
+      log_info({"no packet for ", patience.count(), " s: stopping"});
       stop();
       co_return;
     }
@@ -521,7 +534,8 @@ void Daemon::Parts::log_totals() const {
     if (totals.dropped[i] == 0) continue;
     reasons += " " + std::string(dataplane::kDropReasonNames[i]) + "=" + std::to_string(totals.dropped[i]);
   }
-  spdlog::info("stopped: {}{}", totals.to_string(), reasons.empty() ? "" : " (" + reasons.substr(1) + ")");
+  log_info(
+      {"stopped: ", totals.to_string(), reasons.empty() ? std::string() : " (" + reasons.substr(1) + ")"});
   if (const auto* ledger = gateway->ledger()) {
     log_with_field("the ledger stopped", "ledger_totals", totals_object(*ledger));
   }

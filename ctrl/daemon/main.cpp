@@ -1,5 +1,5 @@
 // sluiced: the command line, and what goes wrong before there is a log.
-#include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 
@@ -7,6 +7,7 @@
 #include "ctrl/daemon/usage_error.h"
 #include "ctrl/intent/config_warnings.h"
 #include "ctrl/log/log.h"
+#include "ctrl/log/log_line.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -29,7 +30,7 @@ int run(const CommandLine& line) {
     return 0;
   }
   open_log(config->model.log, stderr_is_journal());
-  for (const auto& warning : config->file.describe(warnings)) spdlog::warn("{}", warning);
+  for (const auto& warning : config->file.describe(warnings)) log_warning({warning});
   auto daemon = Daemon::start(line.daemon, std::move(*config));
   if (!daemon) {
     const Error& error = daemon.error();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ctrl/observed/backend_statuses.h"
+
 namespace sluice::ctrl {
 namespace {
 

@@ -8,11 +8,14 @@ namespace sluice::ctrl {
 
 namespace asio = boost::asio;
 
-SourceRunner::SourceRunner(asio::io_context& io, Gateway& gateway, ControlThreads& threads)
+SourceRunner::SourceRunner(asio::io_context& io, Gateway& gateway, ControlThreads& threads,
+                           LeaseTable* registered)
     : io_(io), gateway_(gateway), threads_(threads), timer_(io) {
-  sources_ = std::make_unique<SourceSet>([this](SourceWord word) {
-    if (inbox_.add(std::move(word))) asio::post(io_, [this] { schedule(); });
-  });
+  sources_ = std::make_unique<SourceSet>(
+      [this](SourceWord word) {
+        if (inbox_.add(std::move(word))) asio::post(io_, [this] { schedule(); });
+      },
+      registered);
 }
 
 SourceRunner::~SourceRunner() = default;

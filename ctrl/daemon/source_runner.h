@@ -27,7 +27,9 @@ class SourceRunner {
   /// After so long a process that has not heard of its sources is ready all the same.
   static constexpr std::chrono::seconds kReadyPatience{30};
 
-  SourceRunner(boost::asio::io_context& io, Gateway& gateway, ControlThreads& threads);
+  /// `registered` as for SourceSet.
+  SourceRunner(boost::asio::io_context& io, Gateway& gateway, ControlThreads& threads,
+               LeaseTable* registered = nullptr);
   ~SourceRunner();
 
   /// Starts, ends and subscribes what the intent asks for.

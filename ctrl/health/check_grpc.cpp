@@ -12,6 +12,7 @@
 #include "ctrl/health/checks.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/wire/grpc_health_message.h"
+#include "ctrl/wire/grpc_message.h"
 
 namespace sluice::ctrl {
 namespace {

@@ -1,10 +1,9 @@
 #include "ctrl/health/health_checks.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/net/spawn.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -26,6 +25,10 @@ BackendKey key_of(const EffectivePool& pool, const Member& member) {
 
 bool asks_the_same(const EffectivePool& a, const EffectivePool& b) {
   return a.intent == b.intent && a.members == b.members;
+}
+
+asio::awaitable<void> keep_result(asio::awaitable<ProbeResult> probe, std::shared_ptr<ProbeResult> result) {
+  *result = co_await std::move(probe);
 }
 
 }  // namespace
@@ -112,12 +115,13 @@ void HealthChecks::wait_for_next() {
 
 void HealthChecks::launch(const BackendKey& key, uint64_t serial, const PoolModel& pool) {
   ++under_way_;
-  asio::co_spawn(io_, probe(pool.health, key, means_),
-                 [alive = alive_, key, serial](std::exception_ptr failure, ProbeResult result) {
-                   if (alive->owner == nullptr) return;
-                   if (failure) result = {Verdict::kUnknown, "the check itself failed"};
-                   alive->owner->finish(key, serial, result);
-                 });
+  auto result = std::make_shared<ProbeResult>();
+  spawn(io_.get_executor(), keep_result(probe(pool.health, key, means_), result),
+        [alive = alive_, key, serial, result](std::exception_ptr failure) {
+          if (alive->owner == nullptr) return;
+          if (failure) *result = {Verdict::kUnknown, "the check itself failed"};
+          alive->owner->finish(key, serial, *result);
+        });
 }
 
 void HealthChecks::finish(const BackendKey& key, uint64_t serial, const ProbeResult& result) {

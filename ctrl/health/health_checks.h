@@ -17,6 +17,7 @@
 #include "ctrl/health/probe.h"
 #include "ctrl/health/rise_fall.h"
 #include "ctrl/intent/model.h"
+#include "ctrl/resolve/effective.h"
 #include "ctrl/store/gateway.h"
 
 namespace sluice::ctrl {

@@ -1,33 +1,21 @@
 #include "ctrl/http/http_server.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/buffers_suffix.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/string.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/chunk_encode.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/serializer.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
-#include <charconv>
 #include <optional>
 #include <set>
 
-#include "ctrl/intent/config_values.h"
+#include "ctrl/http/http_connection.h"
+#include "ctrl/http/http_message.h"
+#include "ctrl/net/acceptor.h"
+#include "ctrl/net/pause.h"
+#include "ctrl/net/spawn.h"
 #include "ctrl/store/awaited_reply.h"
 
 namespace sluice::ctrl {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
 using asio::awaitable;
 using boost::system::error_code;
 
@@ -37,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 /// A connection as the others see it, while its coroutine lasts.
 struct Conversation {
-  beast::tcp_stream stream;
+  HttpConnection connection;
   bool waits_for_request = true;
   Clock::time_point since = Clock::now();  ///< of what it does now
 };
@@ -58,19 +46,16 @@ struct HttpServer::Shared {
     };
     const auto victim = std::ranges::max_element(conversations, goes_after);
     if (victim == conversations.end()) return;
-    (*victim)->stream.close();
+    (*victim)->connection.close();
     conversations.erase(victim);  // its coroutine goes when the loop comes to it
   }
 };
 
 namespace {
 
-using Request = http::request<http::empty_body>;
 using Tcp = asio::ip::tcp;
 
-auto with(error_code& error) {
-  return asio::redirect_error(asio::use_awaitable, error);
-}
+constexpr const char* kText = "text/plain; charset=utf-8";
 
 /// The entry of a tree that `path` lies in.
 auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
@@ -78,13 +63,10 @@ auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
 }
 
 /// What a request's target names and asks: of the absolute form (RFC 9112, 3.2.2) what follows the authority.
-std::string_view path_and_query_of(const Request& request) {
-  std::string_view target(request.target().data(), request.target().size());
+std::string_view path_and_query_of(std::string_view target) {
+  const auto is_same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; };
   for (const std::string_view scheme : {"http://", "https://"}) {
-    if (!beast::iequals(beast::string_view(target.data(), std::min(target.size(), scheme.size())),
-                        beast::string_view(scheme.data(), scheme.size()))) {
-      continue;
-    }
+    if (!std::ranges::equal(target.substr(0, scheme.size()), scheme, is_same)) continue;
     target.remove_prefix(scheme.size());
     target.remove_prefix(std::min(target.find_first_of("/?"), target.size()));
   }
@@ -102,16 +84,15 @@ bool is_verbose(std::string_view query) {
 }
 
 /// Whether a request names one host, as RFC 9112, 3.2 asks of all but HTTP/1.0.
-bool names_its_host(const Request& request) {
-  const auto hosts = request.count(http::field::host);
-  return hosts == 1 || (hosts == 0 && request.version() < 11);
+bool names_its_host(const HttpRequest& request) {
+  return request.hosts() == 1 || (request.hosts() == 0 && !request.is_1_1());
 }
 
-awaitable<HttpAnswer> find(const HttpServer::Site& site, const Request& request) {
+awaitable<HttpAnswer> find(const HttpServer::Site& site, const HttpRequest& request) {
   if (!names_its_host(request)) {
-    co_return HttpAnswer{400, "text/plain; charset=utf-8", "a request names one Host\n"};
+    co_return HttpAnswer{400, kText, "a request names one Host\n"};
   }
-  const std::string_view target = path_and_query_of(request);
+  const std::string_view target = path_and_query_of(request.target());
   const std::string_view path = target.substr(0, target.find('?'));
   const bool verbose = is_verbose(target.substr(std::min(path.size() + 1, target.size())));
   const HttpServer::Pages& pages = verbose && site.verbose.contains(path) ? site.verbose : site.pages;
@@ -119,10 +100,10 @@ awaitable<HttpAnswer> find(const HttpServer::Site& site, const Request& request)
   const auto tree = tree_of(site.trees, path);
   const auto queried = tree_of(site.queried, path);
   if (page == pages.end() && tree == site.trees.end() && queried == site.queried.end()) {
-    co_return HttpAnswer{404, "text/plain; charset=utf-8", "not found\n"};
+    co_return HttpAnswer{404, kText, "not found\n"};
   }
-  if (request.method() != http::verb::get && request.method() != http::verb::head) {
-    co_return HttpAnswer{405, "text/plain; charset=utf-8", "GET or HEAD only\n"};
+  if (!request.is_get() && !request.is_head()) {
+    co_return HttpAnswer{405, kText, "GET or HEAD only\n"};
   }
   if (page != pages.end()) co_return page->second();
   co_return co_await awaited_reply<HttpAnswer>([&](const HttpServer::Reply& reply) {
@@ -131,56 +112,12 @@ awaitable<HttpAnswer> find(const HttpServer::Site& site, const Request& request)
   });
 }
 
-template <typename Body>
-http::response<Body> head_of(const HttpAnswer& answer, const Request& request, bool keep_alive) {
-  http::response<Body> response(http::int_to_status(answer.status), request.version());
-  response.set(http::field::content_type, answer.content_type);
-  response.set(http::field::cache_control, answer.cache_control);
-  if (answer.status == 405) response.set(http::field::allow, "GET, HEAD");
-  response.keep_alive(keep_alive);
-  return response;
-}
-
-/// Writes what a serializer has; the peer has `patience` for each bit that it takes.
-template <typename Serializer>
-awaitable<void> write_message(beast::tcp_stream& stream, Serializer& serializer, Clock::duration patience,
-                              error_code& error) {
-  while (!error && !serializer.is_done()) {
-    stream.expires_after(patience);
-    co_await http::async_write_some(stream, serializer, with(error));
-  }
-}
-
-template <typename Serializer>
-awaitable<void> write_head(beast::tcp_stream& stream, Serializer& serializer, Clock::duration patience,
-                           error_code& error) {
-  stream.expires_after(patience);
-  co_await http::async_write_header(stream, serializer, with(error));
-}
-
-/// Writes bytes, likewise.
-template <typename Buffers>
-awaitable<void> write_bytes(beast::tcp_stream& stream, const Buffers& buffers, Clock::duration patience,
-                            error_code& error) {
-  beast::buffers_suffix<Buffers> left(buffers);
-  while (!error && asio::buffer_size(left) > 0) {
-    stream.expires_after(patience);
-    left.consume(co_await stream.async_write_some(left, with(error)));
-  }
-}
-
-/// Writes an answer whose length is known.
-awaitable<void> write_whole(beast::tcp_stream& stream, HttpAnswer& answer, const Request& request,
-                            bool keep_alive, const HttpLimits& limits, error_code& error) {
-  auto response = head_of<http::string_body>(answer, request, keep_alive);
-  response.body() = std::move(answer.body);
-  response.prepare_payload();
-  http::response_serializer<http::string_body> serializer(response);
-  if (request.method() == http::verb::head) {
-    co_await write_head(stream, serializer, limits.progress, error);
-  } else {
-    co_await write_message(stream, serializer, limits.progress, error);
-  }
+HttpHead head_of(const HttpAnswer& answer, bool is_1_1, bool keep_alive) {
+  return {.is_1_1 = is_1_1,
+          .status = answer.status,
+          .content_type = answer.content_type,
+          .cache_control = answer.cache_control,
+          .keep_alive = keep_alive};
 }
 
 using Pieces = std::function<bool(std::string&)>;
@@ -200,75 +137,92 @@ awaitable<std::optional<std::string>> next_piece(const std::shared_ptr<Pieces>& 
       [&](const auto& done) { site.make_pieces([make, done] { done(make()); }); });
 }
 
-/// Writes an answer piece by piece: in chunks, or to HTTP/1.0 up to the end of the connection.
-awaitable<void> write_pieces(beast::tcp_stream& stream, const HttpAnswer& answer, const Request& request,
-                             bool keep_alive, const HttpServer::Site& site, const HttpLimits& limits,
-                             error_code& error) {
-  auto response = head_of<http::empty_body>(answer, request, keep_alive);
-  const bool chunked = request.version() >= 11;
-  response.chunked(chunked);
-  http::response_serializer<http::empty_body> serializer(response);
-  co_await write_head(stream, serializer, limits.progress, error);
-  if (error || request.method() == http::verb::head) co_return;
+/// Writes an answer piece by piece: in chunks, or to HTTP/1.0 up to the end of the connection. False: the
+/// peer has not taken it.
+awaitable<bool> write_pieces(HttpConnection& connection, const HttpAnswer& answer, const HttpRequest& request,
+                             bool keep_alive, const HttpServer::Site& site, const HttpLimits& limits) {
+  HttpHead head = head_of(answer, request.is_1_1(), keep_alive);
+  head.is_chunked = request.is_1_1();
+  const std::string begin = head_text(head);
+  bool goes_on = co_await connection.write(begin, "", limits.progress);
+  if (!goes_on || request.is_head()) co_return goes_on;
   const auto pieces = std::make_shared<Pieces>(answer.pieces);
   std::optional<std::string> piece = co_await next_piece(pieces, site);
-  while (piece) {
-    if (chunked) {
-      co_await write_bytes(stream, http::make_chunk(asio::buffer(*piece)), limits.progress, error);
-    } else {
-      co_await write_bytes(stream, asio::const_buffer(asio::buffer(*piece)), limits.progress, error);
-    }
-    if (error) co_return;
-    piece = co_await next_piece(pieces, site);
+  while (goes_on && piece) {
+    const std::string size_line = head.is_chunked ? chunk_size_line(piece->size()) : "";
+    if (head.is_chunked) *piece += "\r\n";
+    goes_on = co_await connection.write(size_line, *piece, limits.progress);
+    if (goes_on) piece = co_await next_piece(pieces, site);
   }
-  if (chunked) co_await write_bytes(stream, http::make_chunk_last(), limits.progress, error);
+  if (goes_on && head.is_chunked) goes_on = co_await connection.write(kLastChunk, "", limits.progress);
+  co_return goes_on;
 }
 
-awaitable<void> refuse_request(beast::tcp_stream& stream, error_code reason, const HttpLimits& limits) {
-  HttpAnswer answer{reason == http::error::header_limit ? 431u : 400u, "text/plain; charset=utf-8",
-                    "bad request\n"};
-  Request request;
-  error_code ignored;
-  co_await write_whole(stream, answer, request, false, limits, ignored);
+/// Writes an answer whose length is known. False: the peer has not taken it.
+awaitable<bool> write_whole(HttpConnection& connection, const HttpAnswer& answer, HttpHead head,
+                            bool with_body, const HttpLimits& limits) {
+  head.content_length = answer.body.size();
+  const std::string begin = head_text(head);
+  const bool goes_on =
+      co_await connection.write(begin, with_body ? answer.body : std::string_view(), limits.progress);
+  co_return goes_on;
+}
+
+/// Reads the head of a request from what has come and what comes. False: the connection ends, the peer has
+/// been told why where it is there to be told.
+awaitable<bool> read_request(HttpConnection& connection, std::string& unread, HttpRequest& request,
+                             const HttpLimits& limits) {
+  const auto deadline = Clock::now() + limits.request;
+  const size_t most_unread = limits.header_bytes + 4096;
+  bool has_begun = false;
+  auto state = HttpRequest::State::kUnfinished;
+  while (state == HttpRequest::State::kUnfinished) {
+    has_begun = has_begun || !unread.empty();
+    state = request.read(unread);
+    if (state == HttpRequest::State::kRead) co_return true;
+    if (state != HttpRequest::State::kUnfinished || unread.size() >= most_unread) break;
+    const auto got = co_await connection.read_some(unread, most_unread - unread.size(), deadline);
+    if (got == HttpConnection::Got::kTooLate) co_return false;
+    if (got == HttpConnection::Got::kEnd && !has_begun) co_return false;
+    if (got == HttpConnection::Got::kEnd) state = HttpRequest::State::kMalformed;
+  }
+  const unsigned status = state == HttpRequest::State::kTooLarge ? 431 : 400;
+  const HttpAnswer answer{status, kText, "bad request\n"};
+  co_await write_whole(connection, answer, head_of(answer, true, false), true, limits);
+  co_return false;
 }
 
 awaitable<void> converse(Conversation& conversation, const HttpServer::Site& site, const HttpLimits& limits) {
-  beast::tcp_stream& stream = conversation.stream;
+  HttpConnection& connection = conversation.connection;
   const auto turn_to = [&](bool waits_for_request) {
     conversation.waits_for_request = waits_for_request;
     conversation.since = Clock::now();
   };
-  beast::flat_buffer buffer(limits.header_bytes + 4096);
+  std::string unread;
   for (bool keep_alive = true; keep_alive;) {
-    error_code error;
-    http::request_parser<http::empty_body> parser;
-    parser.header_limit(limits.header_bytes);
+    HttpRequest request(limits.header_bytes);
     turn_to(true);
-    stream.expires_after(limits.request);
-    co_await http::async_read_header(stream, buffer, parser, with(error));
-    if (error && error != http::error::end_of_stream && error != beast::error::timeout) {
-      co_await refuse_request(stream, error, limits);
-    }
-    if (error) co_return;
+    const bool is_read = co_await read_request(connection, unread, request, limits);
+    if (!is_read) co_return;
     turn_to(false);
-    const Request& request = parser.get();
-    keep_alive = request.keep_alive() && parser.is_done();  // a body is not read: the connection ends
-    HttpAnswer answer = co_await find(site, request);
+    keep_alive = request.goes_on();
+    const HttpAnswer answer = co_await find(site, request);
+    bool is_taken = false;
     if (answer.pieces) {
-      keep_alive = keep_alive && request.version() >= 11;
-      co_await write_pieces(stream, answer, request, keep_alive, site, limits, error);
+      keep_alive = keep_alive && request.is_1_1();
+      is_taken = co_await write_pieces(connection, answer, request, keep_alive, site, limits);
     } else {
-      co_await write_whole(stream, answer, request, keep_alive, limits, error);
+      is_taken = co_await write_whole(connection, answer, head_of(answer, request.is_1_1(), keep_alive),
+                                      !request.is_head(), limits);
     }
-    if (error) co_return;
+    if (!is_taken) co_return;
   }
-  error_code ignored;
-  stream.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+  connection.finish();
 }
 
 template <typename Shared>
 awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
-  Conversation conversation{.stream = beast::tcp_stream(std::move(socket))};
+  Conversation conversation{.connection = HttpConnection(std::move(socket))};
   struct Listed {
     std::set<Conversation*>& all;
     Conversation* own;
@@ -276,23 +230,6 @@ awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
   } const listed{shared->conversations, &conversation};
   shared->conversations.insert(&conversation);
   co_await converse(conversation, shared->site, shared->limits);
-}
-
-Result<Tcp::endpoint> endpoint_of(const std::string& listen) {
-  const size_t colon = listen.rfind(':');
-  unsigned port = 0;
-  const char* end = listen.data() + listen.size();
-  if (colon != std::string::npos) {
-    std::string host = listen.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    error_code error;
-    const auto address = asio::ip::make_address(host, error);
-    const auto [rest, fault] = std::from_chars(listen.data() + colon + 1, end, port);
-    if (!error && fault == std::errc() && rest == end && port <= 65535) {
-      return Tcp::endpoint(address, static_cast<uint16_t>(port));
-    }
-  }
-  return fail("http.listen: \"" + listen + "\" is not ADDRESS:PORT");
 }
 
 }  // namespace
@@ -306,32 +243,24 @@ HttpServer::~HttpServer() {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, const std::string& listen,
                                                      Site site, HttpLimits limits) {
-  const auto endpoint = endpoint_of(listen);
-  if (!endpoint) return tl::unexpected(endpoint.error());
-  error_code error;
-  Tcp::acceptor acceptor(io);
-  acceptor.open(endpoint->protocol(), error);
-  if (!error) acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor.bind(*endpoint, error);
-  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return fail("http.listen: cannot listen on " + listen + ": " + error.message());
-  std::unique_ptr<HttpServer> server(new HttpServer(std::move(acceptor), std::move(site), limits));
-  asio::co_spawn(io, server->accept(), asio::detached);
+  auto acceptor = open_acceptor(io, listen, "http.listen");
+  if (!acceptor) return tl::unexpected(acceptor.error());
+  std::unique_ptr<HttpServer> server(new HttpServer(std::move(*acceptor), std::move(site), limits));
+  spawn(io.get_executor(), server->accept());
   return server;
 }
 
 awaitable<void> HttpServer::accept() {
-  asio::steady_timer pause(acceptor_.get_executor());
+  asio::steady_timer timer(acceptor_.get_executor());
   while (acceptor_.is_open()) {
     error_code error;
-    auto socket = co_await acceptor_.async_accept(with(error));
+    auto socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
     if (error) {  // out of descriptors, mostly: give others time to end
-      pause.expires_after(std::chrono::milliseconds(100));
-      co_await pause.async_wait(with(error));
+      co_await pause(timer, std::chrono::milliseconds(100));
     } else {
       if (shared_->conversations.size() >= shared_->limits.connections) shared_->make_room();
-      asio::co_spawn(acceptor_.get_executor(), serve(std::move(socket), shared_), asio::detached);
+      spawn(acceptor_.get_executor(), serve(std::move(socket), shared_));
     }
   }
 }

@@ -1,13 +1,13 @@
 #include "ctrl/http/ledger_pages.h"
 
-#include <spdlog/spdlog.h>
-
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "common/decimal.h"
+#include "ctrl/log/log_line.h"
 #include "ctrl/store/ledger_answers.h"
+#include "ledger/log_reader.h"
 #include "ledger/tile_path.h"
 
 namespace sluice::ctrl {
@@ -23,7 +23,7 @@ HttpAnswer not_found() {
 }
 
 HttpAnswer unreadable(const Error& error) {
-  spdlog::error("the log cannot be read: {}", error.message);
+  log_error({"the log cannot be read: ", error.message});
   return {500, kText, "the log cannot be read\n"};
 }
 

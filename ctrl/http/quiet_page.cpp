@@ -6,43 +6,15 @@
 #include <vector>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/wire/url.h"
 
 namespace sluice::ctrl {
 namespace {
 
 constexpr auto kText = "text/plain; charset=utf-8";
 
-/// RFC 3986, 2.1; nothing where a `%` has no two digits after it.
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string decoded;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded += text[i];
-      continue;
-    }
-    uint8_t byte = 0;
-    const char* const digits = text.data() + i + 1;
-    if (i + 3 > text.size()) return std::nullopt;
-    const auto [end, code] = std::from_chars(digits, digits + 2, byte, 16);
-    if (code != std::errc{} || end != digits + 2) return std::nullopt;
-    decoded += static_cast<char>(byte);
-    i += 2;
-  }
-  return decoded;
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const size_t end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
 Result<void> parse_query(std::string_view query, QuietRequest& request) {
-  for (const std::string_view parameter : split(query, '&')) {
+  for (const std::string_view parameter : parts_of(query, '&')) {
     if (parameter.empty()) continue;
     const size_t equals = parameter.find('=');
     const std::string_view name = parameter.substr(0, equals);
@@ -77,7 +49,7 @@ HttpAnswer answer_of(const Outcome<QuietAnswer>& outcome, bool until_gone) {
 
 Result<std::optional<QuietRequest>> parse_quiet_path(std::string_view path) {
   const size_t mark = path.find('?');
-  const auto parts = split(path.substr(0, mark), '/');
+  const auto parts = parts_of(path.substr(0, mark), '/');
   if (parts.size() != 4 || parts[3] != "quiet") return std::nullopt;
   QuietRequest request;
   const auto pool = percent_decoded(parts[0]);

@@ -6,6 +6,7 @@
 
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_registry.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_values.h"
 
@@ -169,6 +170,7 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   control.parse("socket", parse_absolute_path, model.control.socket);
   control.parse("mode", parse_file_mode, model.control.mode);
   root.member("http").parse("listen", parse_listen, model.http.listen);
+  model.registry = decode_registry(root.member("registry"));
   const Cursor log = root.member("log");
   log.read("level", model.log.level);
   log.read("format", model.log.format);

@@ -3,6 +3,7 @@
 
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_registry.h"
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_values.h"
@@ -134,6 +135,7 @@ json settings_to_json(const Model& model) {
   if (model.ledger) config["ledger"] = encode_ledger(*model.ledger);
   config["control"] = {{"socket", model.control.socket}, {"mode", format_file_mode(model.control.mode)}};
   config["http"] = {{"listen", model.http.listen}};
+  if (model.registry) config["registry"] = encode_registry(*model.registry);
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
   return config;
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/intent/file_reference.h"
 #include "ctrl/intent/source_keys.h"
 
 namespace sluice::ctrl {
@@ -16,20 +17,6 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kFile = "file:";
 constexpr milliseconds kShortestResync{1000};
-
-/// A secret is never written into a configuration: that would show it to everybody who may look at one.
-Result<std::string> parse_secret_file(std::string_view text) {
-  if (text.starts_with(kFile)) {
-    if (auto path = parse_absolute_path(text.substr(kFile.size()))) return path;
-  }
-  return fail("must be a reference such as file:/etc/sluice/token: secrets are not part of a configuration");
-}
-
-Result<std::string> parse_public_file(std::string_view text) {
-  const auto path = parse_absolute_path(text.starts_with(kFile) ? text.substr(kFile.size()) : text);
-  if (path) return path;
-  return fail("\"" + std::string(text) + "\" is not a reference such as file:/etc/sluice/ca.pem");
-}
 
 void read_duration(const Cursor& parent, const char* key, milliseconds shortest, milliseconds& target) {
   const Cursor text = parent.member(key);

@@ -11,6 +11,7 @@
 #include "common/result.h"
 #include "common/siphash.h"
 #include "ctrl/intent/model.h"
+#include "lb/backend.h"
 
 namespace sluice::ctrl {
 

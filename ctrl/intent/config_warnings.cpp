@@ -57,6 +57,7 @@ class Warnings {
   std::vector<Fault> all() {
     check_workers();
     check_hash_key();
+    check_registry();
     for (const auto& [name, service] : model_.services) check_service(*service);
     check_protocols();
     for (const auto& [name, pool] : model_.pools) check_pool(*pool);
@@ -66,6 +67,20 @@ class Warnings {
  private:
   void warn(std::string pointer, std::string message) {
     if (found_.size() < kMostFaults) found_.push_back({std::move(pointer), std::move(message)});
+  }
+
+  void check_registry() {
+    if (!model_.registry) return;
+    const RegistryModel& registry = *model_.registry;
+    const auto is_reached_from_elsewhere = [](const std::string& listen) {
+      return !listen.empty() && !listen.starts_with("127.") && !listen.starts_with("[::1]");
+    };
+    if (!is_reached_from_elsewhere(registry.http) && !is_reached_from_elsewhere(registry.grpc)) return;
+    if (!registry.has_authentication()) {
+      warn("/registry", "whoever reaches its address may register backends: it asks for no authentication");
+    } else if (registry.certificate.empty()) {
+      warn("/registry", "tokens go over the network without TLS: whoever reads one may use it");
+    }
   }
 
   void check_workers() {

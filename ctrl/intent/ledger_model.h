@@ -9,7 +9,8 @@
 
 #include "common/address.h"
 #include "dataplane/tables/ledger_config.h"
-#include "ledger/transaction.h"
+#include "ledger/profile.h"
+#include "ledger/source_prefixes.h"
 
 namespace sluice::ctrl {
 

@@ -14,10 +14,11 @@
 #include "common/siphash.h"
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
+#include "ctrl/intent/registry_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
 #include "dataplane/device/boot_config.h"
-#include "dataplane/tables/tables.h"
+#include "dataplane/tables/encapsulation.h"
 #include "lb/service.h"
 
 namespace sluice::ctrl {
@@ -119,6 +120,7 @@ struct Model {
   std::optional<LedgerModel> ledger;
   ControlModel control;
   HttpModel http;
+  std::optional<RegistryModel> registry;
   LogModel log;
 };
 

@@ -1,6 +1,6 @@
 #include "ctrl/ledger/ledger_room.h"
 
-#include <spdlog/spdlog.h>
+#include "ctrl/log/log_line.h"
 
 namespace sluice::ctrl {
 
@@ -8,15 +8,12 @@ void LedgerRoom::observe(const dataplane::LedgerReach& reach) {
   if (reach.is_full == is_short_) return;
   is_short_ = reach.is_full;
   if (!is_short_) {
-    spdlog::info("the ledger's disk has room again: transactions are taken");
+    log_info({"the ledger's disk has room again: transactions are taken"});
   } else if (reach.is_late) {
-    spdlog::error(
-        "the ledger's disk is full: no room for the checkpoint, which covers {} of {} transactions; nothing "
-        "more "
-        "is taken until there is",
-        reach.checkpoint_size, reach.tree_size);
+    log_error({"the ledger's disk is full: no room for the checkpoint, which covers ", reach.checkpoint_size,
+               " of ", reach.tree_size, " transactions; nothing more is taken until there is"});
   } else {
-    spdlog::error("the ledger's disk is full: transactions are refused until there is room");
+    log_error({"the ledger's disk is full: transactions are refused until there is room"});
   }
 }
 

@@ -1,6 +1,6 @@
 #include "ctrl/ledger/ledger_watch.h"
 
-#include <spdlog/spdlog.h>
+#include "ctrl/log/log_line.h"
 
 namespace sluice::ctrl {
 
@@ -13,17 +13,19 @@ void LedgerWatch::poll(const dataplane::LedgerPlane& ledger, OnFailure on_failur
   const bool is_stalled = ledger.reach().is_stalled;
   if (is_stalled && !stalled_since_) {
     stalled_since_ = Clock::now();
-    spdlog::error("the ledger's disk does not answer: transactions are refused until it does");
+    log_error({"the ledger's disk does not answer: transactions are refused until it does"});
   } else if (!is_stalled && stalled_since_) {
-    const std::chrono::duration<double> lasted = Clock::now() - *stalled_since_;
+    using Tenths = std::chrono::duration<int64_t, std::deci>;
+    const auto lasted = std::chrono::round<Tenths>(Clock::now() - *stalled_since_).count();
     stalled_since_.reset();
-    spdlog::info("the ledger's disk answers again after {:.1f} s: transactions are taken", lasted.count());
+    log_info({"the ledger's disk answers again after ", lasted / 10, ".", lasted % 10,
+              " s: transactions are taken"});
   }
   const auto failure = ledger.failure();
   if (!failure || on_failure == OnFailure::kExit || has_told_failure_) return;
   has_told_failure_ = true;
-  spdlog::error("the ledger has failed: {}: transactions are refused until a restart, balancing goes on",
-                failure->message);
+  log_error({"the ledger has failed: ", failure->message,
+             ": transactions are refused until a restart, balancing goes on"});
 }
 
 }  // namespace sluice::ctrl

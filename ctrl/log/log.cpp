@@ -13,6 +13,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/log/log_writer.h"
 
 namespace sluice::ctrl {
@@ -133,23 +134,14 @@ bool stderr_is_journal() {
 }
 
 void log_with_field(std::string_view message, std::string_view name, const nlohmann::json& value) {
-  if (!lines_are_json) return spdlog::info("{}: {}={}", message, name, value.dump());
+  if (!lines_are_json) return log_info({message, ": ", name, "=", value.dump()});
   members = "," + nlohmann::json(name).dump() + ":" + value.dump();
-  spdlog::info("{}", message);
+  log_info({message});
   members.clear();
 }
 
 void log_data_plane(dataplane::LogLevel level, std::string_view line) {
-  switch (level) {
-    case dataplane::LogLevel::kError:
-      return spdlog::error("{}", line);
-    case dataplane::LogLevel::kWarning:
-      return spdlog::warn("{}", line);
-    case dataplane::LogLevel::kInfo:
-      return spdlog::info("{}", line);
-    case dataplane::LogLevel::kDebug:
-      return spdlog::debug("{}", line);
-  }
+  log_line(level, {line});
 }
 
 }  // namespace sluice::ctrl

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "ctrl/intent/model.h"
-#include "dataplane/device/boot_config.h"
+#include "dataplane/base/log_level.h"
 
 namespace sluice::ctrl {
 

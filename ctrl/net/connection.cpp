@@ -45,6 +45,13 @@ auto closing(Socket& socket) {
 TcpConnection::TcpConnection(asio::io_context& io, StopSignal& stop)
     : socket_(io), deadline_(io, stop, closing(socket_)) {}
 
+TcpConnection::TcpConnection(asio::io_context& io, asio::ip::tcp::socket accepted, StopSignal& stop)
+    : socket_(std::move(accepted)), deadline_(io, stop, closing(socket_)) {
+  error_code ignored;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  notice_a_dead_peer(socket_);
+}
+
 awaitable<void> TcpConnection::connect(const IpAddress& address, uint16_t port) {
   deadline_.check();
   error_code error;

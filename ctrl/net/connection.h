@@ -1,4 +1,4 @@
-// Connections of this host to a server, over TCP and over UDP, for coroutines. Every wait ends by the
+// Connections of this host, over TCP and over UDP, for coroutines. Every wait ends by the
 // deadline that was set last, or when the task is stopped; members throw PeerFault. One thread; one coroutine
 // at a time reads, and one writes.
 #pragma once
@@ -20,6 +20,8 @@ namespace sluice::ctrl {
 class TcpConnection : public ByteStream {
  public:
   TcpConnection(boost::asio::io_context& io, StopSignal& stop);
+  /// One that has been accepted.
+  TcpConnection(boost::asio::io_context& io, boost::asio::ip::tcp::socket accepted, StopSignal& stop);
 
   void expires_after(std::chrono::milliseconds time) { deadline_.expires_after(time); }
   boost::asio::awaitable<void> connect(const IpAddress& address, uint16_t port);

@@ -66,7 +66,7 @@ std::shared_ptr<SSL_CTX> TlsContexts::with(const TlsFiles& files) {
   return context;
 }
 
-TlsSession::TlsSession(ByteStream& stream, SSL_CTX& context, const TlsPeer& peer)
+TlsSession::TlsSession(ByteStream& stream, SSL_CTX& context)
     : stream_(stream),
       session_(::SSL_new(&context), ::SSL_free),
       received_(::BIO_new(::BIO_s_mem())),
@@ -77,6 +77,11 @@ TlsSession::TlsSession(ByteStream& stream, SSL_CTX& context, const TlsPeer& peer
     throw HostFault("TLS: " + openssl_text());
   }
   ::SSL_set_bio(session_.get(), received_, ready_);
+  ::SSL_set_accept_state(session_.get());
+}
+
+TlsSession::TlsSession(ByteStream& stream, SSL_CTX& context, const TlsPeer& peer)
+    : TlsSession(stream, context) {
   ::SSL_set_connect_state(session_.get());
   ::SSL_set_verify(session_.get(), peer.insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
   X509_VERIFY_PARAM* const expected = ::SSL_get0_param(session_.get());
@@ -98,6 +103,11 @@ void TlsSession::offer_protocol(std::string_view name) {
 
 std::string TlsSession::version() const {
   return ::SSL_get_version(session_.get());
+}
+
+bool TlsSession::has_verified_peer() const {
+  return ::SSL_get0_peer_certificate(session_.get()) != nullptr &&
+         ::SSL_get_verify_result(session_.get()) == X509_V_OK;
 }
 
 awaitable<void> TlsSession::handshake() {
@@ -155,7 +165,12 @@ awaitable<bool> TlsSession::goes_on_after(int result) {
 }
 
 awaitable<void> TlsSession::flush() {
-  std::array<uint8_t, 4096> bytes;
+  if (is_flushing_) co_return;  // records must not overtake each other
+  struct Flushing {
+    bool& flag;
+    ~Flushing() { flag = false; }
+  } const flushing{is_flushing_ = true};
+  std::array<uint8_t, 16384> bytes;
   for (;;) {
     const int size = ::BIO_read(ready_, bytes.data(), static_cast<int>(bytes.size()));
     if (size <= 0) co_return;

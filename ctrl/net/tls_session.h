@@ -1,5 +1,5 @@
-// TLS as a client: which authorities are trusted, and one session over a connection. One thread. Members
-// throw PeerFault or HostFault.
+// TLS: which authorities a client trusts, and one session over a connection, as a client or as a server. One
+// thread. Members throw PeerFault or HostFault.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -58,6 +58,8 @@ class TlsSession : public ByteStream {
  public:
   /// `stream` is connected and outlives the session.
   TlsSession(ByteStream& stream, SSL_CTX& context, const TlsPeer& peer);
+  /// As a server, with what `context` says of the client's certificate.
+  TlsSession(ByteStream& stream, SSL_CTX& context);
 
   boost::asio::awaitable<void> handshake();
   boost::asio::awaitable<size_t> read_some(std::span<uint8_t> bytes) override;
@@ -65,6 +67,8 @@ class TlsSession : public ByteStream {
   /// To be asked for in the handshake (RFC 7301): "http/1.1".
   void offer_protocol(std::string_view name);
   std::string version() const;  ///< after the handshake: "TLSv1.3"
+  /// After the handshake: the peer has shown a certificate, and it is good.
+  bool has_verified_peer() const;
 
  private:
   /// Does what OpenSSL wants after `result`. False: the peer has ended.
@@ -75,8 +79,9 @@ class TlsSession : public ByteStream {
 
   ByteStream& stream_;
   std::unique_ptr<SSL, decltype(&::SSL_free)> session_;
-  BIO* received_ = nullptr;  ///< the session's: records that came
-  BIO* ready_ = nullptr;     ///< the session's: records to be sent
+  BIO* received_ = nullptr;   ///< the session's: records that came
+  BIO* ready_ = nullptr;      ///< the session's: records to be sent
+  bool is_flushing_ = false;  ///< a coroutine sends what is ready; another one leaves it to that
 };
 
 }  // namespace sluice::ctrl

@@ -1,12 +1,11 @@
 #include "ctrl/observed/transition_log.h"
 
-#include <spdlog/spdlog.h>
-
 #include <map>
 #include <string>
 #include <string_view>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/log/log_line.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -56,27 +55,26 @@ void TransitionLog::write(const BackendTransition& change, Time now) {
   if (!backend_lines_.take(now)) return;
   const BackendKey& key = change.key;
   const std::string who =
-      fmt::format("pool={} address={} port={}", key.pool, key.address.to_string(), key.port);
+      "pool=" + key.pool + " address=" + key.address.to_string() + " port=" + std::to_string(key.port);
+  const char* const now_word = word_for(change.to);
   if (change.from != change.to) {
-    const auto level = change.to == lb::BackendState::kDown ? spdlog::level::warn : spdlog::level::info;
-    spdlog::log(level, "backend is {1}: {2} from={0} to={1} reason=\"{3}\"", word_for(change.from),
-                word_for(change.to), who, change.reason);
+    const LogLevel level = change.to == lb::BackendState::kDown ? LogLevel::kWarning : LogLevel::kInfo;
+    log_line(level, {"backend is ", now_word, ": ", who, " from=", word_for(change.from), " to=", now_word,
+                     " reason=\"", change.reason, "\""});
   } else if (!change.is_checked) {
-    spdlog::warn("backend cannot be checked: {} state={} reason=\"{}\"", who, word_for(change.to),
-                 change.reason);
+    log_warning({"backend cannot be checked: ", who, " state=", now_word, " reason=\"", change.reason, "\""});
   } else {
-    spdlog::info("backend is checked again: {} state={} reason=\"{}\"", who, word_for(change.to),
-                 change.reason);
+    log_info({"backend is checked again: ", who, " state=", now_word, " reason=\"", change.reason, "\""});
   }
 }
 
 void TransitionLog::write(const PoolTransition& change, const PoolModel& pool, Time now) {
   if (lost_its_last(change) && pool_lines_.take(now)) {
-    spdlog::error("pool has nobody left: pool={} backends={} fail_open={}", pool.name, change.now.listed,
-                  pool.fail_open);
+    log_error({"pool has nobody left: pool=", pool.name, " backends=", change.now.listed,
+               " fail_open=", pool.fail_open ? "true" : "false"});
   } else if (has_somebody_again(change) && pool_lines_.take(now)) {
-    spdlog::info("pool is back: pool={} backends={} available={}", pool.name, change.now.listed,
-                 change.now.available);
+    log_info({"pool is back: pool=", pool.name, " backends=", change.now.listed,
+              " available=", change.now.available});
   }
 }
 
@@ -90,22 +88,18 @@ void TransitionLog::write_services(const StatusChanges& changes, const Model& mo
   for (const auto& [name, service] : model.services) {
     const auto found = is_lost.find(service->pool);
     if (found == is_lost.end() || !service_lines_.take(now)) continue;
-    const std::string what =
-        fmt::format("service={} address={} port={} protocol={} pool={}", name, service->address.to_string(),
-                    port_text(*service), word_for(service->protocol), service->pool);
-    if (found->second) {
-      spdlog::error("service has nobody left: {}", what);
-    } else {
-      spdlog::info("service is back: {}", what);
-    }
+    log_line(found->second ? LogLevel::kError : LogLevel::kInfo,
+             {found->second ? "service has nobody left: " : "service is back: ", "service=", name,
+              " address=", service->address.to_string(), " port=", port_text(*service),
+              " protocol=", word_for(service->protocol), " pool=", service->pool});
   }
 }
 
 void TransitionLog::tick(Time now) {
   const auto say = [now](LineBudget& lines, std::string_view of) {
     if (const uint64_t left_out = lines.left_out(now)) {
-      spdlog::warn("{} more lines about {} were left out: see backend.list and /readyz?verbose", left_out,
-                   of);
+      log_warning(
+          {left_out, " more lines about ", of, " were left out: see backend.list and /readyz?verbose"});
     }
   };
   say(backend_lines_, "backends");

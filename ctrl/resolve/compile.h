@@ -10,7 +10,7 @@
 #include "ctrl/intent/fault.h"
 #include "ctrl/resolve/effective.h"
 #include "ctrl/resolve/id_registry.h"
-#include "dataplane/roles/dataplane.h"
+#include "dataplane/device/port_info.h"
 #include "dataplane/tables/tables.h"
 
 namespace sluice::ctrl {

@@ -1,16 +1,17 @@
 #include "ctrl/rpc/control_server.h"
 
-#include <spdlog/spdlog.h>
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
 #include <set>
+
+#include "ctrl/log/log_line.h"
+#include "ctrl/net/pause.h"
+#include "ctrl/net/spawn.h"
 
 namespace sluice::ctrl {
 
@@ -27,7 +28,7 @@ struct ControlServer::Shared {
   size_t output_bytes = 0;
 };
 
-/// Lives as long as its coroutine serve() does, which holds it. Each co_await is a statement of its own: GCC
+/// Lives as long as its coroutine run() does, which holds it. Each co_await is a statement of its own: GCC
 /// 12 miscompiles some that stand in conditions.
 class ControlServer::Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -46,12 +47,12 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     shared_->output_bytes -= outgoing_bytes_;
   }
 
-  awaitable<void> serve() {
-    const auto self = shared_from_this();
+  /// Until it ends; keeps it until then.
+  static awaitable<void> run(std::shared_ptr<Connection> self) {
     bool goes_on = true;
     while (goes_on) {
-      goes_on = co_await answer_what_is_there();
-      if (goes_on) goes_on = co_await read();
+      goes_on = co_await self->answer_what_is_there();
+      if (goes_on) goes_on = co_await self->read();
     }
   }
 
@@ -74,8 +75,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     if (outgoing_bytes_ + line.size() > most || !leaves_room_for_answers) return Notified::kFull;
     enqueue({std::move(line), false});
     if (is_writing_) return Notified::kTaken;
-    const auto write = [self = shared_from_this()]() -> awaitable<void> { co_await self->write_all(); };
-    asio::co_spawn(socket_.get_executor(), write, asio::detached);
+    spawn(socket_.get_executor(), write_on(shared_from_this()));
     return Notified::kTaken;
   }
 
@@ -141,9 +141,8 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     enqueue({std::move(line), true});
     if (shared_->output_bytes > shared_->limits.output_bytes) co_return false;
     while (is_writing_) {  // notifications are: they take this line along
-      error_code ignored;
       written_.expires_at(asio::steady_timer::time_point::max());
-      co_await written_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      co_await expiry(written_);
     }
     co_await write_all();
     co_return !is_broken_;
@@ -159,6 +158,8 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     shared_->output_bytes += line.text.size();
     outgoing_.push_back(std::move(line));
   }
+
+  static awaitable<void> write_on(std::shared_ptr<Connection> self) { co_await self->write_all(); }
 
   /// Writes what waits, unless somebody does already.
   awaitable<void> write_all() {
@@ -193,7 +194,8 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     write_deadline_.async_wait([weak = weak_from_this()](error_code error) {
       const auto self = weak.lock();
       if (error || !self) return;
-      spdlog::warn("control socket: {} (pid {}) does not read; dropped", self->peer_.user, self->peer_.pid);
+      const Peer& peer = self->peer_;
+      log_warning({"control socket: ", peer.user, " (pid ", peer.pid, ") does not read; dropped"});
       self->close();
     });
   }
@@ -260,7 +262,7 @@ ControlServer::ControlServer(asio::io_context& io, ControlSocket socket, JsonRpc
     : socket_(std::move(socket)),
       shared_(std::make_shared<Shared>(Shared{limits, rpc})),
       acceptor_(io, Protocol(), socket_.release_descriptor()) {
-  asio::co_spawn(io, accept(), asio::detached);
+  spawn(io.get_executor(), accept());
 }
 
 ControlServer::~ControlServer() {
@@ -268,7 +270,7 @@ ControlServer::~ControlServer() {
 }
 
 awaitable<void> ControlServer::accept() {
-  asio::steady_timer pause(acceptor_.get_executor());
+  asio::steady_timer timer(acceptor_.get_executor());
   while (acceptor_.is_open()) {
     error_code error;
     auto socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
@@ -278,9 +280,8 @@ awaitable<void> ControlServer::accept() {
       continue;
     }
     // Out of descriptors, mostly: give others time to end.
-    spdlog::warn("control socket: cannot accept: {}", error.message());
-    pause.expires_after(std::chrono::milliseconds(100));
-    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    log_warning({"control socket: cannot accept: ", error.message()});
+    co_await pause(timer, std::chrono::milliseconds(100));
   }
 }
 
@@ -299,8 +300,7 @@ void ControlServer::admit(Protocol::socket socket) {
   }
   const auto executor = socket.get_executor();
   auto connection = std::make_shared<Connection>(shared_, std::move(socket), std::move(*peer));
-  asio::co_spawn(
-      executor, [connection] { return connection->serve(); }, asio::detached);
+  spawn(executor, Connection::run(std::move(connection)));
 }
 
 size_t ControlServer::connections() const {

@@ -1,15 +1,11 @@
 #include "ctrl/rpc/json_rpc.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
-#include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <memory>
 #include <unordered_set>
 #include <vector>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/store/awaited_reply.h"
 
 namespace sluice::ctrl {
@@ -103,17 +99,16 @@ std::string reason_of(const Refusal& refusal) {
 /// What a call that changes something has come to. `before` is its subject before the call.
 void log_change(const Method& method, const Peer& peer, const Subject& before, const std::string& after,
                 const Answer& answer) {
-  const std::string object = before.object.empty() ? "" : " of " + before.object;
-  if (!answer) {
-    return spdlog::warn("{} by {} (uid {}, pid {}){}: refused: {}", method.name, peer.user, peer.uid,
-                        peer.pid, object, reason_of(answer.error()));
-  }
+  const std::string who = " by " + peer.user + " (uid " + std::to_string(peer.uid) + ", pid " +
+                          std::to_string(peer.pid) + ")" +
+                          (before.object.empty() ? "" : " of " + before.object);
+  if (!answer) return log_warning({method.name, who, ": refused: ", reason_of(answer.error())});
   std::string what = before.state.empty() ? "done" : before.state + " -> " + after;
   const auto changed = answer->find("changed");
   if (changed != answer->end() && !changed->empty()) {
     what += ", changed " + joined(changed->get<std::vector<std::string>>(), ", ");
   }
-  spdlog::info("{} by {} (uid {}, pid {}){}: {}", method.name, peer.user, peer.uid, peer.pid, object, what);
+  log_info({method.name, who, ": ", what});
 }
 
 /// Checks the params of a request, calls its method and hands the answer's line to `done`: wherever the
@@ -144,7 +139,7 @@ void carry_out(const Method& method, MethodContext& context, json& request, cons
   try {
     method.call(context, Call{*params, peer, notify}, reply);
   } catch (const std::exception& error) {
-    spdlog::error("{} failed: {}", method.name, error.what());
+    log_error({method.name, " failed: ", error.what()});
     reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
   }
 }

@@ -8,6 +8,7 @@
 #include "ctrl/source/entry.h"
 #include "ctrl/source/http_servers.h"
 #include "ctrl/source/secret_file.h"
+#include "ctrl/source/subscriptions.h"
 #include "ctrl/source/turns.h"
 #include "ctrl/wire/consul_message.h"
 
@@ -32,6 +33,7 @@ struct Subscription {
   Delivery delivery;
   DiscoverModel wanted;
   StopSignal stop;
+  void end() { stop.stop(); }
   Backoff backoff;
   uint64_t index = 0;  ///< 0: the next answer is to come at once
 };
@@ -78,15 +80,10 @@ class ConsulSource : public Source {
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
     auto subscription = std::make_shared<Subscription>(sink(), id, wanted);
-    subscriptions_[id] = subscription;
+    subscriptions_.add(id, subscription);
     spawn(follow(std::move(subscription)));
   }
-  void unsubscribe(SubscriptionId id) override {
-    const auto found = subscriptions_.find(id);
-    if (found == subscriptions_.end()) return;
-    found->second->stop.stop();
-    subscriptions_.erase(found);
-  }
+  void unsubscribe(SubscriptionId id) override { subscriptions_.end(id); }
 
  private:
   awaitable<void> follow(std::shared_ptr<Subscription> subscription);
@@ -97,7 +94,7 @@ class ConsulSource : public Source {
   const SourceModel model_;
   HttpServers servers_;
   Turns quick_;  ///< for queries that do not block
-  std::map<SubscriptionId, std::shared_ptr<Subscription>> subscriptions_;
+  Subscriptions<Subscription> subscriptions_;
 };
 
 awaitable<void> ConsulSource::follow(std::shared_ptr<Subscription> subscription) {

@@ -6,10 +6,11 @@
 
 #include "common/decimal.h"
 #include "ctrl/net/faults.h"
+#include "ctrl/net/task_group.h"
 #include "ctrl/source/delivery.h"
 #include "ctrl/source/dns_client.h"
 #include "ctrl/source/entry.h"
-#include "ctrl/source/task_group.h"
+#include "ctrl/source/subscriptions.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -31,6 +32,7 @@ struct Subscription {
   Delivery delivery;
   DiscoverModel wanted;
   StopSignal stop;
+  void end() { stop.stop(); }
   std::map<std::string, Target> targets;
   Backoff backoff;
 };
@@ -72,15 +74,10 @@ class DnsSource : public Source, public NameResolver {
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
     auto subscription = std::make_shared<Subscription>(sink(), id, wanted);
-    subscriptions_[id] = subscription;
+    subscriptions_.add(id, subscription);
     spawn(follow(std::move(subscription)));
   }
-  void unsubscribe(SubscriptionId id) override {
-    const auto found = subscriptions_.find(id);
-    if (found == subscriptions_.end()) return;
-    found->second->stop.stop();
-    subscriptions_.erase(found);
-  }
+  void unsubscribe(SubscriptionId id) override { subscriptions_.end(id); }
   NameResolver* resolver() override { return this; }
   void resolve(const std::string& name, std::function<void(Answer)> answer) override {
     spawn(look_up(name, std::move(answer)));
@@ -101,7 +98,7 @@ class DnsSource : public Source, public NameResolver {
   const SourceModel model_;
   DnsClient client_;
   StopSignal never_;
-  std::map<SubscriptionId, std::shared_ptr<Subscription>> subscriptions_;
+  Subscriptions<Subscription> subscriptions_;
 };
 
 /// As the record says, within `min_ttl` and `max_ttl`.

@@ -6,6 +6,7 @@
 #include "ctrl/source/etcd_client.h"
 #include "ctrl/source/list_watch.h"
 #include "ctrl/source/registry_value.h"
+#include "ctrl/source/subscriptions.h"
 #include "ctrl/wire/bounded_json.h"
 
 namespace sluice::ctrl {
@@ -135,21 +136,16 @@ class EtcdSource : public Source {
     const SourceContext context{io(), sink()};
     auto subscription =
         std::make_shared<EtcdSubscription>(context, id, model_, wanted.prefix, client_, lists_);
-    subscriptions_[id] = subscription;
+    subscriptions_.add(id, subscription);
     subscription->start(shared_from_this());
   }
-  void unsubscribe(SubscriptionId id) override {
-    const auto found = subscriptions_.find(id);
-    if (found == subscriptions_.end()) return;
-    found->second->stop();
-    subscriptions_.erase(found);
-  }
+  void unsubscribe(SubscriptionId id) override { subscriptions_.end(id); }
 
  private:
   const SourceModel model_;
   EtcdClient client_;
   Turns lists_;
-  std::map<SubscriptionId, std::shared_ptr<ListWatch>> subscriptions_;
+  Subscriptions<ListWatch> subscriptions_;
 };
 
 }  // namespace

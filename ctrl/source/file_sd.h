@@ -13,7 +13,4 @@ namespace sluice::ctrl {
 /// no targets in any; a text of blanks is none too, since whoever writes a file empties it first.
 Result<Snapshot> parse_file_sd(const std::string& text);
 
-/// `HOST:PORT`, where HOST is an address, one of IPv6 in brackets, or a name.
-Result<Instance> parse_target(std::string_view text);
-
 }  // namespace sluice::ctrl

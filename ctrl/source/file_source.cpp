@@ -1,7 +1,6 @@
 #include "ctrl/source/file_source.h"
 
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/source/file_sd.h"
 
 namespace sluice::ctrl {
@@ -107,7 +107,7 @@ class FileSource : public Source {
       : Source(context), resync_(model.resync), notify_(context.io), timer_(context.io) {
     const int number = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (number < 0) {
-      spdlog::warn("files of source {} are looked at every second: {}", model.name, std::strerror(errno));
+      log_warning({"files of source ", model.name, " are looked at every second: ", std::strerror(errno)});
     } else {
       notify_.assign(number);
     }

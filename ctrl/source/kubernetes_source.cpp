@@ -9,6 +9,7 @@
 #include "ctrl/source/http_servers.h"
 #include "ctrl/source/list_watch.h"
 #include "ctrl/source/secret_file.h"
+#include "ctrl/source/subscriptions.h"
 #include "ctrl/source/turns.h"
 #include "ctrl/wire/bounded_json.h"
 #include "ctrl/wire/kubernetes_message.h"
@@ -271,20 +272,15 @@ class KubernetesSource : public Source {
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
     const SourceContext context{io(), sink()};
     auto subscription = std::make_shared<KubernetesSubscription>(context, id, model_, wanted, client_);
-    subscriptions_[id] = subscription;
+    subscriptions_.add(id, subscription);
     subscription->start(shared_from_this());
   }
-  void unsubscribe(SubscriptionId id) override {
-    const auto found = subscriptions_.find(id);
-    if (found == subscriptions_.end()) return;
-    found->second->stop();
-    subscriptions_.erase(found);
-  }
+  void unsubscribe(SubscriptionId id) override { subscriptions_.end(id); }
 
  private:
   const SourceModel model_;
   std::shared_ptr<KubernetesClient> client_;
-  std::map<SubscriptionId, std::shared_ptr<ListWatch>> subscriptions_;
+  Subscriptions<ListWatch> subscriptions_;
 };
 
 }  // namespace

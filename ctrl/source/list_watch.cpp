@@ -1,13 +1,12 @@
 #include "ctrl/source/list_watch.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <utility>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/net/faults.h"
+#include "ctrl/net/spawn.h"
 #include "ctrl/source/entry.h"
 
 namespace sluice::ctrl {
@@ -43,15 +42,15 @@ void ListWatch::start(std::shared_ptr<Source> source) {
 }
 
 void ListWatch::spawn(awaitable<void> task) {
-  asio::co_spawn(io_, std::move(task),
-                 [self = shared_from_this(), source = source_.lock()](std::exception_ptr failure) {
-                   if (!failure) return;
-                   try {
-                     std::rethrow_exception(failure);
-                   } catch (const std::exception& error) {
-                     spdlog::error("a task of a source has failed: {}", error.what());
-                   }
-                 });
+  ctrl::spawn(io_.get_executor(), std::move(task),
+              [self = shared_from_this(), source = source_.lock()](std::exception_ptr failure) {
+                if (!failure) return;
+                try {
+                  std::rethrow_exception(failure);
+                } catch (const std::exception& error) {
+                  log_error({"a task of a source has failed: ", error.what()});
+                }
+              });
 }
 
 awaitable<void> ListWatch::run() {

@@ -40,9 +40,9 @@ class ListWatch : public std::enable_shared_from_this<ListWatch> {
   ListWatch(const ListWatch&) = delete;
   ListWatch& operator=(const ListWatch&) = delete;
 
-  /// Starts the coroutines, which hold this object, and `source` of which it uses parts, until stop().
+  /// Starts the coroutines, which hold this object, and `source` of which it uses parts, until end().
   void start(std::shared_ptr<Source> source);
-  void stop() { stop_.stop(); }
+  void end() { stop_.stop(); }
 
  protected:
   /// The whole list. With `to_watch` the next watch() goes on from it. Throws what can be told to people.

@@ -1,11 +1,11 @@
 #include "ctrl/source/source.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <random>
+
+#include "ctrl/log/log_line.h"
+#include "ctrl/net/spawn.h"
 
 namespace sluice::ctrl {
 
@@ -13,12 +13,12 @@ namespace asio = boost::asio;
 
 void Source::spawn(asio::awaitable<void> task) {
   // The completion handler lies in the coroutine's frame, and holds this source as long.
-  asio::co_spawn(io_, std::move(task), [self = shared_from_this()](std::exception_ptr failure) {
+  ctrl::spawn(io_.get_executor(), std::move(task), [self = shared_from_this()](std::exception_ptr failure) {
     if (!failure) return;
     try {
       std::rethrow_exception(failure);
     } catch (const std::exception& error) {
-      spdlog::error("a task of a source has failed: {}", error.what());
+      log_error({"a task of a source has failed: ", error.what()});
     }
   });
 }

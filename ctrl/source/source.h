@@ -25,6 +25,8 @@
 
 namespace sluice::ctrl {
 
+class LeaseTable;
+
 /// Tells one subscription from all others of a process, former ones too.
 using SubscriptionId = uint64_t;
 
@@ -61,8 +63,9 @@ class NameResolver {
 };
 
 struct SourceContext {
-  boost::asio::io_context& io;  ///< of this source alone, and run by one thread
-  SourceSink& sink;             ///< of this source alone; outlives it
+  boost::asio::io_context& io;       ///< of this source alone, and run by one thread
+  SourceSink& sink;                  ///< of this source alone; outlives it
+  LeaseTable* registered = nullptr;  ///< what registers itself with this gateway; null: it has no registry
 };
 
 /// Made by std::make_shared: its coroutines, started by spawn(), hold it, so that they may use `this`.

@@ -1,8 +1,6 @@
 #include "ctrl/source/source_set.h"
 
 #include <pthread.h>
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/source/name_stage.h"
 #include "ctrl/source/source.h"
 #include "ctrl/source/source_types.h"
@@ -35,13 +34,14 @@ const SourceType* type_named(const std::string& name) {
 /// One source, its thread, and the stage that resolves names.
 class SourceSet::Runner : public SourceSink {
  public:
-  Runner(SourceModel model, Receiver receive, NameStage::Resolve resolve)
+  Runner(SourceModel model, Receiver receive, NameStage::Resolve resolve, LeaseTable* registered)
       : model_(std::move(model)), receive_(std::move(receive)) {
     names_ = std::make_shared<NameStage>(
         *io_, [this](SubscriptionId id, Snapshot snapshot) { pass_on(id, std::move(snapshot)); },
         std::move(resolve));
-    asio::post(*io_, [this] {
-      if (const SourceType* const type = type_named(model_.type)) source_ = type->make(model_, {*io_, *this});
+    asio::post(*io_, [this, registered] {
+      const SourceType* const type = type_named(model_.type);
+      if (type != nullptr) source_ = type->make(model_, {*io_, *this, registered});
     });
     thread_ = std::thread([this] { run(); });
   }
@@ -106,7 +106,7 @@ class SourceSet::Runner : public SourceSink {
         io_->run();
         return;
       } catch (const std::exception& error) {  // a source's fault is not to end the others
-        spdlog::error("source {} has failed and goes on: {}", model_.name, error.what());
+        log_error({"source ", model_.name, " has failed and goes on: ", error.what()});
       }
     }
   }
@@ -154,7 +154,8 @@ struct SourceSet::Runners {
   }
 };
 
-SourceSet::SourceSet(Receiver receive) : receive_(std::move(receive)), known_(std::make_shared<Runners>()) {}
+SourceSet::SourceSet(Receiver receive, LeaseTable* registered)
+    : receive_(std::move(receive)), registered_(registered), known_(std::make_shared<Runners>()) {}
 SourceSet::~SourceSet() {
   const std::lock_guard lock(known_->mutex);
   known_->by_name.clear();
@@ -203,7 +204,8 @@ void SourceSet::follow(const Model& model) {
       };
     }
     const auto& runner =
-        runners_.emplace(source.name, std::make_unique<Runner>(source, receive_, std::move(resolve)))
+        runners_
+            .emplace(source.name, std::make_unique<Runner>(source, receive_, std::move(resolve), registered_))
             .first->second;
     const std::lock_guard lock(known_->mutex);
     known_->by_name.emplace(source.name, runner.get());

@@ -12,12 +12,15 @@
 
 namespace sluice::ctrl {
 
+class LeaseTable;
+
 class SourceSet {
  public:
   /// Called on the threads of sources.
   using Receiver = std::function<void(SourceWord)>;
 
-  explicit SourceSet(Receiver receive);
+  /// `registered`: for sources of type registry; null where this gateway has no registry.
+  explicit SourceSet(Receiver receive, LeaseTable* registered = nullptr);
   /// Ends all sources; may wait for one that is reading something long.
   ~SourceSet();
 
@@ -37,6 +40,7 @@ class SourceSet {
   void subscribe(const PoolModel& pool);
 
   const Receiver receive_;
+  LeaseTable* const registered_;
   uint64_t next_id_ = 1;
   std::map<std::string, std::unique_ptr<Runner>> runners_;  ///< by name of source
   const std::shared_ptr<Runners> known_;                    ///< the same, for threads of sources

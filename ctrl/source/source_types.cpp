@@ -7,6 +7,8 @@
 #include "ctrl/source/etcd_source.h"
 #include "ctrl/source/file_source.h"
 #include "ctrl/source/kubernetes_source.h"
+#include "ctrl/source/registry_source.h"
+#include "ctrl/source/xds_source.h"
 #include "ctrl/source/zookeeper_source.h"
 
 namespace sluice::ctrl {
@@ -18,6 +20,8 @@ std::span<const SourceType> source_types() {
       {"etcd", make_etcd_source},
       {"file", make_file_source},
       {"kubernetes", make_kubernetes_source},
+      {"registry", make_registry_source},
+      {"xds", make_xds_source},
       {"zookeeper", make_zookeeper_source},
   };
   return kTypes;

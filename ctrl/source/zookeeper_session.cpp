@@ -1,13 +1,12 @@
 #include "ctrl/source/zookeeper_session.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <array>
-#include <boost/asio/co_spawn.hpp>
 #include <deque>
 #include <exception>
 
+#include "ctrl/log/log_line.h"
+#include "ctrl/net/spawn.h"
 #include "ctrl/source/secret_file.h"
 
 namespace sluice::ctrl {
@@ -49,12 +48,12 @@ ZookeeperSession::ZookeeperSession(asio::io_context& io, const SourceModel& mode
     : io_(io), model_(model), servers_(io, model, kDefaults, {}), connecting_(io, 1) {}
 
 void ZookeeperSession::spawn(awaitable<void> task) {
-  asio::co_spawn(io_, std::move(task), [self = shared_from_this()](std::exception_ptr failure) {
+  ctrl::spawn(io_.get_executor(), std::move(task), [self = shared_from_this()](std::exception_ptr failure) {
     if (!failure) return;
     try {
       std::rethrow_exception(failure);
     } catch (const std::exception& error) {
-      spdlog::error("a task of a source has failed: {}", error.what());
+      log_error({"a task of a source has failed: ", error.what()});
     }
   });
 }

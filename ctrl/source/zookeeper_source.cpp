@@ -5,10 +5,11 @@
 #include <map>
 #include <set>
 
+#include "ctrl/net/task_group.h"
 #include "ctrl/source/entry.h"
 #include "ctrl/source/list_watch.h"
 #include "ctrl/source/registry_value.h"
-#include "ctrl/source/task_group.h"
+#include "ctrl/source/subscriptions.h"
 #include "ctrl/source/zookeeper_session.h"
 
 namespace sluice::ctrl {
@@ -32,7 +33,7 @@ class ZookeeperSubscription : public ListWatch, public ZookeeperListener {
   }
   void end() {
     session_->end_listening(path_, *this);
-    stop();
+    ListWatch::end();
   }
 
   void take_event(const ZookeeperEvent& event) override;
@@ -218,20 +219,15 @@ class ZookeeperSource : public Source {
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
     const SourceContext context{io(), sink()};
     auto subscription = std::make_shared<ZookeeperSubscription>(context, id, model_, wanted.path, session_);
-    subscriptions_[id] = subscription;
+    subscriptions_.add(id, subscription);
     subscription->start(shared_from_this());
   }
-  void unsubscribe(SubscriptionId id) override {
-    const auto found = subscriptions_.find(id);
-    if (found == subscriptions_.end()) return;
-    found->second->end();
-    subscriptions_.erase(found);
-  }
+  void unsubscribe(SubscriptionId id) override { subscriptions_.end(id); }
 
  private:
   const SourceModel model_;
   std::shared_ptr<ZookeeperSession> session_;
-  std::map<SubscriptionId, std::shared_ptr<ZookeeperSubscription>> subscriptions_;
+  Subscriptions<ZookeeperSubscription> subscriptions_;
 };
 
 }  // namespace

@@ -1,36 +1,58 @@
 #include "ctrl/store/control_threads.h"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <exception>
 #include <utility>
 
-namespace sluice::ctrl {
+#include "ctrl/log/log_line.h"
 
-void ControlThreads::run(const Job& job) {
+namespace sluice::ctrl {
+namespace {
+
+using boost::asio::thread_pool;
+
+void run(const ControlThreads::Job& job) {
   try {
     job();
   } catch (const std::exception& error) {  // out of memory, mostly; the rest must go on
-    spdlog::error("a job of the control threads failed: {}", error.what());
+    log_error({"a job of the control threads failed: ", error.what()});
   }
 }
 
+void post(thread_pool& pool, ControlThreads::Job job) {
+  boost::asio::post(pool, [job = std::move(job)] { run(job); });
+}
+
+}  // namespace
+
+struct ControlThreads::Pools {
+  thread_pool changes{1};
+  thread_pool observations{1};
+  thread_pool answers{2};
+};
+
+ControlThreads::ControlThreads() : pools_(std::make_unique<Pools>()) {}
+
+ControlThreads::~ControlThreads() {
+  stop();
+}
+
 void ControlThreads::change(Job job) {
-  boost::asio::post(changes_, [job = std::move(job)] { run(job); });
+  post(pools_->changes, std::move(job));
 }
 
 void ControlThreads::observe(Job job) {
-  boost::asio::post(observations_, [job = std::move(job)] { run(job); });
+  post(pools_->observations, std::move(job));
 }
 
 void ControlThreads::answer(Job job) {
-  boost::asio::post(answers_, [job = std::move(job)] { run(job); });
+  post(pools_->answers, std::move(job));
 }
 
 void ControlThreads::stop() {
   // A change may wait for an answer: that thread goes last.
-  for (auto* pool : {&changes_, &observations_, &answers_}) {
+  for (auto* pool : {&pools_->changes, &pools_->observations, &pools_->answers}) {
     pool->stop();
     pool->join();
   }

@@ -2,8 +2,8 @@
 // them work; what it finds is posted back to the loop by whoever wants it there.
 #pragma once
 
-#include <boost/asio/thread_pool.hpp>
 #include <functional>
+#include <memory>
 
 namespace sluice::ctrl {
 
@@ -11,7 +11,8 @@ class ControlThreads {
  public:
   using Job = std::function<void()>;
 
-  ~ControlThreads() { stop(); }
+  ControlThreads();
+  ~ControlThreads();
 
   /// What people ask to be changed: one after another, in the order of the calls, however long reading a
   /// configuration takes.
@@ -24,11 +25,8 @@ class ControlThreads {
   void stop();
 
  private:
-  static void run(const Job& job);
-
-  boost::asio::thread_pool changes_{1};
-  boost::asio::thread_pool observations_{1};
-  boost::asio::thread_pool answers_{2};
+  struct Pools;
+  std::unique_ptr<Pools> pools_;
 };
 
 }  // namespace sluice::ctrl

@@ -11,25 +11,51 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "ctrl/intent/config_diff.h"
-#include "ctrl/intent/config_history.h"
+#include "common/flow_key.h"
+#include "common/result.h"
+#include "common/siphash.h"
 #include "ctrl/intent/fault.h"
 #include "ctrl/intent/model.h"
-#include "ctrl/observed/backend_statuses.h"
-#include "ctrl/observed/members.h"
-#include "ctrl/resolve/compile.h"
-#include "ctrl/resolve/effective.h"
-#include "ctrl/resolve/id_registry.h"
-#include "ctrl/store/change_log.h"
 #include "ctrl/store/target_totals.h"
-#include "dataplane/roles/dataplane.h"
+#include "lb/backend.h"
+#include "lb/service.h"
+#include "ledger/profile.h"
+
+// What callers ask for, they include.
+namespace sluice::lb {
+class PoolTable;
+}
+namespace sluice::ledger {
+struct Answer;
+}
+namespace sluice::dataplane {
+class CheckLanes;
+class DataPlane;
+class LedgerPlane;
+struct Explanation;
+struct FlowSnapshot;
+struct LocateRequest;
+struct Tables;
+}  // namespace sluice::dataplane
 
 namespace sluice::ctrl {
+
+class ChangeLog;
+class IdRegistry;
+enum class ChangeCause : uint8_t;
+struct BackendStatus;
+struct Change;
+struct DiffEntry;
+struct Effective;
+struct HistoryEntry;
+struct PoolAvailability;
+struct SourceRow;
+struct SourceWord;
 
 struct ApplyOptions {
   std::optional<uint64_t> if_generation = {};

@@ -12,18 +12,26 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/intent/config_diff.h"
 #include "ctrl/intent/config_hash.h"
+#include "ctrl/intent/config_history.h"
 #include "ctrl/log/log.h"
 #include "ctrl/log/notice_log.h"
 #include "ctrl/observed/backend_statuses.h"
 #include "ctrl/observed/members.h"
 #include "ctrl/observed/transition_log.h"
+#include "ctrl/resolve/compile.h"
+#include "ctrl/resolve/effective.h"
+#include "ctrl/resolve/id_registry.h"
 #include "ctrl/resolve/resolve.h"
 #include "ctrl/store/busy_ratios.h"
+#include "ctrl/store/change_log.h"
 #include "ctrl/store/departed_backends.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_questions.h"
 #include "ctrl/store/worker_questions.h"
+#include "dataplane/roles/dataplane.h"
+#include "dataplane/tables/tables.h"
 
 namespace sluice::ctrl {
 

@@ -1,10 +1,10 @@
 // What sources say, and what becomes of it.
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <set>
 #include <utility>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/store/gateway_parts.h"
 
 namespace sluice::ctrl {
@@ -84,7 +84,7 @@ void Gateway::Parts::publish_members(const std::set<std::string>& pools,
   Step step{.model = model, .members = members.lists()};
   step.causes = {{ChangeCause::kSource, object_of(pools, *model), seen}};
   if (const auto taken = take(step); !taken) {  // what counts stays, and the next word tries again
-    spdlog::error("what sources say cannot be taken: {}", taken.error().message);
+    log_error({"what sources say cannot be taken: ", taken.error().message});
   }
 }
 

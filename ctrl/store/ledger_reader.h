@@ -2,17 +2,21 @@
 // the log, and nothing else. Control thread, but for what says otherwise.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "common/result.h"
-#include "ledger/file_system.h"
-#include "ledger/log_reader.h"
+
+namespace boost::asio {
+class io_context;
+}
+namespace sluice::ledger {
+class LogReader;
+}
 
 namespace sluice::ctrl {
 
@@ -23,30 +27,25 @@ class LedgerReader {
   /// Borrows `control`. Fails where the directory is no log.
   static Result<std::unique_ptr<LedgerReader>> open(boost::asio::io_context& control,
                                                     const std::string& directory);
+  ~LedgerReader();
 
   /// Calls find(log) on the reading thread and done(what it returned) on the control thread. False: too many
   /// wait already, and neither will be called.
   template <typename Find, typename Done>
   bool read(Find find, Done done) {
-    if (waiting_ >= kMostAtOnce) return false;
-    ++waiting_;
-    boost::asio::post(thread_, [this, find = std::move(find), done = std::move(done)]() mutable {
-      boost::asio::post(control_, [this, done = std::move(done), found = find(*log_)]() mutable {
-        --waiting_;
-        done(std::move(found));
-      });
-    });
-    return true;
+    using Found = std::invoke_result_t<Find&, ledger::LogReader&>;
+    const auto found = std::make_shared<std::optional<Found>>();
+    return run([find = std::move(find), found](ledger::LogReader& log) mutable { found->emplace(find(log)); },
+               [done = std::move(done), found]() mutable { done(std::move(**found)); });
   }
 
  private:
-  explicit LedgerReader(boost::asio::io_context& control) : control_(control) {}
+  struct Parts;
 
-  boost::asio::io_context& control_;
-  size_t waiting_ = 0;
-  ledger::PosixFileSystem files_;
-  std::optional<ledger::LogReader> log_;  // the reading thread's, once it is open
-  boost::asio::thread_pool thread_{1};    // last, so that it has ended before what it reads through goes
+  explicit LedgerReader(std::unique_ptr<Parts> parts);
+  bool run(std::function<void(ledger::LogReader&)> find, std::function<void()> done);
+
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace sluice::ctrl

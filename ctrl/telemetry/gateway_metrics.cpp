@@ -13,6 +13,7 @@
 #include "ctrl/telemetry/metric_family.h"
 #include "ctrl/telemetry/process_metrics.h"
 #include "ctrl/telemetry/snat_metrics.h"
+#include "dataplane/roles/dataplane.h"
 
 namespace sluice::ctrl {
 namespace {

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/observed/backend_status.h"
+#include "ctrl/observed/backend_statuses.h"
 #include "ctrl/telemetry/metric_family.h"
 
 namespace sluice::ctrl {

@@ -89,6 +89,12 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
     {"sluice_source_accuracy_ratio", MetricType::Gauge, "source",
      "Of the source's instances that are checked: the share that it offers and that are healthy, or that it "
      "does not and that are not. Absent where none is checked."},
+    {"sluice_registry_instances", MetricType::Gauge, "",
+     "Instances that have registered themselves; the three of `sluice_registry` only with `registry`.",
+     "how-to/register-a-service.md"},
+    {"sluice_registry_watchers", MetricType::Gauge, "", "Clients of the registry that wait for changes."},
+    {"sluice_registry_expired_total", MetricType::Counter, "",
+     "Leases of the registry that ended because nobody renewed them."},
     {"sluice_change_seconds", MetricType::Histogram, "cause",
      "From when a change (`config`, `source`, `health`, `ejection`, `operator`) was seen to when every "
      "worker had it.",

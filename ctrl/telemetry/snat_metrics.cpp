@@ -7,6 +7,7 @@
 
 #include "ctrl/intent/config_values.h"
 #include "ctrl/telemetry/metric_family.h"
+#include "dataplane/roles/dataplane.h"
 #include "lb/port_use.h"
 
 namespace sluice::ctrl {

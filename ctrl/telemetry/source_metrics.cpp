@@ -5,6 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "ctrl/observed/members.h"
+#include "ctrl/resolve/effective.h"
+#include "ctrl/store/change_log.h"
 #include "ctrl/telemetry/ledger_metrics.h"
 #include "ctrl/telemetry/metric_family.h"
 

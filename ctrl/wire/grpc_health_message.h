@@ -21,7 +21,5 @@ std::optional<ServingStatus> grpc_health_response(std::span<const uint8_t> bytes
 
 /// `SERVING`, as the protocol spells it.
 const char* name_of(ServingStatus status);
-/// `UNIMPLEMENTED` of gRPC's status codes; empty where there is no such code.
-std::string_view name_of_grpc_status(unsigned code);
 
 }  // namespace sluice::ctrl

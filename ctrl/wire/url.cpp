@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "common/decimal.h"
 
@@ -82,6 +83,34 @@ std::string percent_encoded(std::string_view text) {
     encoded += kDigits[static_cast<uint8_t>(byte) & 15];
   }
   return encoded;
+}
+
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded += text[i];
+      continue;
+    }
+    uint8_t byte = 0;
+    const char* const digits = text.data() + i + 1;
+    if (i + 3 > text.size()) return std::nullopt;
+    const auto [end, code] = std::from_chars(digits, digits + 2, byte, 16);
+    if (code != std::errc{} || end != digits + 2) return std::nullopt;
+    decoded += static_cast<char>(byte);
+    i += 2;
+  }
+  return decoded;
+}
+
+std::vector<std::string_view> parts_of(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace sluice::ctrl

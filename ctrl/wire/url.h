@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 
@@ -32,5 +34,9 @@ Result<ServerUrl> parse_server_url(std::string_view text, const UrlDefaults& def
 
 /// `text` with all but unreserved characters percent-encoded, for a segment of a path or a query.
 std::string percent_encoded(std::string_view text);
+/// RFC 3986, 2.1; nothing where a `%` has no two digits after it.
+std::optional<std::string> percent_decoded(std::string_view text);
+/// What lies between the separators; one part, the whole, where there is none.
+std::vector<std::string_view> parts_of(std::string_view text, char separator);
 
 }  // namespace sluice::ctrl

@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "common/address.h"
+#include "dataplane/base/log_level.h"
 #include "dataplane/base/worker_limits.h"
 #include "dataplane/tables/ledger_config.h"
-#include "dataplane/tables/tables.h"
+#include "dataplane/tables/port_view.h"
 
 namespace sluice::dataplane {
 
@@ -20,9 +21,6 @@ enum class IdleMode : uint8_t {
   kPoll,      ///< spin
   kAdaptive,  ///< back off: pause, then short sleeps
 };
-
-/// Severity of a message about start-up or devices, as syslog has it.
-enum class LogLevel : uint8_t { kError, kWarning, kInfo, kDebug };
 
 struct PortConfig {
   std::string name;

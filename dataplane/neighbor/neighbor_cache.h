@@ -11,6 +11,7 @@
 
 #include "common/address.h"
 #include "dataplane/base/sequence_locked.h"
+#include "dataplane/neighbor/neighbor_record.h"
 #include "dataplane/tables/address_set.h"
 #include "dataplane/tables/drops.h"
 #include "lb/flow_hash.h"
@@ -19,18 +20,6 @@ namespace sluice::dataplane {
 
 inline constexpr unsigned kMaxNeighbors = 65536;     ///< per worker
 inline constexpr unsigned kMaxWaitingPackets = 128;  ///< per neighbor while it is being resolved
-
-enum class NeighborState : uint8_t { kFree, kIncomplete, kReachable, kStale, kStatic };
-
-/// What is known of a neighbor.
-struct NeighborRecord {
-  uint16_t port;
-  IpAddress address;
-  MacAddress mac;
-  NeighborState state;
-
-  bool has_mac() const { return state >= NeighborState::kReachable; }
-};
 
 /// One neighbor. What the worker reads for a packet lies in the first cache line.
 struct alignas(64) NeighborEntry {

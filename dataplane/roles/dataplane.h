@@ -12,26 +12,19 @@
 
 #include "common/result.h"
 #include "dataplane/device/boot_config.h"
-#include "dataplane/neighbor/neighbors.h"
+#include "dataplane/device/port_info.h"
+#include "dataplane/neighbor/neighbor_record.h"
 #include "dataplane/roles/ledger_plane.h"
 #include "dataplane/tables/capture.h"
 #include "dataplane/tables/notice.h"
 #include "dataplane/tables/stats.h"
-#include "dataplane/tables/tables.h"
 #include "dataplane/worker/check_lane.h"
 #include "dataplane/worker/worker_request.h"
+#include "lb/view.h"
 
 namespace sluice::dataplane {
 
-/// A configured port after its device has been found and set up.
-struct PortInfo {
-  std::string name;
-  MacAddress mac;
-  uint16_t mtu;
-  std::string driver;
-  bool link_up;
-  std::string kernel_interface;  ///< name of the tap; empty: none
-};
+struct Tables;
 
 /// What only the device counts.
 struct DeviceCounters {

@@ -9,10 +9,13 @@
 
 #include "common/address.h"
 #include "common/bytes.h"
-#include "crypto/signed_note.h"
-#include "ledger/open_block.h"
-#include "ledger/source_rate.h"
-#include "ledger/transaction.h"
+#include "ledger/block_limits.h"
+#include "ledger/profile.h"
+#include "ledger/source_prefixes.h"
+
+namespace sluice::crypto {
+class NoteSigner;
+}
 
 namespace sluice::dataplane {
 
@@ -42,7 +45,7 @@ struct LedgerConfig {
   /// The key that checkpoints are signed with; its name is the log's origin. Shared because a BootConfig is
   /// copied; the journal thread takes it out, once.
   std::shared_ptr<crypto::NoteSigner> signer;
-  ledger::OpenBlock::Limits seal{4096, 1 << 20};
+  ledger::BlockLimits seal{4096, 1 << 20};
   uint64_t seal_delay_ns = 2'000'000;
   uint64_t checkpoint_interval_ns = 100'000'000;
   uint64_t dedupe_window = 4194304;  ///< transactions

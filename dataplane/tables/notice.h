@@ -9,7 +9,7 @@
 #include "common/address.h"
 #include "common/counter.h"
 #include "common/spsc_ring.h"
-#include "dataplane/tables/tables.h"
+#include "dataplane/tables/port_view.h"
 
 namespace sluice::dataplane {
 

@@ -7,8 +7,8 @@
 
 #include "common/counter.h"
 #include "dataplane/base/drop_reason.h"
-#include "dataplane/tables/tables.h"
-#include "lb/balancer.h"
+#include "dataplane/tables/port_view.h"
+#include "lb/evicted_flows.h"
 #include "ledger/outcome.h"
 
 namespace sluice::dataplane {

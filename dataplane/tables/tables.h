@@ -2,7 +2,6 @@
 // generation number. ctrl/compile builds it, Published carries it, QSBR retires it.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -10,29 +9,17 @@
 #include "common/address.h"
 #include "common/siphash.h"
 #include "dataplane/tables/address_set.h"
+#include "dataplane/tables/encapsulation.h"
 #include "dataplane/tables/ledger_config.h"
+#include "dataplane/tables/port_view.h"
 #include "dataplane/tables/route_table.h"
-#include "lb/balancer.h"
 #include "lb/pool_members.h"
 #include "lb/pool_table.h"
 #include "lb/service.h"
 #include "lb/service_table.h"
+#include "lb/view.h"
 
 namespace sluice::dataplane {
-
-inline constexpr unsigned kMaxPorts = 32;
-inline constexpr unsigned kMaxVlanTags = 2;
-
-/// A port as packets meet it. Index = DataPlane's port number (the order of the configuration).
-struct PortView {
-  MacAddress mac;
-  uint16_t mtu = 1500;                            ///< of IP, without any Ethernet or VLAN header
-  std::array<uint16_t, kMaxVlanTags> vlan_ids{};  ///< outer first
-  uint8_t vlan_tags = 0;                          ///< 0, 1 (802.1Q) or 2 (QinQ)
-  bool kernel = false;                            ///< own addresses go to the kernel's tap device
-  std::vector<Prefix> addresses;                  ///< with host bits, as configured
-  IpAddress link_local;                           ///< fe80:: address made from the MAC (RFC 4291, appendix A)
-};
 
 /// A neighbor to resolve: a gateway or an on-link backend. Backends refer to it by index.
 struct NextHop {
@@ -63,15 +50,6 @@ struct Membership {
   uint32_t ports = 0;  ///< a bit for each
   bool has_left = false;
   bool operator==(const Membership&) const = default;
-};
-
-/// Outer headers of ipip and gue. A family that is not configured cannot be encapsulated into: compile
-/// refuses services that would need it.
-struct Encapsulation {
-  IpAddress source;   ///< outer IPv4 source
-  IpAddress source6;  ///< outer IPv6 source
-  uint16_t gue_port = 6080;
-  bool operator==(const Encapsulation&) const = default;
 };
 
 /// Parts that did not change are shared with the generation before.

@@ -12,7 +12,7 @@
 
 #include "common/flow_key.h"
 #include "dataplane/base/drop_reason.h"
-#include "lb/balancer.h"
+#include "lb/flow_entry.h"
 
 namespace sluice::dataplane {
 

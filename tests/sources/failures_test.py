@@ -3,6 +3,7 @@ the reason is told, and what has changed meanwhile is there once the registry an
 
 import pytest
 
+from ads_server import AdsServer, generate
 from fake_registries import FakeConsul, FakeKubernetes
 from registries import LOOPBACK, Etcd, Gate, Zookeeper, missing
 
@@ -72,7 +73,26 @@ class OfZookeeper:
         self.server.kill()
 
 
-@pytest.fixture(scope="module", params=[OfEtcd, OfConsul, OfKubernetes, OfZookeeper])
+class OfXds:
+    def __init__(self, network, directory):
+        if missing("protoc"):
+            pytest.skip("protoc is not installed")
+        self.server = AdsServer(network, 15010, generate(directory))
+        self.port = self.server.port
+        self.source = {"type": "xds", "node_id": "edge-1"}
+        self.discover = {"cluster": "web"}
+        self.endpoints = []
+        self.server.cluster("web")
+
+    def put(self, _name: str, address: str) -> None:
+        self.endpoints.append((address, 80, 1, 1))
+        self.server.endpoints("web", (0, None, self.endpoints))
+
+    def close(self) -> None:
+        self.server.stop()
+
+
+@pytest.fixture(scope="module", params=[OfEtcd, OfConsul, OfKubernetes, OfZookeeper, OfXds])
 def registry(request, network, tmp_path_factory):
     made = request.param(network, tmp_path_factory.mktemp("registry"))
     yield made

@@ -1,45 +1,128 @@
-"""A gateway that takes a pool's backends from real registries: what they say is what it has, and what they
-do not say any more, because they are gone, takes nobody away."""
+"""A gateway that takes a pool's backends from registries: what they say is what it has, and what they do not say any
+more, because they are gone, takes nobody away. The real servers for etcd, ZooKeeper and DNS; fakes for the others."""
 
 import pytest
 
+from ads_server import AdsServer, generate
+from fake_registries import FakeConsul, FakeKubernetes
 from gateway import Gateway
 from processes import eventually
-from registries import LOOPBACK, Etcd, Knot, missing
+from registries import LOOPBACK, Etcd, Knot, Zookeeper, missing
 from wireless import wireless_configuration
 
 TWO = ["198.18.20.11:8080", "198.18.20.12:8080"]
 THREE = [*TWO, "198.18.20.13:8080"]
+OTHER = ["198.18.20.12:8080", "198.18.20.14:8080"]
 
 
-class EtcdPool:
+class Pool:
+    """A registry that has `endpoints` once it is started, each time with new data."""
+
+    needs = ()
+
+    def __init__(self, network, directory):
+        self.network, self.directory = network, directory
+        self.starts = 0
+
+    def start(self, endpoints):
+        self.starts += 1
+        self.serve(self.directory / str(self.starts))
+        for endpoint in endpoints:
+            self.add(endpoint)
+
+    def kill(self):
+        self.server.kill()
+
+
+class EtcdPool(Pool):
     needs = ("etcd", "etcdctl")
     source = {"type": "etcd", "endpoints": [f"http://{LOOPBACK}:{Etcd.port}"]}
     discover = {"prefix": "services/web/"}
 
-    def __init__(self, network, directory):
-        self.server = Etcd(network, directory).start()
-        for name in TWO:
-            self.add(name)
+    def serve(self, directory):
+        self.server = Etcd(self.network, directory).start()
 
     def add(self, endpoint):
         self.server.ctl("put", f"services/web/{endpoint}", endpoint)
 
 
-class DnsPool:
+class ZookeeperPool(Pool):
+    needs = ("java",)
+    source = {"type": "zookeeper", "endpoints": [f"{LOOPBACK}:{Zookeeper.port}"], "session_timeout": "2s"}
+    discover = {"path": "/services/web"}
+
+    def serve(self, directory):
+        pytest.importorskip("kazoo")
+        self.server = Zookeeper(self.network, directory).start()
+
+    def add(self, endpoint):
+        self.server.client(f"zk.create('/services/web/{endpoint}', b'{endpoint}', makepath=True)")
+
+
+class DnsPool(Pool):
     needs = ("knotd", "knsupdate", "kdig")
     source = {"type": "dns", "servers": [f"{LOOPBACK}:{Knot.port}"], "min_ttl": "1s"}
     discover = {"name": "web.x.test", "record": "address", "port": 8080}
 
-    def __init__(self, network, directory):
-        records = "".join(f"web 1 A {name.split(':')[0]}\n" for name in TWO)
-        self.server = Knot(network, directory, records).start()
+    def serve(self, directory):
+        self.server = Knot(self.network, directory, "").start()
 
     def add(self, endpoint):
         self.server.update(f"add web.x.test. 1 A {endpoint.split(':')[0]}")
 
 
-@pytest.mark.parametrize("kind", [EtcdPool, DnsPool], ids=["etcd", "dns"])
+class ConsulPool(Pool):
+    source = {"type": "consul", "endpoints": [f"http://{LOOPBACK}:8500"]}
+    discover = {"service": "web"}
+
+    def serve(self, _directory):
+        self.server = FakeConsul(self.network)
+
+    def add(self, endpoint):
+        self.server.register("web", endpoint, *endpoint.split(":")[:1], 8080)
+
+    def kill(self):
+        self.server.close()
+
+
+class KubernetesPool(Pool):
+    source = {"type": "kubernetes", "endpoints": [f"http://{LOOPBACK}:6443"]}
+    discover = {"namespace": "prod", "service": "web", "port": "http"}
+
+    def serve(self, _directory):
+        self.server = FakeKubernetes(self.network)
+
+    def add(self, endpoint):
+        self.server.put(FakeKubernetes.slice(endpoint, FakeKubernetes.endpoint(endpoint.split(":")[0])))
+
+    def kill(self):
+        self.server.end_watches()
+        self.server.close()
+
+
+class XdsPool(Pool):
+    needs = ("protoc",)
+    source = {"type": "xds", "endpoints": [f"{LOOPBACK}:15010"], "node": {"id": "edge-1", "cluster": "edge"}}
+    discover = {"cluster": "web"}
+
+    def serve(self, directory):
+        directory.mkdir(parents=True)
+        self.server = AdsServer(self.network, 15010, generate(directory))
+        self.server.cluster("web")
+        self.known = []
+
+    def add(self, endpoint):
+        self.known.append((endpoint.split(":")[0], 8080, 1, 1))
+        self.server.endpoints("web", (0, None, self.known))
+
+    def kill(self):
+        self.server.stop()
+
+
+POOLS = [EtcdPool, ZookeeperPool, DnsPool, ConsulPool, KubernetesPool, XdsPool]
+
+
+@pytest.mark.parametrize("kind", POOLS, ids=[kind.source["type"] for kind in POOLS])
 def test_what_the_registry_says_is_what_the_gateway_has(network, tmp_path, kind):
     if missing(*kind.needs):
         pytest.skip(f"{kind.needs[0]} is not installed")
@@ -52,24 +135,41 @@ def test_what_the_registry_says_is_what_the_gateway_has(network, tmp_path, kind)
             {"name": "web", "address": "203.0.113.10", "port": 80, "protocol": "tcp", "forward": "dnat", "pool": "web"}
         ],
     }
-    with Gateway(tmp_path / "gateway", config, network) as gateway:
+    try:
+        with Gateway(tmp_path / "gateway", config, network) as gateway:
 
-        def endpoints():
-            rows = gateway.call("backend.list", pool="web")
-            assert all(row["origin"] == "registry" for row in rows)
-            return sorted(f"{row['address']}:{row['port']}" for row in rows)
+            def endpoints():
+                """Who takes new flows."""
+                rows = gateway.call("backend.list", pool="web")
+                assert all(row["origin"] == "registry" for row in rows)
+                return sorted(f"{row['address']}:{row['port']}" for row in rows if row["state"] == "active")
 
-        def state():
-            return gateway.call("source.list")[0]["state"]
+            def source():
+                return gateway.call("source.list")[0]
 
-        eventually(lambda: endpoints() == TWO, "the first list is there", 30)
-        assert state() == "synced"
-        pool.add(THREE[-1])
-        eventually(lambda: endpoints() == THREE, "the change is there", 30)
-        assert any(change["cause"] == "source" for change in gateway.call("change.list"))
-        pool.server.kill()
-        eventually(lambda: state() == "stale", "the outage is told", 30)
-        assert endpoints() == THREE
-        assert gateway.call("source.list")[0]["last_error"]
-        pool.server.start()
-        eventually(lambda: state() == "synced", "it is back", 60)
+            # Nobody has answered yet: nothing is served, and the process says so.
+            assert gateway.get("/readyz").stdout.startswith("not every source has answered yet")
+            assert source()["state"] in ("connecting", "failed") and endpoints() == []
+            pool.start(TWO)
+            eventually(lambda: endpoints() == TWO, "the first list is there", 60)
+            eventually(lambda: gateway.get("/readyz").stdout.startswith("ready"), "it is ready", 10)
+            assert source()["state"] == "synced"
+            pool.add(THREE[-1])
+            eventually(lambda: endpoints() == THREE, "the change is there", 30)
+            assert any(change["cause"] == "source" for change in gateway.call("change.list"))
+            pool.kill()
+            eventually(lambda: source()["state"] == "stale", "the outage is told", 30)
+            assert endpoints() == THREE
+            assert source()["last_error"]
+            assert gateway.metrics()['sluice_source_synced{source="registry"}'] == 0
+            assert gateway.get("/readyz").stdout.startswith("ready")
+            # It comes back without what it knew, and with other data.
+            pool.start(OTHER)
+            eventually(lambda: endpoints() == OTHER, f"what it says now is there, not {endpoints()}", 90)
+            eventually(lambda: source()["state"] == "synced", "it is back", 60)
+            row = source()["pools"][0]
+            assert (row["pool"], row["instances"], row["held"]) == ("web", 2, False)
+            assert gateway.metrics()['sluice_source_instances{source="registry",pool="web"}'] == 2
+    finally:
+        if pool.starts:
+            pool.kill()

@@ -33,7 +33,12 @@ class Words : public SourceSink {
       instances.push_back({host, instance.port, instance.weight, instance.takes_new_flows});
     }
     std::sort(instances.begin(), instances.end());
+    json shares = json::object();
+    for (const Instance& instance : snapshot.instances) {
+      if (instance.share) shares[instance.address.to_string()] = *instance.share;
+    }
     print({{"word", "deliver"},
+           {"shares", shares},
            {"id", id},
            {"instances", instances},
            {"version", snapshot.version},
@@ -64,6 +69,9 @@ SourceModel source_of(const json& object) {
   take(object, "password_file", model.password_file);
   take(object, "token_file", model.token_file);
   take(object, "datacenter", model.datacenter);
+  take(object, "node_id", model.node_id);
+  take(object, "node_cluster", model.node_cluster);
+  take(object, "delta", model.delta);
   take(object, "session_timeout", model.session_timeout);
   take(object, "min_ttl", model.min_ttl);
   take(object, "max_ttl", model.max_ttl);
@@ -85,6 +93,7 @@ DiscoverModel discover_of(const json& object) {
   take(object, "path", model.path);
   take(object, "service", model.service);
   take(object, "tag", model.tag);
+  take(object, "cluster", model.cluster);
   take(object, "namespace", model.name_space);
   return model;
 }

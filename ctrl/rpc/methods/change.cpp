@@ -3,6 +3,7 @@
 
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/rpc/methods/words.h"
+#include "ctrl/store/change_log.h"
 
 namespace sluice::ctrl {
 namespace {

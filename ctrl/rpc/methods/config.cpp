@@ -1,6 +1,8 @@
 #include <future>
 #include <memory>
 
+#include "ctrl/intent/config_diff.h"
+#include "ctrl/intent/config_history.h"
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/rpc/methods/words.h"

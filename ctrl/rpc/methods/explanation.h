@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ctrl/store/gateway.h"
+#include "dataplane/worker/worker_request.h"
 
 namespace sluice::ctrl {
 

@@ -3,6 +3,7 @@
 #include "ctrl/intent/config_values.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/rpc/methods/words.h"
+#include "dataplane/worker/worker_request.h"
 
 namespace sluice::ctrl {
 namespace {

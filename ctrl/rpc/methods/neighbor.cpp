@@ -1,4 +1,5 @@
 #include "ctrl/rpc/methods/methods.h"
+#include "dataplane/roles/dataplane.h"
 
 namespace sluice::ctrl {
 namespace {

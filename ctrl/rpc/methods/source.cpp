@@ -1,5 +1,6 @@
 #include <optional>
 
+#include "ctrl/observed/members.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/rpc/methods/words.h"
 

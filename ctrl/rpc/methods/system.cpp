@@ -2,6 +2,7 @@
 
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/rpc/methods/words.h"
+#include "dataplane/roles/dataplane.h"
 
 namespace sluice::ctrl {
 namespace {

@@ -1,6 +1,13 @@
 // The Gateway on a real data plane without a wire. EAL starts once in a process, so this is an executable
 // of its own, and its tests share one Gateway that they leave as they found it.
 #include "ctrl/store/gateway.h"
+#include "ctrl/intent/config_diff.h"
+#include "ctrl/intent/config_history.h"
+#include "ctrl/observed/backend_statuses.h"
+#include "ctrl/observed/members.h"
+#include "ctrl/observed/source_word.h"
+#include "ctrl/resolve/id_registry.h"
+#include "ctrl/store/change_log.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -13,6 +20,9 @@
 #include <vector>
 
 #include "ctrl/intent/config_schema.h"
+#include "dataplane/roles/dataplane.h"
+#include "dataplane/worker/worker_request.h"
+#include "lb/pool_table.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -10,6 +9,8 @@
 #include <exception>
 #include <memory>
 #include <utility>
+
+#include "ctrl/net/spawn.h"
 
 namespace sluice::ctrl {
 
@@ -20,7 +21,7 @@ class TaskGroup {
   /// What `task` refers to has to live until wait() has returned.
   void spawn(boost::asio::awaitable<void> task) {
     ++state_->running;
-    boost::asio::co_spawn(io_, std::move(task), [state = state_](std::exception_ptr failure) {
+    ctrl::spawn(io_.get_executor(), std::move(task), [state = state_](std::exception_ptr failure) {
       if (failure && !state->failure) state->failure = failure;
       if (--state->running == 0) state->all_done.cancel();
     });

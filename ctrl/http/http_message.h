@@ -1,0 +1,61 @@
+// Requests as the HTTP server reads them, and the heads of its answers (RFC 9112). Pure. The only file of the
+// server that knows Beast.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sluice::ctrl {
+
+/// The head of one request, byte by byte as it comes. A body is not read.
+class HttpRequest {
+ public:
+  explicit HttpRequest(unsigned most_head_bytes);
+  ~HttpRequest();
+  HttpRequest(const HttpRequest&) = delete;
+  HttpRequest& operator=(const HttpRequest&) = delete;
+
+  enum class State : uint8_t {
+    kUnfinished,
+    kRead,
+    kTooLarge,  ///< its head is
+    kMalformed,
+  };
+  /// Takes what it can use of `text`, which begins where the last call left off, off its front.
+  State read(std::string& text);
+
+  // Of one that is kRead.
+  std::string_view target() const;
+  bool is_get() const;
+  bool is_head() const;
+  size_t hosts() const;  ///< fields `Host`
+  bool is_1_1() const;
+  /// Whether the peer may send another one on its connection: that and nothing else comes next.
+  bool goes_on() const;
+
+ private:
+  class Parser;
+  std::unique_ptr<Parser> parser_;
+};
+
+struct HttpHead {
+  bool is_1_1 = true;
+  unsigned status = 200;
+  std::string_view content_type;
+  std::string_view cache_control;
+  bool keep_alive = false;
+  std::optional<size_t> content_length = {};
+  bool is_chunked = false;
+};
+/// With the empty line that ends it.
+std::string head_text(const HttpHead& head);
+
+/// What goes before a chunk of so many bytes; an empty line goes after it. After the last one: kLastChunk.
+std::string chunk_size_line(size_t bytes);
+inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+}  // namespace sluice::ctrl
