@@ -37,6 +37,7 @@ namespace sluice::dataplane {
 class CheckLanes;
 class DataPlane;
 class LedgerPlane;
+struct Captures;
 struct Explanation;
 struct FlowSnapshot;
 struct LocateRequest;

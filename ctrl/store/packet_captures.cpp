@@ -1,10 +1,12 @@
 #include "ctrl/store/packet_captures.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "crypto/encoding.h"
 #include "ctrl/wire/pcapng.h"
+#include "dataplane/roles/dataplane.h"
 
 namespace sluice::ctrl {
 namespace {

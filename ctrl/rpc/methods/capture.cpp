@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ctrl/rpc/methods/methods.h"
+#include "dataplane/roles/dataplane.h"
 
 namespace sluice::ctrl {
 namespace {
