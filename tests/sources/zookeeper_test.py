@@ -61,7 +61,7 @@ def test_every_form_and_every_change(zookeeper, source):
     )
     words.until(lambda: any(w.get("instances") == [["10.20.9.9", 25, 1, True]] for w in words.words), "the ephemeral")
     words.until_instances([], id=2)
-    assert not any(word["word"] == "lost" for word in words.words)
+    assert [word for word in words.words if word["word"] == "lost"] == []
 
 
 def test_many_children(zookeeper, source):
