@@ -404,6 +404,16 @@ def test_only_a_good_token_is_let_in(tmp_path, generated):
         assert old not in registry.gateway.log.read_text()
 
 
+def test_the_how_to_works_as_it_is_typed(registry):
+    page = (ROOT / "docs" / "how-to" / "register-a-service.md").read_text(encoding="utf-8")
+    typed = page.split("```sh\n")[1].split("```")[0]
+    assert typed.count("curl") == 3
+    done = run("sh", "-e", input=typed.replace("http://127.0.0.1:9466", registry.url("")))
+    registered, renewed, gone = [json.loads(line) for line in done.stdout.splitlines()]
+    assert registered == renewed and registered["ttl"] == "30s" and gone == {}
+    assert registry.backends() == []
+
+
 @pytest.mark.parametrize("language", ["python", "shell"])
 def test_the_example_clients_keep_an_instance_registered(registry, generated, language):
     if language == "python":
