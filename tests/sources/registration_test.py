@@ -4,6 +4,8 @@ registered is a backend as long as its lease is renewed, across a restart too.""
 import json
 import os
 import pathlib
+import random
+import socket
 import subprocess
 import sys
 import time
@@ -286,6 +288,35 @@ def test_what_is_no_request_is_refused_and_the_next_one_answered(registry):
     assert refused(register, b"x" * 100_000)[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
     registry.stub().Register(instance(), timeout=30)
     registry.until_backends(("198.18.20.11:8080", 1))
+
+
+def test_strangers_keep_nobody_out(registry):
+    chance = random.Random(1)
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    opened = []
+    for number in range(600):  # more than may be open
+        for port in (registry.http_port, registry.grpc_port):
+            opened.append(socket.create_connection(("127.0.0.1", port)))
+            sends = (b"", chance.randbytes(300), preface + chance.randbytes(300), b"PUT /v1/services/web HTTP/1.1\r\nContent-")
+            try:
+                opened[-1].sendall(sends[number % len(sends)])
+            except OSError:
+                pass  # it has been ended already
+    registry.stub().Register(instance(), timeout=30)
+    assert registry.curl("PUT", "/v1/services/web/instances/two", {"address": "198.18.20.12", "port": 8080})[0] == 200
+    registry.until_backends(("198.18.20.11:8080", 1), ("198.18.20.12:8080", 1))
+    # Watching without ever reading costs the others nothing either.
+    flood = grpc.insecure_channel(f"127.0.0.1:{registry.grpc_port}", [("grpc.enable_http_proxy", 0)])
+    watch = flood.unary_stream("/sluice.registry.v1.ServiceDiscovery/Watch")
+    idle = [watch(b"", timeout=60) for _ in range(50)]
+    for number in range(300):
+        registry.stub().Register(instance(f"n{number}", f"198.18.30.{number % 250 + 1}", metadata={"k": "x" * 4000}), timeout=30)
+    assert len(registry.curl("GET", "/v1/services/web")[1]["instances"]) == 302
+    for one in idle:
+        one.cancel()
+    for one in opened:
+        one.close()
+    assert registry.gateway.process.poll() is None
 
 
 def client_certificate(directory, ca):
