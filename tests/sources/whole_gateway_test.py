@@ -173,3 +173,37 @@ def test_what_the_registry_says_is_what_the_gateway_has(network, tmp_path, kind)
     finally:
         if pool.starts:
             pool.kill()
+
+
+def test_localities_and_priorities_of_xds_are_the_shares_of_the_table(network, tmp_path):
+    if missing(*XdsPool.needs):
+        pytest.skip("protoc is not installed")
+    pool = XdsPool(network, tmp_path / "registry")
+    pool.start([])
+    pool.server.endpoints(
+        "web",
+        (0, 1, [("198.18.20.11", 8080, 1, 1)]),
+        (0, 3, [("198.18.20.12", 8080, 1, 1), ("198.18.20.13", 8080, 2, 1), ("198.18.20.14", 8080, 1, 2)]),
+        (1, 1, [("198.18.20.15", 8080, 1, 1)]),
+    )
+    config = {
+        **wireless_configuration("shares"),
+        "sources": [{"name": "mesh", **XdsPool.source}],
+        "pools": [{"name": "web", "discover": {"source": "mesh", **XdsPool.discover}}],
+        "services": [
+            {"name": "web", "address": "203.0.113.10", "port": 80, "protocol": "tcp", "forward": "dnat", "pool": "web"}
+        ],
+    }
+    try:
+        with Gateway(tmp_path / "gateway", config, network) as gateway:
+
+            def shares():
+                return {row["address"]: row["share"] for row in gateway.call("backend.list", pool="web")}
+
+            eventually(lambda: len(shares()) == 5, "all are there", 30)
+            # Three of four are healthy, 1.4 times that is all: the second priority has nothing. The second
+            # locality's weight is 3 x 1.4 x 2/3 = 2.8.
+            expected = {"11": 1 / 3.8, "12": 2.8 / 3.8 / 3, "13": 2.8 / 3.8 * 2 / 3, "14": 0, "15": 0}
+            assert shares() == pytest.approx({f"198.18.20.{last}": share for last, share in expected.items()}, abs=0.01)
+    finally:
+        pool.kill()
