@@ -1,10 +1,13 @@
 """Endpoints from an xDS control plane (tests/support/ads_server.py, on gRPC's own server), by state of the world and
 incrementally."""
 
+import pathlib
+
+import grpc
 import pytest
 
 from ads_server import CLUSTER, ASSIGNMENT, AdsServer, generate
-from registries import missing
+from registries import certificates, missing
 
 PORT = 15010
 HEALTHY, UNHEALTHY, DRAINING = 1, 2, 3
@@ -162,6 +165,23 @@ def test_what_the_stream_has_missed_is_repaired_and_counted(server, model, sourc
     server.endpoints("web", (0, None, [one("10.20.0.12")]))
     snapshot = words.until_instances([["10.20.0.12", 8080]])
     assert snapshot["repaired"] > 0
+
+
+def test_tls_and_the_authority_of_the_control_plane(network, messages, model, source, tmp_path):
+    files = certificates(tmp_path / "server", "ads.test")
+    key, certificate = (pathlib.Path(files[role]).read_bytes() for role in ("key", "certificate"))
+    server = AdsServer(network, PORT + 1, messages, grpc.ssl_server_credentials([(key, certificate)]))
+    try:
+        server.cluster("web")
+        server.endpoints("web", (0, None, [one("10.20.0.11")]))
+        over_tls = {**model, "endpoints": [f"127.0.0.1:{PORT + 1}"], "tls": True, "ca": files["ca"]}
+        words = source(over_tls, {"cluster": "web"})
+        words.until_instances([["10.20.0.11", 8080]])
+        other = certificates(tmp_path / "other", "other.test")
+        source({**over_tls, "ca": other["ca"]}, {"cluster": "web"}).until_lost("certificate: ")
+        source({**over_tls, "server_name": "other.test"}, {"cluster": "web"}).until_lost("certificate: ")
+    finally:
+        server.stop()
 
 
 LOCALITIES = [

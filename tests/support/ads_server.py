@@ -33,9 +33,10 @@ def generate(directory: pathlib.Path):
 class AdsServer:
     """Resources by type and name; `put` and `remove` change them and tell every stream."""
 
-    def __init__(self, namespace: Namespace, port: int, messages):
+    def __init__(self, namespace: Namespace, port: int, messages, credentials: Optional[grpc.ServerCredentials] = None):
         self.messages = messages
         self.port = port
+        self.credentials = credentials
         self.resources: Dict[str, Dict[str, object]] = {kind: {} for kind in TYPES}
         self.versions: Dict[str, Dict[str, int]] = {kind: {} for kind in TYPES}
         self.version = 0
@@ -62,8 +63,12 @@ class AdsServer:
         self._server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler("envoy.service.discovery.v3.AggregatedDiscoveryService", handlers)]
         )
+        address = f"127.0.0.1:{self.port}"
         with self._namespace.entered():
-            assert self._server.add_insecure_port(f"127.0.0.1:{self.port}") == self.port
+            if self.credentials:
+                assert self._server.add_secure_port(address, self.credentials) == self.port
+            else:
+                assert self._server.add_insecure_port(address) == self.port
             self._server.start()
 
     def stop(self) -> None:
