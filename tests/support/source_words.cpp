@@ -145,9 +145,9 @@ int run(int count, char** arguments) {
     return 2;
   }
   Words words;
-  std::shared_ptr<Source> source;
   boost::asio::io_context io;
-  source = type->make(model, {io, words});
+  // Goes before the context, with which its coroutines go, as in SourceSet.
+  const std::shared_ptr<Source> source = type->make(model, {io, words});
   for (int i = 2; i < count; ++i) {
     source->subscribe(static_cast<SubscriptionId>(i - 1), discover_of(json::parse(arguments[i])));
   }
