@@ -92,6 +92,7 @@ void GrpcStream::fields(int32_t, HttpFields fields) {
   if (status.empty()) return;
   unsigned code = 0;
   (void)std::from_chars(status.data(), status.data() + status.size(), code);
+  if (code == 0) return end("the call was ended");
   const std::string_view name = name_of_grpc_status(code);
   end("gRPC status " + shown(name.empty() ? status : name) + ": " + shown(field_in(fields, "grpc-message")));
 }
