@@ -212,7 +212,7 @@ def test_who_watches_is_told_the_whole_and_then_every_change(registry):
     assert known == {"two": "198.18.20.12"}
     # More at once than goes into one message, to one who begins to watch, and to one who watches.
     for number in range(600):
-        stub.Register(instance(f"many-{number}", f"198.18.30.{number % 250 + 1}"), timeout=30)
+        stub.Register(instance(f"many-{number}", f"198.18.30.{number % 250 + 1}", 600), timeout=30)
     other = stub.Watch(messages.WatchRequest(service="web"), timeout=120)
     seen = set()
     while True:
@@ -302,15 +302,16 @@ def test_strangers_keep_nobody_out(registry):
                 opened[-1].sendall(sends[number % len(sends)])
             except OSError:
                 pass  # it has been ended already
-    registry.stub().Register(instance(), timeout=30)
-    assert registry.curl("PUT", "/v1/services/web/instances/two", {"address": "198.18.20.12", "port": 8080})[0] == 200
+    registry.stub().Register(instance(ttl=600), timeout=30)
+    body = {"address": "198.18.20.12", "port": 8080, "ttl": "600s"}
+    assert registry.curl("PUT", "/v1/services/web/instances/two", body)[0] == 200
     registry.until_backends(("198.18.20.11:8080", 1), ("198.18.20.12:8080", 1))
     # Watching without ever reading costs the others nothing either.
     flood = grpc.insecure_channel(f"127.0.0.1:{registry.grpc_port}", [("grpc.enable_http_proxy", 0)])
     watch = flood.unary_stream("/sluice.registry.v1.ServiceDiscovery/Watch")
     idle = [watch(b"", timeout=60) for _ in range(50)]
     for number in range(300):
-        registry.stub().Register(instance(f"n{number}", f"198.18.30.{number % 250 + 1}", metadata={"k": "x" * 4000}), timeout=30)
+        registry.stub().Register(instance(f"n{number}", f"198.18.30.{number % 250 + 1}", 600, metadata={"k": "x" * 4000}), timeout=30)
     assert len(registry.curl("GET", "/v1/services/web")[1]["instances"]) == 302
     for one in idle:
         one.cancel()
