@@ -9,28 +9,25 @@
 #include <cstdlib>
 #include <exception>
 #include <future>
-#include <mutex>
 
 #include "ctrl/daemon/flows_cut_text.h"
+#include "ctrl/daemon/health_runner.h"
 #include "ctrl/daemon/heartbeat.h"
+#include "ctrl/daemon/monitoring_pages.h"
 #include "ctrl/daemon/process.h"
-#include "ctrl/daemon/readiness.h"
 #include "ctrl/daemon/source_runner.h"
 #include "ctrl/daemon/systemd_notify.h"
-#include "ctrl/health/health_checks.h"
 #include "ctrl/http/http_server.h"
 #include "ctrl/http/ledger_pages.h"
-#include "ctrl/http/quiet_page.h"
 #include "ctrl/intent/kept_hash_key.h"
-#include "ctrl/intent/model_changes.h"
 #include "ctrl/ledger/ledger_room.h"
 #include "ctrl/ledger/ledger_watch.h"
 #include "ctrl/log/log.h"
-#include "ctrl/observed/lease_table.h"
-#include "ctrl/registry/registry_server.h"
 #include "ctrl/log/log_line.h"
 #include "ctrl/net/pause.h"
 #include "ctrl/net/spawn.h"
+#include "ctrl/observed/lease_table.h"
+#include "ctrl/registry/registry_server.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/store/control_threads.h"
@@ -40,10 +37,6 @@
 #include "ctrl/store/packet_captures.h"
 #include "ctrl/store/traffic_totals.h"
 #include "ctrl/telemetry/control_steps.h"
-#include "ctrl/telemetry/gateway_metrics.h"
-#include "ctrl/telemetry/health_metrics.h"
-#include "ctrl/telemetry/registry_metrics.h"
-#include "ctrl/telemetry/source_metrics.h"
 
 namespace sluice::ctrl {
 
@@ -58,18 +51,11 @@ constexpr std::chrono::milliseconds kTick{5};
 constexpr std::chrono::milliseconds kBeat{500};
 constexpr std::chrono::milliseconds kMaintenance{50};
 constexpr std::chrono::milliseconds kSourceMaintenance{250};
-/// So many backends are taken up for health checks in one step, some milliseconds of it.
-constexpr size_t kFollowedAtOnce = 2000;
 constexpr std::chrono::seconds kWorkerPatience{5};
 
 /// For coroutines that must not end in silence: what they throw leaves run().
 void pass_on(std::exception_ptr failure) {
   if (failure) std::rethrow_exception(failure);
-}
-
-/// A check needs one descriptor; the rest is for devices, connections and files.
-size_t health_concurrency(size_t descriptors) {
-  return std::clamp<size_t>(descriptors / 4, 1, 2048);
 }
 
 /// The key that counts where the configuration gives none.
@@ -93,27 +79,6 @@ Result<std::unique_ptr<RegistryServer>> start_registry(RegistryModel model,
 
 }  // namespace
 
-/// What health checks found, until it is passed on: results that come while others are being compiled wait
-/// for each other.
-class PendingResults {
- public:
-  /// True: these are the first, somebody is to take them.
-  bool add(const HealthChecks::Results& results) {
-    const std::lock_guard lock(mutex_);
-    const bool is_first = results_.empty();
-    results_.insert(results_.end(), results.begin(), results.end());
-    return is_first;
-  }
-  HealthChecks::Results take() {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(results_, {});
-  }
-
- private:
-  std::mutex mutex_;
-  HealthChecks::Results results_;
-};
-
 /// In the order of their making: what comes later uses what came before.
 struct Daemon::Parts {
   DaemonOptions options;
@@ -128,15 +93,11 @@ struct Daemon::Parts {
   std::unique_ptr<LedgerPages> ledger_pages;
   std::unique_ptr<PacketCaptures> captures;
   ControlSteps steps;
-  PendingResults health_results;
-  std::shared_ptr<const Effective> followed_state;  ///< by the health checks, as a whole
-  HealthChecks::Pools followed;                     ///< pool by pool
-  bool is_following = false;                        ///< and has not come to the end
   std::atomic<bool> is_maintaining = false;
   std::unique_ptr<MethodContext> context;
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
-  std::unique_ptr<HealthChecks> health;
+  std::unique_ptr<HealthRunner> health;
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
   std::unique_ptr<RegistryServer> registry;
@@ -146,24 +107,17 @@ struct Daemon::Parts {
   LogModel log;
   bool leaving = false;  ///< asked to stop: /readyz says so
   bool stopping = false;
+  Monitored monitored{facts, steps, heartbeat, ledger_room, leaving, threads};
   ControlThreads threads;  ///< last, so that they have ended before what they use goes
 
-  HttpServer::Site site();
-  HttpAnswer metrics_page() const;
-  HttpAnswer health_page() const;
-  HttpAnswer ready_page() const;
-  HttpAnswer verbose_ready_page() const;
-  std::vector<ReadyCondition> ready_conditions() const;
   std::optional<Error> ledger_failure() const;
   void watch_ledger();
   void follow_model();
-  void follow_some();
   void follow_signals();
   void reload();
   void leave();
   void apply_file();
   Outcome<ApplyResult> apply_counted(const nlohmann::json& config);
-  void observe(const HealthChecks::Results& results);
   void stop();
   awaitable<void> tick();
   awaitable<void> beat();
@@ -172,82 +126,6 @@ struct Daemon::Parts {
   awaitable<void> watch_idle(std::chrono::duration<double> patience);
   void log_totals() const;
 };
-
-HttpServer::Site Daemon::Parts::site() {
-  HttpServer::Site site;
-  site.pages = {{"/metrics", [this] { return metrics_page(); }},
-                {"/healthz", [this] { return health_page(); }},
-                {"/readyz", [this] { return ready_page(); }},
-                {"/version", [this] {
-                   const nlohmann::json version = {{"name", "sluice"}, {"version", facts.version}};
-                   return HttpAnswer{200, "application/json", version.dump() + "\n"};
-                 }}};
-  site.trees = {{"/ledger/", [this](std::string_view path, const HttpServer::Reply& reply) {
-                   ledger_pages->answer(path, reply);
-                 }}};
-  site.queried = {{"/backend/", [this](std::string_view path, const HttpServer::Reply& reply) {
-                     answer_quiet_page(*gateway, threads, path, reply);
-                   }}};
-  site.make_pieces = [this](std::function<void()> job) { threads.answer(std::move(job)); };
-  site.verbose = {{"/readyz", [this] { return verbose_ready_page(); }}};
-  return site;
-}
-
-HttpAnswer Daemon::Parts::metrics_page() const {
-  auto sources = gateway_metrics(*gateway, facts.version);
-  steps.add_series(sources);
-  add_health_series(sources, *gateway, *health);
-  add_source_series(sources, *gateway);
-  if (registry) {
-    const RegistryServer::Counts counts = registry->counts();
-    add_registry_series(sources, {counts.instances, counts.watchers, counts.ended});
-  }
-  auto text = std::make_shared<MetricsText>(std::move(sources));
-  HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
-  answer.pieces = [text](std::string& piece) { return text->next(piece); };
-  return answer;
-}
-
-HttpAnswer Daemon::Parts::health_page() const {
-  const auto stuck = heartbeat.stuck(Clock::now());
-  if (stuck.empty()) return {200, "text/plain; charset=utf-8", "ok\n"};
-  std::string text = "workers that do not move:";
-  for (const unsigned worker : stuck) text += " " + std::to_string(worker);
-  return {503, "text/plain; charset=utf-8", text + "\n"};
-}
-
-HttpAnswer Daemon::Parts::ready_page() const {
-  return ready_answer(ready_conditions(), "ready, generation " + std::to_string(gateway->generation()));
-}
-
-/// Pools do not decide: nobody but this gateway may have a way to those that still have backends. They are
-/// asked about where that may take its time.
-HttpAnswer Daemon::Parts::verbose_ready_page() const {
-  HttpAnswer answer = ready_answer(ready_conditions(), "");
-  answer.pieces = [conditions = ready_conditions(), this, is_told = false](std::string& piece) mutable {
-    if (std::exchange(is_told, true)) return false;
-    add_pool_conditions(conditions, *gateway);
-    piece = verbose_ready_answer(conditions).body;
-    return true;
-  };
-  return answer;
-}
-
-std::vector<ReadyCondition> Daemon::Parts::ready_conditions() const {
-  std::vector<ReadyCondition> conditions;
-  conditions.push_back({"process", !leaving, leaving ? "stopping" : ""});
-  conditions.push_back({"configuration", true, "generation " + std::to_string(gateway->generation())});
-  if (!gateway->model()->sources.empty()) {
-    const auto missing = sources->missing();
-    conditions.push_back({"sources", !missing, missing.value_or("")});
-  }
-  if (const auto* ledger = gateway->ledger()) {
-    std::string complaint = ledger_complaint(*ledger);
-    if (complaint.empty() && ledger_room.is_short()) complaint = "the ledger's disk is full";
-    conditions.push_back({"ledger", complaint.empty(), complaint});
-  }
-  return conditions;
-}
 
 std::optional<Error> Daemon::Parts::ledger_failure() const {
   const auto* ledger = gateway->ledger();
@@ -269,7 +147,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   auto socket = ControlSocket::open(config.model.control.socket, config.model.control.mode);
   if (!socket) return tl::unexpected(socket.error());
   if (const auto& listen = config.model.http.listen; !listen.empty()) {
-    auto http = HttpServer::open(parts.io, listen, parts.site());
+    auto http = HttpServer::open(parts.io, listen, monitoring_site(parts.monitored));
     if (!http) return tl::unexpected(http.error());
     parts.http = std::move(*http);
   }
@@ -293,9 +171,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
                     *parts.captures, [&parts](auto job) { asio::post(parts.io, std::move(job)); }});
   parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get(), &parts.threads);
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
-  parts.health = std::make_unique<HealthChecks>(
-      parts.io, [&parts](const auto& results) { parts.observe(results); }, health_concurrency(descriptors),
-      std::make_shared<ServiceRoutes>(parts.io, *parts.gateway));
+  parts.health = std::make_unique<HealthRunner>(parts.io, *parts.gateway, parts.threads, descriptors);
   const auto& registry = parts.gateway->model()->registry;
   if (registry) {
     auto server = start_registry(*registry, options.state_directory, parts.registered);
@@ -304,6 +180,11 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   }
   parts.sources = std::make_unique<SourceRunner>(parts.io, *parts.gateway, parts.threads,
                                                  registry ? &parts.registered : nullptr);
+  parts.monitored.gateway = parts.gateway.get();
+  parts.monitored.ledger_pages = parts.ledger_pages.get();
+  parts.monitored.health = &parts.health->checks();
+  parts.monitored.sources = parts.sources.get();
+  parts.monitored.registry = parts.registry.get();
   return daemon;
 }
 
@@ -346,39 +227,7 @@ void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, stderr_is_journal());
   sources->follow(model);
-  if (is_following || gateway->effective() == followed_state) return;
-  is_following = true;
-  follow_some();
-}
-
-/// Lets the health checks follow the next pools that differ from those that they have, and comes again until
-/// none does.
-void Daemon::Parts::follow_some() {
-  const auto state = gateway->effective();
-  std::vector<std::string> changed;
-  size_t backends = 0;
-  bool is_all = true;
-  for_each_difference(followed, state->pools,
-                      [&](const std::string& name, const EffectivePool* before, const EffectivePool* after) {
-                        if (backends >= kFollowedAtOnce) return void(is_all = false);
-                        backends += (before ? before->backends.size() : 0);
-                        backends += (after ? after->backends.size() : 0);
-                        changed.push_back(name);
-                      });
-  for (const std::string& name : changed) {
-    const auto now = state->pools.find(name);
-    now == state->pools.end() ? followed.erase(name) : followed.set(name, now->second);
-  }
-  if (!changed.empty()) health->follow(followed);
-  is_following = !is_all;
-  if (is_all) {
-    followed = state->pools;  // the very blocks, so that the next walk passes over what they share
-    followed_state = state;
-  } else {
-    asio::post(io, [this] {
-      if (!stopping) follow_some();
-    });
-  }
+  health->follow();
 }
 
 void Daemon::Parts::follow_signals() {
@@ -392,11 +241,6 @@ void Daemon::Parts::follow_signals() {
     }
     follow_signals();
   });
-}
-
-void Daemon::Parts::observe(const HealthChecks::Results& results) {
-  if (!health_results.add(results)) return;
-  threads.observe([this] { gateway->set_health(health_results.take()); });
 }
 
 void Daemon::Parts::reload() {

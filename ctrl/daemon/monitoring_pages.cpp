@@ -1,0 +1,110 @@
+#include "ctrl/daemon/monitoring_pages.h"
+
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ctrl/daemon/heartbeat.h"
+#include "ctrl/daemon/readiness.h"
+#include "ctrl/daemon/source_runner.h"
+#include "ctrl/http/ledger_pages.h"
+#include "ctrl/http/quiet_page.h"
+#include "ctrl/ledger/ledger_room.h"
+#include "ctrl/ledger/ledger_watch.h"
+#include "ctrl/registry/registry_server.h"
+#include "ctrl/rpc/methods/methods.h"
+#include "ctrl/telemetry/control_steps.h"
+#include "ctrl/telemetry/gateway_metrics.h"
+#include "ctrl/telemetry/health_metrics.h"
+#include "ctrl/telemetry/registry_metrics.h"
+#include "ctrl/telemetry/source_metrics.h"
+
+namespace sluice::ctrl {
+namespace {
+
+constexpr const char* kText = "text/plain; charset=utf-8";
+
+HttpAnswer metrics_page(const Monitored& of) {
+  auto sources = gateway_metrics(*of.gateway, of.facts.version);
+  of.steps.add_series(sources);
+  add_health_series(sources, *of.gateway, *of.health);
+  add_source_series(sources, *of.gateway);
+  if (of.registry) {
+    const RegistryServer::Counts counts = of.registry->counts();
+    add_registry_series(sources, {counts.instances, counts.watchers, counts.ended});
+  }
+  auto text = std::make_shared<MetricsText>(std::move(sources));
+  HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
+  answer.pieces = [text](std::string& piece) { return text->next(piece); };
+  return answer;
+}
+
+HttpAnswer health_page(const Monitored& of) {
+  const auto stuck = of.heartbeat.stuck(std::chrono::steady_clock::now());
+  if (stuck.empty()) return {200, kText, "ok\n"};
+  std::string text = "workers that do not move:";
+  for (const unsigned worker : stuck) text += " " + std::to_string(worker);
+  return {503, kText, text + "\n"};
+}
+
+HttpAnswer version_page(const Monitored& of) {
+  const nlohmann::json version = {{"name", "sluice"}, {"version", of.facts.version}};
+  return {200, "application/json", version.dump() + "\n"};
+}
+
+std::vector<ReadyCondition> ready_conditions(const Monitored& of) {
+  std::vector<ReadyCondition> conditions;
+  conditions.push_back({"process", !of.is_leaving, of.is_leaving ? "stopping" : ""});
+  conditions.push_back({"configuration", true, "generation " + std::to_string(of.gateway->generation())});
+  if (!of.gateway->model()->sources.empty()) {
+    const auto missing = of.sources->missing();
+    conditions.push_back({"sources", !missing, missing.value_or("")});
+  }
+  if (const auto* ledger = of.gateway->ledger()) {
+    std::string complaint = ledger_complaint(*ledger);
+    if (complaint.empty() && of.ledger_room.is_short()) complaint = "the ledger's disk is full";
+    conditions.push_back({"ledger", complaint.empty(), complaint});
+  }
+  return conditions;
+}
+
+HttpAnswer ready_page(const Monitored& of) {
+  return ready_answer(ready_conditions(of), "ready, generation " + std::to_string(of.gateway->generation()));
+}
+
+/// Pools do not decide: nobody but this gateway may have a way to those that still have backends. They are
+/// asked about where that may take its time.
+HttpAnswer verbose_ready_page(const Monitored& of) {
+  HttpAnswer answer = ready_answer(ready_conditions(of), "");
+  answer.pieces = [conditions = ready_conditions(of), &of, is_told = false](std::string& piece) mutable {
+    if (std::exchange(is_told, true)) return false;
+    add_pool_conditions(conditions, *of.gateway);
+    piece = verbose_ready_answer(conditions).body;
+    return true;
+  };
+  return answer;
+}
+
+}  // namespace
+
+HttpServer::Site monitoring_site(const Monitored& of) {
+  HttpServer::Site site;
+  site.pages = {{"/metrics", [&of] { return metrics_page(of); }},
+                {"/healthz", [&of] { return health_page(of); }},
+                {"/readyz", [&of] { return ready_page(of); }},
+                {"/version", [&of] { return version_page(of); }}};
+  site.trees = {{"/ledger/", [&of](std::string_view path, const HttpServer::Reply& reply) {
+                   of.ledger_pages->answer(path, reply);
+                 }}};
+  site.queried = {{"/backend/", [&of](std::string_view path, const HttpServer::Reply& reply) {
+                     answer_quiet_page(*of.gateway, of.threads, path, reply);
+                   }}};
+  site.make_pieces = [&of](std::function<void()> job) { of.threads.answer(std::move(job)); };
+  site.verbose = {{"/readyz", [&of] { return verbose_ready_page(of); }}};
+  return site;
+}
+
+}  // namespace sluice::ctrl
