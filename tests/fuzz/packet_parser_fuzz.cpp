@@ -41,7 +41,7 @@ FlowKey translation_of(const PacketMeta& meta) {
 }
 
 template <bool is_v4>
-void translate(std::span<uint8_t> ip, size_t l4_offset, const FlowKey& from, const FlowKey& to) {
+void translate_packet(std::span<uint8_t> ip, size_t l4_offset, const FlowKey& from, const FlowKey& to) {
   const lb::Addresses6 addresses{from.source, from.destination, to.source, to.destination};
   translate<is_v4>(lb::Rewrite::between(from, to), addresses, to.protocol == IpProtocol::kUdp, ip.data(),
                    ip.data() + l4_offset);
@@ -71,8 +71,8 @@ void check_accepted(std::span<uint8_t> frame, const PortView& port, DeviceChecks
   if (meta.kind == PacketKind::kFlow) {
     require(ip.size() >= l4_offset + 8);
     if (ends_here(Treatment::kTranslate, ip.data(), meta.is_v4())) return;
-    meta.is_v4() ? translate<true>(ip, l4_offset, meta.key, to)
-                 : translate<false>(ip, l4_offset, meta.key, to);
+    meta.is_v4() ? translate_packet<true>(ip, l4_offset, meta.key, to)
+                 : translate_packet<false>(ip, l4_offset, meta.key, to);
   } else if (meta.kind == PacketKind::kIcmpError) {
     if (translate_icmp_error(ip, l4_offset, to.source, to) != DropReason::kNone) return;
   } else if (meta.kind == PacketKind::kEcho) {

@@ -1,6 +1,6 @@
 // sluicectl's work on a ledger's files: keys here, verification and export on logs in tests/e2e.
-#include "crypto/signed_note.h"
 #include "sluicectl/ledger_files.h"
+#include "crypto/signed_note.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
