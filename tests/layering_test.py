@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Who may include whom: every #include follows the arrows of the architecture."""
 
+import collections
 import pathlib
 import re
 import sys
-from typing import Iterator, Tuple
+from typing import Iterator, List, Tuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -119,8 +120,29 @@ def faults() -> list:
     ]
 
 
+_TYPE = re.compile(r"^(?:struct|class)(?: alignas\(\w+\))? (\w+)(?: final)?(?: : [^;{]*)? \{", re.MULTILINE)
+_ANONYMOUS = re.compile(r"^namespace \{\n.*?^\}  // namespace$", re.MULTILINE | re.DOTALL)
+
+
+def types(text: str) -> List[str]:
+    """The types that a file defines for the whole program: those in a namespace with a name."""
+    return _TYPE.findall(_ANONYMOUS.sub("", text))
+
+
 def test_every_include_follows_an_arrow():
     assert not faults()
+
+
+def test_no_two_types_of_a_folder_have_one_name():
+    """The linker would take the functions of either for both (C++20, [basic.def.odr]), and say nothing."""
+    assert types("struct A {\nclass B : public A {\nnamespace {\nstruct C {\n}  // namespace\n") == ["A", "B"]
+    for folder in MAY_INCLUDE:
+        places = collections.defaultdict(list)
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in _SOURCES:
+                for name in types(path.read_text(errors="replace")):
+                    places[name].append(str(path.relative_to(ROOT)))
+        assert not {name: where for name, where in places.items() if len(where) > 1}
 
 
 def test_a_wrong_arrow_is_found():

@@ -14,7 +14,7 @@ using beast::error_code;
 using beast::string_view;
 
 /// Keeps what the server answers by.
-class HttpRequest::Parser : public http::basic_parser<true> {
+class RequestHead::Parser : public http::basic_parser<true> {
  public:
   http::verb method = http::verb::unknown;
   std::string target;
@@ -39,12 +39,12 @@ class HttpRequest::Parser : public http::basic_parser<true> {
   void on_finish_impl(error_code&) override {}
 };
 
-HttpRequest::HttpRequest(unsigned most_head_bytes) : parser_(std::make_unique<Parser>()) {
+RequestHead::RequestHead(unsigned most_head_bytes) : parser_(std::make_unique<Parser>()) {
   parser_->header_limit(most_head_bytes);
 }
-HttpRequest::~HttpRequest() = default;
+RequestHead::~RequestHead() = default;
 
-HttpRequest::State HttpRequest::read(std::string& text) {
+RequestHead::State RequestHead::read(std::string& text) {
   if (text.empty()) return State::kUnfinished;
   error_code error;
   const size_t used = parser_->put(boost::asio::buffer(text), error);
@@ -55,22 +55,22 @@ HttpRequest::State HttpRequest::read(std::string& text) {
   return parser_->is_header_done() ? State::kRead : State::kUnfinished;
 }
 
-std::string_view HttpRequest::target() const {
+std::string_view RequestHead::target() const {
   return parser_->target;
 }
-bool HttpRequest::is_get() const {
+bool RequestHead::is_get() const {
   return parser_->method == http::verb::get;
 }
-bool HttpRequest::is_head() const {
+bool RequestHead::is_head() const {
   return parser_->method == http::verb::head;
 }
-size_t HttpRequest::hosts() const {
+size_t RequestHead::hosts() const {
   return parser_->hosts;
 }
-bool HttpRequest::is_1_1() const {
+bool RequestHead::is_1_1() const {
   return parser_->is_1_1;
 }
-bool HttpRequest::goes_on() const {
+bool RequestHead::goes_on() const {
   return parser_->keep_alive() && parser_->is_done();
 }
 

@@ -12,12 +12,12 @@
 namespace sluice::ctrl {
 
 /// The head of one request, byte by byte as it comes. A body is not read.
-class HttpRequest {
+class RequestHead {
  public:
-  explicit HttpRequest(unsigned most_head_bytes);
-  ~HttpRequest();
-  HttpRequest(const HttpRequest&) = delete;
-  HttpRequest& operator=(const HttpRequest&) = delete;
+  explicit RequestHead(unsigned most_head_bytes);
+  ~RequestHead();
+  RequestHead(const RequestHead&) = delete;
+  RequestHead& operator=(const RequestHead&) = delete;
 
   enum class State : uint8_t {
     kUnfinished,

@@ -84,11 +84,11 @@ bool is_verbose(std::string_view query) {
 }
 
 /// Whether a request names one host, as RFC 9112, 3.2 asks of all but HTTP/1.0.
-bool names_its_host(const HttpRequest& request) {
+bool names_its_host(const RequestHead& request) {
   return request.hosts() == 1 || (request.hosts() == 0 && !request.is_1_1());
 }
 
-awaitable<HttpAnswer> find(const HttpServer::Site& site, const HttpRequest& request) {
+awaitable<HttpAnswer> find(const HttpServer::Site& site, const RequestHead& request) {
   if (!names_its_host(request)) {
     co_return HttpAnswer{400, kText, "a request names one Host\n"};
   }
@@ -139,7 +139,7 @@ awaitable<std::optional<std::string>> next_piece(const std::shared_ptr<Pieces>& 
 
 /// Writes an answer piece by piece: in chunks, or to HTTP/1.0 up to the end of the connection. False: the
 /// peer has not taken it.
-awaitable<bool> write_pieces(HttpConnection& connection, const HttpAnswer& answer, const HttpRequest& request,
+awaitable<bool> write_pieces(HttpConnection& connection, const HttpAnswer& answer, const RequestHead& request,
                              bool keep_alive, const HttpServer::Site& site, const HttpLimits& limits) {
   HttpHead head = head_of(answer, request.is_1_1(), keep_alive);
   head.is_chunked = request.is_1_1();
@@ -170,23 +170,23 @@ awaitable<bool> write_whole(HttpConnection& connection, const HttpAnswer& answer
 
 /// Reads the head of a request from what has come and what comes. False: the connection ends, the peer has
 /// been told why where it is there to be told.
-awaitable<bool> read_request(HttpConnection& connection, std::string& unread, HttpRequest& request,
+awaitable<bool> read_request(HttpConnection& connection, std::string& unread, RequestHead& request,
                              const HttpLimits& limits) {
   const auto deadline = Clock::now() + limits.request;
   const size_t most_unread = limits.header_bytes + 4096;
   bool has_begun = false;
-  auto state = HttpRequest::State::kUnfinished;
-  while (state == HttpRequest::State::kUnfinished) {
+  auto state = RequestHead::State::kUnfinished;
+  while (state == RequestHead::State::kUnfinished) {
     has_begun = has_begun || !unread.empty();
     state = request.read(unread);
-    if (state == HttpRequest::State::kRead) co_return true;
-    if (state != HttpRequest::State::kUnfinished || unread.size() >= most_unread) break;
+    if (state == RequestHead::State::kRead) co_return true;
+    if (state != RequestHead::State::kUnfinished || unread.size() >= most_unread) break;
     const auto got = co_await connection.read_some(unread, most_unread - unread.size(), deadline);
     if (got == HttpConnection::Got::kTooLate) co_return false;
     if (got == HttpConnection::Got::kEnd && !has_begun) co_return false;
-    if (got == HttpConnection::Got::kEnd) state = HttpRequest::State::kMalformed;
+    if (got == HttpConnection::Got::kEnd) state = RequestHead::State::kMalformed;
   }
-  const unsigned status = state == HttpRequest::State::kTooLarge ? 431 : 400;
+  const unsigned status = state == RequestHead::State::kTooLarge ? 431 : 400;
   const HttpAnswer answer{status, kText, "bad request\n"};
   co_await write_whole(connection, answer, head_of(answer, true, false), true, limits);
   co_return false;
@@ -200,7 +200,7 @@ awaitable<void> converse(Conversation& conversation, const HttpServer::Site& sit
   };
   std::string unread;
   for (bool keep_alive = true; keep_alive;) {
-    HttpRequest request(limits.header_bytes);
+    RequestHead request(limits.header_bytes);
     turn_to(true);
     const bool is_read = co_await read_request(connection, unread, request, limits);
     if (!is_read) co_return;

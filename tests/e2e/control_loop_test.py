@@ -41,6 +41,8 @@ CALLS = {
     "backend.list": lambda config: [{}, {"pool": "pool-5"}],
     "backend.quiet": lambda config: [{**FIRST, "timeout": "0s"}],
     "backend.set": lambda config: [{**FIRST, "weight": 3}, {**FIRST, "state": "draining"}],
+    "capture.start": lambda config: [{"at": "tx", "seconds": 1}],
+    "capture.stop": lambda config: [{"capture": 1}],
     "change.list": lambda config: [{}, {"limit": 1000, "cause": "config"}],
     "config.apply": lambda config: [
         {"config": another(config), "dry_run": True}, {"config": another(config)}, {"config": config},

@@ -89,11 +89,12 @@ class Gateway:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def await_line(self, words: str, seconds: float = 30) -> str:
-        """The first line of its log that has these words, once it is there: a thread of its own writes the log."""
+    def await_line(self, words: str, seconds: float = 30, after: int = 0) -> str:
+        """The first line of its log that has these words, once it is there: a thread of its own writes the log.
+        What is `after` that many characters is looked at."""
 
         def line() -> Optional[str]:
-            lines = self.log.read_text(errors="replace").splitlines()
+            lines = self.log.read_text(errors="replace")[after:].splitlines()
             return next((line for line in lines if words in line), None)
 
         return eventually(line, f"the log has {words!r}", seconds)
