@@ -1,5 +1,6 @@
 #include "ctrl/log/log.h"
 
+#include <fcntl.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
@@ -90,6 +91,15 @@ std::shared_ptr<LogWriter>& writer() {
   return one;
 }
 
+/// A descriptor of the log's own for what stderr is now: what stands for stderr for a while, as when EAL
+/// starts, gets none of its lines. The same number at each call.
+int own_stderr() {
+  static const int own = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (own < 0) return STDERR_FILENO;
+  ::dup3(STDERR_FILENO, own, O_CLOEXEC);
+  return own;
+}
+
 /// Says in the log's own format that lines are missing here.
 LogWriter::DescribeLoss loss_line(std::shared_ptr<spdlog::formatter> formatter) {
   return [formatter](uint64_t lost) {
@@ -103,7 +113,8 @@ LogWriter::DescribeLoss loss_line(std::shared_ptr<spdlog::formatter> formatter) 
 void open_log(const LogModel& log, bool to_journal) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   formatter->add_flag<JsonMessage>('*').add_flag<Priority>('&').set_pattern(pattern(log, to_journal));
-  if (!writer()) writer() = std::make_shared<LogWriter>(STDERR_FILENO);
+  const int descriptor = own_stderr();
+  if (!writer()) writer() = std::make_shared<LogWriter>(descriptor);
   writer()->describe_loss_by(loss_line(formatter->clone()));
   auto sink = std::make_shared<QueueSink>(writer());
   sink->set_formatter(std::move(formatter));

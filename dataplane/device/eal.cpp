@@ -96,7 +96,8 @@ Result<void> check_arguments(const BootConfig& config, const MachineFacts& machi
   return {};
 }
 
-/// Keeps what getopt() and EAL's usage text write to stdout and stderr, while there is one thread.
+/// Keeps what getopt() and EAL's usage text write to stdout and stderr. Who else writes there meanwhile is
+/// not heard: the log has a descriptor of its own.
 class StandardStreams {
  public:
   StandardStreams() : capture_(memfd_create("eal", MFD_CLOEXEC)) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -39,6 +41,20 @@ TEST(Log, JournaldGetsThePriority) {
 
 TEST(Log, LevelsAreKept) {
   EXPECT_EQ(logged({"error", "text"}, false, "message"), "");
+}
+
+TEST(Log, WhatStandsForStderrForAWhileGetsNoLine) {
+  testing::internal::CaptureStderr();
+  open_log({"info", "text"}, false);
+  const int stderr_then = ::dup(STDERR_FILENO), other = ::memfd_create("other", MFD_CLOEXEC);
+  ::dup2(other, STDERR_FILENO);
+  spdlog::warn("meanwhile");
+  flush_log();
+  ::dup2(stderr_then, STDERR_FILENO);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("meanwhile"), std::string::npos);
+  EXPECT_EQ(::lseek(other, 0, SEEK_END), 0);
+  ::close(stderr_then);
+  ::close(other);
 }
 
 TEST(Log, AFieldIsForPrograms) {
