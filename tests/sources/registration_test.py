@@ -443,7 +443,7 @@ def test_the_how_to_works_as_it_is_typed(registry):
     done = run("sh", "-e", input=typed.replace("http://127.0.0.1:9466", registry.url("")))
     registered, renewed, gone = [json.loads(line) for line in done.stdout.splitlines()]
     assert registered == renewed and registered["ttl"] == "30s" and gone == {}
-    assert registry.backends() == []
+    registry.until_backends()
 
 
 @pytest.mark.parametrize("language", ["python", "shell"])
