@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <thread>
 #include <utility>
 
 #include "ctrl/intent/memory_needs.h"
@@ -11,21 +10,21 @@
 
 namespace sluice::ctrl {
 
-using std::chrono::system_clock;
-
 Gateway::Gateway() : parts_(std::make_unique<Parts>()) {}
 
 Gateway::~Gateway() {
   stop();
 }
 
-Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author, SipKey kept_hash_key) {
+Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author, SipKey kept_hash_key,
+                                                TimeSource* time) {
   if (auto enough = check_memory(memory_needs(model), available_memory()); !enough) {
     return tl::unexpected(enough.error());
   }
   std::unique_ptr<Gateway> gateway(new Gateway());
   Parts& parts = *gateway->parts_;
   parts.kept_hash_key = kept_hash_key;
+  if (time != nullptr) parts.time = time;
   dataplane::BootConfig boot = model.boot;
   if (model.ledger) {
     auto ledger = ledger_config(*model.ledger);
@@ -42,8 +41,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.model = std::make_shared<const Model>(std::move(model));
   const Model nothing;
   auto prepared = parts.members.prepare(nothing, *parts.model);
-  parts.statuses.follow({nothing, {}}, {*parts.model, prepared.lists}, system_clock::now());
-  parts.members.follow(nothing, *parts.model, std::move(prepared), Moment::now());
+  parts.statuses.follow({nothing, {}}, {*parts.model, prepared.lists}, parts.time->wall());
+  parts.members.follow(nothing, *parts.model, std::move(prepared), parts.time->now());
   parts.commit_statuses();
   parts.effective = std::make_shared<const Effective>(
       resolve(parts.model, {parts.members.lists(), parts.statuses.all()}, {}, nullptr));
@@ -56,7 +55,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.generation = 1;
   if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
   parts.kept = {parts.model, parts.effective, parts.tables};
-  parts.history.add({1, system_clock::now(), std::move(author), "", compiled->changed}, parts.model);
+  parts.history.add({1, parts.time->wall(), std::move(author), "", compiled->changed}, parts.model);
   return gateway;
 }
 
@@ -66,7 +65,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   auto compiled = compile(
       {*next, ports, tables->generation + 1, effective.get(), tables.get(), step.flushed, kept_hash_key},
       ids);
-  const auto compiled_at = system_clock::now();
+  const auto compiled_at = time->wall();
   const auto result = [&](bool is_applied) {
     return ApplyResult{.generation = generation,
                        .changed = std::move(compiled->changed),
@@ -93,7 +92,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   }
   if (step.model != model) ++generation;
   publish(std::move(next), compiled->tables);
-  changes.add({step.causes, compiled_at, system_clock::now(), std::move(compiled->added)},
+  changes.add({step.causes, compiled_at, time->wall(), std::move(compiled->added)},
               [this](lb::BackendId id) { return flows_begun(id); });
   commit_statuses();
   if (listener) listener();
@@ -115,7 +114,7 @@ void Gateway::Parts::publish(std::shared_ptr<const Effective> next,
   effective.swap(next);
   tables.swap(new_tables);
   data_plane->publish(tables);
-  last_published = std::chrono::steady_clock::now();
+  last_published = time->steady();
 }
 
 bool Gateway::Parts::is_settled() const {
@@ -126,10 +125,10 @@ bool Gateway::Parts::is_settled() const {
 void Gateway::Parts::await_turn() {
   constexpr std::chrono::microseconds kLook{200};
   constexpr std::chrono::milliseconds kWorkerPatience{100};  // a stuck worker must not end all changes
-  std::this_thread::sleep_until(last_published + kBetweenPublications);
+  time->sleep_until(last_published + kBetweenPublications);
   const auto deadline = last_published + kWorkerPatience;
-  while (!is_settled() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kLook);
-  if (is_settled()) changes.settle(system_clock::now());
+  while (!is_settled() && time->steady() < deadline) time->sleep_until(time->steady() + kLook);
+  if (is_settled()) changes.settle(time->wall());
 }
 
 uint64_t Gateway::generation() const {
@@ -183,11 +182,11 @@ void Gateway::Parts::watch_workers() {
   for (const auto& worker : data_plane->hash_workers()) {
     cycles.push_back({worker.busy_cycles, worker.idle_cycles});
   }
-  busy_ratios.observe(cycles, std::chrono::steady_clock::now());
+  busy_ratios.observe(cycles, time->steady());
 }
 
 void Gateway::tick() {
-  parts_->data_plane->watch_ports();
+  parts_->data_plane->watch_ports(parts_->time->steady());
   bool is_settled = false;
   {
     const std::lock_guard lock(parts_->instant);
@@ -195,7 +194,7 @@ void Gateway::tick() {
     parts_->watch_workers();
     is_settled = parts_->data_plane->settled();
   }
-  const auto now = system_clock::now();
+  const auto now = parts_->time->wall();
   if (is_settled) parts_->changes.settle(now);
   parts_->changes.watch_flows(now, [this](lb::BackendId id) { return parts_->flows_begun(id); });
   parts_->log_notices();
@@ -208,7 +207,7 @@ void Gateway::maintain() {
   {
     const std::lock_guard state(parts_->state);
     parts_->collect_numbers();
-    parts_->transition_log.tick(std::chrono::steady_clock::now());
+    parts_->transition_log.tick(parts_->time->steady());
     unused = parts_->take_unused();
   }
   answer_quiet();
@@ -226,7 +225,7 @@ std::vector<std::shared_ptr<const void>> Gateway::Parts::take_unused() {
 }
 
 void Gateway::Parts::log_notices() {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = time->steady();
   std::array<dataplane::Notice, 64> notices;
   for (const dataplane::WorkerInfo& worker : data_plane->workers()) {
     const size_t count = data_plane->notices(worker.index).take(notices);

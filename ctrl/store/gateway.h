@@ -48,6 +48,7 @@ namespace sluice::ctrl {
 
 class ChangeLog;
 class IdRegistry;
+class TimeSource;
 enum class ChangeCause : uint8_t;
 struct BackendStatus;
 struct Change;
@@ -104,8 +105,10 @@ class Gateway {
   static constexpr std::chrono::milliseconds kBetweenPublications{10};
 
   /// Creates the data plane for the model's boot section, compiles and starts. An Error is one line.
-  /// `kept_hash_key` counts as long as the configuration has none.
-  static Result<std::unique_ptr<Gateway>> start(Model model, std::string author, SipKey kept_hash_key = {});
+  /// `kept_hash_key` counts as long as the configuration has none. `time` outlives the gateway; null: the
+  /// machine's.
+  static Result<std::unique_ptr<Gateway>> start(Model model, std::string author, SipKey kept_hash_key = {},
+                                                TimeSource* time = nullptr);
   ~Gateway();
 
   // Configuration. All or nothing: on a Refusal nothing has changed. A configuration whose boot settings

@@ -10,8 +10,6 @@
 namespace sluice::ctrl {
 namespace {
 
-using std::chrono::system_clock;
-
 tl::unexpected<Refusal> no_pool(const std::string& name) {
   return refuse(Refusal::Kind::kNotFound, "there is no pool named \"" + name + "\"");
 }
@@ -53,7 +51,7 @@ const PoolModel* Gateway::Parts::pool(const std::string& name) const {
 
 Outcome<ApplyResult> Gateway::set_backend(const BackendKey& key, std::optional<uint32_t> weight,
                                           std::optional<AdminState> state) {
-  const auto seen = system_clock::now();
+  const auto seen = parts_->time->wall();
   Parts& parts = *parts_;
   constexpr uint32_t kGreatestWeight = 65535;
   const std::lock_guard turn(parts.turn);
@@ -79,7 +77,7 @@ void Gateway::set_health(const BackendKey& key, bool healthy, const std::string&
 }
 
 void Gateway::set_health(const std::vector<HealthResult>& results) {
-  const auto seen = system_clock::now();
+  const auto seen = parts_->time->wall();
   Parts& parts = *parts_;
   const std::lock_guard turn(parts.turn);
   parts.await_turn();
@@ -102,7 +100,7 @@ void Gateway::set_health(const std::vector<HealthResult>& results) {
 }
 
 void Gateway::Parts::commit_statuses() {
-  transition_log.write(statuses.commit(), *model, std::chrono::steady_clock::now());
+  transition_log.write(statuses.commit(), *model, time->steady());
 }
 
 PoolAvailability Gateway::availability(const std::string& pool) const {
@@ -117,7 +115,7 @@ std::optional<BackendStatus> Gateway::status_of(const BackendKey& key) const {
 }
 
 Outcome<void> Gateway::flush_flows(const BackendKey& key) {
-  const auto seen = system_clock::now();
+  const auto seen = parts_->time->wall();
   const std::lock_guard turn(parts_->turn);
   parts_->await_turn();
   const std::lock_guard lock(parts_->state);

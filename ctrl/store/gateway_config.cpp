@@ -12,8 +12,6 @@
 namespace sluice::ctrl {
 namespace {
 
-using std::chrono::system_clock;
-
 /// The settings that are read once, at the start; all others at their defaults.
 nlohmann::json boot_settings(const Model& model) {
   Model boot;
@@ -74,7 +72,7 @@ Outcome<void> check_growth(const Model& before, const Model& after) {
 
 Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const std::string& author,
                                           Step::Mode mode) {
-  const auto now = Moment::now();
+  const auto now = time->now();
   const bool same = is_same(*next, *model);
   const std::vector<BackendKey> reweighed = statuses.reset_weights();
   if (same && reweighed.empty()) {

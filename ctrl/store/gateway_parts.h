@@ -29,6 +29,7 @@
 #include "ctrl/store/departed_backends.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_questions.h"
+#include "ctrl/store/time_source.h"
 #include "ctrl/store/worker_questions.h"
 #include "dataplane/roles/dataplane.h"
 #include "dataplane/tables/tables.h"
@@ -61,6 +62,9 @@ struct QuietWait {
 /// Locks are taken in the order in which they stand here. Functions of Parts expect `state` to be held, but
 /// for those that say otherwise.
 struct Gateway::Parts {
+  TimeSource machine_time;
+  TimeSource* time = &machine_time;
+
   /// Of who may publish next: held while the last publication is waited for.
   std::mutex turn;
   /// Of all that is not said to have another; held while Tables are compiled.

@@ -23,8 +23,7 @@ void Gateway::await_quiet(const BackendKey& key, bool until_gone, std::chrono::m
       const QuietAnswer now = parts.quiet_now(key, parts.flows_of_retired());
       if (!(until_gone ? now.gone : now.quiet) && timeout.count() > 0) {
         if (parts.quiet_waits.size() < kMostQuietWaits && !parts.is_stopping) {
-          parts.quiet_waits.push_back(
-              {key, until_gone, std::chrono::steady_clock::now() + timeout, std::move(reply)});
+          parts.quiet_waits.push_back({key, until_gone, parts.time->steady() + timeout, std::move(reply)});
           return;
         }
         answer = refuse(Refusal::Kind::kUnavailable, "too many wait for backends already", "try again");
@@ -43,7 +42,7 @@ void Gateway::answer_quiet() {
     const std::lock_guard lock(parts.state);
     if (parts.quiet_waits.empty()) return;
     const auto retired = parts.flows_of_retired();
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = parts.time->steady();
     std::erase_if(parts.quiet_waits, [&](QuietWait& wait) {
       const QuietAnswer answer = parts.quiet_now(wait.key, retired);
       if (!(wait.until_gone ? answer.gone : answer.quiet) && now < wait.deadline) return false;

@@ -10,8 +10,6 @@
 namespace sluice::ctrl {
 namespace {
 
-using std::chrono::system_clock;
-
 std::string object_of(const std::set<std::string>& pools, const Model& model) {
   if (pools.size() == 1) return "pool/" + *pools.begin();
   const auto pool = model.pools.find(*pools.begin());
@@ -29,7 +27,7 @@ void Gateway::observe(std::vector<SourceWord> words) {
   const std::lock_guard turn(parts.turn);
   parts.await_turn();
   const std::lock_guard lock(parts.state);
-  const Moment now = Moment::now();
+  const Moment now = parts.time->now();
   std::set<std::string> differ;
   for (SourceWord& word : words) {
     std::string pool = word.pool;
@@ -41,7 +39,7 @@ void Gateway::observe(std::vector<SourceWord> words) {
 Outcome<std::vector<std::string>> Gateway::release_source(const std::string& source,
                                                           const std::optional<std::string>& pool) {
   Parts& parts = *parts_;
-  const Moment now = Moment::now();
+  const Moment now = parts.time->now();
   const std::lock_guard turn(parts.turn);
   parts.await_turn();
   const std::lock_guard lock(parts.state);
@@ -60,7 +58,7 @@ Outcome<std::vector<std::string>> Gateway::release_source(const std::string& sou
 
 void Gateway::mind_sources() {
   Parts& parts = *parts_;
-  const Moment now = Moment::now();
+  const Moment now = parts.time->now();
   const std::lock_guard turn(parts.turn);
   parts.await_turn();
   const std::lock_guard lock(parts.state);
@@ -80,7 +78,7 @@ void Gateway::mind_sources() {
 void Gateway::Parts::publish_members(const std::set<std::string>& pools,
                                      std::chrono::system_clock::time_point seen) {
   if (pools.empty() || members.lists() == effective->members) return;
-  statuses.follow({*model, effective->members}, {*model, members.lists()}, system_clock::now());
+  statuses.follow({*model, effective->members}, {*model, members.lists()}, time->wall());
   Step step{.model = model, .members = members.lists()};
   step.causes = {{ChangeCause::kSource, object_of(pools, *model), seen}};
   if (const auto taken = take(step); !taken) {  // what counts stays, and the next word tries again

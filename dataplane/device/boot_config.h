@@ -17,6 +17,8 @@
 
 namespace sluice::dataplane {
 
+class Surroundings;
+
 enum class IdleMode : uint8_t {
   kPoll,      ///< spin
   kAdaptive,  ///< back off: pause, then short sleeps
@@ -46,6 +48,7 @@ struct BootConfig {
   /// Where messages of EAL, drivers and this folder go, one line each, from any thread that is not a
   /// worker; null: warnings and errors to stderr.
   void (*log)(LogLevel level, std::string_view line) = nullptr;
+  Surroundings* surroundings = nullptr;  ///< outlives the data plane; null: the machine
 };
 
 }  // namespace sluice::dataplane

@@ -13,6 +13,7 @@
 #include "dataplane/device/eal.h"
 #include "dataplane/device/eal_log.h"
 #include "dataplane/device/port_watch.h"
+#include "dataplane/device/surroundings.h"
 
 namespace sluice::dataplane {
 namespace {
@@ -175,8 +176,10 @@ std::string device_arguments(const std::string& device, unsigned rx_workers) {
   return device + ",qpairs=" + std::to_string(rx_workers);
 }
 
-Result<PortPlan> attach_device(const PortConfig& config, unsigned rx_workers, unsigned workers) {
-  const auto device = find_device(config, rx_workers);
+Result<PortPlan> attach_device(const PortConfig& config, unsigned rx_workers, unsigned workers,
+                               Surroundings* surroundings) {
+  const auto device = surroundings != nullptr ? surroundings->attach(config, rx_workers, workers)
+                                              : find_device(config, rx_workers);
   if (!device) return tl::unexpected(device.error());
   rte_eth_dev_info info{};
   const int error = rte_eth_dev_info_get(*device, &info);

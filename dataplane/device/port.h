@@ -30,8 +30,9 @@ std::string device_arguments(const std::string& device, unsigned rx_workers);
 
 /// Finds the PCI device that EAL probed, or creates the virtual one, and plans its queues: at most one RX
 /// queue for each rx worker and one TX queue for each worker. An Error names the device and its driver's
-/// reason.
-Result<PortPlan> attach_device(const PortConfig& config, unsigned rx_workers, unsigned workers);
+/// reason. `surroundings`, where there are any, make all devices.
+Result<PortPlan> attach_device(const PortConfig& config, unsigned rx_workers, unsigned workers,
+                               Surroundings* surroundings);
 
 /// Configures the device by its plan. Returns the MAC address that the port has: the configured one even
 /// where the device cannot take it (it is made promiscuous then), or the device's own. A device without one

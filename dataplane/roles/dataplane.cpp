@@ -9,6 +9,7 @@
 
 #include "dataplane/device/eal.h"
 #include "dataplane/device/eal_log.h"
+#include "dataplane/device/surroundings.h"
 #include "dataplane/roles/dataplane_parts.h"
 #include "dataplane/worker/steering.h"
 
@@ -130,7 +131,7 @@ Result<void> DataPlane::start(std::shared_ptr<const Tables> first) {
       return started;
   }
   if (auto started = parts_->start_devices(); !started) return started;
-  watch_ports();
+  watch_ports({});  // which is never too early
   parts_->running = true;
   return parts_->start_workers();
 }
@@ -144,6 +145,7 @@ void DataPlane::stop() {
     parts_->drain();  // the answers of the ledger
   }
   parts_->phase.store(Phase::kStopped, std::memory_order_release);
+  if (parts_->config.surroundings != nullptr) parts_->config.surroundings->join();
   rte_eal_mp_wait_lcore();
   if (parts_->ledger_station) parts_->ledger_station->stop();
   parts_->running = false;
@@ -170,8 +172,8 @@ void DataPlane::reclaim() {
   parts_->captures->reclaim();
 }
 
-void DataPlane::watch_ports() {
-  parts_->watch.observe(std::chrono::steady_clock::now());
+void DataPlane::watch_ports(std::chrono::steady_clock::time_point now) {
+  parts_->watch.observe(now);
 }
 
 const WorkerStats& DataPlane::stats(unsigned worker) const {

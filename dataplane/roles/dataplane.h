@@ -2,6 +2,7 @@
 // workers, stop it. The only header of this folder that ctrl needs besides plain values.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -98,7 +99,7 @@ class DataPlane {
   void reclaim();
   /// Follows the ports' links, and MTUs of the kernel's interfaces, and says what changes. From the control
   /// tick.
-  void watch_ports();
+  void watch_ports(std::chrono::steady_clock::time_point now);
 
   const WorkerStats& stats(unsigned worker) const;
   /// How often each has gone round: workers, then hash_workers().

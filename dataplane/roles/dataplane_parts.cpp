@@ -11,12 +11,14 @@
 
 #include "dataplane/device/eal.h"
 #include "dataplane/device/eal_log.h"
+#include "dataplane/device/surroundings.h"
 #include "dataplane/worker/packet_pool.h"
 
 namespace sluice::dataplane {
 namespace {
 
 constexpr unsigned kDrainPatienceMs = 1000;
+constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
 
 template <typename Loop>
 int run_loop(void* loop) {
@@ -26,11 +28,6 @@ int run_loop(void* loop) {
 
 /// Packets of a hash worker: every job may hold two, and an lcore of its own has a cache.
 constexpr unsigned kHashPackets = 2 * kHashJobs + 512;
-
-void sleep_a_millisecond() {
-  const timespec duration{0, 1'000'000};
-  nanosleep(&duration, nullptr);
-}
 
 bool carries_packets(RingUse use) {
   return use == RingUse::kPackets || use == RingUse::kFrames || use == RingUse::kTransactions ||
@@ -69,7 +66,7 @@ Result<void> DataPlane::Parts::attach_devices() {
   const auto receivers = static_cast<unsigned>(config.workers.size());
   const auto workers = receivers + static_cast<unsigned>(config.lb_workers.size());
   for (const PortConfig& port : config.ports) {
-    auto plan = attach_device(port, receivers, workers);
+    auto plan = attach_device(port, receivers, workers, config.surroundings);
     if (!plan) return tl::unexpected(plan.error());
     plans.push_back(std::move(*plan));
     watch.add(port, plans.back().device);
@@ -123,9 +120,19 @@ Result<void> DataPlane::Parts::set_up_devices() {
   return {};
 }
 
-Result<void> DataPlane::Parts::make_stations() {
+Result<std::array<uint64_t, 2>> DataPlane::Parts::draw_seeds() const {
   std::array<uint64_t, 2> seeds;
-  if (getrandom(&seeds, sizeof seeds, 0) != sizeof seeds) return fail("no random seed from the kernel");
+  if (config.surroundings != nullptr) {
+    for (uint64_t& seed : seeds) seed = config.surroundings->seed();
+  } else if (getrandom(&seeds, sizeof seeds, 0) != sizeof seeds) {
+    return fail("no random seed from the kernel");
+  }
+  return seeds;
+}
+
+Result<void> DataPlane::Parts::make_stations() {
+  const auto seeds = draw_seeds();
+  if (!seeds) return tl::unexpected(seeds.error());
   make_rings();
   for (unsigned i = 0; i < topology.workers(); ++i) {
     const auto node = static_cast<int>(rte_lcore_to_socket_id(lcore_of(i)));
@@ -133,8 +140,8 @@ Result<void> DataPlane::Parts::make_stations() {
     auto station = Station::create({.place = topology.places[i],
                                     .numa_node = node,
                                     .flow_table_entries = config.flow_table_entries,
-                                    .flow_hash_seed = seeds[0],
-                                    .neighbor_seed = seeds[1],
+                                    .flow_hash_seed = (*seeds)[0],
+                                    .neighbor_seed = (*seeds)[1],
                                     .pool = pool_of(node),
                                     .receive_queues = topology.receive_queues[i],
                                     .devices = devices,
@@ -233,16 +240,26 @@ Result<void> DataPlane::Parts::make_rests() {
   return {};
 }
 
+Result<void> DataPlane::Parts::launch(unsigned worker) {
+  WorkerRest* const rest = rests.empty() ? nullptr : rests[worker].get();
+  const auto make = [&](std::optional<uint64_t> cycles_per_second) -> WorkerLoop& {
+    loops.push_back(std::make_unique<WorkerLoop>(stations[worker]->worker(), published->reader(worker),
+                                                 captures->reader(worker), taps, phase, rest,
+                                                 cycles_per_second));
+    return *loops.back();
+  };
+  if (config.surroundings != nullptr) {
+    config.surroundings->launch(make(kNanosecondsPerSecond));
+  } else if (rte_eal_remote_launch(run_loop<WorkerLoop>, &make({}), lcore_of(worker)) != 0) {
+    return fail("worker " + std::to_string(worker) + " does not start");
+  }
+  return {};
+}
+
 Result<void> DataPlane::Parts::start_workers() {
   if (auto made = make_rests(); !made) return made;
   for (unsigned i = 0; i < stations.size(); ++i) {
-    Worker& worker = stations[i]->worker();
-    WorkerRest* const rest = rests.empty() ? nullptr : rests[i].get();
-    loops.push_back(
-        std::make_unique<WorkerLoop>(worker, published->reader(i), captures->reader(i), taps, phase, rest));
-    if (rte_eal_remote_launch(run_loop<WorkerLoop>, loops.back().get(), lcore_of(i)) != 0) {
-      return fail("worker " + std::to_string(i) + " does not start");
-    }
+    if (auto launched = launch(i); !launched) return launched;
   }
   if (ledger_station) {
     if (auto started = start_hash_workers(); !started) return started;
@@ -267,6 +284,14 @@ Result<void> DataPlane::Parts::start_hash_workers() {
 bool DataPlane::Parts::rings_are_empty() const {
   return std::all_of(rings.begin(), rings.end(),
                      [](const auto& ring) { return ring == nullptr || ring->size() == 0; });
+}
+
+void DataPlane::Parts::sleep_a_millisecond() const {
+  constexpr long kNanoseconds = 1'000'000;
+  if (config.surroundings != nullptr)
+    return config.surroundings->sleep(std::chrono::nanoseconds(kNanoseconds));
+  const timespec duration{0, kNanoseconds};
+  nanosleep(&duration, nullptr);
 }
 
 void DataPlane::Parts::drain() const {

@@ -3,6 +3,7 @@
 
 #include <rte_mempool.h>
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -39,11 +40,14 @@ struct DataPlane::Parts {
 
   Result<void> start_devices();
   Result<void> start_workers();
+  Result<void> launch(unsigned worker);
   /// Where workers rest: before any thread runs, for rings are told whom to wake.
   Result<void> make_rests();
   Result<void> start_hash_workers();
   /// Waits, within reason, until no packet is on its way between workers.
   void drain() const;
+  void sleep_a_millisecond() const;
+  Result<std::array<uint64_t, 2>> draw_seeds() const;
 
   rte_mempool* pool_of(int numa_node) const;
   void make_rings();

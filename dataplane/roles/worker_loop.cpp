@@ -46,29 +46,50 @@ void rest(uint32_t empty_polls) {
 
 WorkerLoop::WorkerLoop(Worker& worker, Published<Tables>::Reader& tables,
                        Published<Captures>::Reader& captures, std::span<const KernelTap> taps,
-                       const std::atomic<Phase>& phase, WorkerRest* rest)
+                       const std::atomic<Phase>& phase, WorkerRest* rest,
+                       std::optional<uint64_t> cycles_per_second)
     : worker_(worker),
       tables_(tables),
       captures_(captures),
       taps_(taps),
       phase_(phase),
       rest_(rest),
-      clock_(rte_get_tsc_hz()),
-      fine_clock_(rte_get_tsc_hz()),
+      clock_(cycles_per_second.value_or(rte_get_tsc_hz())),
+      fine_clock_(cycles_per_second.value_or(rte_get_tsc_hz())),
       announcer_(worker.pool) {}
 
 void WorkerLoop::run() {
   prctl(PR_SET_TIMERSLACK, 1);  // nanoseconds: the default of 50 us would be the shortest rest
   uint64_t before = rte_rdtsc();
-  worker_.now_ms = clock_.at(before);
-  for (Phase phase; (phase = phase_.load(std::memory_order_acquire)) != Phase::kStopped;) {
-    if (phase == Phase::kDraining) worker_.receive_queues = {};
-    const bool busy = poll_once(before, phase == Phase::kRunning) != 0;
+  for (begin(before); !has_stopped();) {
+    const bool busy = turn(before);
     if (rest_ != nullptr) busy ? rest_->after_busy_poll() : rest_->after_empty_poll();
     const uint64_t after = rte_rdtsc();
     count(after - before, busy);
     before = after;
   }
+  end();
+}
+
+void WorkerLoop::begin(uint64_t cycles) {
+  worker_.now_ms = clock_.at(cycles);
+  stepped_at_ = cycles;
+}
+
+bool WorkerLoop::turn(uint64_t cycles) {
+  const Phase phase = phase_.load(std::memory_order_acquire);
+  if (phase != Phase::kRunning) worker_.receive_queues = {};
+  return poll_once(cycles, phase == Phase::kRunning) != 0;
+}
+
+bool WorkerLoop::step(uint64_t cycles) {
+  const bool busy = turn(cycles);
+  count(cycles - stepped_at_, busy);
+  stepped_at_ = cycles;
+  return busy;
+}
+
+void WorkerLoop::end() {
   worker_.neighbors.give_up();
   worker_.drops.free_pending();
   worker_.watch.adopt(nullptr);

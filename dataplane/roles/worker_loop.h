@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "dataplane/base/nanosecond_clock.h"
@@ -42,13 +43,23 @@ void rest(uint32_t empty_polls);
 class WorkerLoop {
  public:
   /// `taps` by configured port. `rest` is null where polls that find nothing just follow each other.
+  /// `cycles_per_second`: of what step() is told; nothing: the TSC's.
   WorkerLoop(Worker& worker, Published<Tables>::Reader& tables, Published<Captures>::Reader& captures,
-             std::span<const KernelTap> taps, const std::atomic<Phase>& phase, WorkerRest* rest);
+             std::span<const KernelTap> taps, const std::atomic<Phase>& phase, WorkerRest* rest,
+             std::optional<uint64_t> cycles_per_second = {});
 
   /// The thread's life, until Phase::kStopped. Returns with everything sent or counted as a drop.
   void run();
 
+  // The same for who has no thread for it: begins, steps, ends. Cycles never go back.
+  void begin(uint64_t cycles);
+  /// One turn, at that time; whether it found anything to do.
+  bool step(uint64_t cycles);
+  bool has_stopped() const { return phase_.load(std::memory_order_acquire) == Phase::kStopped; }
+  void end();
+
  private:
+  bool turn(uint64_t cycles);
   unsigned poll_once(uint64_t cycles, bool receiving);
   void take_newest_tables();
   void take_newest_captures();
@@ -65,6 +76,7 @@ class WorkerLoop {
   WorkerRest* const rest_;
   MillisecondClock clock_;
   NanosecondClock fine_clock_;
+  uint64_t stepped_at_ = 0;
   Announcer announcer_;
 };
 

@@ -1,0 +1,34 @@
+// What is around the data plane where that is not the machine: whoever owns one of these has devices, chance,
+// time and turns of the workers in his hands. The simulator (sim/) does; the daemon has none, and its workers
+// are lcores. Called by the control thread. A program's, never a configuration's.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "common/result.h"
+#include "dataplane/device/boot_config.h"
+
+namespace sluice::dataplane {
+
+class WorkerLoop;
+
+class Surroundings {
+ public:
+  virtual ~Surroundings() = default;
+
+  /// Makes the device of a port, with at most so many queues, once EAL runs. Answers its DPDK port id.
+  virtual Result<uint16_t> attach(const PortConfig& config, unsigned rx_queues, unsigned tx_queues) = 0;
+  /// Of hashes that strangers must not foresee.
+  virtual uint64_t seed() = 0;
+
+  /// Takes a worker's loop in the place of an lcore: whoever steps it says what time it is, in nanoseconds.
+  /// It lives until join() has returned.
+  virtual void launch(WorkerLoop& loop) = 0;
+  /// Lets the workers go on for that long.
+  virtual void sleep(std::chrono::nanoseconds duration) = 0;
+  /// Steps every loop to its end: Phase::kStopped is set.
+  virtual void join() = 0;
+};
+
+}  // namespace sluice::dataplane
