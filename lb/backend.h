@@ -56,6 +56,7 @@ struct Backend {
   bool keeps_flows = false;  ///< flows bound to it stay: active, draining, or down under fail_open
   uint32_t weight = 0;
   uint32_t next_hop = UINT32_MAX;  ///< index into dataplane::Tables::next_hops; UINT32_MAX: no route
+  uint32_t most_flows = 0;         ///< on all workers together; 0: without end
 };
 static_assert(sizeof(Backend) == 32);
 

@@ -65,6 +65,7 @@ Balancer::Balancer(const Memory& memory, PortSlice ports, uint64_t seed)
       backends_(memory.backends),
       cursors_(memory.cursors),
       answers_(memory.answers),
+      admission_(memory.admission),
       ports_(ports, memory.entries.size() / 2, static_cast<uint32_t>(seed >> 32)),
       random_(~seed) {}
 
@@ -253,7 +254,7 @@ void Balancer::forget(FlowEntry& flow) {
   flows_.erase(flow);
 }
 
-Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms) {
+Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms, uint64_t) {
   if (FlowEntry* const flow = flows_.find(key, flows_.hash(key)); flow != nullptr) {
     const auto bound = bound_in(view, flows_, *flow, now_ms);
     if (bound) return {Outcome::kCached, flow->is_reply, bound->service, bound->backend, UINT32_MAX, flow};

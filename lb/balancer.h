@@ -8,6 +8,7 @@
 #include "common/counter.h"
 #include "common/flow_key.h"
 #include "lb/backend.h"
+#include "lb/decided_rule.h"
 #include "lb/evicted_flows.h"
 #include "lb/flow_progress.h"
 #include "lb/flow_table.h"
@@ -15,11 +16,14 @@
 #include "lb/pick.h"
 #include "lb/pool_table.h"
 #include "lb/service.h"
+#include "lb/shared_flow_counts.h"
 #include "lb/view.h"
 
 namespace sluice::lb {
 
-enum class Outcome : uint8_t { kCached, kPicked, kNoService, kNoBackend, kPortExhausted };
+class FlowAdmission;
+
+enum class Outcome : uint8_t { kCached, kPicked, kNoService, kNoBackend, kPortExhausted, kRateLimited };
 
 /// What was decided for one packet. Pointers are valid until the next call that may insert or expire.
 struct Decision {
@@ -32,6 +36,7 @@ struct Decision {
   /// Of a new flow that takes a port again too soon: what the backend expected last in the connection that
   /// had it. 0: there is none, or it is not known.
   uint32_t former_sequence = 0;
+  Limit limit = Limit::kNone;  ///< of kRateLimited: which
 };
 
 class Balancer {
@@ -44,6 +49,7 @@ class Balancer {
     std::span<TargetCounters> backends;
     std::span<uint32_t> cursors;  ///< kMaxPools, round-robin positions
     std::span<AnswerCounters> answers;
+    FlowAdmission* admission = nullptr;  ///< null: no service and no backend has limits
   };
   Balancer(const Memory& memory, PortSlice ports, uint64_t seed);
 
@@ -80,7 +86,7 @@ class Balancer {
 
   /// The same decision without any trace of it, for a packet that is no SYN: for trace.explain, on the
   /// worker's own thread.
-  Decision explain(const View& view, const FlowKey& key, uint32_t now_ms);
+  Decision explain(const View& view, const FlowKey& key, uint32_t now_ms, uint64_t now_ns = 0);
 
   /// For an ICMP error that quotes a packet: the flow that the quoted packet belongs to, without
   /// refreshing it. `quoted` is the quoted packet's own five-tuple. is_reply: it went to a backend, and the
@@ -92,6 +98,9 @@ class Balancer {
   /// The service of a flow that goes on under `now` and would end under `then`; else kNoService, as for
   /// one that is closing, and for a NAT flow's other entry.
   ServiceId losing_service(const View& now, const View& then, const FlowEntry& flow, uint32_t now_ms) const;
+
+  /// Ends a flow, either of a NAT flow's entries, at once.
+  void end(FlowEntry& flow) { forget(flow); }
 
   /// Visits up to `entries` cache entries and removes those that have been idle too long or whose
   /// service or backend is gone. Call it at every poll with a few.
@@ -123,6 +132,8 @@ class Balancer {
   Plan plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer, const Steps& steps);
   Pick pick_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
                 const Steps& steps) const;
+  Pick place_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
+                 const Steps& steps);
   Decision start(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
                  uint32_t now_ms);
   FlowEntry* remember(const View& view, const Plan& plan, const FlowKey& key, uint64_t hash,
@@ -143,6 +154,7 @@ class Balancer {
   std::span<TargetCounters> backends_;
   std::span<uint32_t> cursors_;
   std::span<AnswerCounters> answers_;
+  FlowAdmission* admission_;
   PortUse ports_;
   Counter table_full_;
   EvictedFlows evicted_;

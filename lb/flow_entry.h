@@ -50,6 +50,7 @@ struct alignas(64) FlowEntry {
   bool is_reply = false;
   bool is_settled = false;  ///< what neither begins nor ends anything changes no state of this entry
   uint8_t begun = 0;        ///< when the flow began, by FlowTable's coarse clock
+  uint8_t source_mark = 0;  ///< of a request: where its source's flows are counted (SourceLimits); 0: nowhere
 
   /// Whether it has ended. Where the backend is not seen, its FIN is not waited for.
   bool is_closed() const {

@@ -15,6 +15,7 @@ struct PacketFacts {
   uint16_t frame_bytes = 0;
   bool has_payload = false;    ///< of TCP; needed where the packet may belong to a closed flow
   uint32_t next_sequence = 0;  ///< of TCP with FIN: the number after it
+  uint64_t received_ns = 0;    ///< monotonic; needed where its service has limits
 };
 
 /// Whether a packet asks for a new connection: a SYN with no flag that contradicts it.

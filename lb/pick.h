@@ -10,6 +10,7 @@ namespace sluice::lb {
 struct Pick {
   BackendId backend = kNoBackend;  ///< kNoBackend: the pool has none that takes new flows
   uint32_t slot = UINT32_MAX;      ///< of the Maglev table, for the policies that hash
+  bool all_full = false;           ///< there are some, and each has as many flows as it may have
 };
 
 /// Whether a policy hashes: then the same flow has the same backend on every gateway of a group.

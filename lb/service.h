@@ -12,6 +12,7 @@
 namespace sluice::lb {
 
 class PoolTable;
+struct ServiceRules;
 
 /// What each does and needs: lb/policies/.
 enum class Policy : uint8_t {
@@ -63,6 +64,8 @@ struct Service {
   ForwardMode forward = ForwardMode::kDirect;
   IpProtocol protocol{};
   uint32_t idle_timeout_ms = 0;  ///< of an established flow, by the service's protocol
+  /// Who may send to it and how much, or null: everybody, without end. Owned as `pool` is.
+  const ServiceRules* rules = nullptr;
 
   bool is_nat() const { return lb::is_nat(forward); }
 };

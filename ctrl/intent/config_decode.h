@@ -36,7 +36,7 @@ struct PortAddress {
 };
 
 struct Draft {
-  Model model;  ///< routes, neighbors, snat, sources, pools, services and ingress are empty
+  Model model;  ///< routes, neighbors, snat, sources, sets, pools, services and ingress are empty
   std::vector<Listed<PortAddress>> port_addresses;
   std::vector<Listed<PoolDraft>> pools;
   std::vector<Listed<ServiceDraft>> services;
@@ -45,6 +45,7 @@ struct Draft {
   std::vector<Listed<IpAddress>> snat;
   std::vector<Listed<IngressModel>> ingress;
   std::vector<Listed<SourceModel>> sources;
+  std::vector<Listed<SetModel>> sets;
 };
 
 /// Reads all that is readable; what is not becomes a fault.

@@ -15,6 +15,7 @@
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/registry_model.h"
+#include "ctrl/intent/rules_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
 #include "dataplane/device/boot_config.h"
@@ -59,6 +60,7 @@ struct PoolModel {
   std::optional<uint32_t> table_size;
   HealthCheck health;
   std::optional<DiscoverModel> discover;  ///< backends that a source tells, besides `backends`
+  PoolLimitsModel limits = {};
   bool operator==(const PoolModel&) const = default;
 };
 
@@ -73,6 +75,8 @@ struct ServiceModel {
   std::string pool;
   std::chrono::milliseconds tcp_idle_timeout{300'000};
   std::chrono::milliseconds udp_idle_timeout{30'000};
+  AccessModel access = {};
+  LimitsModel limits = {};
   bool operator==(const ServiceModel&) const = default;
 };
 
@@ -115,6 +119,7 @@ struct Model {
   std::vector<IpAddress> snat;
   dataplane::Encapsulation encapsulation;
   std::vector<SourceModel> sources;
+  SharedMap<SetModel> sets;
   SharedMap<PoolModel> pools;
   SharedMap<ServiceModel> services;
   std::optional<LedgerModel> ledger;

@@ -26,6 +26,7 @@ struct CompileInput {
   std::vector<BackendKey> flushed = {};
   /// Counts where the intent has none; the same in every compilation of a process.
   SipKey kept_hash_key = {};
+  unsigned balancers = 1;  ///< workers that have flows; the same in every compilation of a process
 };
 
 struct Compiled {

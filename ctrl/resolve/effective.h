@@ -8,6 +8,7 @@
 #include "ctrl/intent/model.h"
 #include "ctrl/intent/pool_use.h"
 #include "ctrl/observed/member.h"
+#include "ctrl/observed/set_contents.h"
 #include "lb/backend.h"
 
 namespace sluice::ctrl {
@@ -39,6 +40,7 @@ struct Effective {
   std::shared_ptr<const Model> intent;
   MemberLists members;  ///< of all pools, as they were observed
   SharedMap<EffectivePool> pools;
+  SetContents sets = {};  ///< of the intent's sets
 };
 
 }  // namespace sluice::ctrl

@@ -8,6 +8,7 @@
 
 #include "ctrl/observed/backend_status.h"
 #include "ctrl/observed/member.h"
+#include "ctrl/observed/set_contents.h"
 #include "ctrl/resolve/effective.h"
 
 namespace sluice::ctrl {
@@ -15,6 +16,9 @@ namespace sluice::ctrl {
 struct Observed {
   const MemberLists& members;
   const std::map<BackendKey, BackendStatus>& statuses;  ///< absent: active and healthy, of the named weight
+  const SetContents& sets = kNoSets;
+
+  static inline const SetContents kNoSets = {};
 };
 
 /// `touched`: pools of which a status or a weight differs from when `previous` was made; those whose intent

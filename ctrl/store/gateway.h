@@ -56,6 +56,8 @@ struct DiffEntry;
 struct Effective;
 struct HistoryEntry;
 struct PoolAvailability;
+struct SetReading;
+struct SetRow;
 struct SourceRow;
 struct SourceWord;
 
@@ -159,6 +161,12 @@ class Gateway {
   /// What time does to them: silence, outages that are too long, withdrawn backends whose last flow has
   /// ended. Every now and then, on a thread that may wait.
   void mind_sources();
+
+  // Sets.
+  /// What their files have now; what is no better than before leaves the old content. On a thread that may
+  /// wait.
+  void observe(std::vector<SetReading> readings);
+  std::vector<SetRow> sets() const;
 
   /// Calls `reply` once a backend is quiet, or gone, or the time is over; during the call where that is so
   /// already. One that was there once, and is forgotten, is gone.

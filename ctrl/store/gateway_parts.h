@@ -19,6 +19,7 @@
 #include "ctrl/log/notice_log.h"
 #include "ctrl/observed/backend_statuses.h"
 #include "ctrl/observed/members.h"
+#include "ctrl/observed/set_contents.h"
 #include "ctrl/observed/transition_log.h"
 #include "ctrl/resolve/compile.h"
 #include "ctrl/resolve/effective.h"
@@ -49,6 +50,7 @@ struct Step {
   std::vector<BackendKey> flushed = {};
   Mode mode = Mode::kTake;
   std::vector<Cause> causes = {};
+  SetContents sets = {};  ///< of the model's sets
 };
 
 /// Somebody who waits for a backend to be quiet, or gone.
@@ -80,7 +82,8 @@ struct Gateway::Parts {
   std::shared_ptr<const Model> model;  ///< the intent
   Members members;
   BackendStatuses statuses;
-  std::shared_ptr<const Effective> effective;  ///< what `tables` were compiled from
+  std::map<std::string, SetRow, std::less<>> set_rows;  ///< of the present intent's sets
+  std::shared_ptr<const Effective> effective;           ///< what `tables` were compiled from
   std::shared_ptr<const dataplane::Tables> tables;
   ChangeLog changes;
   DepartedBackends departed;

@@ -68,6 +68,8 @@ struct DataPlane::Parts {
   Topology topology;
   std::vector<std::unique_ptr<PacketRing>> rings;  ///< by Topology::rings; null where it carries no packets
   CheckLanes checks;
+  MappedArray<lb::SharedCount> service_flows;  ///< lb::SharedFlowCounts, for all stations
+  MappedArray<lb::SharedCount> backend_flows;
   std::vector<std::unique_ptr<Station>> stations;  ///< by worker, as the loops and rests
   ledger::PosixFileSystem ledger_files;
   std::unique_ptr<LedgerStation> ledger_station;  ///< null: no ledger ingress

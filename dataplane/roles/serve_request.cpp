@@ -39,6 +39,9 @@ Explanation explain(Worker& worker, const FlowKey& key) {
     case lb::Outcome::kPortExhausted:
       result = dropped(DropReason::kPortExhausted);
       break;
+    case lb::Outcome::kRateLimited:
+      result = dropped(DropReason::kRateLimited);
+      break;
     case lb::Outcome::kCached:
       result.verdict = Explanation::Verdict::kCached;
       break;

@@ -8,6 +8,7 @@
 #include "dataplane/base/mapped_array.h"
 #include "dataplane/base/worker_limits.h"
 #include "dataplane/worker/worker.h"
+#include "lb/flow_admission.h"
 
 namespace sluice::dataplane {
 
@@ -25,6 +26,7 @@ struct StationPlan {
   SpscRing<rte_mbuf*>* to_transmit = nullptr;
   CheckLane* checks = nullptr;  ///< null: none
   WorkerLimits limits = {};
+  lb::SharedFlowCounts flow_counts = {};  ///< all workers' together
 };
 
 class Station {
@@ -60,6 +62,9 @@ class Station {
   MappedArray<uint32_t> cursors_;
   MappedArray<lb::AnswerCounters> answers_;
   MappedArray<KnownPath> paths_;
+  MappedArray<uint8_t> counted_services_;  ///< of lb::FlowAdmission
+  MappedArray<uint8_t> counted_backends_;
+  std::unique_ptr<lb::FlowAdmission> admission_;
   SpscRing<WorkerRequest*> requests_{kQuestions};
   std::unique_ptr<Worker> worker_;
 };

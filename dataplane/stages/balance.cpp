@@ -50,6 +50,8 @@ void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
       return worker.drops.drop(packet, DropReason::kNoBackend);
     case lb::Outcome::kPortExhausted:
       return worker.drops.drop(packet, DropReason::kPortExhausted);
+    case lb::Outcome::kRateLimited:
+      return worker.drops.drop(packet, DropReason::kRateLimited);
   }
 }
 

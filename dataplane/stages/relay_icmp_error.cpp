@@ -71,6 +71,7 @@ void relay_icmp_error(Worker& worker, rte_mbuf* packet) {
       return worker.drops.drop(packet, DropReason::kNoBackend);
     case lb::Outcome::kNoService:
     case lb::Outcome::kPortExhausted:
+    case lb::Outcome::kRateLimited:
       return relay_tunnel_error(worker, packet);
   }
   if ((*worker.tables->services)[decision.service].is_nat()) {

@@ -52,6 +52,8 @@ struct Membership {
   bool operator==(const Membership&) const = default;
 };
 
+using RuleList = std::vector<std::shared_ptr<const lb::ServiceRules>>;
+
 /// Parts that did not change are shared with the generation before.
 struct Tables {
   uint64_t generation = 0;
@@ -61,6 +63,13 @@ struct Tables {
   std::shared_ptr<const std::vector<lb::Backend>> backends;     ///< by BackendId
   std::vector<std::shared_ptr<const lb::PoolTable>> pools;      ///< keeps alive what Service::pool points at
   std::vector<std::shared_ptr<const lb::PoolMembers>> members;  ///< by the same index
+  /// By ServiceId, keeps alive what Service::rules points at. Null: no service has any.
+  std::shared_ptr<const RuleList> rules;
+  /// The `generation` that last changed who may send to a service; 0: none has an access list, or had.
+  uint64_t access_generation = 0;
+  /// Those whose flows are counted on all workers together, in order; null: none.
+  std::shared_ptr<const std::vector<lb::ServiceId>> counted_services;
+  std::shared_ptr<const std::vector<lb::BackendId>> counted_backends;
   std::shared_ptr<const RouteTable> routes;
   std::shared_ptr<const std::vector<NextHop>> next_hops;  ///< by Backend::next_hop
   std::vector<PortView> ports;

@@ -22,6 +22,7 @@
 #include "dataplane/tables/stats.h"
 #include "dataplane/tables/tables.h"
 #include "dataplane/worker/check_lane.h"
+#include "dataplane/worker/police_state.h"
 #include "dataplane/worker/worker_request.h"
 #include "lb/balancer.h"
 #include "ledger/source_rate.h"
@@ -98,10 +99,12 @@ struct Worker {
   HashWorker* hash = nullptr;  ///< that this worker runs besides: there are no lcores for hashing
   ledger::SourcePrefixes sources = ledger::SourcePrefixes::hosts();  ///< whose transactions stay together
 
-  WorkerRequest* request = nullptr;  ///< being answered, step by step
-  TokenBucket kernel_budget;         ///< packets to the kernel's taps
-  TokenBucket icmp_error_budget;     ///< ICMP errors that this worker makes itself
-  TokenBucket echo_budget;           ///< echo requests that this worker answers
+  WorkerRequest* request = nullptr;        ///< being answered, step by step
+  lb::FlowAdmission* admission = nullptr;  ///< the balancer's; null: this worker has no flows
+  PoliceState police = {};
+  TokenBucket kernel_budget;      ///< packets to the kernel's taps
+  TokenBucket icmp_error_budget;  ///< ICMP errors that this worker makes itself
+  TokenBucket echo_budget;        ///< echo requests that this worker answers
   NeighborCopies neighbor_copies;
 };
 

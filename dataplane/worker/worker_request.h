@@ -12,6 +12,7 @@
 
 #include "common/flow_key.h"
 #include "dataplane/base/drop_reason.h"
+#include "lb/decided_rule.h"
 #include "lb/flow_entry.h"
 
 namespace sluice::dataplane {
@@ -26,6 +27,7 @@ struct Explanation {
   lb::BackendId backend = lb::kNoBackend;
   uint32_t slot = UINT32_MAX;  ///< of the Maglev table, UINT32_MAX where none was used
   DropReason drop = DropReason::kNone;
+  lb::DecidedRules rules = {};
 };
 
 /// Of the answers of all who may own a flow: the owner's, who knows it already, else the first.

@@ -11,6 +11,7 @@
 #include "lb/backend.h"
 #include "lb/pool_table.h"
 #include "lb/service.h"
+#include "lb/shared_flow_counts.h"
 #include "lb/view.h"
 
 namespace sluice::lb {
@@ -21,6 +22,14 @@ struct Draw {
   std::span<const TargetCounters> load;  ///< this worker's, by BackendId
   uint32_t& cursor;                      ///< of the pool: where the next walk begins
   uint64_t& random;                      ///< state of a generator, any value
+  /// On all workers together, by BackendId; empty: no backend is ever full.
+  std::span<const SharedCount> flows = {};
+
+  /// Whether a backend has as many flows as it may have.
+  bool is_full(BackendId id) const {
+    const uint32_t most = backends[id].most_flows;
+    return most != 0 && !flows.empty() && flows[id].load(std::memory_order_relaxed) >= most;
+  }
 };
 
 /// A policy either hashes a flow to a Maglev slot, which gives the same answer on every gateway of a group
@@ -55,10 +64,14 @@ struct Load {
   uint64_t weight;
   bool operator<(const Load& other) const { return flows * other.weight < other.flows * weight; }
 
+  /// More than any other's, of one that is full.
+  static constexpr Load full() { return {1, 0}; }
   static Load of(const WeightedEndpoint& candidate, const Draw& draw) {
+    if (draw.is_full(candidate.id)) return full();
     return {draw.load[candidate.id].active_flows.read(), candidate.weight};
   }
   static Load of(BackendId id, const Draw& draw) {
+    if (draw.is_full(id)) return full();
     return {draw.load[id].active_flows.read(), draw.backends[id].weight};
   }
 };
