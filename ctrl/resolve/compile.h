@@ -26,6 +26,7 @@ struct CompileInput {
   std::vector<BackendKey> flushed = {};
   /// Counts where the intent has none; the same in every compilation of a process.
   SipKey kept_hash_key = {};
+  uint64_t configuration = 0;  ///< the intent's generation
 };
 
 struct Compiled {

@@ -102,7 +102,9 @@ void Gateway::set_health(const std::vector<HealthResult>& results) {
 }
 
 void Gateway::Parts::commit_statuses() {
-  transition_log.write(statuses.commit(), *model, std::chrono::steady_clock::now());
+  const StatusChanges changes = statuses.commit();
+  transition_log.write(changes, *model, std::chrono::steady_clock::now());
+  tell(changes);
 }
 
 PoolAvailability Gateway::availability(const std::string& pool) const {

@@ -170,6 +170,10 @@ void DataPlane::reclaim() {
   parts_->captures->reclaim();
 }
 
+bool DataPlane::link_up(unsigned port) const {
+  return parts_->watch.link_up(port).load(std::memory_order_relaxed);
+}
+
 void DataPlane::watch_ports() {
   parts_->watch.observe(std::chrono::steady_clock::now());
 }

@@ -60,6 +60,7 @@ class Station {
   MappedArray<uint32_t> cursors_;
   MappedArray<lb::AnswerCounters> answers_;
   MappedArray<KnownPath> paths_;
+  MappedArray<DropRecord> drop_records_;
   SpscRing<WorkerRequest*> requests_{kQuestions};
   std::unique_ptr<Worker> worker_;
 };
