@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,9 @@ struct HttpAnswer {
   /// Where set, the body is what this puts into its argument until it returns false, and `body` is unused.
   /// One call at a time, by Site::make_pieces.
   std::function<bool(std::string&)> pieces = {};
+  /// Where set, the body is what this gives, each piece sent as it comes, until it gives nothing; and the
+  /// connection ends with it. One call at a time, on the control thread.
+  std::function<boost::asio::awaitable<std::optional<std::string>>()> stream = {};
 };
 
 struct HttpLimits {

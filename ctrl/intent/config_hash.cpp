@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "crypto/sha256_openssl.h"
 #include "ctrl/intent/config_schema.h"
@@ -32,6 +33,15 @@ class HashedText {
   crypto::Sha256Stream stream_;
 };
 
+class WholeText {
+ public:
+  void add(std::string_view text) { text_ += text; }
+  std::string finish() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
 }  // namespace
 
 template <typename Object>
@@ -54,12 +64,12 @@ void ConfigHash::add_list(Stream& stream, const Objects& objects) {
   stream.add("]");
 }
 
-std::string ConfigHash::of(const Model& model) {
+template <typename Stream>
+void ConfigHash::add(Stream& text, const Model& model) {
   ++calls_;
   json settings = settings_to_json(model);
   settings["pools"] = nullptr;  // written out below, each in its place
   settings["services"] = nullptr;
-  HashedText text;
   std::string_view separator = "{";
   for (const auto& [key, value] : settings.items()) {
     text.add(separator);
@@ -77,6 +87,17 @@ std::string ConfigHash::of(const Model& model) {
   if (texts_.size() > 2 * (model.pools.size() + model.services.size()) + 1024) {
     std::erase_if(texts_, [this](const auto& entry) { return entry.second.used != calls_; });
   }
+}
+
+std::string ConfigHash::of(const Model& model) {
+  HashedText text;
+  add(text, model);
+  return text.finish();
+}
+
+std::string ConfigHash::text(const Model& model) {
+  WholeText text;
+  add(text, model);
   return text.finish();
 }
 

@@ -16,6 +16,8 @@ class ConfigHash {
  public:
   /// SHA-256 in hex of to_json(model).dump(): keys sorted, no spaces.
   std::string of(const Model& model);
+  /// That JSON itself.
+  std::string text(const Model& model);
 
  private:
   struct Text {
@@ -25,6 +27,8 @@ class ConfigHash {
   };
   template <typename Object>
   const std::string& text_of(const std::shared_ptr<const Object>& object);
+  template <typename Stream>
+  void add(Stream& stream, const Model& model);
   template <typename Stream, typename Objects>
   void add_list(Stream& stream, const Objects& objects);
 

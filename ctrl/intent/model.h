@@ -12,6 +12,8 @@
 
 #include "common/address.h"
 #include "common/siphash.h"
+#include "ctrl/intent/events_model.h"
+#include "ctrl/intent/flow_log_model.h"
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/registry_model.h"
@@ -126,6 +128,8 @@ struct Model {
   ControlModel control;
   HttpModel http;
   std::optional<RegistryModel> registry;
+  EventsModel events;
+  std::optional<FlowLogModel> flow_log;
   LogModel log;
 };
 

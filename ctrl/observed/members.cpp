@@ -128,7 +128,7 @@ bool Members::take(SourceWord word, const Model& model, Moment now) {
       discovered.lost(word.reason, now);
       break;
   }
-  if (discovered.state() != state_before) log_.state(source->name, word.pool, discovered, now.steady);
+  if (discovered.state() != state_before) note_state(source->name, word.pool, discovered, now.steady);
   if (differs) unite_again(*pool->second, known->second);
   return differs;
 }
@@ -141,7 +141,7 @@ std::vector<std::string> Members::release(const std::string& source, const std::
     const SourceModel* const from = source_of(model, of);
     if (!from || from->name != source || (pool && *pool != name)) continue;
     if (!known.discovered.release(policy_of(*from, *of.discover), now)) continue;
-    log_.state(source, name, known.discovered, now.steady);
+    note_state(source, name, known.discovered, now.steady);
     unite_again(of, known);
     released.push_back(name);
   }
@@ -157,7 +157,7 @@ std::vector<std::string> Members::expire(const Model& model, Moment now) {
     const SourceState before = known.discovered.state();
     const bool differs = known.discovered.expire(policy_of(*source, *pool.discover), now);
     if (known.discovered.state() != before || differs) {
-      log_.state(source->name, name, known.discovered, now.steady);
+      note_state(source->name, name, known.discovered, now.steady);
     }
     if (!differs) continue;
     unite_again(pool, known);
@@ -165,6 +165,14 @@ std::vector<std::string> Members::expire(const Model& model, Moment now) {
   }
   log_.tick(now.steady);
   return different;
+}
+
+void Members::note_state(const std::string& source, const std::string& pool, const DiscoveredPool& now,
+                         LineBudget::Time time) {
+  log_.state(source, pool, now, time);
+  if (transitions_.size() < kMostTransitions) {
+    transitions_.push_back({source, pool, now.state(), now.reason()});
+  }
 }
 
 std::vector<std::string> Members::draining() const {

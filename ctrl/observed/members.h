@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ctrl/intent/backend_rules.h"
@@ -46,6 +47,14 @@ struct SourceRow {
   std::vector<Pool> pools = {};
 };
 
+/// A pool's source has another state, or another reason for it.
+struct SourceTransition {
+  std::string source;
+  std::string pool;
+  SourceState state;
+  std::string reason;
+};
+
 class Members {
  public:
   /// The lists of another configuration, with what is known of sources: what does not differ is shared with
@@ -75,6 +84,9 @@ class Members {
 
   /// In the order of the configuration.
   std::vector<SourceRow> rows(const Model& model) const;
+  /// What has become of sources since the last call, at most so much.
+  static constexpr size_t kMostTransitions = 4096;
+  std::vector<SourceTransition> take_transitions() { return std::exchange(transitions_, {}); }
   /// Sources of which a pool waits for a first answer.
   std::vector<std::string> unanswered(const Model& model) const;
 
@@ -87,6 +99,8 @@ class Members {
   };
   void unite_again(const PoolModel& pool, Pool& known);
   void note_unreadable(const SourceWord& word, Pool& known);
+  void note_state(const std::string& source, const std::string& pool, const DiscoveredPool& now,
+                  LineBudget::Time time);
   static const SourceModel* source_of(const Model& model, const PoolModel& pool);
 
   MemberLists lists_;
@@ -94,6 +108,7 @@ class Members {
   std::map<std::string, Pool> pools_;  ///< those that have `discover`
   std::map<std::string, SourceCounts> counts_;
   mutable SourceLog log_;
+  std::vector<SourceTransition> transitions_;
 };
 
 }  // namespace sluice::ctrl

@@ -30,6 +30,7 @@ class Compiler {
 
   Outcome<Compiled> run() {
     tables_.generation = step_.in.generation;
+    tables_.configuration = step_.in.configuration;
     tables_.hash_key = step_.model.hash_key.value_or(step_.in.kept_hash_key);
     tables_.encapsulation = step_.model.encapsulation;
     network();

@@ -27,6 +27,7 @@ struct CompileInput {
   /// Counts where the intent has none; the same in every compilation of a process.
   SipKey kept_hash_key = {};
   unsigned balancers = 1;  ///< workers that have flows; the same in every compilation of a process
+  uint64_t configuration = 0;  ///< the intent's generation
 };
 
 struct Compiled {

@@ -20,6 +20,8 @@ std::string_view json_type(ParamType type) {
       return "boolean";
     case ParamType::kObject:
       return "object";
+    case ParamType::kStrings:
+      return "array";
   }
   return "";
 }
@@ -35,6 +37,8 @@ bool has_type(const json& value, ParamType type) {
       return value.is_boolean();
     case ParamType::kObject:
       return value.is_object();
+    case ParamType::kStrings:
+      return value.is_array();
   }
   return false;
 }
@@ -53,14 +57,23 @@ bool in_range(const json& value, const Param& param) {
   return value.get<int64_t>() >= param.minimum && value.get<int64_t>() <= param.maximum;
 }
 
+bool is_choice(const Param& param, const json& word) {
+  return word.is_string() &&
+         (param.choices.empty() ||
+          std::ranges::find(param.choices, word.get_ref<const std::string&>()) != param.choices.end());
+}
+
 /// What is wrong with a value; empty: nothing.
 std::string complaint(const Param& param, const json& value) {
   if (!has_type(value, param.type)) return "must be of type " + std::string(json_type(param.type));
   switch (param.type) {
     case ParamType::kString:
-      if (!param.choices.empty() &&
-          std::ranges::find(param.choices, value.get_ref<const std::string&>()) == param.choices.end()) {
-        return "must be one of " + joined(param.choices);
+      if (!is_choice(param, value)) return "must be one of " + joined(param.choices);
+      break;
+    case ParamType::kStrings:
+      if (!std::ranges::all_of(value, [&](const json& word) { return is_choice(param, word); })) {
+        return "must be a list of strings" +
+               (param.choices.empty() ? "" : ", each one of " + joined(param.choices));
       }
       break;
     case ParamType::kAddress:
@@ -129,7 +142,9 @@ json params_schema(const Method& method) {
       property["minimum"] = param.minimum;
       if (param.maximum != std::numeric_limits<int64_t>::max()) property["maximum"] = param.maximum;
     }
-    if (!param.choices.empty()) property["enum"] = param.choices;
+    if (param.type == ParamType::kStrings) property["items"] = {{"type", "string"}};
+    json& word = param.type == ParamType::kStrings ? property["items"] : property;
+    if (!param.choices.empty()) word["enum"] = param.choices;
     properties[std::string(param.name)] = std::move(property);
     if (param.required) required.push_back(param.name);
   }

@@ -19,7 +19,14 @@ namespace sluice::ctrl {
 
 struct MethodContext;
 
-enum class ParamType : uint8_t { kString, kInteger, kBoolean, kObject, kAddress };
+enum class ParamType : uint8_t {
+  kString,
+  kInteger,
+  kBoolean,
+  kObject,
+  kAddress,
+  kStrings,  ///< an array of them
+};
 
 struct Param {
   std::string_view name;
@@ -28,7 +35,7 @@ struct Param {
   std::string_view help;
   int64_t minimum = 0;  ///< of an integer
   int64_t maximum = std::numeric_limits<int64_t>::max();
-  std::vector<std::string_view> choices = {};  ///< of a string; empty: any
+  std::vector<std::string_view> choices = {};  ///< of a string, or of each; empty: any
 };
 
 /// On which thread a method is called.
@@ -38,7 +45,12 @@ enum class Where : uint8_t {
   kLoop,     ///< the control thread: what takes microseconds, or is answered later by others
 };
 
-/// Sends a notification on the connection that a call came by. May be kept; for the control thread.
+/// The notifications of events.subscribe. A connection that does not keep up with them is closed, whereas of
+/// a capture it would lose packets.
+inline constexpr std::string_view kEventNotification = "event";
+
+/// Sends a notification on the connection that a call came by. Without a method nothing is sent: it is only
+/// said whether the client is there. May be kept; for the control thread.
 using Notify = std::function<Notified(std::string_view method, const nlohmann::json& params)>;
 
 /// One request, valid during the call only.

@@ -17,6 +17,7 @@ Gateway::~Gateway() {
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author, SipKey kept_hash_key,
+                                                const std::string& history_directory,
                                                 TimeSource* time) {
   if (auto enough = check_memory(memory_needs(model), available_memory()); !enough) {
     return tl::unexpected(enough.error());
@@ -44,27 +45,33 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.statuses.follow({nothing, {}}, {*parts.model, prepared.lists}, parts.time->wall());
   parts.members.follow(nothing, *parts.model, std::move(prepared), parts.time->now());
   parts.commit_statuses();
+  parts.generation = parts.open_history(history_directory);
   parts.effective = std::make_shared<const Effective>(
       resolve(parts.model, {parts.members.lists(), parts.statuses.all()}, {}, nullptr));
-  auto compiled = compile(
-      {.effective = *parts.effective, .ports = parts.ports, .generation = 1, .kept_hash_key = kept_hash_key},
-      parts.ids);
+  auto compiled = compile({.effective = *parts.effective,
+                           .ports = parts.ports,
+                           .generation = 1,
+                           .kept_hash_key = kept_hash_key,
+                           .configuration = parts.generation},
+                          parts.ids);
   if (!compiled) return fail(compiled.error().message);
   parts.ids.commit();
   parts.tables = compiled->tables;
-  parts.generation = 1;
   if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
   parts.kept = {parts.model, parts.effective, parts.tables};
-  parts.history.add({1, parts.time->wall(), std::move(author), "", compiled->changed}, parts.model);
+  if (!parts.history.contains(parts.generation)) {
+    parts.history.add({parts.generation, parts.time->wall(), std::move(author), "", compiled->changed},
+                      parts.model);
+  }
   return gateway;
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   auto next = std::make_shared<const Effective>(
       resolve(step.model, {step.members, statuses.all()}, step.touched_pools, effective.get()));
-  auto compiled = compile(
-      {*next, ports, tables->generation + 1, effective.get(), tables.get(), step.flushed, kept_hash_key},
-      ids);
+  auto compiled = compile({*next, ports, tables->generation + 1, effective.get(), tables.get(), step.flushed,
+                           kept_hash_key, generation + (step.model != model ? 1 : 0)},
+                          ids);
   const auto compiled_at = time->wall();
   const auto result = [&](bool is_applied) {
     return ApplyResult{.generation = generation,
@@ -198,6 +205,8 @@ void Gateway::tick() {
   if (is_settled) parts_->changes.settle(now);
   parts_->changes.watch_flows(now, [this](lb::BackendId id) { return parts_->flows_begun(id); });
   parts_->log_notices();
+  parts_->tell_links();
+  parts_->events.tick(std::chrono::steady_clock::now());
   parts_->questions.poll(*parts_->data_plane);
   if (auto* ledger = parts_->data_plane->ledger()) parts_->ledger_questions.poll(*ledger);
 }
@@ -212,6 +221,7 @@ void Gateway::maintain() {
   }
   answer_quiet();
   unused.clear();  // with no lock held: it may take a while
+  parts_->take_back_unconfirmed();
   parts_->hash_history();
 }
 

@@ -37,6 +37,7 @@ namespace sluice::dataplane {
 class CheckLanes;
 class DataPlane;
 class LedgerPlane;
+enum class DropReason : uint8_t;
 struct Captures;
 struct Explanation;
 struct FlowSnapshot;
@@ -47,6 +48,7 @@ struct Tables;
 namespace sluice::ctrl {
 
 class ChangeLog;
+class EventHub;
 class IdRegistry;
 class TimeSource;
 enum class ChangeCause : uint8_t;
@@ -56,6 +58,7 @@ struct DiffEntry;
 struct Effective;
 struct HistoryEntry;
 struct PoolAvailability;
+struct RecentDrop;
 struct SetReading;
 struct SetRow;
 struct SourceRow;
@@ -66,6 +69,8 @@ struct ApplyOptions {
   bool dry_run = false;
   bool allow_no_services = false;  ///< else an apply that would take away all services is refused
   std::string author = {};         ///< "file", or the peer's user
+  /// Taken back by itself unless it is confirmed within that time. Nothing: it holds.
+  std::optional<std::chrono::milliseconds> confirm = {};
 };
 
 struct ApplyResult {
@@ -77,6 +82,8 @@ struct ApplyResult {
   bool is_applied = false;                               ///< and not only rehearsed
   std::shared_ptr<const dataplane::Tables> tables = {};  ///< what was compiled for it
   std::vector<Fault> warnings = {};                      ///< what was applied, and yet is hardly meant
+  /// It is taken back then, unless it is confirmed. Nothing: it holds.
+  std::optional<std::chrono::system_clock::time_point> confirm_by = {};
 };
 
 /// One row of backend.list.
@@ -107,9 +114,10 @@ class Gateway {
   static constexpr std::chrono::milliseconds kBetweenPublications{10};
 
   /// Creates the data plane for the model's boot section, compiles and starts. An Error is one line.
-  /// `kept_hash_key` counts as long as the configuration has none. `time` outlives the gateway; null: the
-  /// machine's.
+  /// `kept_hash_key` counts as long as the configuration has none. The history of configurations goes on in
+  /// `history_directory`; empty: it is of this process alone. `time` outlives the gateway; null: the machine's.
   static Result<std::unique_ptr<Gateway>> start(Model model, std::string author, SipKey kept_hash_key = {},
+                                                const std::string& history_directory = {},
                                                 TimeSource* time = nullptr);
   ~Gateway();
 
@@ -121,10 +129,16 @@ class Gateway {
   /// there can be none, else later on the thread of resume_by(). Other changes may come between.
   using ApplyAnswer = std::function<void(Outcome<ApplyResult>)>;
   void apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer);
+  /// A configuration that could not even be read was to be applied: `lines` say what is wrong with it.
+  void note_unreadable(const std::vector<std::string>& lines);
   Outcome<std::vector<DiffEntry>> diff(const nlohmann::json& config) const;
   Outcome<ApplyResult> rollback(uint64_t generation, const std::string& author);
   void rollback(uint64_t generation, const std::string& author, ApplyAnswer answer);
   std::vector<HistoryEntry> history();
+  /// That generation, which was to be confirmed, holds.
+  Outcome<void> confirm(uint64_t generation);
+  /// Has the history on disk be what history() says. On a thread that may wait.
+  void keep_history();
   /// Of the configuration: what health, an operator's states and flushes do to Tables leaves it as it is.
   /// Never waits, nor do the next three.
   uint64_t generation() const;
@@ -233,6 +247,13 @@ class Gateway {
   Totals backend_totals(const BackendKey& key) const;
   /// To read from: its counters and what it is made of. Never waits.
   const dataplane::DataPlane& data_plane() const;
+  /// The packets that were dropped last, of one reason or of all, newest first; `answer` as for the other
+  /// questions.
+  using DropsAnswer = std::function<void(Outcome<std::vector<RecentDrop>>)>;
+  void recent_drops(std::optional<dataplane::DropReason> reason, DropsAnswer answer);
+  /// Who wants to know what happens. Any thread may tell.
+  EventHub& events();
+  const EventHub& events() const;
   /// The captures that run from now on. Control thread.
   void capture(std::shared_ptr<const dataplane::Captures> captures);
   /// The way of health checks through the data plane. Control loop; never waits.

@@ -100,7 +100,9 @@ void Gateway::set_health(const std::vector<HealthResult>& results) {
 }
 
 void Gateway::Parts::commit_statuses() {
-  transition_log.write(statuses.commit(), *model, time->steady());
+  const StatusChanges changes = statuses.commit();
+  transition_log.write(changes, *model, time->steady());
+  tell(changes);
 }
 
 PoolAvailability Gateway::availability(const std::string& pool) const {

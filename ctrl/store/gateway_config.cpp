@@ -70,7 +70,7 @@ Outcome<void> check_growth(const Model& before, const Model& after) {
 
 }  // namespace
 
-Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const std::string& author,
+Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const ApplyOptions& options,
                                           Step::Mode mode) {
   const auto now = time->now();
   const bool same = is_same(*next, *model);
@@ -81,6 +81,7 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
   }
   if (same) next = model;  // what was set at run time is no part of it: no generation
   const auto before = model;
+  const uint64_t base = generation;
   Members::Prepared prepared = members.prepare(*before, *next);
   statuses.follow({*before, effective->members}, {*next, prepared.lists}, now.wall);
   Step step{.model = next, .members = prepared.lists, .mode = mode};
@@ -89,7 +90,7 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
   auto result = take(step);
   if (!result || !result->is_applied) return result;
   members.follow(*before, *next, std::move(prepared), now);
-  if (!same) history.add({generation, now.wall, author, "", result->changed}, std::move(next));
+  if (!same) remember(before, base, options, now, *result);
   return result;
 }
 
@@ -123,7 +124,7 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
   }
   auto admitted = parts.admit(model(), config, options);
   if (!admitted) {
-    if (!options.dry_run) parts.last_apply_succeeded = false;
+    if (!options.dry_run) parts.note_refused(admitted.error().message, admitted.error().faults);
     return tl::unexpected(std::move(admitted.error()));
   }
   const std::lock_guard turn(parts.turn);
@@ -132,8 +133,8 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
   if (auto same = parts.check_generation(options.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
-  auto result = parts.take(admitted->model, options.author,
-                           options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
+  auto result =
+      parts.take(admitted->model, options, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
   if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
   if (result) result->warnings = std::move(admitted->warnings);
   return result;
@@ -143,41 +144,6 @@ Outcome<std::vector<DiffEntry>> Gateway::diff(const nlohmann::json& config) cons
   auto model = parse_config(config);
   if (!model) return tl::unexpected(std::move(model.error()));
   return diff_configurations(configuration(), to_json(*model));
-}
-
-Outcome<ApplyResult> Gateway::rollback(uint64_t generation, const std::string& author) {
-  const std::lock_guard turn(parts_->turn);
-  parts_->await_turn();
-  const std::lock_guard state(parts_->state);
-  auto model = parts_->history.find(generation);
-  if (!model) {
-    return refuse(Refusal::Kind::kNotFound, "generation " + std::to_string(generation) + " is not remembered",
-                  "config.history lists those that are");
-  }
-  auto result = parts_->take(std::move(model), author, Step::Mode::kTake);
-  parts_->last_apply_succeeded = result.has_value();
-  return result;
-}
-
-std::vector<HistoryEntry> Gateway::history() {
-  parts_->hash_history();
-  const std::lock_guard state(parts_->state);
-  return parts_->history.entries();
-}
-
-void Gateway::Parts::hash_history() {
-  const std::lock_guard one_at_a_time(hashing);
-  while (true) {
-    std::optional<ConfigHistory::Unhashed> next;
-    {
-      const std::lock_guard lock(state);
-      next = history.unhashed();
-    }
-    if (!next) return;
-    std::string sha256 = hash.of(*next->model);
-    const std::lock_guard lock(state);
-    history.set_hash(next->generation, std::move(sha256));
-  }
 }
 
 nlohmann::json Gateway::configuration() const {

@@ -62,7 +62,7 @@ Outcome<ApplyResult> Gateway::Parts::take_rehearsed(const Model& next, const App
   if (auto same = check_generation(options.if_generation); !same) return tl::unexpected(same.error());
   Model again = next;  // what it shares with the model of now may be more, or less
   share_unchanged(*model, again);
-  return take(std::make_shared<const Model>(std::move(again)), options.author, Step::Mode::kTake);
+  return take(std::make_shared<const Model>(std::move(again)), options, Step::Mode::kTake);
 }
 
 void Gateway::Parts::take_counted(std::shared_ptr<const Model> next, const ApplyOptions& options,
@@ -74,9 +74,9 @@ void Gateway::Parts::take_counted(std::shared_ptr<const Model> next, const Apply
     if (!options.dry_run) await_turn();
     const std::lock_guard lock(state);
     const auto same = check_generation(options.if_generation);
-    result = same ? take(next, options.author,
-                         options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTakeUnlessFlowsEnd)
-                  : tl::unexpected(same.error());
+    result =
+        same ? take(next, options, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTakeUnlessFlowsEnd)
+             : tl::unexpected(same.error());
     if (result && !result->is_applied && may_end_flows(*result->tables)) {
       requests = loss_requests(std::exchange(result->tables, nullptr));
     }
@@ -107,7 +107,7 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
   }
   auto admitted = parts_->admit(model(), config, options);
   if (!admitted) {
-    if (!options.dry_run) parts_->last_apply_succeeded = false;
+    if (!options.dry_run) parts_->note_refused(admitted.error().message, admitted.error().faults);
     return answer(tl::unexpected(std::move(admitted.error())));
   }
   const auto finish = [this, is_dry = options.dry_run, warnings = std::move(admitted->warnings),
@@ -120,17 +120,13 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
 }
 
 void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer) {
-  std::shared_ptr<const Model> model;
-  {
-    const std::lock_guard state(parts_->state);
-    model = parts_->history.find(generation);
-  }
-  if (!model) return answer(rollback(generation, author));
+  auto model = parts_->remembered(generation);
+  if (!model) return answer(tl::unexpected(std::move(model.error())));
   const auto finish = [this, answer = std::move(answer)](Outcome<ApplyResult> result) {
     parts_->last_apply_succeeded = result.has_value();
     answer(std::move(result));
   };
-  parts_->take_counted(std::move(model), {.author = author}, finish);
+  parts_->take_counted(std::move(*model), {.author = author}, finish);
 }
 
 }  // namespace sluice::ctrl

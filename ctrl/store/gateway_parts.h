@@ -28,8 +28,11 @@
 #include "ctrl/store/busy_ratios.h"
 #include "ctrl/store/change_log.h"
 #include "ctrl/store/departed_backends.h"
+#include "ctrl/store/event_hub.h"
 #include "ctrl/store/gateway.h"
+#include "ctrl/store/history_store.h"
 #include "ctrl/store/ledger_questions.h"
+#include "ctrl/store/pending_change.h"
 #include "ctrl/store/time_source.h"
 #include "ctrl/store/worker_questions.h"
 #include "dataplane/roles/dataplane.h"
@@ -90,6 +93,12 @@ struct Gateway::Parts {
   std::vector<QuietWait> quiet_waits;
   TransitionLog transition_log;
   ConfigHistory history{kHistory};
+  std::optional<PendingChange> pending;
+  std::mutex keeping;  ///< of `history_store`; `state` may be taken while it is held
+  HistoryStore history_store;
+  EventHub events;
+  std::vector<bool> links;       ///< of ports, as they were told last. Control thread
+  uint64_t checkpoint_size = 0;  ///< the same of the ledger
   SipKey kept_hash_key;
   std::atomic<uint64_t> generation = 0;  ///< of the configuration; Tables have their own
   std::atomic<bool> last_apply_succeeded = true;
@@ -116,7 +125,11 @@ struct Gateway::Parts {
   /// the step: it is made final or taken back with it.
   Outcome<ApplyResult> take(const Step& step);
   /// The same for a new configuration, which the history remembers.
-  Outcome<ApplyResult> take(std::shared_ptr<const Model> next, const std::string& author, Step::Mode mode);
+  Outcome<ApplyResult> take(std::shared_ptr<const Model> next, const ApplyOptions& options, Step::Mode mode);
+  /// Has the history remember what was taken in place of `before`, whose generation was `base`, and that it
+  /// waits for confirmation, if it does.
+  void remember(const std::shared_ptr<const Model>& before, uint64_t base, const ApplyOptions& options,
+                Moment now, ApplyResult& result);
   /// The model of a configuration that may be applied.
   struct Admitted {
     std::shared_ptr<const Model> model;
@@ -152,8 +165,22 @@ struct Gateway::Parts {
   bool is_settled() const;
   /// What nobody else holds any more.
   std::vector<std::shared_ptr<const void>> take_unused();
-  /// Fills in the hashes that the history lacks. With no lock held.
+  /// Fills in the hashes that the history lacks. With no lock held, as the next two.
   void hash_history();
+  /// The configuration of a generation that is remembered, here or on disk. With no lock held.
+  Outcome<std::shared_ptr<const Model>> remembered(uint64_t generation);
+  /// Takes up the history on disk: answers the generation that the first configuration has.
+  uint64_t open_history(const std::string& directory);
+  void resume_pending(const HistoryEntry& entry);
+  /// With `keeping` held alone.
+  Result<std::string> text_of(const ConfigHistory::Unsaved& unsaved);
+  /// Takes back what was not confirmed in time.
+  void take_back_unconfirmed();
+  void tell(const StatusChanges& changes);
+  void tell_sources();
+  void tell_links();
+  /// The last attempt to apply something has failed. With or without locks.
+  void note_refused(const std::string& message, const std::vector<Fault>& faults);
   const PoolModel* pool(const std::string& name) const;
   /// By name, of the numbers that it had before.
   std::map<BackendKey, uint64_t> flows_of_retired() const;

@@ -33,6 +33,7 @@ void Gateway::observe(std::vector<SourceWord> words) {
     std::string pool = word.pool;
     if (parts.members.take(std::move(word), *parts.model, now)) differ.insert(std::move(pool));
   }
+  parts.tell_sources();
   parts.publish_members(differ, seen.wall);
 }
 
@@ -52,6 +53,7 @@ Outcome<std::vector<std::string>> Gateway::release_source(const std::string& sou
                   "there is no pool named \"" + *pool + "\" that discovers by source \"" + source + "\"");
   }
   auto released = parts.members.release(source, pool, *parts.model, now);
+  parts.tell_sources();
   parts.publish_members({released.begin(), released.end()}, now.wall);
   return released;
 }
@@ -63,6 +65,7 @@ void Gateway::mind_sources() {
   parts.await_turn();
   const std::lock_guard lock(parts.state);
   const auto expired = parts.members.expire(*parts.model, now);
+  parts.tell_sources();
   std::set<std::string> differ(expired.begin(), expired.end());
   for (const std::string& name : parts.members.draining()) {
     const auto pool = parts.effective->pools.find(name);

@@ -172,6 +172,10 @@ void DataPlane::reclaim() {
   parts_->captures->reclaim();
 }
 
+bool DataPlane::link_up(unsigned port) const {
+  return parts_->watch.link_up(port).load(std::memory_order_relaxed);
+}
+
 void DataPlane::watch_ports(std::chrono::steady_clock::time_point now) {
   parts_->watch.observe(now);
 }

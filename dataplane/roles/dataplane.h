@@ -100,6 +100,8 @@ class DataPlane {
   /// Follows the ports' links, and MTUs of the kernel's interfaces, and says what changes. From the control
   /// tick.
   void watch_ports(std::chrono::steady_clock::time_point now);
+  /// Of a configured port. Any thread.
+  bool link_up(unsigned port) const;
 
   const WorkerStats& stats(unsigned worker) const;
   /// How often each has gone round: workers, then hash_workers().
@@ -115,7 +117,8 @@ class DataPlane {
   Notices& notices(unsigned worker);
   const Notices& notices(unsigned worker) const;
 
-  /// Puts a request before a balancing worker. False: its ring is full, ask later.
+  /// Puts a request before a worker that can answer it (worker_request.h). False: its ring is full, ask
+  /// later.
   bool ask(unsigned worker, WorkerRequest& request);
   /// The way of health checks through the workers; for one thread.
   CheckLanes& checks();

@@ -1,4 +1,4 @@
-// Questions of the control thread about this worker's flows, answered between bursts.
+// Questions of the control thread about this worker's flows and drops, answered between bursts.
 #include <algorithm>
 
 #include "dataplane/stages/punt.h"
@@ -96,6 +96,17 @@ bool count_losses(Worker& worker, CountLossesRequest& request) {
   return false;
 }
 
+/// The same for drops.
+bool tell_drops(const Worker& worker, RecentDropsRequest& request) {
+  const bool is_of_all = request.reason == DropReason::kNone;
+  const auto reason = is_of_all ? static_cast<DropReason>(request.cursor++) : request.reason;
+  for (const DropRecord& record : worker.drops.recorder().of(reason)) {
+    const bool has_room = request.found.size() < request.found.capacity();  // never allocates
+    if (record.number != 0 && has_room) request.found.push_back(record);
+  }
+  return !is_of_all || request.cursor == kDropReasons;
+}
+
 }  // namespace
 
 bool serve_request(Worker& worker) {
@@ -109,6 +120,8 @@ bool serve_request(Worker& worker) {
     finished = list_flows(worker, *walk);
   } else if (auto* count = std::get_if<CountLossesRequest>(&worker.request->question)) {
     finished = count_losses(worker, *count);
+  } else if (auto* drops = std::get_if<RecentDropsRequest>(&worker.request->question)) {
+    finished = tell_drops(worker, *drops);
   }
   if (!finished) return true;
   worker.request->done.store(true, std::memory_order_release);  // the asker may free it from here on

@@ -23,7 +23,8 @@ Result<void> Station::map_arrays(const StationPlan& plan) {
       .and_then([&] { return map_array(backends_, lb::kMaxBackends, plan.numa_node, false); })
       .and_then([&] { return map_array(cursors_, lb::kMaxPools, plan.numa_node, false); })
       .and_then([&] { return map_array(answers_, lb::kMaxServices, plan.numa_node, false); })
-      .and_then([&] { return map_array(paths_, KnownPaths::kPlaces, plan.numa_node, false); });
+      .and_then([&] { return map_array(paths_, KnownPaths::kPlaces, plan.numa_node, false); })
+      .and_then([&] { return map_array(drop_records_, DropRecorder::kRecords, plan.numa_node, false); });
 }
 
 Station::~Station() {
@@ -61,6 +62,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .neighbor_copies = NeighborCopies(plan.limits.neighbor_copies),
   });
   station->drops_.show_to(station->watch_);
+  station->drops_.record_in(station->drop_records_.elements());
   station->worker_->transmit.show_to(station->watch_);
   return station;
 }

@@ -65,6 +65,7 @@ class Station {
   MappedArray<uint8_t> counted_services_;  ///< of lb::FlowAdmission
   MappedArray<uint8_t> counted_backends_;
   std::unique_ptr<lb::FlowAdmission> admission_;
+  MappedArray<DropRecord> drop_records_;
   SpscRing<WorkerRequest*> requests_{kQuestions};
   std::unique_ptr<Worker> worker_;
 };

@@ -102,6 +102,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   const uint32_t elapsed_ms = now_ms - worker_.now_ms;
   worker_.now_ms = now_ms;
   worker_.now_ns = fine_clock_.at(cycles);
+  worker_.drops.recorder().begin_poll(cycles, worker_.tables->configuration);
 
   unsigned touched = relay_frames();
   if (receiving) touched += relay_from_kernel(worker_, taps_);
@@ -116,7 +117,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
     if (worker_.place.balances) expire_flows(elapsed_ms);
   }
   touched += send_checks(worker_);
-  if (worker_.place.balances && serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
+  if (serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
   worker_.transmit.flush();
   worker_.drops.free_pending();
   return touched;

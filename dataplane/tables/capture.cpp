@@ -1,32 +1,12 @@
 #include "dataplane/tables/capture.h"
 
-#include <rte_cycles.h>
-#include <time.h>
-
 #include <algorithm>
 #include <cstring>
 
 namespace sluice::dataplane {
 
-namespace {
-
-uint64_t nanoseconds_since_1970() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
-}  // namespace
-
-Capture::Capture(CaptureWish wish, unsigned workers)
-    : wish_(std::move(wish)), began_ns_(nanoseconds_since_1970()), began_cycles_(rte_rdtsc()) {
+Capture::Capture(CaptureWish wish, unsigned workers) : wish_(std::move(wish)) {
   for (unsigned i = 0; i < workers; ++i) lanes_.push_back(std::make_unique<Lane>());
-}
-
-uint64_t Capture::time_of(uint64_t cycles) const {
-  const auto elapsed = static_cast<double>(static_cast<int64_t>(cycles - began_cycles_));
-  return began_ns_ +
-         static_cast<uint64_t>(static_cast<int64_t>(elapsed * 1e9 / static_cast<double>(rte_get_tsc_hz())));
 }
 
 bool Capture::wants(std::span<const uint8_t> bytes, const CaptureNote& note) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/counter.h"
+#include "dataplane/base/cycle_time.h"
 #include "dataplane/base/drop_reason.h"
 #include "dataplane/base/record_ring.h"
 #include "dataplane/tables/packet_filter.h"
@@ -63,7 +64,7 @@ class Capture {
     for (const auto& lane : lanes_) {
       for (std::span<const uint8_t> record; !(record = lane->ring.front()).empty(); lane->ring.release()) {
         const auto note = load<CaptureNote>(record.data());
-        if (!take(note, time_of(note.cycles), record.subspan(sizeof note))) return false;
+        if (!take(note, began_.at(note.cycles), record.subspan(sizeof note))) return false;
       }
     }
     return true;
@@ -76,13 +77,10 @@ class Capture {
     RecordRing ring{kRingBytes};
     Counter lost;
   };
-  uint64_t time_of(uint64_t cycles) const;
   bool wants(std::span<const uint8_t> bytes, const CaptureNote& note) const;
 
   CaptureWish wish_;
-  // The same moment by both clocks.
-  uint64_t began_ns_;
-  uint64_t began_cycles_;
+  CycleTime began_ = CycleTime::now();
   std::vector<std::unique_ptr<Lane>> lanes_;  ///< by worker
 };
 

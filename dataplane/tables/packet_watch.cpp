@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "common/headers.h"
+#include "dataplane/base/packet_frame.h"
 
 namespace sluice::dataplane {
 namespace {
@@ -36,20 +36,6 @@ FilterLanes lanes_of(std::span<rte_mbuf* const> frames) {
     lanes.shortest = std::min<size_t>(lanes.shortest, frame.data_len);
   }
   return lanes;
-}
-
-/// The frame of a dropped packet. In front of a bare one lies the Ethernet header that it came with, as long
-/// as nothing else was written there. Empty: there is no room for another.
-std::span<const uint8_t> frame_of(rte_mbuf* packet, const PacketMeta& meta) {
-  auto* const data = rte_pktmbuf_mtod(packet, uint8_t*);
-  if (meta.bare_at == 0) return {data, packet->data_len};
-  if (meta.bare_at == packet->data_off && meta.l3_offset >= sizeof(EthernetHeader)) {
-    return {data - meta.l3_offset, size_t{packet->data_len} + meta.l3_offset};
-  }
-  if (packet->data_off < sizeof(EthernetHeader)) return {};
-  const uint16_t type = *data >> 4 == 4 ? ether_type::kIpv4 : ether_type::kIpv6;
-  store(data - sizeof(EthernetHeader), EthernetHeader{{}, {}, Be16::from_host(type)});
-  return {data - sizeof(EthernetHeader), packet->data_len + sizeof(EthernetHeader)};
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ using RuleList = std::vector<std::shared_ptr<const lb::ServiceRules>>;
 /// Parts that did not change are shared with the generation before.
 struct Tables {
   uint64_t generation = 0;
+  uint64_t configuration = 0;  ///< the generation of the configuration that it was compiled from
   SipKey hash_key;
   std::shared_ptr<const lb::ServiceTable> service_table;
   std::shared_ptr<const std::vector<lb::Service>> services;     ///< by ServiceId

@@ -1,6 +1,6 @@
-// A question from the control thread that only the owner of a flow table can answer: explain one flow,
-// list flows, count those that other Tables would end. Asked through a ring, answered between bursts, a
-// bounded step at a time.
+// A question from the control thread that only a worker can answer: explain one flow, list flows, count those
+// that other Tables would end, tell what was dropped. Asked through a ring, answered between bursts, a
+// bounded step at a time. Only who balances has flows; what was dropped, every worker tells.
 #pragma once
 
 #include <atomic>
@@ -13,6 +13,7 @@
 #include "common/flow_key.h"
 #include "dataplane/base/drop_reason.h"
 #include "lb/decided_rule.h"
+#include "dataplane/tables/drop_recorder.h"
 #include "lb/flow_entry.h"
 
 namespace sluice::dataplane {
@@ -69,9 +70,16 @@ struct CountLossesRequest {
   lb::FlowIndex cursor = 0;
 };
 
+/// The packets that were dropped last, one reason at a step. `found` has its capacity reserved by the asker.
+struct RecentDropsRequest {
+  DropReason reason = DropReason::kNone;  ///< kNone: every reason
+  std::vector<DropRecord> found;
+  size_t cursor = 0;  ///< the reason that is next
+};
+
 /// Owned by the asker, which must keep it until `done`; between asking and `done` the worker's alone.
 struct WorkerRequest {
-  std::variant<ExplainRequest, ListFlowsRequest, CountLossesRequest> question;
+  std::variant<ExplainRequest, ListFlowsRequest, CountLossesRequest, RecentDropsRequest> question;
   std::atomic<bool> done{false};
 };
 
