@@ -15,6 +15,7 @@
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/registry_model.h"
+#include "ctrl/intent/remote_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
 #include "dataplane/device/boot_config.h"
@@ -121,6 +122,8 @@ struct Model {
   ControlModel control;
   HttpModel http;
   std::optional<RegistryModel> registry;
+  std::optional<RemoteModel> remote;
+  AuditModel audit;
   LogModel log;
 };
 
