@@ -25,10 +25,10 @@ struct HttpAnswer {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::string cache_control = "no-store";
+  std::vector<std::pair<std::string, std::string>> fields = {};  ///< of the head, besides those above
   /// Where set, the body is what this puts into its argument until it returns false, and `body` is unused.
   /// One call at a time, by Site::make_pieces.
   std::function<bool(std::string&)> pieces = {};
-  std::vector<std::pair<std::string, std::string>> fields = {};  ///< of the head, besides those above
 };
 
 /// A request with a body, from its head to its answer: `POST`.
