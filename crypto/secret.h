@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -46,29 +47,39 @@ class SecretBytes {
   std::array<uint8_t, kSize> bytes_{};
 };
 
-/// A secret line of text, such as a private key in its file form.
+/// Sets memory aside, once for the process, that core files leave out and that is not swapped: secret texts
+/// and OpenSSL's private keys lie there from then on. Before the first of them, at the start.
+void set_secret_memory_aside();
+
+/// A secret text, such as a private key in its file form. Moved, it stays where it is.
 class SecretText {
  public:
-  explicit SecretText(std::string text) : text_(std::move(text)) {}
-  SecretText(SecretText&& from) noexcept : text_(from.text_) { from.wipe(); }
+  /// Takes what `text` holds, and erases it there.
+  explicit SecretText(std::string text);
+  /// So many zero bytes, to be written into.
+  explicit SecretText(size_t size);
+  SecretText(SecretText&& from) noexcept
+      : bytes_(std::exchange(from.bytes_, nullptr)),
+        room_(std::exchange(from.room_, 0)),
+        size_(std::exchange(from.size_, 0)) {}
   SecretText& operator=(SecretText&& from) noexcept {
-    if (this != &from) {
-      wipe();
-      text_ = from.text_;
-      from.wipe();
-    }
+    std::swap(bytes_, from.bytes_);
+    std::swap(room_, from.room_);
+    std::swap(size_, from.size_);
     return *this;
   }
   SecretText(const SecretText&) = delete;
   SecretText& operator=(const SecretText&) = delete;
-  ~SecretText() { wipe(); }
+  ~SecretText();
 
-  std::string_view reveal() const { return text_; }
+  std::string_view reveal() const { return {bytes_, size_}; }
+  std::span<char> room() { return {bytes_, size_}; }
+  /// Forgets what lies beyond; never more than there is.
+  void cut(size_t size) { size_ = std::min(size, size_); }
 
  private:
-  void wipe() { OPENSSL_cleanse(text_.data(), text_.capacity()); }
-
-  std::string text_;
+  char* bytes_;
+  size_t room_, size_;
 };
 
 }  // namespace sluice::crypto

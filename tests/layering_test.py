@@ -26,8 +26,8 @@ LAYERS = {
         {"roles"},
     ],
     "ctrl": [
-        {"wire"}, {"net"}, {"intent"}, {"log"}, {"observed"}, {"source", "resolve"}, {"store"}, {"health"},
-        {"rpc", "http", "telemetry", "registry", "ledger"}, {"daemon"},
+        {"wire"}, {"net"}, {"intent"}, {"log"}, {"access"}, {"observed"}, {"source", "resolve"}, {"store"}, {"health"},
+        {"rpc", "http", "telemetry", "registry", "ledger"}, {"remote"}, {"daemon"},
     ],
 }
 CLIENT_MAY_INCLUDE = {"ctrl/intent", "ctrl/daemon/usage_error.h"}

@@ -12,8 +12,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/result.h"
+#include "ctrl/access/peer.h"
 
 namespace sluice::ctrl {
 
@@ -23,6 +26,7 @@ struct HttpAnswer {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::string cache_control = "no-store";
+  std::vector<std::pair<std::string, std::string>> fields = {};  ///< of the head, besides those above
   /// Where set, the body is what this puts into its argument until it returns false, and `body` is unused.
   /// One call at a time, by Site::make_pieces.
   std::function<bool(std::string&)> pieces = {};
@@ -30,6 +34,18 @@ struct HttpAnswer {
   /// connection ends with it. One call at a time, on the control thread.
   std::function<boost::asio::awaitable<std::optional<std::string>>()> stream = {};
 };
+
+/// A request with a body, from its head to its answer: `POST`.
+class HttpPost {
+ public:
+  virtual ~HttpPost() = default;
+  /// The next piece of the body. False: there is no use in more; answer() is next.
+  virtual bool take(std::string_view piece) = 0;
+  /// Once the body has ended. `reply` is called once, on any thread.
+  virtual void answer(std::function<void(HttpAnswer)> reply) = 0;
+};
+
+class HttpGate;
 
 struct HttpLimits {
   size_t connections = 256;  ///< one more ends that which has been idle longest
@@ -52,6 +68,8 @@ class HttpServer {
     /// Runs what makes the pieces of an answer, apart from the control thread; on it where this is empty.
     std::function<void(std::function<void()>)> make_pieces = {};
     Pages verbose = {};  ///< instead of `pages`, where the query says `verbose`
+    /// By path: begins a request with a body. Only behind a gate, which says who `peer` is.
+    std::map<std::string, std::function<std::unique_ptr<HttpPost>(const Peer& peer)>, std::less<>> posts = {};
   };
 
   /// Binds `listen` ("127.0.0.1:9464", "[::1]:9464") at once, so that an address in use is an error of the

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "ctrl/intent/config_access.h"
 #include "ctrl/intent/config_values.h"
-#include "ctrl/intent/file_reference.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -14,20 +14,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kShortestTtl{1000};
 
-void decode_tls(const Cursor& tls, RegistryModel& target) {
-  if (!tls) return;
-  tls.parse("certificate", parse_public_file, target.certificate);
-  tls.parse("key", parse_secret_file, target.key);
-  tls.parse("client_ca", parse_public_file, target.client_ca);
-}
-
-void decode_jwt(const Cursor& jwt, RegistryModel& target) {
-  if (!jwt) return;
-  jwt.parse("keys", parse_public_file, target.jwt_keys);
-  jwt.read("issuer", target.jwt_issuer);
-  jwt.read("audience", target.jwt_audience);
-}
-
 }  // namespace
 
 std::optional<RegistryModel> decode_registry(const Cursor& registry) {
@@ -36,8 +22,8 @@ std::optional<RegistryModel> decode_registry(const Cursor& registry) {
   registry.parse("http", parse_listen, model.http);
   registry.parse("grpc", parse_listen, model.grpc);
   registry.parse("state", parse_absolute_path, model.state);
-  decode_tls(registry.member("tls"), model);
-  decode_jwt(registry.member("jwt"), model);
+  model.tls = decode_server_tls(registry.member("tls"));
+  model.jwt = decode_tokens(registry.member("jwt"));
   const Cursor ttl = registry.member("ttl");
   if (milliseconds duration{}; ttl.parse(parse_duration, duration)) {
     if (duration < kShortestTtl) ttl.fault("must be at least " + format_duration(kShortestTtl));
@@ -51,26 +37,13 @@ std::optional<RegistryModel> decode_registry(const Cursor& registry) {
 
 json encode_registry(const RegistryModel& registry) {
   json object = {{"ttl", format_duration(registry.ttl)}};
-  const auto set = [](json& into, const char* key, const std::string& value, const char* prefix = "") {
-    if (!value.empty()) into[key] = prefix + value;
+  const auto set = [&object](const char* key, const std::string& value) {
+    if (!value.empty()) object[key] = value;
   };
-  set(object, "http", registry.http);
-  set(object, "grpc", registry.grpc);
-  set(object, "state", registry.state);
-  if (!registry.certificate.empty()) {
-    json tls;
-    set(tls, "certificate", registry.certificate, "file:");
-    set(tls, "key", registry.key, "file:");
-    set(tls, "client_ca", registry.client_ca, "file:");
-    object["tls"] = std::move(tls);
-  }
-  if (!registry.jwt_keys.empty()) {
-    json jwt;
-    set(jwt, "keys", registry.jwt_keys, "file:");
-    set(jwt, "issuer", registry.jwt_issuer);
-    set(jwt, "audience", registry.jwt_audience);
-    object["jwt"] = std::move(jwt);
-  }
+  set("http", registry.http);
+  set("grpc", registry.grpc);
+  set("state", registry.state);
+  encode_access(object, registry.tls, registry.jwt);
   return object;
 }
 

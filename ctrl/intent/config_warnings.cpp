@@ -78,7 +78,7 @@ class Warnings {
     if (!is_reached_from_elsewhere(registry.http) && !is_reached_from_elsewhere(registry.grpc)) return;
     if (!registry.has_authentication()) {
       warn("/registry", "whoever reaches its address may register backends: it asks for no authentication");
-    } else if (registry.certificate.empty()) {
+    } else if (registry.tls.certificate.empty()) {
       warn("/registry", "tokens go over the network without TLS: whoever reads one may use it");
     }
   }

@@ -17,6 +17,7 @@
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/registry_model.h"
+#include "ctrl/intent/remote_model.h"
 #include "ctrl/intent/rules_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
@@ -130,6 +131,8 @@ struct Model {
   std::optional<RegistryModel> registry;
   EventsModel events;
   std::optional<FlowLogModel> flow_log;
+  std::optional<RemoteModel> remote;
+  AuditModel audit;
   LogModel log;
 };
 

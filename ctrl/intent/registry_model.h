@@ -5,6 +5,8 @@
 #include <chrono>
 #include <string>
 
+#include "ctrl/intent/access_model.h"
+
 namespace sluice::ctrl {
 
 struct RegistryModel {
@@ -12,14 +14,12 @@ struct RegistryModel {
   std::string grpc;   ///< likewise
   std::string state;  ///< a directory; empty: `registry` below the gateway's own
 
-  // Names of files; empty: no TLS, no client certificates, no tokens.
-  std::string certificate, key, client_ca;
-  std::string jwt_keys;
-  std::string jwt_issuer, jwt_audience;
+  ServerTlsModel tls;
+  TokenModel jwt;
 
   std::chrono::milliseconds ttl{30'000};  ///< of leases that do not say another one
 
-  bool has_authentication() const { return !client_ca.empty() || !jwt_keys.empty(); }
+  bool has_authentication() const { return !tls.client_ca.empty() || !jwt.keys.empty(); }
   bool operator==(const RegistryModel&) const = default;
 };
 

@@ -39,18 +39,18 @@ std::optional<std::string_view> token_in(std::string_view authorization) {
 
 Result<RegistryAccess> RegistryAccess::open(const RegistryModel& model, std::string protocol) {
   RegistryAccess access(model);
-  if (!model.certificate.empty()) {
-    auto tls = TlsServer::open({.files = {model.certificate, model.key, model.client_ca},
+  if (!model.tls.certificate.empty()) {
+    auto tls = TlsServer::open({.files = {model.tls.certificate, model.tls.key, model.tls.client_ca},
                                 .protocol = std::move(protocol),
-                                .requires_certificate = model.jwt_keys.empty()});
+                                .requires_certificate = model.jwt.keys.empty()});
     if (!tls) return fail("registry.tls: " + tls.error().message);
     access.tls_ = std::move(*tls);
   }
-  if (!model.jwt_keys.empty()) {
-    auto text = text_in_file(model.jwt_keys);
+  if (!model.jwt.keys.empty()) {
+    auto text = text_in_file(model.jwt.keys);
     if (!text) return fail("registry.jwt.keys: " + text.error().message);
     auto keys = TokenKeys::parse(*text);
-    if (!keys) return fail("registry.jwt.keys: " + model.jwt_keys + " " + keys.error().message);
+    if (!keys) return fail("registry.jwt.keys: " + model.jwt.keys + " " + keys.error().message);
     access.keys_text_ = std::move(*text);
     access.keys_ = std::move(*keys);
   }
@@ -69,7 +69,7 @@ void RegistryAccess::read_keys_anew() {
   const auto now = Clock::now();
   if (now - looked_ < kFresh) return;
   looked_ = now;
-  const auto text = text_in_file(model_.jwt_keys);
+  const auto text = text_in_file(model_.jwt.keys);
   if (text && *text == keys_text_) return;
   if (!text) {
     if (!std::exchange(keys_text_, {}).empty()) log_warning({"registry.jwt.keys: ", text.error().message});
@@ -81,7 +81,7 @@ void RegistryAccess::read_keys_anew() {
     keys_ = std::move(*keys);
   } else {
     log_warning(
-        {"registry.jwt.keys: what was read last still counts: ", model_.jwt_keys, " ", keys.error().message});
+        {"registry.jwt.keys: what was read last still counts: ", model_.jwt.keys, " ", keys.error().message});
   }
 }
 
@@ -93,7 +93,7 @@ std::optional<std::string> RegistryAccess::refusal(bool has_verified_peer, std::
   if (const auto token = token_in(authorization)) {
     read_keys_anew();
     const auto claims =
-        keys_->verify(*token, {model_.jwt_issuer, model_.jwt_audience}, std::chrono::system_clock::now());
+        keys_->verify(*token, {model_.jwt.issuer, model_.jwt.audience}, std::chrono::system_clock::now());
     return claims ? std::nullopt
                   : std::optional<std::string>(std::string("the token is not taken: ") +
                                                name_of(claims.error()));

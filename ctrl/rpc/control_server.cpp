@@ -195,7 +195,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
       const auto self = weak.lock();
       if (error || !self) return;
       const Peer& peer = self->peer_;
-      log_warning({"control socket: ", peer.user, " (pid ", peer.pid, ") does not read; dropped"});
+      log_warning({"control socket: ", peer.subject, " (pid ", peer.pid, ") does not read; dropped"});
       self->close();
     });
   }

@@ -99,8 +99,7 @@ std::string reason_of(const Refusal& refusal) {
 /// What a call that changes something has come to. `before` is its subject before the call.
 void log_change(const Method& method, const Peer& peer, const Subject& before, const std::string& after,
                 const Answer& answer) {
-  const std::string who = " by " + peer.user + " (uid " + std::to_string(peer.uid) + ", pid " +
-                          std::to_string(peer.pid) + ")" +
+  const std::string who = " by " + peer.subject + " (" + place_of(peer) + ")" +
                           (before.object.empty() ? "" : " of " + before.object);
   if (!answer) return log_warning({method.name, who, ": refused: ", reason_of(answer.error())});
   std::string what = before.state.empty() ? "done" : before.state + " -> " + after;

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ctrl/access/peer.h"
 #include "ctrl/intent/fault.h"
-#include "ctrl/rpc/peer.h"
 #include "ctrl/store/notified.h"
 
 namespace sluice::ctrl {

@@ -69,8 +69,14 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   auto next = std::make_shared<const Effective>(
       resolve(step.model, {step.members, statuses.all()}, step.touched_pools, effective.get()));
-  auto compiled = compile({*next, ports, tables->generation + 1, effective.get(), tables.get(), step.flushed,
-                           kept_hash_key, generation + (step.model != model ? 1 : 0)},
+  auto compiled = compile({.effective = *next,
+                           .ports = ports,
+                           .generation = tables->generation + 1,
+                           .before = effective.get(),
+                           .previous = tables.get(),
+                           .flushed = step.flushed,
+                           .kept_hash_key = kept_hash_key,
+                           .configuration = generation + (step.model != model ? 1 : 0)},
                           ids);
   const auto compiled_at = time->wall();
   const auto result = [&](bool is_applied) {

@@ -62,7 +62,7 @@ void answer_applied(const Reply& reply, Start start) {
 
 void apply(MethodContext& context, const Call& call, Reply reply) {
   ApplyOptions options;
-  options.author = call.peer.user;
+  options.author = call.peer.subject;
   options.dry_run = call.params.value("dry_run", false);
   options.allow_no_services = call.params.value("allow_no_services", false);
   if (call.params.contains("if_generation")) {
@@ -75,7 +75,7 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
 
 void rollback(MethodContext& context, const Call& call, Reply reply) {
   answer_applied(reply, [&](Gateway::ApplyAnswer answer) {
-    context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.user, std::move(answer));
+    context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.subject, std::move(answer));
   });
 }
 

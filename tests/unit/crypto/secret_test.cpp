@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstdio>
+#include <fstream>
 #include <memory>
 #include <ostream>
+#include <string>
 #include <type_traits>
 
 namespace sluice::crypto {
@@ -70,18 +73,52 @@ TEST(SecretBytes, AreErasedWhereTheyMovedFrom) {
   std::destroy_at(key);
 }
 
-TEST(SecretText, IsErasedWhenDestroyedOrMoved) {
-  const std::string marks(12, static_cast<char>(kMark));  // short enough to lie in the object
-  Room<SecretText> room;
-  SecretText* text = std::construct_at(room.place(), marks);
-  ASSERT_EQ(room.marks(), 12);
-  const SecretText moved = std::move(*text);
-  EXPECT_LE(room.marks(), kMostByChance);
+TEST(SecretText, IsOneCopyWhereverItIsMoved) {
+  const std::string marks(12, static_cast<char>(kMark));
+  SecretText text(marks);
+  const char* const place = text.reveal().data();
+  SecretText moved = std::move(text);
   EXPECT_EQ(moved.reveal(), marks);
-  std::destroy_at(text);
-  text = std::construct_at(room.place(), marks);
-  std::destroy_at(text);
-  EXPECT_LE(room.marks(), kMostByChance);
+  EXPECT_EQ(moved.reveal().data(), place);
+  EXPECT_TRUE(text.reveal().empty());
+  SecretText assigned("another");
+  assigned = std::move(moved);
+  EXPECT_EQ(assigned.reveal().data(), place);
+  assigned.cut(5);
+  EXPECT_EQ(assigned.reveal(), marks.substr(0, 5));
+}
+
+/// What the kernel says of the memory that `address` lies in (proc(5), VmFlags of smaps).
+std::string flags_of(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  bool is_it = false;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2) is_it = begin <= wanted && wanted < end;
+    if (is_it && line.starts_with("VmFlags:")) return line;
+  }
+  return "";
+}
+
+TEST(SecretText, LiesWhereCoreFilesDoNotReach) {
+  set_secret_memory_aside();
+  const SecretText text("a private key");
+  EXPECT_NE(flags_of(text.reveal().data()).find(" dd"), std::string::npos);
+  const std::string plain(100, 'x');
+  EXPECT_EQ(flags_of(plain.data()).find(" dd"), std::string::npos);
+}
+
+TEST(SecretText, IsErasedWhenDestroyed) {
+  set_secret_memory_aside();  // which stays mapped, so that it may be looked at
+  const volatile char* place = nullptr;
+  {
+    const SecretText text(std::string(64, static_cast<char>(kMark)));
+    place = text.reveal().data();
+    ASSERT_EQ(static_cast<uint8_t>(place[40]), kMark);
+  }
+  // Its first bytes are the allocator's by now.
+  for (size_t at = 32; at < 64; ++at) EXPECT_NE(static_cast<uint8_t>(place[at]), kMark);
 }
 
 }  // namespace

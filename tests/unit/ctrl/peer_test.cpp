@@ -1,4 +1,4 @@
-#include "ctrl/rpc/peer.h"
+#include "ctrl/access/peer.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -29,7 +29,7 @@ TEST(IdentifyPeer, TakesTheKernelsWord) {
   EXPECT_EQ(peer->uid, ::geteuid());
   EXPECT_EQ(peer->pid, ::getpid());
   EXPECT_EQ(peer->role, Role::kAdmin);
-  EXPECT_FALSE(peer->user.empty());
+  EXPECT_FALSE(peer->subject.empty());
   ::close(sockets[0]);
   ::close(sockets[1]);
   EXPECT_FALSE(identify_peer(-1, 0));

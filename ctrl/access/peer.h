@@ -1,33 +1,28 @@
-// Who is at the other end of a control connection, and what that lets them do. Any thread; plain values.
+// Who asks the gateway for something, over whichever connection, and what that lets them do. Any thread;
+// plain values.
 #pragma once
 
 #include <sys/types.h>
 
-#include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "common/result.h"
+#include "ctrl/intent/role.h"
 
 namespace sluice::ctrl {
 
-/// Each role may do what the ones before it may.
-enum class Role : uint8_t {
-  kView,     ///< look at everything but secrets
-  kOperate,  ///< change the state of backends, flush flows
-  kAdmin,    ///< change the configuration
-};
-
-std::string_view name_of(Role role);
-
 struct Peer {
   Role role = Role::kView;
-  uid_t uid = 0;
-  pid_t pid = 0;
-  std::string user;  ///< its name, or its number where it has none
+  uid_t uid = 0;        ///< of a process on this host
+  pid_t pid = 0;        ///< likewise; 0: from afar
+  std::string subject;  ///< the name of that process's user; of a certificate, of a token
+  std::string issuer = "unix";
+  std::string address = {};  ///< where the connection comes from, with its port; empty: from this host
 };
+
+/// "uid 0, pid 123", or the address.
+std::string place_of(const Peer& peer);
 
 /// root and the daemon's own user are admin; members of the socket's group operate; all others that the
 /// socket's mode lets in look on.

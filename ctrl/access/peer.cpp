@@ -1,4 +1,4 @@
-#include "ctrl/rpc/peer.h"
+#include "ctrl/access/peer.h"
 
 #include <pwd.h>
 #include <sys/socket.h>
@@ -37,16 +37,9 @@ std::string user_name(uid_t uid) {
 
 }  // namespace
 
-std::string_view name_of(Role role) {
-  switch (role) {
-    case Role::kView:
-      return "view";
-    case Role::kOperate:
-      return "operate";
-    case Role::kAdmin:
-      return "admin";
-  }
-  return "";
+std::string place_of(const Peer& peer) {
+  if (!peer.address.empty()) return peer.address;
+  return "uid " + std::to_string(peer.uid) + ", pid " + std::to_string(peer.pid);
 }
 
 Role role_of(uid_t uid, std::span<const gid_t> groups, uid_t daemon_uid, gid_t socket_group) {
