@@ -14,6 +14,7 @@
 #include "common/siphash.h"
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
+#include "ctrl/intent/log_model.h"
 #include "ctrl/intent/registry_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
@@ -97,12 +98,6 @@ struct ControlModel {
 
 struct HttpModel {
   std::string listen = "127.0.0.1:9464";  ///< empty: no HTTP server
-};
-
-struct LogModel {
-  std::string level = "info";
-  std::string format = "text";
-  bool operator==(const LogModel&) const = default;
 };
 
 struct Model {
