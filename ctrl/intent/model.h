@@ -16,6 +16,7 @@
 #include "ctrl/intent/flow_log_model.h"
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
+#include "ctrl/intent/log_model.h"
 #include "ctrl/intent/registry_model.h"
 #include "ctrl/intent/remote_model.h"
 #include "ctrl/intent/rules_model.h"
@@ -104,12 +105,6 @@ struct ControlModel {
 
 struct HttpModel {
   std::string listen = "127.0.0.1:9464";  ///< empty: no HTTP server
-};
-
-struct LogModel {
-  std::string level = "info";
-  std::string format = "text";
-  bool operator==(const LogModel&) const = default;
 };
 
 struct Model {

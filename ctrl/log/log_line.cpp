@@ -21,7 +21,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 
 }  // namespace
 
-void log_line(LogLevel level, std::initializer_list<LogPart> parts) {
+void log_line(LogLevel level, std::initializer_list<LogPart> parts, SourceLocation) {
   spdlog::logger& logger = *spdlog::default_logger_raw();
   if (!logger.should_log(level_of(level))) return;
   std::string line;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <concepts>
 #include <initializer_list>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -37,17 +38,29 @@ class LogPart {
   std::string_view text_;
 };
 
-/// Nothing, where the configuration asks for less.
-void log_line(LogLevel level, std::initializer_list<LogPart> parts);
+using SourceLocation = std::source_location;
 
-inline void log_error(std::initializer_list<LogPart> parts) {
-  log_line(LogLevel::kError, parts);
+/// Nothing, where less is asked for of the component that `where` belongs to (log_component.h): by the
+/// configuration, or at run time.
+void log_line(LogLevel level, std::initializer_list<LogPart> parts,
+              SourceLocation where = SourceLocation::current());
+/// Whether log_line() would write: for texts that cost something to make.
+bool log_takes(LogLevel level, SourceLocation where = SourceLocation::current());
+
+inline void log_error(std::initializer_list<LogPart> parts,
+                      SourceLocation where = SourceLocation::current()) {
+  log_line(LogLevel::kError, parts, where);
 }
-inline void log_warning(std::initializer_list<LogPart> parts) {
-  log_line(LogLevel::kWarning, parts);
+inline void log_warning(std::initializer_list<LogPart> parts,
+                        SourceLocation where = SourceLocation::current()) {
+  log_line(LogLevel::kWarning, parts, where);
 }
-inline void log_info(std::initializer_list<LogPart> parts) {
-  log_line(LogLevel::kInfo, parts);
+inline void log_info(std::initializer_list<LogPart> parts, SourceLocation where = SourceLocation::current()) {
+  log_line(LogLevel::kInfo, parts, where);
+}
+inline void log_debug(std::initializer_list<LogPart> parts,
+                      SourceLocation where = SourceLocation::current()) {
+  log_line(LogLevel::kDebug, parts, where);
 }
 
 }  // namespace sluice::ctrl

@@ -42,6 +42,7 @@ std::vector<Method> change_methods();
 std::vector<Method> source_methods();
 std::vector<Method> flow_methods();
 std::vector<Method> ledger_methods();
+std::vector<Method> log_methods();
 std::vector<Method> trace_methods();
 std::vector<Method> stats_methods();
 std::vector<Method> neighbor_methods();
