@@ -17,6 +17,7 @@
 #include "ctrl/intent/registry_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
+#include "ctrl/intent/tunnel_model.h"
 #include "dataplane/device/boot_config.h"
 #include "dataplane/tables/encapsulation.h"
 #include "lb/service.h"
@@ -115,6 +116,8 @@ struct Model {
   std::vector<IpAddress> snat;
   dataplane::Encapsulation encapsulation;
   std::vector<SourceModel> sources;
+  std::vector<TunnelModel> tunnels;
+  std::string tunnel_state;  ///< a directory; with `tunnels` alone
   SharedMap<PoolModel> pools;
   SharedMap<ServiceModel> services;
   std::optional<LedgerModel> ledger;

@@ -15,6 +15,8 @@
 
 namespace sluice::ctrl {
 
+struct TunnelAssociations;  // ctrl/tunnel/tunnel_associations.h
+
 struct CompileInput {
   const Effective& effective;
   const std::vector<dataplane::PortInfo>& ports;
@@ -26,6 +28,8 @@ struct CompileInput {
   std::vector<BackendKey> flushed = {};
   /// Counts where the intent has none; the same in every compilation of a process.
   SipKey kept_hash_key = {};
+  /// What tunnels have, their associations above all; null: there are none.
+  const TunnelAssociations* tunnels = nullptr;
 };
 
 struct Compiled {

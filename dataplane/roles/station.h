@@ -61,6 +61,7 @@ class Station {
   MappedArray<lb::AnswerCounters> answers_;
   MappedArray<KnownPath> paths_;
   SpscRing<WorkerRequest*> requests_{kQuestions};
+  std::shared_ptr<EspWorker> esp_;  ///< shared only to be declared here, and defined where it is made
   std::unique_ptr<Worker> worker_;
 };
 

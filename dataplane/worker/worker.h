@@ -31,6 +31,7 @@ namespace sluice::dataplane {
 using PacketRing = SpscRing<rte_mbuf*>;
 
 class HashWorker;
+class EspWorker;  // dataplane/esp/esp_worker.h
 
 /// What of ARP and NDP is copied to other workers, whose rings a flood shall not fill.
 struct NeighborCopies {
@@ -90,6 +91,7 @@ struct Worker {
   std::vector<PacketRing*> from_transmit{};
   SpscRing<WorkerRequest*>* requests = nullptr;
   CheckLane* checks = nullptr;  ///< null: none come by here
+  EspWorker* esp = nullptr;     ///< null: this worker neither encrypts nor decrypts
 
   /// The ledger ingress; empty and null without one. Rings by hash worker: transactions, as they were
   /// received, and answers, bare IP packets.
