@@ -20,6 +20,7 @@ enum class IpProtocol : uint8_t {
   kIpv6 = 41,
   kRouting = 43,
   kFragment = 44,
+  kEsp = 50,
   kIcmpv6 = 58,
   kNoNext = 59,
   kDestinationOptions = 60,
@@ -106,6 +107,8 @@ struct UdpHeader {  // RFC 768
   Be16 destination_port;
   Be16 length;  ///< header and payload
   Be16 checksum;
+
+  static constexpr uint16_t kEspPort = 4500;  ///< of ESP in UDP, RFC 3948
 };
 static_assert(sizeof(UdpHeader) == 8);
 

@@ -22,12 +22,12 @@ MAY_INCLUDE = {
 # The sub-folders of a folder in layers: an include goes to the same sub-folder or to a lower layer.
 LAYERS = {
     "dataplane": [
-        {"base"}, {"tables"}, {"packet"}, {"device"}, {"neighbor"}, {"forward"}, {"worker"}, {"ingress"}, {"stages"},
+        {"base"}, {"tables"}, {"packet"}, {"esp"}, {"device"}, {"neighbor"}, {"forward"}, {"worker"}, {"ingress"}, {"stages"},
         {"roles"},
     ],
     "ctrl": [
-        {"wire"}, {"net"}, {"intent"}, {"log"}, {"access"}, {"observed"}, {"source", "resolve"}, {"store"}, {"health"},
-        {"rpc", "http", "telemetry", "registry", "ledger"}, {"remote"}, {"daemon"},
+        {"wire"}, {"net"}, {"intent"}, {"log"}, {"access"}, {"observed"}, {"tunnel"}, {"source", "resolve"},
+        {"store"}, {"health"}, {"rpc", "http", "telemetry", "registry", "ledger"}, {"remote"}, {"daemon"},
     ],
 }
 CLIENT_MAY_INCLUDE = {"ctrl/intent", "ctrl/daemon/usage_error.h"}

@@ -22,6 +22,7 @@
 #include "ctrl/intent/rules_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
+#include "ctrl/intent/tunnel_model.h"
 #include "dataplane/device/boot_config.h"
 #include "dataplane/tables/encapsulation.h"
 #include "lb/service.h"
@@ -118,6 +119,8 @@ struct Model {
   dataplane::Encapsulation encapsulation;
   std::vector<SourceModel> sources;
   SharedMap<SetModel> sets;
+  std::vector<TunnelModel> tunnels;
+  std::string tunnel_state;  ///< a directory; with `tunnels` alone
   SharedMap<PoolModel> pools;
   SharedMap<ServiceModel> services;
   std::optional<LedgerModel> ledger;

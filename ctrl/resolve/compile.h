@@ -15,6 +15,8 @@
 
 namespace sluice::ctrl {
 
+struct TunnelAssociations;  // ctrl/tunnel/tunnel_associations.h
+
 struct CompileInput {
   const Effective& effective;
   const std::vector<dataplane::PortInfo>& ports;
@@ -28,6 +30,8 @@ struct CompileInput {
   SipKey kept_hash_key = {};
   unsigned balancers = 1;  ///< workers that have flows; the same in every compilation of a process
   uint64_t configuration = 0;  ///< the intent's generation
+  /// What tunnels have, their associations above all; null: there are none.
+  const TunnelAssociations* tunnels = nullptr;
 };
 
 struct Compiled {

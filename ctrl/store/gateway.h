@@ -63,6 +63,10 @@ struct SetReading;
 struct SetRow;
 struct SourceRow;
 struct SourceWord;
+struct KernelAssociations;
+struct TunnelEvent;
+struct TunnelRekey;
+struct TunnelRow;
 
 struct ApplyOptions {
   std::optional<uint64_t> if_generation = {};
@@ -181,6 +185,20 @@ class Gateway {
   /// wait.
   void observe(std::vector<SetReading> readings);
   std::vector<SetRow> sets() const;
+  // ESP tunnels.
+  /// Gives a tunnel other security associations; its configuration stays as it is. Faults point into the
+  /// request's `in` and `out`. Waits for the disk.
+  Outcome<void> rekey_tunnel(TunnelRekey rekey);
+  /// What the kernel's key manager has agreed on, for tunnels with `keys: kernel`: all that there is.
+  void follow_kernel_keys(KernelAssociations all);
+  /// Never waits.
+  std::vector<TunnelRow> tunnels() const;
+  /// What time does to them: overlaps end, associations expire, states change. Every now and then, on a
+  /// thread that may wait.
+  void mind_tunnels();
+  /// Called with every change of a tunnel's state, on the thread that saw it; it must not wait for this
+  /// object. Set it before other threads call.
+  void on_tunnel_state(std::function<void(const TunnelEvent&)> listener);
 
   /// Calls `reply` once a backend is quiet, or gone, or the time is over; during the call where that is so
   /// already. One that was there once, and is forgotten, is gone.

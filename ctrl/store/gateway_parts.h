@@ -40,6 +40,9 @@
 
 namespace sluice::ctrl {
 
+class TunnelStates;  // ctrl/tunnel/tunnel_states.h
+class TunnelPlan;
+
 /// A step from the present state to the next.
 struct Step {
   enum class Mode : uint8_t {
@@ -51,6 +54,8 @@ struct Step {
   MemberLists members;
   std::set<std::string> touched_pools = {};  ///< those of which a status differs
   std::vector<BackendKey> flushed = {};
+  /// What tunnels will have, where that differs: their associations, keys read and ranges reserved.
+  std::shared_ptr<TunnelPlan> tunnels = {};
   Mode mode = Mode::kTake;
   std::vector<Cause> causes = {};
   SetContents sets = {};  ///< of the model's sets
@@ -116,6 +121,9 @@ struct Gateway::Parts {
   NoticeLog notice_log{[](const std::string& line) { log_data_plane(dataplane::LogLevel::kWarning, line); }};
   WorkerQuestions questions;
   LedgerQuestions ledger_questions;
+  /// Tunnels' associations and counters; null where there never was a tunnel. It outlives the workers' use.
+  std::shared_ptr<TunnelStates> tunnel_states;
+  std::function<void(const TunnelEvent&)> tunnel_listener;
   /// Last, so that workers have stopped before what they use goes.
   std::unique_ptr<dataplane::DataPlane> data_plane;
 
@@ -134,6 +142,7 @@ struct Gateway::Parts {
   struct Admitted {
     std::shared_ptr<const Model> model;
     std::vector<Fault> warnings;
+    std::shared_ptr<TunnelPlan> tunnels = {};
   };
   /// `now`: the present model. With no lock held.
   static Outcome<Admitted> admit(const std::shared_ptr<const Model>& now, const nlohmann::json& config,

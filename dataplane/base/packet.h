@@ -33,7 +33,7 @@ struct alignas(64) PacketMeta {
   uint8_t received_by = 0;  ///< of a ledger transaction: the worker that answers by
   bool is_bound = false;    ///< it is for the service and the backend that bind() was told
   uint16_t bare_at = 0;     ///< mbuf data_off where the IP header became its first byte; 0: it did not
-  uint8_t unused[2] = {};
+  uint16_t tunnel = 0;      ///< of a bare packet on its way to encryption: 1 + its place in TunnelTables
 
   bool is_v4() const { return key.source.is_v4(); }
   /// What was decided for it. The hash has served by then.

@@ -99,6 +99,19 @@ const MacAddress* Neighbors::mac_of(uint16_t port, const IpAddress& next_hop, ui
   return &entry->record.own().mac;
 }
 
+const MacAddress* Neighbors::mac_or_ask(const Tables& tables, uint16_t port, const IpAddress& next_hop,
+                                        uint32_t now_ms, Transmit& transmit) {
+  const MacAddress* const mac = mac_of(port, next_hop, now_ms);
+  if (mac != nullptr) return mac;
+  if (NeighborEntry* const known = cache_->find(port, next_hop)) {
+    known->used_ms = now_ms;
+    return nullptr;
+  }
+  NeighborEntry* const entry = cache_->insert(port, next_hop, false, now_ms, drops_);
+  if (entry != nullptr) ask(tables, *entry, now_ms, transmit);
+  return nullptr;
+}
+
 void Neighbors::ask(const Tables& tables, NeighborEntry& entry, uint32_t now_ms, Transmit& transmit) {
   const auto known = entry.record.own();
   const bool unicast = known.has_mac() && entry.attempts < unicast_questions(entry);

@@ -40,6 +40,9 @@ class Neighbors {
   /// as version() stays the same, which is no longer than a second: by then it must be asked for again, so
   /// that neighbors in use are known from others (RFC 4861, 7.3).
   const MacAddress* mac_of(uint16_t port, const IpAddress& next_hop, uint32_t now_ms);
+  /// The same; what is not resolved is asked for, as send() would, but nothing waits for the answer here.
+  const MacAddress* mac_or_ask(const Tables& tables, uint16_t port, const IpAddress& next_hop,
+                               uint32_t now_ms, Transmit& transmit);
   /// Changes with every address that changes or is forgotten, with new Tables, and each second. Never 0.
   uint32_t version() const { return cache_->version(); }
   /// Changes it, for another reason.

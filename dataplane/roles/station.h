@@ -67,6 +67,7 @@ class Station {
   std::unique_ptr<lb::FlowAdmission> admission_;
   MappedArray<DropRecord> drop_records_;
   SpscRing<WorkerRequest*> requests_{kQuestions};
+  std::shared_ptr<EspWorker> esp_;  ///< shared only to be declared here, and defined where it is made
   std::unique_ptr<Worker> worker_;
 };
 

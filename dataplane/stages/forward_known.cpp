@@ -46,7 +46,7 @@ template <bool is_v4>
   const lb::FlowTable& flows = worker.balancer.flows();
   const PacketPlaces at = plain_packet<is_v4>(ip);
   const Egress egress = route_to(*worker.tables, flows.translated_destination_of(flow), in_port);
-  if (!egress.found) return false;
+  if (!egress.found || egress.tunnel != 0) return false;
   const PortView& view = worker.tables->ports[egress.port];
   const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
   if (mac == nullptr || at.ip_bytes > view.mtu ||

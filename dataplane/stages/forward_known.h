@@ -30,7 +30,8 @@ inline bool comes_from_backend(const Worker& worker, const lb::FlowEntry& flow, 
   const KnownPath* const path = path_of(worker, flow);
   if (path != nullptr) return path->rewrite.link.port == in_port;
   const Egress egress = route_to_backend(*worker.tables, (*worker.tables->backends)[flow.backend]);
-  return !egress.found || egress.port == in_port;
+  // What has a source behind a tunnel has come in by it (refuse_clear(), decapsulate()).
+  return !egress.found || egress.tunnel != 0 || egress.port == in_port;
 }
 
 /// would_return() for a frame whose path is known.
@@ -115,7 +116,7 @@ inline void remember_path(Worker& worker, const lb::Decision& decision) {
   if ((stages & ~stage::kOfKnownPaths) != 0) return;
   const lb::Backend& backend = backend_of(worker, decision);
   const Egress egress = route_to_backend(*worker.tables, backend);
-  if (!egress.found) return;
+  if (!egress.found || egress.tunnel != 0) return;
   const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
   if (mac == nullptr) return;
   const PortView& view = worker.tables->ports[egress.port];

@@ -7,15 +7,18 @@
 #include <cstdint>
 
 #include "dataplane/base/packet.h"
+#include "dataplane/stages/encapsulate.h"
 #include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
 
-/// The port that a packet leaves by, and the neighbor there that it goes to first.
+/// The port that a packet leaves by, and the neighbor there that it goes to first; by way of an ESP tunnel,
+/// those of the tunnel's own packets.
 struct Egress {
   bool found = false;
   uint16_t port = 0;
   IpAddress next_hop;
+  uint16_t tunnel = 0;  ///< 1 + its place in TunnelTables; 0: none
 };
 
 /// By the configured routes; link-local addresses (RFC 4291 2.5.6) are on the link of `in_port`.
@@ -25,7 +28,7 @@ Egress route_to(const Tables& tables, const IpAddress& destination, uint16_t in_
 inline Egress route_to_backend(const Tables& tables, const lb::Backend& backend) {
   if (backend.next_hop == UINT32_MAX) return {};
   const NextHop& next_hop = (*tables.next_hops)[backend.next_hop];
-  return {true, next_hop.port, next_hop.address};
+  return {true, next_hop.port, next_hop.address, next_hop.tunnel};
 }
 
 /// Cuts off the Ethernet header and the padding behind the IP packet. Returns the packet's first byte.
@@ -44,6 +47,8 @@ IpAddress destination_of(const uint8_t* ip, bool is_v4);
 
 /// Sends a bare IP packet on its way. Takes it over.
 inline void send(Worker& worker, const Egress& egress, rte_mbuf* packet) {
+  if (egress.tunnel != 0) [[unlikely]]
+    return encapsulate(worker, egress.tunnel, packet);
   worker.neighbors.send(*worker.tables, egress.port, egress.next_hop, packet, worker.now_ms, worker.transmit);
 }
 

@@ -21,10 +21,15 @@
 
 namespace sluice::dataplane {
 
+struct TunnelTables;  // dataplane/esp/tunnel_tables.h
+
 /// A neighbor to resolve: a gateway or an on-link backend. Backends refer to it by index.
 struct NextHop {
   uint16_t port = 0;
   IpAddress address;
+  /// 1 + the place in TunnelTables of the ESP tunnel that packets enter before they go there; 0: none. The
+  /// port and the address are then those of the tunnel's own packets.
+  uint16_t tunnel = 0;
 };
 
 struct StaticNeighbor {
@@ -93,6 +98,8 @@ struct Tables {
   /// Where ledger transactions arrive, in the configuration's order, the same in all Tables of a process;
   /// their addresses are among `announcements`. Null: there is no ledger ingress.
   std::shared_ptr<const std::vector<Ingress>> ingress;
+  /// ESP tunnels and their security associations. Null: there are none.
+  std::shared_ptr<const TunnelTables> tunnels;
 
   /// Whether an address is this gateway's own. Nothing that comes in from a wire may have it as source: the
   /// answer would go round.

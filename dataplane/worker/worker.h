@@ -32,6 +32,7 @@ namespace sluice::dataplane {
 using PacketRing = SpscRing<rte_mbuf*>;
 
 class HashWorker;
+class EspWorker;  // dataplane/esp/esp_worker.h
 
 /// What of ARP and NDP is copied to other workers, whose rings a flood shall not fill.
 struct NeighborCopies {
@@ -93,6 +94,7 @@ struct Worker {
   CheckLane* checks = nullptr;  ///< null: none come by here
   /// To the flow log; null: there is none.
   SpscRing<lb::FlowRecord>* flow_records = nullptr;
+  EspWorker* esp = nullptr;     ///< null: this worker neither encrypts nor decrypts
 
   /// The ledger ingress; empty and null without one. Rings by hash worker: transactions, as they were
   /// received, and answers, bare IP packets.
