@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice::ctrl {
 
@@ -34,12 +35,18 @@ class RequestHead {
   bool is_head() const;
   size_t hosts() const;  ///< fields `Host`
   bool is_1_1() const;
+  bool accepts_gzip() const;  ///< as RFC 9110, 12.5.3 has it
   /// Whether the peer may send another one on its connection: that and nothing else comes next.
   bool goes_on() const;
 
  private:
   class Parser;
   std::unique_ptr<Parser> parser_;
+};
+
+struct HttpField {
+  std::string_view name;
+  std::string value;
 };
 
 struct HttpHead {
@@ -50,6 +57,8 @@ struct HttpHead {
   bool keep_alive = false;
   std::optional<size_t> content_length = {};
   bool is_chunked = false;
+  std::string_view content_encoding = {};  ///< empty: none
+  std::vector<HttpField> fields = {};      ///< further ones, as they are
 };
 /// With the empty line that ends it.
 std::string head_text(const HttpHead& head);

@@ -117,7 +117,8 @@ HttpHead head_of(const HttpAnswer& answer, bool is_1_1, bool keep_alive) {
           .status = answer.status,
           .content_type = answer.content_type,
           .cache_control = answer.cache_control,
-          .keep_alive = keep_alive};
+          .keep_alive = keep_alive,
+          .fields = answer.fields};
 }
 
 using Pieces = std::function<bool(std::string&)>;
@@ -160,11 +161,15 @@ awaitable<bool> write_pieces(HttpConnection& connection, const HttpAnswer& answe
 
 /// Writes an answer whose length is known. False: the peer has not taken it.
 awaitable<bool> write_whole(HttpConnection& connection, const HttpAnswer& answer, HttpHead head,
-                            bool with_body, const HttpLimits& limits) {
-  head.content_length = answer.body.size();
+                            bool with_body, bool accepts_gzip, const HttpLimits& limits) {
+  const bool is_compressed = accepts_gzip && !answer.gzip_body.empty();
+  const std::string& body = is_compressed ? answer.gzip_body : answer.body;
+  head.content_length = body.size();
+  if (is_compressed) head.content_encoding = "gzip";
+  if (!answer.gzip_body.empty()) head.fields.push_back({"Vary", "Accept-Encoding"});
   const std::string begin = head_text(head);
   const bool goes_on =
-      co_await connection.write(begin, with_body ? answer.body : std::string_view(), limits.progress);
+      co_await connection.write(begin, with_body ? body : std::string_view(), limits.progress);
   co_return goes_on;
 }
 
@@ -188,7 +193,8 @@ awaitable<bool> read_request(HttpConnection& connection, std::string& unread, Re
   }
   const unsigned status = state == RequestHead::State::kTooLarge ? 431 : 400;
   const HttpAnswer answer{status, kText, "bad request\n"};
-  co_await write_whole(connection, answer, head_of(answer, true, false), true, limits);
+  const HttpHead head = head_of(answer, true, false);
+  co_await write_whole(connection, answer, head, true, false, limits);
   co_return false;
 }
 
@@ -212,8 +218,9 @@ awaitable<void> converse(Conversation& conversation, const HttpServer::Site& sit
       keep_alive = keep_alive && request.is_1_1();
       is_taken = co_await write_pieces(connection, answer, request, keep_alive, site, limits);
     } else {
-      is_taken = co_await write_whole(connection, answer, head_of(answer, request.is_1_1(), keep_alive),
-                                      !request.is_head(), limits);
+      const HttpHead head = head_of(answer, request.is_1_1(), keep_alive);
+      is_taken =
+          co_await write_whole(connection, answer, head, !request.is_head(), request.accepts_gzip(), limits);
     }
     if (!is_taken) co_return;
   }

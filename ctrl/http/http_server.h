@@ -12,11 +12,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "common/result.h"
 #include "ctrl/access/peer.h"
+#include "ctrl/http/http_message.h"
 
 namespace sluice::ctrl {
 
@@ -26,7 +26,8 @@ struct HttpAnswer {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::string cache_control = "no-store";
-  std::vector<std::pair<std::string, std::string>> fields = {};  ///< of the head, besides those above
+  std::string gzip_body = {};  ///< the body compressed, for peers that accept that; empty: there is none
+  std::vector<HttpField> fields = {};  ///< of the head, beyond those that the server writes by itself
   /// Where set, the body is what this puts into its argument until it returns false, and `body` is unused.
   /// One call at a time, by Site::make_pieces.
   std::function<bool(std::string&)> pieces = {};

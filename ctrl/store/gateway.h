@@ -185,6 +185,7 @@ class Gateway {
   /// wait.
   void observe(std::vector<SetReading> readings);
   std::vector<SetRow> sets() const;
+
   // ESP tunnels.
   /// Gives a tunnel other security associations; its configuration stays as it is. Faults point into the
   /// request's `in` and `out`. Waits for the disk.

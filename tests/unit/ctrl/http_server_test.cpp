@@ -65,6 +65,13 @@ class HttpServerTest : public testing::Test {
          [] {
            return HttpAnswer{503, "text/plain", "stopping\n"};
          }},
+        {"/compressed",
+         [] {
+           HttpAnswer answer{200, "text/html", "in full"};
+           answer.gzip_body = "gz";
+           answer.fields = {{"X-Own", "one"}, {"X-Other", "two"}};
+           return answer;
+         }},
         {"/large",
          [] {
            return HttpAnswer{200, "text/plain", std::string(kLarge, 'x')};
@@ -150,6 +157,32 @@ TEST_F(HttpServerTest, AnswersGetAndHead) {
   EXPECT_NE(head.find("Content-Length: 6\r\n"), std::string::npos);
   EXPECT_TRUE(head.ends_with("\r\n\r\n"));
   EXPECT_TRUE(ask(get("/gone")).starts_with("HTTP/1.1 503 "));
+}
+
+TEST_F(HttpServerTest, CompressesForThoseThatAcceptIt) {
+  serve();
+  const auto asked_with = [this](const std::string& fields) {
+    return ask("GET /compressed HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + fields + "\r\n");
+  };
+  for (const char* list : {"gzip", "br, GZIP", "gzip;q=0.1", "*", "identity;q=0, *;q=0.5", "*;q=0, gzip"}) {
+    const auto answer = asked_with("Accept-Encoding: " + std::string(list) + "\r\n");
+    EXPECT_NE(answer.find("Content-Encoding: gzip\r\n"), std::string::npos) << list;
+    EXPECT_TRUE(answer.ends_with("\r\n\r\ngz")) << list;
+  }
+  for (const char* list : {"", "br", "gzip;q=0", "gzip ; q=0.000", "*;q=0", "gzip2", "*, gzip;q=0"}) {
+    const auto answer = asked_with("Accept-Encoding: " + std::string(list) + "\r\n");
+    EXPECT_EQ(answer.find("Content-Encoding"), std::string::npos) << list;
+    EXPECT_TRUE(answer.ends_with("\r\n\r\nin full")) << list;
+  }
+  EXPECT_TRUE(asked_with("").ends_with("in full"));
+  EXPECT_TRUE(asked_with("Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n").ends_with("gz"));
+}
+
+TEST_F(HttpServerTest, APageHasHeadFieldsOfItsOwn) {
+  serve();
+  const auto answer = ask(get("/compressed"));
+  EXPECT_NE(answer.find("\r\nX-Own: one\r\nX-Other: two\r\n"), std::string::npos);
+  EXPECT_NE(answer.find("\r\nVary: Accept-Encoding\r\n"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, AnswersMoreWhereTheQueryAsksForIt) {
