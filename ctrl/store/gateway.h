@@ -143,6 +143,9 @@ class Gateway {
     bool known = true;  ///< false: the check could not be made, and `healthy` is what was found last
   };
   void set_health(const std::vector<HealthResult>& results);
+  /// What time and handshakes do to backends: slow starts go on, outliers are ejected and come back. Often,
+  /// on a thread that may wait.
+  void mind_backends();
 
   // Sources.
   /// What they say; several words make new Tables once.
@@ -216,7 +219,9 @@ class Gateway {
   /// The same of both, without ever waiting. Nothing: a change is under way; ask again.
   std::optional<FlowNames> names_at_once(lb::ServiceId service, lb::BackendId backend) const;
   Outcome<lb::ServiceId> service_id(const std::string& service) const;
-  Outcome<std::shared_ptr<const lb::PoolTable>> table_of(const std::string& service) const;
+  /// `pool` must be given where the service has several.
+  Outcome<std::shared_ptr<const lb::PoolTable>> table_of(
+      const std::string& service, const std::optional<std::string>& pool = std::nullopt) const;
   /// Sums over workers, with those of retired numbers of the same name, so that they never go back.
   Totals service_totals(const std::string& service) const;
   Totals backend_totals(const BackendKey& key) const;

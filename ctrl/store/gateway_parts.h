@@ -18,6 +18,7 @@
 #include "ctrl/log/log.h"
 #include "ctrl/log/notice_log.h"
 #include "ctrl/observed/backend_statuses.h"
+#include "ctrl/observed/ejections.h"
 #include "ctrl/observed/members.h"
 #include "ctrl/observed/transition_log.h"
 #include "ctrl/resolve/compile.h"
@@ -75,6 +76,7 @@ struct Gateway::Parts {
   IdRegistry ids;
   std::shared_ptr<const Model> model;  ///< the intent
   Members members;
+  Ejections ejections;
   BackendStatuses statuses;
   std::shared_ptr<const Effective> effective;  ///< what `tables` were compiled from
   std::shared_ptr<const dataplane::Tables> tables;

@@ -15,12 +15,17 @@
 
 namespace sluice::lb {
 
+struct AnswerTime;
+
 /// What a choice goes by, beside the pool.
 struct Draw {
   std::span<const Backend> backends;     ///< for their weights
   std::span<const TargetCounters> load;  ///< this worker's, by BackendId
   uint32_t& cursor;                      ///< of the pool: where the next walk begins
   uint64_t& random;                      ///< state of a generator, any value
+  /// This worker's, by BackendId, at `now_ns` (monotonic); null: nothing is known.
+  const AnswerTime* answer_times = nullptr;
+  uint64_t now_ns = 0;
 };
 
 /// A policy either hashes a flow to a Maglev slot, which gives the same answer on every gateway of a group
