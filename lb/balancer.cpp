@@ -155,7 +155,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   const bool is_remembered = !begins_nothing(packet.tcp_flags);
   if (!is_remembered && service.is_nat()) return {};
   const Newcomer newcomer{is_opening(packet.tcp_flags) ? FlowState::kEmbryonic : FlowState::kStray, now_ms};
-  Plan plan = this->plan(view, key, id, newcomer, {cursors_[service.pool->index()], random_});
+  Plan plan = this->plan(view, key, id, newcomer, {*service.pool, cursors_[service.pool->index()], random_});
   Decision& decision = plan.decision;
   if (decision.outcome != Outcome::kPicked) return decision;
 
@@ -261,9 +261,10 @@ Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms
   }
   const ServiceId id = find_service(view, key);
   if (id == kNoService) return {};
-  uint32_t cursor = cursors_[view.services[id].pool->index()];
+  const PoolTable& pool = *view.services[id].pool;
+  uint32_t cursor = cursors_[pool.index()];
   uint64_t random = random_;
-  return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {cursor, random, true}).decision;
+  return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {pool, cursor, random, true}).decision;
 }
 
 Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {

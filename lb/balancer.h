@@ -51,12 +51,14 @@ class Balancer {
     std::span<uint32_t> cursors;  ///< kMaxPools, round-robin positions
     std::span<AnswerCounters> answers;
     FlowAdmission* admission = nullptr;  ///< null: no service and no backend has limits
-    std::span<FlowTally> tallies = {};  ///< as many as entries; empty: flows are not logged
+    std::span<FlowTally> tallies = {};   ///< as many as entries; empty: flows are not logged
   };
   Balancer(const Memory& memory, PortSlice ports, uint64_t seed);
 
   FlowTable& flows() { return flows_; }
   const FlowTable& flows() const { return flows_; }
+  /// Has handshakes watched from now on, by what outlives this. Before the first flow.
+  void watch(HandshakeWatch& handshakes) { handshakes_ = &handshakes; }
 
   /// The short way for by far the most packets: whether a packet with the key of `flow` goes on with it, and
   /// changes nothing about its state. The packet is none that begins, ends or resets a connection. Then the
@@ -96,6 +98,11 @@ class Balancer {
   /// backend. Where no flow is cached and the quoted packet went from a service to a client, a policy that
   /// hashes answers (not for NAT, which needs its entry). kNoService: belongs to nothing here.
   Decision find_quoted(const View& view, const FlowKey& quoted);
+  /// An ICMP error says that a packet of that flow does not reach its backend.
+  void note_unreachable(const View& view, const FlowEntry& flow);
+  /// Says what time it is to handshakes, monotonic, and finds some whose SYN has not been answered for too
+  /// long. At every poll.
+  void expire_handshakes(const View& view, uint64_t now_ns);
 
   /// The service of a flow that goes on under `now` and would end under `then`; else kNoService, as for
   /// one that is closing, and for a NAT flow's other entry.
@@ -125,6 +132,7 @@ class Balancer {
   };
   /// Where a plan leaves its steps: the balancer's own places, or copies of them.
   struct Steps {
+    const PoolTable& pool;
     uint32_t& cursor;  ///< of the pool
     uint64_t& random;
     bool is_rehearsal = false;  ///< then the ports' turns stay as they are
@@ -144,6 +152,7 @@ class Balancer {
                   FlowTable::Eviction eviction);
   bool keep(const View& view, FlowEntry& flow);
   void follow(FlowEntry& flow, const PacketFacts& packet);
+  void follow_handshake(const FlowEntry& flow, const PacketFacts& packet);
   bool has_port(const FlowEntry& flow) const;
   void count_begun(const FlowEntry& flow);
   void count_gone(const FlowEntry& flow);
@@ -162,6 +171,7 @@ class Balancer {
   EvictedFlows evicted_;
   uint64_t random_;
   FlowIndex expiry_cursor_ = 0;
+  HandshakeWatch* handshakes_ = nullptr;  ///< null: nobody asks how long they take, or which fail
 };
 
 }  // namespace sluice::lb

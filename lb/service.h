@@ -11,6 +11,7 @@
 
 namespace sluice::lb {
 
+class PoolSteering;
 class PoolTable;
 struct ServiceRules;
 
@@ -21,7 +22,8 @@ enum class Policy : uint8_t {
   kWeightedRoundRobin,
   kRandom,
   kTwoChoices,
-  kLeastConnections
+  kLeastConnections,
+  kLeastResponseTime
 };
 enum class ForwardMode : uint8_t { kFullNat, kDnat, kIpip, kGue, kDirect };
 /// How a mode's packets get to a backend, and so which backends it can have.
@@ -58,7 +60,8 @@ inline constexpr ServiceId kNoService = UINT32_MAX;
 
 /// Published, indexed by ServiceId.
 struct Service {
-  /// Owned by the Tables that hold this; null: not configured any more, and the rest tells what it was.
+  /// Owned by the Tables that hold this; null: not configured any more, and the rest tells what it was. Of
+  /// a service with `steering`, the first of its pools.
   const PoolTable* pool = nullptr;
   Policy policy = Policy::kMaglev;
   ForwardMode forward = ForwardMode::kDirect;
@@ -68,6 +71,16 @@ struct Service {
   const ServiceRules* rules = nullptr;
 
   bool is_nat() const { return lb::is_nat(forward); }
+
+  /// Chooses among several pools; owned as `pool` is. Null: there is that one.
+  const PoolSteering* steering = nullptr;
+  /// It has routes or a split, or had them while it was configured: then its flows stay with their backends,
+  /// though no pool of the service that they belong to now may have those.
+  bool is_steered = false;
+  bool watches_failures = false;  ///< one of its pools has an outlier rule
+  bool is_mirrored = false;       ///< of flows whose mirror hash is not above `mirror_last`
+  uint32_t mirror_pool = 0;       ///< PoolTable::index()
+  uint64_t mirror_last = 0;
 };
 
 /// What a service listens on: the input of ServiceTable.

@@ -13,6 +13,7 @@
 
 namespace sluice::lb {
 
+class HandshakeWatch;
 class PoolMembers;
 
 inline constexpr uint32_t kMaxBackends = 1u << 20;
@@ -29,6 +30,7 @@ struct View {
   /// until one of them goes, when every service of full-nat gets another number.
   std::span<const IpAddress> snat;
   std::span<const std::shared_ptr<const PoolMembers>> members = {};  ///< by PoolTable::index()
+  std::span<const std::shared_ptr<const PoolTable>> pools = {};      ///< the same; for Service::steering
 };
 
 /// Per-service and per-backend counters of one worker; the arrays have kMaxServices and kMaxBackends

@@ -22,6 +22,7 @@
 #include "ctrl/intent/rules_model.h"
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
+#include "ctrl/intent/steering_model.h"
 #include "ctrl/intent/tunnel_model.h"
 #include "dataplane/device/boot_config.h"
 #include "dataplane/tables/encapsulation.h"
@@ -62,6 +63,9 @@ struct PoolModel {
   std::string name;
   std::vector<BackendModel> backends;
   bool fail_open = false;
+  std::optional<double> panic = {};  ///< below this healthy share, balance over all
+  std::chrono::milliseconds slow_start{0};
+  std::optional<OutlierModel> outlier = {};
   std::optional<uint32_t> table_size;
   HealthCheck health;
   std::optional<DiscoverModel> discover;  ///< backends that a source tells, besides `backends`
@@ -77,7 +81,10 @@ struct ServiceModel {
   IpProtocol protocol = IpProtocol::kTcp;
   lb::Policy policy = lb::Policy::kMaglev;
   lb::ForwardMode forward = lb::ForwardMode::kFullNat;
-  std::string pool;
+  std::string pool;                      ///< empty: there is a split
+  std::vector<SplitShareModel> split;    ///< instead
+  std::vector<SourceRouteModel> routes;  ///< the first that matches goes before both
+  std::optional<MirrorModel> mirror;
   std::chrono::milliseconds tcp_idle_timeout{300'000};
   std::chrono::milliseconds udp_idle_timeout{30'000};
   AccessModel access = {};

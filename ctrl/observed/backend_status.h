@@ -24,6 +24,10 @@ struct BackendStatus {
   bool is_from_file = true;
   std::optional<uint32_t> set_weight = {};  ///< by an operator; counts as long as it is there
   uint64_t transitions = 0;                 ///< of the effective state, since the backend is known
+  std::string ejected = {};                 ///< why it is ejected as an outlier; empty: it is not
+  uint8_t tenths = 10;                      ///< of its weight that count: fewer while it starts slowly
+  /// When its slow start began; nothing: it has not been looked at since, or there is none.
+  std::optional<std::chrono::steady_clock::time_point> slow_start_began = {};
 
   uint32_t weight() const { return set_weight.value_or(named_weight); }
 };

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +68,10 @@ class BackendStatuses {
   bool set_admin(const BackendKey& key, AdminState state, Time now);
   bool set_health(const BackendKey& key, bool healthy, const std::string& reason, Time now,
                   bool check_known = true);
+  /// Why it is ejected as an outlier; empty: it is not, or no longer.
+  bool set_ejected(const BackendKey& key, const std::string& reason, Time now);
+  /// Moves slow starts on: answers the pools of which a weight differs with that.
+  std::set<std::string> advance_slow_starts(const Model& model, std::chrono::steady_clock::time_point now);
   /// Nothing: the one that is named counts again.
   bool set_weight(const BackendKey& key, std::optional<uint32_t> weight);
 
@@ -81,6 +86,7 @@ class BackendStatuses {
   void count(const std::string& pool, const BackendStatus* before, const BackendStatus* after);
 
   std::map<BackendKey, BackendStatus> statuses_;
+  std::set<BackendKey> slow_starts_;  ///< those that start slowly, and maybe some that no longer do
   std::vector<std::pair<BackendKey, std::optional<BackendStatus>>> undo_;
   std::map<std::string, PoolAvailability> pools_;
   std::map<std::string, std::optional<PoolAvailability>> pools_before_;  ///< of those touched since commit()

@@ -119,7 +119,8 @@ class Gateway {
 
   /// Creates the data plane for the model's boot section, compiles and starts. An Error is one line.
   /// `kept_hash_key` counts as long as the configuration has none. The history of configurations goes on in
-  /// `history_directory`; empty: it is of this process alone. `time` outlives the gateway; null: the machine's.
+  /// `history_directory`; empty: it is of this process alone. `time` outlives the gateway; null: the
+  /// machine's.
   static Result<std::unique_ptr<Gateway>> start(Model model, std::string author, SipKey kept_hash_key = {},
                                                 const std::string& history_directory = {},
                                                 TimeSource* time = nullptr);
@@ -166,6 +167,9 @@ class Gateway {
     bool known = true;  ///< false: the check could not be made, and `healthy` is what was found last
   };
   void set_health(const std::vector<HealthResult>& results);
+  /// What time and handshakes do to backends: slow starts go on, outliers are ejected and come back. Often,
+  /// on a thread that may wait.
+  void mind_backends();
 
   // Sources.
   /// What they say; several words make new Tables once.
@@ -260,7 +264,9 @@ class Gateway {
   /// The same of both, without ever waiting. Nothing: a change is under way; ask again.
   std::optional<FlowNames> names_at_once(lb::ServiceId service, lb::BackendId backend) const;
   Outcome<lb::ServiceId> service_id(const std::string& service) const;
-  Outcome<std::shared_ptr<const lb::PoolTable>> table_of(const std::string& service) const;
+  /// `pool` must be given where the service has several.
+  Outcome<std::shared_ptr<const lb::PoolTable>> table_of(
+      const std::string& service, const std::optional<std::string>& pool = std::nullopt) const;
   /// Sums over workers, with those of retired numbers of the same name, so that they never go back.
   Totals service_totals(const std::string& service) const;
   Totals backend_totals(const BackendKey& key) const;

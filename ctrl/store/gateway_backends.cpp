@@ -174,7 +174,8 @@ Outcome<std::vector<BackendRow>> Gateway::backends(const std::optional<std::stri
   return rows;
 }
 
-Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(const std::string& service) const {
+Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(const std::string& service,
+                                                                const std::optional<std::string>&) const {
   const std::lock_guard lock(parts_->state);
   const auto found = parts_->model->services.find(service);
   if (found == parts_->model->services.end()) {

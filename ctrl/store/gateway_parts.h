@@ -18,6 +18,7 @@
 #include "ctrl/log/log.h"
 #include "ctrl/log/notice_log.h"
 #include "ctrl/observed/backend_statuses.h"
+#include "ctrl/observed/ejections.h"
 #include "ctrl/observed/members.h"
 #include "ctrl/observed/set_contents.h"
 #include "ctrl/observed/transition_log.h"
@@ -89,6 +90,7 @@ struct Gateway::Parts {
   IdRegistry ids;
   std::shared_ptr<const Model> model;  ///< the intent
   Members members;
+  Ejections ejections;
   BackendStatuses statuses;
   std::map<std::string, SetRow, std::less<>> set_rows;  ///< of the present intent's sets
   std::shared_ptr<const Effective> effective;           ///< what `tables` were compiled from

@@ -23,6 +23,10 @@
 #include "dataplane/worker/worker_request.h"
 #include "lb/view.h"
 
+namespace sluice::lb {
+class HandshakeWatch;
+}
+
 namespace sluice::dataplane {
 
 struct Tables;
@@ -111,6 +115,9 @@ class DataPlane {
   std::span<const lb::TargetCounters> backend_counters(unsigned worker) const;
   /// What came back, of services that translate. Indexed by ServiceId.
   std::span<const lb::AnswerCounters> answer_counters(unsigned worker) const;
+  /// How a worker's handshakes fare; take() is for one thread alone.
+  lb::HandshakeWatch& handshakes(unsigned worker);
+  const lb::HandshakeWatch& handshakes(unsigned worker) const;
   DeviceCounters device_counters(unsigned port) const;
   std::vector<NeighborRecord> neighbors() const;
   /// A worker's notices; take() is for the control tick alone.

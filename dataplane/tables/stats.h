@@ -33,6 +33,9 @@ struct alignas(64) WorkerStats {
   Counter busy_cycles;  ///< TSC cycles in polls that found a packet
   Counter idle_cycles;  ///< TSC cycles in polls that found none, and asleep
   Counter polls;        ///< a heartbeat
+  Counter mirrored;     ///< copies of packets for mirrors; part of `originated`
+  Counter mirror_lost;  ///< packets that could not be copied
+  Counter mirror_answers;            ///< what came back from mirrors; part of `consumed`
   Counter neighbor_copies_withheld;  ///< ARP and NDP packets that other workers did not get to see
   Gauge flow_entries;
   Counter flow_table_full;

@@ -38,6 +38,8 @@ struct StaticNeighbor {
   MacAddress mac;
 };
 
+using SteeringList = std::vector<std::shared_ptr<const lb::PoolSteering>>;
+
 /// An address of ours, and the links that are told of it: those that it belongs to; all, where it is on none.
 struct Announcement {
   uint64_t since = 0;  ///< Tables::generation that brought it
@@ -80,6 +82,8 @@ struct Tables {
   std::shared_ptr<const std::vector<NextHop>> next_hops;  ///< by Backend::next_hop
   std::vector<PortView> ports;
   std::vector<IpAddress> snat;
+  /// Keeps alive what Service::steering points at. Null: no service has routes or a split.
+  std::shared_ptr<const SteeringList> steerings;
   /// Addresses of ports, SNAT and ledger ingress; null: none. VIPs are the service table's.
   std::shared_ptr<const AddressSet> own_addresses;
   std::vector<StaticNeighbor> neighbors;
@@ -95,6 +99,9 @@ struct Tables {
   /// The address of every backend, whatever its state, of a pool that a dnat service uses: what comes from
   /// there may be a reply, and is steered by its client. Null: no service forwards by dnat.
   std::shared_ptr<const AddressSet> dnat_backends;
+  /// The address of every backend of a pool that a service is mirrored to: what comes from there, and belongs
+  /// to no flow, is an answer to a copy. Null: no service is mirrored.
+  std::shared_ptr<const AddressSet> mirror_backends;
   /// Where ledger transactions arrive, in the configuration's order, the same in all Tables of a process;
   /// their addresses are among `announcements`. Null: there is no ledger ingress.
   std::shared_ptr<const std::vector<Ingress>> ingress;
@@ -107,7 +114,9 @@ struct Tables {
     return (own_addresses != nullptr && own_addresses->contains(address)) ||
            service_table->has_address(address);
   }
-  lb::View view() const { return {service_table.get(), *services, *backends, hash_key, snat, members}; }
+  lb::View view() const {
+    return {service_table.get(), *services, *backends, hash_key, snat, members, pools};
+  }
 };
 
 }  // namespace sluice::dataplane

@@ -16,6 +16,8 @@
 
 namespace sluice::lb {
 
+struct AnswerTime;
+
 /// What a choice goes by, beside the pool.
 struct Draw {
   std::span<const Backend> backends;     ///< for their weights
@@ -24,6 +26,9 @@ struct Draw {
   uint64_t& random;                      ///< state of a generator, any value
   /// On all workers together, by BackendId; empty: no backend is ever full.
   std::span<const SharedCount> flows = {};
+  /// This worker's, by BackendId, at `now_ns` (monotonic); null: nothing is known.
+  const AnswerTime* answer_times = nullptr;
+  uint64_t now_ns = 0;
 
   /// Whether a backend has as many flows as it may have.
   bool is_full(BackendId id) const {
