@@ -1,6 +1,8 @@
 #include "lb/balancer.h"
 
+#include "lb/flow_admission.h"
 #include "lb/rebind.h"
+#include "lb/service_rules.h"
 
 namespace sluice::lb {
 namespace {
@@ -49,6 +51,12 @@ FlowTable::Eviction eviction_for(const Service& service, IpProtocol protocol, Fl
   return service.is_nat() && may_be_new ? FlowTable::Eviction::kAnyone : FlowTable::Eviction::kUnanswered;
 }
 
+/// Whether a service lets a client send.
+bool admits(const View& view, ServiceId service, const FlowKey& key) {
+  const ServiceRules* const rules = view.services[service].rules;
+  return rules == nullptr || rules->access == nullptr || rules->access->admits(key.source);
+}
+
 Decision cached(FlowEntry& flow) {
   return {.outcome = Outcome::kCached,
           .is_reply = flow.is_reply,
@@ -94,8 +102,14 @@ bool Balancer::keep(const View& view, FlowEntry& flow) {
   if (is_bound(view, flow)) [[likely]]
     return true;
   const auto binding = binding_of(view, flows_, flow);
-  if (binding) rebind(flows_, flow, *binding, services_, backends_);
-  return binding.has_value();
+  if (!binding) return false;
+  if (admission_ != nullptr) {
+    FlowEntry& request = flow.is_reply ? flows_.at(flow.peer) : flow;
+    request.source_mark = admission_->moved(flow.service, flow.backend, binding->service, binding->backend,
+                                            flows_.key_of(request), request.source_mark);
+  }
+  rebind(flows_, flow, *binding, services_, backends_);
+  return true;
 }
 
 void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
@@ -112,8 +126,24 @@ Pick Balancer::pick_for(const View& view, const FlowKey& key, const Service& ser
   const bool is_all_but_full = (flows_.capacity() - flows_.size()) * kAllButFull < flows_.capacity();
   const bool goes_on = state == FlowState::kStray && key.protocol == IpProtocol::kTcp;
   const bool by_hash = is_all_but_full && goes_on && !service.is_nat() && !hashes(service.policy);
-  return pick(*service.pool, by_hash ? Policy::kMaglev : service.policy, key, view.hash_key,
-              {view.backends, backends_, steps.cursor, steps.random});
+  Draw draw{view.backends, backends_, steps.cursor, steps.random};
+  if (admission_ != nullptr) draw.flows = admission_->backend_flows();
+  return pick(steps.pool, by_hash ? Policy::kMaglev : service.policy, key, view.hash_key, draw);
+}
+
+/// pick_for(), and a place for the flow at that backend, where its flows are counted. Another worker may take
+/// the last place of a backend while this one picks it: then it is full, and passed over the next time.
+Pick Balancer::place_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
+                         const Steps& steps) {
+  constexpr unsigned kTries = 16;
+  for (unsigned tries = 0; tries < kTries; ++tries) {
+    const Pick picked = pick_for(view, key, service, state, steps);
+    if (picked.backend == kNoBackend || steps.is_rehearsal || admission_ == nullptr ||
+        admission_->take_backend(picked.backend, view.backends[picked.backend].most_flows)) {
+      return picked;
+    }
+  }
+  return {.all_full = true};
 }
 
 std::optional<Translation> Balancer::translate(const View& view, const FlowKey& key, const Decision& decision,
@@ -131,9 +161,13 @@ std::optional<Translation> Balancer::translate(const View& view, const FlowKey& 
 Balancer::Plan Balancer::plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer,
                               const Steps& steps) {
   const Service& service = view.services[id];
-  const Pick picked = pick_for(view, key, service, newcomer.state, steps);
+  const Pick picked = place_for(view, key, service, newcomer.state, steps);
   Plan plan{{.outcome = Outcome::kNoBackend, .service = id, .backend = picked.backend, .slot = picked.slot},
             {}};
+  if (picked.all_full) {
+    plan.decision.outcome = Outcome::kRateLimited;
+    plan.decision.limit = Limit::kBackendFlows;
+  }
   if (picked.backend == kNoBackend) return plan;
   plan.decision.outcome = Outcome::kPicked;
   if (!service.is_nat()) return plan;
@@ -155,11 +189,29 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   const bool is_remembered = !begins_nothing(packet.tcp_flags);
   if (!is_remembered && service.is_nat()) return {};
   const Newcomer newcomer{is_opening(packet.tcp_flags) ? FlowState::kEmbryonic : FlowState::kStray, now_ms};
+  if (admission_ != nullptr && admission_->is_known_full(service.pool->index(), packet.received_ns)) {
+    return {.outcome = Outcome::kRateLimited, .service = id, .limit = Limit::kBackendFlows};
+  }
+  FlowAdmission::Verdict admitted;
+  if (admission_ != nullptr && is_remembered) admitted = admission_->admit(id, key, packet.received_ns);
+  if (admitted.limit != Limit::kNone) {
+    return {.outcome = Outcome::kRateLimited, .service = id, .limit = admitted.limit};
+  }
   Plan plan = this->plan(view, key, id, newcomer, {*service.pool, cursors_[service.pool->index()], random_});
   Decision& decision = plan.decision;
+  if (decision.outcome == Outcome::kPicked && is_remembered) {
+    decision.flow = remember(view, plan, key, hash, newcomer);
+  }
+  if (decision.flow != nullptr) {
+    decision.flow->source_mark = admitted.source_mark;
+  } else if (admission_ != nullptr) {
+    if (decision.limit == Limit::kBackendFlows)
+      admission_->note_full(service.pool->index(), packet.received_ns);
+    if (is_remembered) admission_->withdraw(id, key, admitted.source_mark);
+    if (decision.backend != kNoBackend) admission_->give_back_backend(decision.backend);
+  }
   if (decision.outcome != Outcome::kPicked) return decision;
 
-  if (is_remembered) decision.flow = remember(view, plan, key, hash, newcomer);
   if (decision.flow != nullptr) {
     if ((packet.tcp_flags & TcpHeader::kFin) != 0) follow(*decision.flow, packet);
   } else if (service.is_nat()) {
@@ -230,6 +282,11 @@ void Balancer::count_begun(const FlowEntry& flow) {
 void Balancer::count_gone(const FlowEntry& flow) {
   services_[flow.service].active_flows.add(-1);
   backends_[flow.backend].active_flows.add(-1);
+  if (admission_ != nullptr) {
+    const FlowEntry& request = flow.is_reply ? flows_.at(flow.peer) : flow;
+    const FlowKey key = request.source_mark != 0 ? flows_.key_of(request) : FlowKey{};
+    admission_->gone(flow.service, flow.backend, key, request.source_mark);
+  }
   if (has_port(flow)) ports_.count_given_up();
   if (flow.peer != kNoFlow && flow.key.protocol() == IpProtocol::kTcp) note_end(flow);
 }
@@ -254,13 +311,15 @@ void Balancer::forget(FlowEntry& flow) {
   flows_.erase(flow);
 }
 
-Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms, uint64_t) {
+Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms, uint64_t now_ns) {
   if (FlowEntry* const flow = flows_.find(key, flows_.hash(key)); flow != nullptr) {
     const auto bound = bound_in(view, flows_, *flow, now_ms);
     if (bound) return {Outcome::kCached, flow->is_reply, bound->service, bound->backend, UINT32_MAX, flow};
   }
   const ServiceId id = find_service(view, key);
   if (id == kNoService) return {};
+  const Limit limit = admission_ != nullptr ? admission_->refusal(id, key, now_ns) : Limit::kNone;
+  if (limit != Limit::kNone) return {.outcome = Outcome::kRateLimited, .service = id, .limit = limit};
   const PoolTable& pool = *view.services[id].pool;
   uint32_t cursor = cursors_[pool.index()];
   uint64_t random = random_;
@@ -285,7 +344,9 @@ ServiceId Balancer::losing_service(const View& now, const View& then, const Flow
                                    uint32_t now_ms) const {
   if (flow.state == FlowState::kFree || flow.is_closed() || flow.is_reply) return kNoService;
   const auto present = bound_in(now, flows_, flow, now_ms);
-  return present && !bound_in(then, flows_, flow, now_ms) ? present->service : kNoService;
+  if (!present) return kNoService;
+  const auto next = bound_in(then, flows_, flow, now_ms);
+  return next && admits(then, next->service, flows_.key_of(flow)) ? kNoService : present->service;
 }
 
 void Balancer::expire(const View& view, uint32_t now_ms, unsigned entries) {

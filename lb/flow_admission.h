@@ -3,6 +3,7 @@
 // in SharedFlowCounts and ServiceLimits.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -36,7 +37,7 @@ class FlowAdmission {
     Limit limit = Limit::kNone;  ///< kNone: the flow may begin, and has its places
     uint8_t source_mark = 0;     ///< FlowEntry::source_mark
   };
-  /// Takes tokens and places for a new flow of a service that has rules.
+  /// Takes tokens and places for a new flow; for a service without rules only what is counted.
   Verdict admit(ServiceId service, const FlowKey& key, uint64_t now_ns);
   /// Gives the places back: the flow has not begun after all. Its tokens are spent.
   void withdraw(ServiceId service, const FlowKey& key, uint8_t source_mark);
@@ -47,6 +48,15 @@ class FlowAdmission {
   bool take_backend(BackendId backend, uint32_t most_flows);
   void give_back_backend(BackendId backend);
   std::span<const SharedCount> backend_flows() const { return memory_.shared.backends; }
+  /// To find all backends of a pool full takes a look at each: so that a flood does not pay it each time,
+  /// what was found counts for kFullNs. `pool`: PoolTable::index().
+  void note_full(uint32_t pool, uint64_t now_ns) {
+    full_pools_[pool % kFullPools] = {pool, now_ns + kFullNs};
+  }
+  bool is_known_full(uint32_t pool, uint64_t now_ns) const {
+    const FullPool& known = full_pools_[pool % kFullPools];
+    return known.pool == pool && now_ns < known.until_ns;
+  }
 
   /// A flow that had its places has ended, or got them without being asked whether it may (rebinding).
   void gone(ServiceId service, BackendId backend, const FlowKey& key, uint8_t source_mark);
@@ -54,6 +64,12 @@ class FlowAdmission {
                 const FlowKey& key, uint8_t source_mark);
 
  private:
+  static constexpr uint64_t kFullNs = 1'000'000;
+  static constexpr size_t kFullPools = 64;
+  struct FullPool {
+    uint32_t pool = UINT32_MAX;
+    uint64_t until_ns = 0;
+  };
   bool counts(ServiceId service) const {
     return service < memory_.counted_services.size() && memory_.counted_services[service] != 0;
   }
@@ -64,6 +80,7 @@ class FlowAdmission {
   Memory memory_;
   unsigned balancer_;
   std::span<const Service> services_;
+  std::array<FullPool, kFullPools> full_pools_{};
 };
 
 }  // namespace sluice::lb

@@ -86,16 +86,20 @@ struct World {
 
   /// A balancer that remembers nothing.
   void restart() {
-    balancer.emplace(
-        Balancer::Memory{entries, addresses6, buckets, services_counters, backend_counters, cursors, answers},
-        ports, seed);
+    balancer.emplace(Balancer::Memory{entries, addresses6, buckets, services_counters, backend_counters,
+                                      cursors, answers, admission},
+                     ports, seed);
   }
 
   View view() const { return {table.get(), services, backends, kKey, snat}; }
 
   Decision send(const FlowKey& key, uint8_t tcp_flags = 0, uint16_t frame_bytes = 64,
                 bool has_payload = false) {
-    return balancer->balance(view(), key, balancer->flows().hash(key), {tcp_flags, frame_bytes, has_payload},
+    return balancer->balance(view(), key, balancer->flows().hash(key),
+                             {.tcp_flags = tcp_flags,
+                              .frame_bytes = frame_bytes,
+                              .has_payload = has_payload,
+                              .received_ns = now_ns},
                              now_ms);
   }
   /// The key of the replies to a NAT flow.
@@ -151,6 +155,8 @@ struct World {
   PortSlice ports;
   uint64_t seed = 1;
   uint32_t now_ms = UINT32_MAX - 1000;  // soon to wrap
+  uint64_t now_ns = 1'000'000'000;      // of limits alone
+  FlowAdmission* admission = nullptr;   // counts from the next restart() on
 
   std::vector<FlowEntry> entries;
   std::vector<Addresses6> addresses6;

@@ -1,0 +1,123 @@
+// What a service lets each of its sources do: rates and a number of flows, held for all workers together. The
+// rules are immutable, the tables of sources that they refer to are shared and change.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "common/address.h"
+#include "common/siphash.h"
+#include "lb/rate.h"
+#include "lb/source_table.h"
+
+namespace sluice::lb {
+
+/// A rate for each source. Numbers of the table are times at which a source's bucket is full again: from then
+/// on its cell is anybody's, and nothing is forgotten with it. A source that has shared a cell begins with
+/// what that owes.
+class SourceRate {
+ public:
+  SourceRate(Rate rate, std::shared_ptr<SourceTable> table) : rate_(rate), table_(std::move(table)) {}
+
+  /// Takes up to `wanted` tokens, 1 at least; answers how many.
+  uint64_t take(uint64_t hash, uint64_t now_ns, uint64_t wanted = 1) const {
+    const uint64_t now = Rate::units(now_ns);
+    uint64_t taken = 0;
+    const auto change = [&](uint64_t full_at) -> std::optional<uint64_t> {
+      taken = std::min(rate_.available(full_at, now), wanted);
+      if (taken == 0) return std::nullopt;
+      return rate_.after_taking(full_at, now, taken);
+    };
+    const auto result = table_->update(hash, change, first_number, IsFullAt{now});
+    return result == SourceTable::Result::kRefused ? 0 : taken;
+  }
+  /// Gives back tokens that were taken at this very time. One that a source has had of a shared cell is lost.
+  void give_back(uint64_t hash, uint64_t tokens) const {
+    const auto change = [&](uint64_t full_at) -> std::optional<uint64_t> {
+      return full_at - std::min(full_at, tokens * rate_.token);
+    };
+    table_->adjust(hash, false, change);
+  }
+  bool has_token(uint64_t hash, uint64_t now_ns) const {
+    const uint64_t now = Rate::units(now_ns);
+    return rate_.available(table_->peek(hash, first_number, IsFullAt{now}), now) != 0;
+  }
+  const std::shared_ptr<SourceTable>& table() const { return table_; }
+
+ private:
+  static std::optional<uint64_t> first_number(uint64_t shared) { return shared; }
+  struct IsFullAt {
+    uint64_t now;
+    bool operator()(uint64_t full_at) const { return full_at <= now; }
+  };
+
+  Rate rate_;
+  std::shared_ptr<SourceTable> table_;
+};
+
+/// How many flows each source has. Numbers of the table are flows. As long as any source has flows in a
+/// shared cell, others of its hash begin there too: so nobody has more than `most` in two cells together.
+class SourceFlows {
+ public:
+  /// `epoch`, 1 to 127, tells the flows that this table counts from those that another did.
+  SourceFlows(uint32_t most, std::shared_ptr<SourceTable> table, uint8_t epoch)
+      : most_(most), table_(std::move(table)), epoch_(epoch) {}
+
+  /// Counts one more unless there are as many as there may be: then nothing. Else FlowEntry::source_mark.
+  std::optional<uint8_t> begin(uint64_t hash) const { return add(hash, most_); }
+  /// The same, however many there are; 0 where it cannot be counted.
+  uint8_t begin_anyway(uint64_t hash) const { return add(hash, UINT32_MAX).value_or(0); }
+  /// A flow with that mark has ended; marks of other tables are ignored.
+  void end(uint64_t hash, uint8_t mark) const {
+    if (mark >> 1 != epoch_) return;
+    table_->adjust(hash, (mark & kShared) != 0, [](uint64_t flows) -> std::optional<uint64_t> {
+      if (flows == 0) return std::nullopt;
+      return flows - 1;
+    });
+  }
+  bool has_room(uint64_t hash) const { return table_->peek(hash, first_number, is_zero) < most_; }
+  bool counted(uint8_t mark) const { return mark >> 1 == epoch_; }
+  const std::shared_ptr<SourceTable>& table() const { return table_; }
+  uint8_t epoch() const { return epoch_; }
+
+ private:
+  static constexpr uint8_t kShared = 1;
+  std::optional<uint8_t> add(uint64_t hash, uint32_t most) const {
+    const auto change = [most](uint64_t flows) -> std::optional<uint64_t> {
+      if (flows >= most) return std::nullopt;
+      return flows + 1;
+    };
+    const auto result = table_->update(hash, change, first_number, is_zero);
+    if (result == SourceTable::Result::kRefused) return std::nullopt;
+    const bool is_shared = result == SourceTable::Result::kDoneShared;
+    return static_cast<uint8_t>(epoch_ << 1 | (is_shared ? kShared : 0));
+  }
+  static std::optional<uint64_t> first_number(uint64_t shared) {
+    if (shared != 0) return std::nullopt;
+    return 0;
+  }
+  static bool is_zero(uint64_t flows) { return flows == 0; }
+
+  uint32_t most_;
+  std::shared_ptr<SourceTable> table_;
+  uint8_t epoch_;
+};
+
+struct SourceRules {
+  uint8_t prefix4 = 32;  ///< all addresses of such a prefix are one source
+  uint8_t prefix6 = 64;
+  SipKey key;  ///< of hashes: secret, so that nobody can make sources meet
+  std::optional<SourceRate> new_flows = {};
+  std::optional<SourceRate> packets = {};
+  std::optional<SourceFlows> flows = {};
+
+  uint64_t hash(const IpAddress& address) const {
+    const IpAddress source = mask(address, address.is_v4() ? prefix4 : prefix6);
+    return siphash24(key, source.bytes().data(), source.bytes().size());
+  }
+};
+
+}  // namespace sluice::lb

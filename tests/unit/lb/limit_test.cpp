@@ -1,0 +1,210 @@
+// Limits that workers keep together: in every window of t seconds at most rate * t + burst, and as much as
+// may be where more is offered, whoever of the workers sees it.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "lb/shared_bucket.h"
+#include "lb/source_rules.h"
+
+namespace sluice::lb {
+namespace {
+
+/// Whether what was admitted at those times (in ns, in order) keeps to a rate in every window. In integers,
+/// so exactly; `rate` is whole.
+bool keeps_to(const std::vector<uint64_t>& admitted, uint64_t rate, uint64_t burst) {
+  // It is enough to look at windows that begin and end with something admitted. One that begins at `from`
+  // has room for rate * t + burst: the least room left over all beginnings is carried along.
+  using Wide = __int128;
+  constexpr Wide kSecond = 1'000'000'000;
+  Wide least_begin = 0;
+  for (size_t i = 0; i < admitted.size(); ++i) {
+    const Wide begin = Wide{i} * kSecond - Wide{admitted[i]} * rate;
+    least_begin = i == 0 ? begin : std::min(least_begin, begin);
+    const Wide used = Wide{i + 1} * kSecond - Wide{admitted[i]} * rate - least_begin;
+    if (used > Wide{burst} * kSecond) return false;
+  }
+  return true;
+}
+
+struct Scenario {
+  uint64_t rate = *rc::gen::element<uint64_t>(3, 100, 1'000, 33'333, 1'000'000);
+  uint64_t burst = *rc::gen::element<uint64_t>(1, 2, 7, 50, 200, 5'000, 100'000);
+  unsigned workers = *rc::gen::inRange(1u, 4u);
+  bool on_one = *rc::gen::arbitrary<bool>();
+  /// So many times of the rate are offered.
+  unsigned overload = *rc::gen::inRange(1u, 5u);
+};
+
+RC_GTEST_PROP(SharedBucket, KeepsToItsRateInEveryWindow, ()) {
+  const Scenario is;
+  SharedBucket bucket(Rate::of(static_cast<double>(is.rate), is.burst), is.workers);
+  const uint64_t mean_gap = std::max<uint64_t>(1'000'000'000 / (is.rate * is.overload), 1);
+  std::vector<uint64_t> admitted;
+  uint64_t now = 5'000'000'000;
+  uint64_t random = *rc::gen::arbitrary<uint64_t>();
+  for (unsigned i = 0; i < 20'000; ++i) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    now += random >> 33 & 1 ? 0 : mean_gap * 2;
+    if ((random >> 40 & 0xfff) == 0) now += mean_gap * 1000;  // a pause, in which the bucket fills up
+    const unsigned worker = is.on_one ? is.workers - 1 : static_cast<unsigned>((random >> 52) % is.workers);
+    if (bucket.take(worker, now)) admitted.push_back(now);
+  }
+  RC_ASSERT(keeps_to(admitted, is.rate, is.burst));
+}
+
+RC_GTEST_PROP(SharedBucket, AdmitsAllOfItsRateWhereMoreIsOffered, ()) {
+  const Scenario is;
+  const unsigned overload = is.overload + 1;
+  SharedBucket bucket(Rate::of(static_cast<double>(is.rate), is.burst), is.workers);
+  const uint64_t gap = std::max<uint64_t>(1'000'000'000 / (is.rate * overload), 1);
+  std::vector<uint64_t> admitted;
+  const uint64_t begin = 5'000'000'000, packets = 20'000;
+  // What one bucket that everybody asks lets through: less than the rate where it holds less than comes at
+  // once.
+  double tokens = static_cast<double>(is.burst), naive = 0;
+  for (uint64_t i = 0; i < packets; ++i) {
+    const uint64_t now = begin + i * gap;
+    const unsigned worker = is.on_one ? 0 : static_cast<unsigned>(i * 7 / 3 % is.workers);
+    if (bucket.take(worker, now)) admitted.push_back(now);
+    if (tokens >= 1) {
+      tokens -= 1;
+      naive += 1;
+    }
+    tokens = std::min(static_cast<double>(is.burst), tokens + static_cast<double>(is.rate * gap) / 1e9);
+  }
+  RC_ASSERT(keeps_to(admitted, is.rate, is.burst));
+  const double seconds = static_cast<double>(packets * gap) / 1e9;
+  const double due = std::min(static_cast<double>(packets), static_cast<double>(is.rate) * seconds);
+  RC_ASSERT(static_cast<double>(admitted.size()) >= 0.98 * std::min(due, naive));
+}
+
+TEST(SharedBucket, GivesAllOfItsBurstToOneWorker) {
+  for (const uint64_t burst : {1u, 5u, 48u, 200u, 100'000u}) {
+    SharedBucket bucket(Rate::of(0.001, burst), 3);
+    uint64_t admitted = 0;
+    for (uint64_t i = 0; i < burst + 1000; ++i) admitted += bucket.take(i % 3 == 0 ? 0 : 1, 1'000);
+    EXPECT_EQ(admitted, burst);
+  }
+}
+
+TEST(SharedBucket, LetsWhatIdleWorkersHoldCountForItsFilling) {
+  constexpr uint64_t kSecond = 1'000'000'000;
+  SharedBucket bucket(Rate::of(1000, 1000), 2);
+  EXPECT_TRUE(bucket.take(0, kSecond));  // and leases more, which it keeps
+  uint64_t admitted = 0;
+  while (bucket.take(1, 100 * kSecond)) ++admitted;
+  while (bucket.take(0, 100 * kSecond)) ++admitted;
+  EXPECT_LE(admitted, 1000u);
+  EXPECT_GE(admitted, 930u);
+}
+
+RC_GTEST_PROP(SourceRate, KeepsEachSourceToTheRate, ()) {
+  const Scenario is;
+  const auto table = std::make_shared<SourceTable>(*rc::gen::element(1u, 4u, 1000u));
+  const SourceRate rate(Rate::of(static_cast<double>(is.rate), is.burst), table);
+  constexpr uint64_t kSources = 12;
+  std::vector<std::vector<uint64_t>> admitted(kSources);
+  uint64_t random = *rc::gen::arbitrary<uint64_t>(), now = 1'000'000'000;
+  const uint64_t gap = std::max<uint64_t>(1'000'000'000 / (is.rate * is.overload), 1);
+  for (unsigned i = 0; i < 3'000; ++i) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    now += (random >> 20) % (2 * gap);
+    const uint64_t source = (random >> 50) % kSources;
+    const uint64_t wanted = 1 + (random >> 40) % 3;
+    const uint64_t taken = rate.take(source * 0x9e3779b97f4a7c15, now, wanted);
+    RC_ASSERT(taken <= wanted);
+    const uint64_t unused = taken > 1 && (random >> 60 & 1) != 0 ? 1 : 0;
+    if (unused != 0) rate.give_back(source * 0x9e3779b97f4a7c15, unused);
+    admitted[source].insert(admitted[source].end(), taken - unused, now);
+  }
+  for (const auto& of_source : admitted) RC_ASSERT(keeps_to(of_source, is.rate, is.burst));
+}
+
+TEST(SourceRate, TellsSourcesApartAsLongAsThereIsRoom) {
+  constexpr uint32_t kSources = 10'000;
+  const auto table = std::make_shared<SourceTable>(kSources);
+  const SourceRate rate(Rate::of(0.001, 1), table);
+  uint64_t random = 1, admitted = 0;
+  for (uint32_t i = 0; i < kSources; ++i) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    const uint64_t source = random ^ random >> 29;
+    admitted += rate.take(source, 1'000);
+    EXPECT_EQ(rate.take(source, 1'000), 0u);
+  }
+  EXPECT_EQ(admitted, kSources);
+}
+
+TEST(SourceRate, LimitsSourcesTogetherWhereThereIsNoRoom) {
+  const auto table = std::make_shared<SourceTable>(1);
+  const SourceRate rate(Rate::of(0.001, 1), table);
+  uint64_t admitted = 0;
+  for (uint64_t source = 1; source <= 100'000; ++source) {
+    admitted += rate.take(source * 0x9e3779b97f4a7c15, 1'000);
+  }
+  EXPECT_LE(admitted, 8u);  // seven of their own, and one that all others share
+  EXPECT_GE(admitted, 7u);
+}
+
+TEST(SourceRate, ForgetsASourceOnceItsBucketIsFull) {
+  const auto table = std::make_shared<SourceTable>(1);
+  const SourceRate rate(Rate::of(1000, 1), table);
+  uint64_t admitted = 0;
+  for (uint64_t i = 1; i <= 1000; ++i) admitted += rate.take(i * 0x9e3779b97f4a7c15, i * 10'000'000);
+  EXPECT_EQ(admitted, 1000u);
+}
+
+TEST(SourceFlows, CountsEachSourceAndNeverMoreThanItMayHave) {
+  const auto table = std::make_shared<SourceTable>(100);
+  const SourceFlows flows(3, table, 5);
+  std::vector<uint8_t> marks;
+  for (int i = 0; i < 3; ++i) marks.push_back(flows.begin(77).value());
+  EXPECT_FALSE(flows.begin(77).has_value());
+  EXPECT_TRUE(flows.begin(78).has_value());
+  EXPECT_FALSE(flows.has_room(77));
+  flows.end(77, marks.back());
+  EXPECT_TRUE(flows.has_room(77));
+  EXPECT_TRUE(flows.begin(77).has_value());
+  EXPECT_FALSE(flows.begin(77).has_value());
+  flows.end(77, 0);       // of a flow that nobody counted
+  flows.end(77, 6 << 1);  // of one that another table did
+  EXPECT_FALSE(flows.has_room(77));
+}
+
+RC_GTEST_PROP(SourceFlows, NeverLetsASourceHaveMoreThanItMay, ()) {
+  const auto table = std::make_shared<SourceTable>(*rc::gen::element(1u, 100u));
+  const uint32_t most = *rc::gen::inRange(1u, 5u);
+  const SourceFlows flows(most, table, 1);
+  constexpr uint64_t kSources = 30;
+  std::vector<std::vector<uint8_t>> live(kSources);
+  uint64_t random = *rc::gen::arbitrary<uint64_t>();
+  for (unsigned i = 0; i < 3'000; ++i) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    const uint64_t source = (random >> 50) % kSources, hash = source * 0x9e3779b97f4a7c15;
+    if ((random >> 40 & 3) == 0 && !live[source].empty()) {
+      flows.end(hash, live[source].back());
+      live[source].pop_back();
+    } else if (const auto mark = flows.begin(hash)) {
+      live[source].push_back(*mark);
+    }
+    RC_ASSERT(live[source].size() <= most);
+  }
+  for (uint64_t source = 0; source < kSources; ++source) {
+    for (const uint8_t mark : live[source]) flows.end(source * 0x9e3779b97f4a7c15, mark);
+  }
+  for (uint64_t source = 0; source < kSources; ++source) {  // nothing has been lost, or counted twice
+    for (uint32_t i = 0; i < most; ++i) {
+      const auto mark = flows.begin(source * 0x9e3779b97f4a7c15);
+      RC_ASSERT(mark.has_value());
+      live[source].assign(1, *mark);
+    }
+    for (uint32_t i = 0; i < most; ++i) flows.end(source * 0x9e3779b97f4a7c15, live[source].front());
+  }
+}
+
+}  // namespace
+}  // namespace sluice::lb
