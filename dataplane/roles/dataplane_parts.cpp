@@ -133,6 +133,7 @@ Result<std::array<uint64_t, 2>> DataPlane::Parts::draw_seeds() const {
 Result<void> DataPlane::Parts::make_stations() {
   const auto seeds = draw_seeds();
   if (!seeds) return tl::unexpected(seeds.error());
+  if (auto made = make_flow_counts(); !made) return made;
   make_rings();
   for (unsigned i = 0; i < topology.workers(); ++i) {
     const auto node = static_cast<int>(rte_lcore_to_socket_id(lcore_of(i)));
@@ -148,11 +149,23 @@ Result<void> DataPlane::Parts::make_stations() {
                                     .taps = tap_devices,
                                     .to_transmit = to_transmit.empty() ? nullptr : to_transmit.front(),
                                     .checks = topology.places[i].balances ? &checks.add() : nullptr,
-                                    .limits = config.limits});
+                                    .limits = config.limits,
+                                    .flow_counts = {service_flows.elements(), backend_flows.elements()}});
     if (!station) return tl::unexpected(station.error());
     stations.push_back(std::move(*station));
   }
   connect_stations();
+  return {};
+}
+
+/// Shared by all workers, whatever their nodes.
+Result<void> DataPlane::Parts::make_flow_counts() {
+  auto services = MappedArray<lb::SharedCount>::create(lb::kMaxServices, -1, false);
+  if (!services) return tl::unexpected(services.error());
+  auto backends = MappedArray<lb::SharedCount>::create(lb::kMaxBackends, -1, false);
+  if (!backends) return tl::unexpected(backends.error());
+  service_flows = std::move(*services);
+  backend_flows = std::move(*backends);
   return {};
 }
 

@@ -37,6 +37,7 @@ struct DataPlane::Parts {
   Result<void> set_up_devices();
   Result<void> make_stations();
   Result<void> make_ledger();
+  Result<void> make_flow_counts();
 
   Result<void> start_devices();
   Result<void> start_workers();

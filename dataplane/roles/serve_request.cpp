@@ -1,6 +1,7 @@
 // Questions of the control thread about this worker's flows and drops, answered between bursts.
 #include <algorithm>
 
+#include "dataplane/stages/police.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/worker/worker.h"
 #include "lb/rebind.h"
@@ -26,10 +27,19 @@ Explanation explain_no_service(const Tables& tables, const FlowKey& key) {
 }
 
 Explanation explain(Worker& worker, const FlowKey& key) {
-  const lb::Decision decision = worker.balancer.explain(worker.tables->view(), key, worker.now_ms);
+  const lb::Decision decision =
+      worker.balancer.explain(worker.tables->view(), key, worker.now_ms, worker.now_ns);
   const bool is_known = decision.outcome == lb::Outcome::kCached;
   if (!is_known && worker.tables->is_own(key.source)) return dropped(DropReason::kMalformedL3);
+  lb::DecidedRules rules;
+  if (const DropReason reason = explain_rules(worker, key, decision, rules); reason != DropReason::kNone) {
+    Explanation refused = dropped(reason);
+    refused.service = decision.service;
+    refused.rules = rules;
+    return refused;
+  }
   Explanation result;
+  result.rules = rules;
   switch (decision.outcome) {
     case lb::Outcome::kNoService:
       return explain_no_service(*worker.tables, key);

@@ -23,6 +23,8 @@ Result<void> Station::map_arrays(const StationPlan& plan) {
       .and_then([&] { return map_array(backends_, lb::kMaxBackends, plan.numa_node, false); })
       .and_then([&] { return map_array(cursors_, lb::kMaxPools, plan.numa_node, false); })
       .and_then([&] { return map_array(answers_, lb::kMaxServices, plan.numa_node, false); })
+      .and_then([&] { return map_array(counted_services_, lb::kMaxServices, plan.numa_node, false); })
+      .and_then([&] { return map_array(counted_backends_, lb::kMaxBackends, plan.numa_node, false); })
       .and_then([&] { return map_array(paths_, KnownPaths::kPlaces, plan.numa_node, false); })
       .and_then([&] { return map_array(drop_records_, DropRecorder::kRecords, plan.numa_node, false); });
 }
@@ -35,10 +37,17 @@ Station::~Station() {
 Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
   std::unique_ptr<Station> station(new Station(plan.place.index));
   if (auto mapped = station->map_arrays(plan); !mapped) return tl::unexpected(mapped.error());
+  if (plan.place.balances && !plan.flow_counts.services.empty()) {
+    station->admission_ = std::make_unique<lb::FlowAdmission>(
+        lb::FlowAdmission::Memory{plan.flow_counts, station->services_.elements(),
+                                  station->backends_.elements(), station->counted_services_.elements(),
+                                  station->counted_backends_.elements()},
+        plan.place.balancer);
+  }
   const lb::Balancer::Memory memory{station->flows_.elements(),    station->addresses6_.elements(),
                                     station->buckets_.elements(),  station->services_.elements(),
                                     station->backends_.elements(), station->cursors_.elements(),
-                                    station->answers_.elements()};
+                                    station->answers_.elements(),  station->admission_.get()};
   const lb::PortSlice ports =
       plan.place.balances ? lb::port_slice(plan.place.balancer, plan.place.balancers) : lb::PortSlice{};
   station->worker_.reset(new Worker{
@@ -56,6 +65,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .pool = plan.pool,
       .requests = &station->requests_,
       .checks = plan.checks,
+      .admission = station->admission_.get(),
       .kernel_budget = TokenBucket(plan.limits.kernel),
       .icmp_error_budget = TokenBucket(plan.limits.icmp_errors),
       .echo_budget = TokenBucket(plan.limits.echo),

@@ -9,6 +9,7 @@
 #include <array>
 
 #include "dataplane/stages/carry_checks.h"
+#include "dataplane/stages/police.h"
 #include "dataplane/stages/relay_from_kernel.h"
 
 namespace sluice::dataplane {
@@ -117,6 +118,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
     if (worker_.place.balances) expire_flows(elapsed_ms);
   }
   touched += send_checks(worker_);
+  if (worker_.place.balances && sweep_flows(worker_)) ++touched;
   if (serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
   worker_.transmit.flush();
   worker_.drops.free_pending();
@@ -128,6 +130,7 @@ void WorkerLoop::take_newest_tables() {
   if (newest == worker_.tables) return;
   worker_.tables = newest;
   worker_.neighbors.adopt_static(*newest, worker_.now_ms, worker_.transmit);
+  adopt_rules(worker_);
 }
 
 void WorkerLoop::take_newest_captures() {

@@ -4,14 +4,17 @@
 
 #include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/forward_known.h"
+#include "dataplane/stages/police.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/stages/reset_former.h"
 
 namespace sluice::dataplane {
 namespace {
 
-lb::PacketFacts facts_of(const rte_mbuf* packet, const PacketMeta& meta) {
-  lb::PacketFacts facts{.tcp_flags = meta.tcp_flags, .frame_bytes = static_cast<uint16_t>(packet->pkt_len)};
+lb::PacketFacts facts_of(const rte_mbuf* packet, const PacketMeta& meta, uint64_t now_ns) {
+  lb::PacketFacts facts{.tcp_flags = meta.tcp_flags,
+                        .frame_bytes = static_cast<uint16_t>(packet->pkt_len),
+                        .received_ns = now_ns};
   if (meta.key.protocol == IpProtocol::kTcp) {
     const auto* const l4 = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l4_offset);
     const size_t header_bytes = size_t{l4[offsetof(TcpHeader, data_offset)]} >> 4 << 2;
@@ -57,8 +60,7 @@ void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
 
 /// Why a packet is dropped before anything is decided about it: a martian that would begin a flow, or an
 /// answer that did not come from where the backend is. Else kNone.
-DropReason refusal_of(Worker& worker, const PacketMeta& meta) {
-  const lb::FlowEntry* const flow = worker.balancer.flows().find(meta.key, meta.flow_hash);
+DropReason refusal_of(Worker& worker, const PacketMeta& meta, const lb::FlowEntry* flow) {
   if (flow == nullptr) {
     return worker.tables->is_own(meta.key.source) ? DropReason::kMalformedL3 : DropReason::kNone;
   }
@@ -78,19 +80,26 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
   }
   std::array<lb::FlowEntry*, kBurst> candidates;
   for (size_t i = 0; i < packets.size(); ++i) candidates[i] = flows.candidate(meta_of(packets[i]).flow_hash);
+  Police police(worker);
   for (size_t i = 0; i < packets.size(); ++i) {
     rte_mbuf* const packet = packets[i];
     if (candidates[i] != nullptr && forward_known(worker, packet, *candidates[i])) continue;
     const PacketMeta& meta = meta_of(packet);
-    if (const DropReason reason = refusal_of(worker, meta); reason != DropReason::kNone) {
+    lb::FlowEntry* const flow = flows.find(meta.key, meta.flow_hash);
+    if (const DropReason reason = refusal_of(worker, meta, flow); reason != DropReason::kNone) {
       const bool may_answer_a_check = reason == DropReason::kMalformedL3;  // its source is an address of ours
       if (may_answer_a_check && take_check_answer(worker, packet)) continue;
       worker.drops.drop(packet, reason);
       continue;
     }
+    if (const DropReason reason = police.judge(meta, flow); reason != DropReason::kNone) {
+      worker.drops.drop(packet, reason);
+      continue;
+    }
     // A decision's flow is valid until the next one, so each packet is sent before the next is decided.
     act_on(worker, packet,
-           worker.balancer.balance(view, meta.key, meta.flow_hash, facts_of(packet, meta), worker.now_ms));
+           worker.balancer.balance(view, meta.key, meta.flow_hash, facts_of(packet, meta, worker.now_ns),
+                                   worker.now_ms));
   }
 }
 

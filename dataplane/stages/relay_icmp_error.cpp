@@ -2,6 +2,7 @@
 
 #include "dataplane/forward/translate_icmp_error.h"
 #include "dataplane/stages/forward.h"
+#include "dataplane/stages/police.h"
 #include "dataplane/stages/relay_tunnel_error.h"
 #include "dataplane/stages/steer.h"
 #include "dataplane/worker/steering.h"
@@ -74,6 +75,9 @@ void relay_icmp_error(Worker& worker, rte_mbuf* packet) {
     case lb::Outcome::kRateLimited:
       return relay_tunnel_error(worker, packet);
   }
+  const auto* const ip = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l3_offset);
+  const DropReason reason = Police::judge_error(worker, meta, decision, source_of(ip, meta.is_v4()));
+  if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
   if ((*worker.tables->services)[decision.service].is_nat()) {
     return translate_and_send(worker, packet, decision);
   }

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "dataplane/base/packet.h"
+#include "dataplane/stages/police.h"
 
 namespace sluice::test {
 namespace {
@@ -132,6 +133,7 @@ void TestGateway::connect(const GatewayShape& shape) {
                   .owns_by_client = apart || shape.splits_flows};
     plan.flow_table_entries = shape.flow_table_entries;
     plan.flow_hash_seed = 0x5eed;
+    plan.flow_counts = {service_flows_, backend_flows_};
     plan.pool = pool_;
     plan.receive_queues = receive_queues_[i];
     plan.devices = ports_;
@@ -197,6 +199,7 @@ void TestGateway::publish(std::shared_ptr<dataplane::Tables> tables) {
     worker.tables = tables.get();
     worker.now_ms = now_ms_;
     worker.neighbors.adopt_static(*tables, now_ms_, worker.transmit);
+    dataplane::adopt_rules(worker);
   }
   tables_ = std::move(tables);
 }
@@ -235,6 +238,7 @@ void TestGateway::poll() {
     worker.now_ms = now_ms_;
     worker.now_ns = uint64_t{now_ms_} * 1'000'000;
     worker.place.receives ? poll_rx_worker(worker) : poll_lb_worker(worker);
+    if (worker.place.balances) dataplane::sweep_flows(worker);
     worker.transmit.flush();
     worker.drops.free_pending();
   }

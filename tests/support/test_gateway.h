@@ -95,6 +95,8 @@ class TestGateway {
   std::vector<dataplane::TransmitDevice> ports_, taps_;
   std::vector<std::vector<dataplane::ReceiveQueue>> receive_queues_;  ///< by worker
   dataplane::CheckLanes checks_;
+  std::vector<lb::SharedCount> service_flows_ = std::vector<lb::SharedCount>(64);
+  std::vector<lb::SharedCount> backend_flows_ = std::vector<lb::SharedCount>(64);
   std::vector<std::unique_ptr<dataplane::Station>> stations_;
   std::vector<std::unique_ptr<dataplane::PacketRing>> rings_;
   std::unique_ptr<dataplane::LedgerStation> ledger_;

@@ -1,0 +1,159 @@
+#include "dataplane/stages/police.h"
+
+#include <algorithm>
+
+#include "lb/flow_admission.h"
+#include "lb/rebind.h"
+
+namespace sluice::dataplane {
+namespace {
+
+constexpr lb::FlowIndex kEntriesPerSweep = 256;
+
+/// Whose rules count for a packet: its flow's service, or the one that it is for.
+lb::ServiceId service_of(const Worker& worker, const FlowKey& key, const lb::FlowEntry* flow) {
+  const lb::View view = worker.tables->view();
+  if (flow == nullptr) return lb::find_service(view, key);
+  const auto binding = lb::binding_of(view, worker.balancer.flows(), *flow);
+  if (binding) return binding->service;
+  return flow->is_reply ? lb::kNoService : lb::find_service(view, key);
+}
+
+/// The client of a flow's packets with that key.
+IpAddress client_of(const lb::FlowTable& flows, const FlowKey& key, const lb::FlowEntry* flow) {
+  return flow != nullptr && flow->is_reply ? flows.translated_destination_of(*flow) : key.source;
+}
+
+const lb::ServiceRules* rules_of(const Worker& worker, lb::ServiceId service) {
+  return service == lb::kNoService ? nullptr : (*worker.tables->services)[service].rules;
+}
+
+}  // namespace
+
+DropReason Police::judge_by_rules(const PacketMeta& meta, lb::FlowEntry* flow) {
+  const lb::ServiceRules* const rules = rules_of(worker_, service_of(worker_, meta.key, flow));
+  if (rules == nullptr) return DropReason::kNone;
+  const bool is_reply = flow != nullptr && flow->is_reply;
+  const IpAddress client = client_of(worker_.balancer.flows(), meta.key, flow);
+  if (rules->access && !rules->access->admits(client)) {
+    if (flow != nullptr) worker_.balancer.end(*flow);
+    return DropReason::kDenied;
+  }
+  if (is_reply || !rules->counts_packets() || takes_packet(*rules, client)) return DropReason::kNone;
+  return DropReason::kRateLimited;
+}
+
+/// The service's token last: a source beyond its own limit uses up none of them.
+bool Police::takes_packet(const lb::ServiceRules& rules, const IpAddress& client) {
+  const unsigned balancer = worker_.place.balancer;
+  const uint64_t now_ns = worker_.now_ns;
+  if (rules.packets && !rules.packets->has_token(balancer, now_ns)) return false;
+  if (rules.per_source && rules.per_source->packets &&
+      !takes_of_source(*rules.per_source->packets, rules.per_source->hash(client))) {
+    return false;
+  }
+  return !rules.packets || rules.packets->take(balancer, now_ns);
+}
+
+/// Takes twice as many each time, so that a burst of one source costs few accesses to what workers share.
+bool Police::takes_of_source(const lb::SourceRate& rate, uint64_t source) {
+  size_t place = 0;
+  while (place < leases_ && (lease_[place].rate != &rate || lease_[place].source != source)) ++place;
+  if (place == kMostLeases) return rate.take(source, worker_.now_ns) != 0;
+  SourceLease& lease = lease_[place];
+  if (place == leases_) {
+    lease = {&rate, source, 0, 1};
+    ++leases_;
+  }
+  if (lease.left == 0) {
+    if (lease.next == 0) return false;
+    lease.left = rate.take(source, worker_.now_ns, lease.next);
+    lease.next = lease.left < lease.next ? 0 : lease.next * 2;  // 0: it has no more at this time
+    if (lease.left == 0) return false;
+  }
+  --lease.left;
+  return true;
+}
+
+void Police::give_back() {
+  for (size_t i = 0; i < leases_; ++i) {
+    if (lease_[i].left != 0) lease_[i].rate->give_back(lease_[i].source, lease_[i].left);
+  }
+}
+
+/// An error about a flow is judged by the flow's client. A router on the way need not be in an allow list,
+/// but whom a list denies by name is not heard either.
+DropReason Police::judge_error(const Worker& worker, const PacketMeta& meta, const lb::Decision& decision,
+                               const IpAddress& sender) {
+  const lb::ServiceRules* const rules = rules_of(worker, decision.service);
+  if (rules == nullptr || !rules->access) return DropReason::kNone;
+  const IpAddress client = client_of(worker.balancer.flows(), meta.key.reversed(), decision.flow);
+  if (!rules->access->admits(client)) return DropReason::kDenied;
+  const lb::AccessList::Verdict of_sender = rules->access->judge(sender);
+  const bool is_from_client_side = !decision.is_reply;
+  const bool is_named = of_sender.length != lb::PrefixSet::kNoMatch;
+  return is_from_client_side && is_named && !of_sender.admits ? DropReason::kDenied : DropReason::kNone;
+}
+
+DropReason explain_rules(const Worker& worker, const FlowKey& key, const lb::Decision& decision,
+                         lb::DecidedRules& notes) {
+  using Kind = lb::DecidedRule::Kind;
+  const lb::ServiceRules* const rules = rules_of(worker, decision.service);
+  if (rules == nullptr && decision.limit == lb::Limit::kNone) return DropReason::kNone;
+  const auto refuse_by = [&](lb::Limit limit) {
+    notes.add({.kind = Kind::kLimit, .is_refusal = true, .limit = limit});
+    return DropReason::kRateLimited;
+  };
+  if (rules != nullptr && rules->access) {
+    const IpAddress client = client_of(worker.balancer.flows(), key, decision.flow);
+    const lb::AccessList::Verdict verdict = rules->access->judge(client);
+    const bool is_matched = verdict.length != lb::PrefixSet::kNoMatch;
+    if (is_matched || !verdict.admits) {
+      notes.add({.kind = Kind::kAccess,
+                 .is_refusal = !verdict.admits,
+                 .index = is_matched ? verdict.index : lb::DecidedRule::kNoIndex,
+                 .has_prefix = is_matched,
+                 .prefix = is_matched ? Prefix{mask(client, verdict.length), verdict.length} : Prefix{}});
+    }
+    if (!verdict.admits) return DropReason::kDenied;
+  }
+  if (rules != nullptr && !decision.is_reply) {
+    if (rules->packets && !rules->packets->has_token(worker.place.balancer, worker.now_ns)) {
+      return refuse_by(lb::Limit::kPackets);
+    }
+    if (rules->per_source && rules->per_source->packets &&
+        !rules->per_source->packets->has_token(rules->per_source->hash(key.source), worker.now_ns)) {
+      return refuse_by(lb::Limit::kSourcePackets);
+    }
+  }
+  return decision.limit != lb::Limit::kNone ? refuse_by(decision.limit) : DropReason::kNone;
+}
+
+void adopt_rules(Worker& worker) {
+  if (worker.admission == nullptr) return;
+  const Tables& tables = *worker.tables;
+  constexpr std::span<const uint32_t> kNone;
+  const auto list = [&](const auto& ids) { return ids == nullptr ? kNone : std::span<const uint32_t>(*ids); };
+  worker.admission->adopt(*tables.services, list(tables.counted_services), list(tables.counted_backends));
+  if (tables.access_generation == worker.police.access_generation) return;
+  worker.police = {.access_generation = tables.access_generation, .cursor = 0, .is_sweeping = true};
+}
+
+bool sweep_flows(Worker& worker) {
+  PoliceState& police = worker.police;
+  if (!police.is_sweeping) return false;
+  lb::FlowTable& flows = worker.balancer.flows();
+  const auto end = static_cast<lb::FlowIndex>(
+      std::min<size_t>(size_t{police.cursor} + kEntriesPerSweep, flows.capacity()));
+  for (; police.cursor < end && flows.size() != 0; ++police.cursor) {
+    lb::FlowEntry& flow = flows.at(police.cursor);
+    if (flow.state == lb::FlowState::kFree || flow.is_reply) continue;
+    const FlowKey key = flows.key_of(flow);
+    const lb::ServiceRules* const rules = rules_of(worker, service_of(worker, key, &flow));
+    if (rules != nullptr && rules->access && !rules->access->admits(key.source)) worker.balancer.end(flow);
+  }
+  police.is_sweeping = police.cursor < flows.capacity() && flows.size() != 0;
+  return true;
+}
+
+}  // namespace sluice::dataplane
