@@ -72,12 +72,16 @@ inline constexpr auto kDropReasonHelp = std::to_array<DropReasonHelp>({
     {"tx_full", "the device did not take it, its link is down, or a bound on frames of our own was met",
      "the link is full, or the device too slow; `sluice_port_link_up`, and the log"},
     {"rate_limited",
-     "over what one worker hands to the kernel or answers itself: `gateway.limits.kernel` and `.echo` (by "
-     "default 10,000 packets a second each, 1,000 at once)",
-     "expected under a flood; raise the limit where it is no flood"},
-    {"denied", "an answer to a NAT flow that did not come in by the port that its backend is reached by",
-     "somebody on another side makes up answers; or the backend's way back leads by another port than the "
-     "way there",
+     "over a limit: of the service or of its source (`limits`), of every backend of the pool "
+     "(`flows_per_backend`), or over what one worker hands to the kernel or answers itself: "
+     "`gateway.limits.kernel` and `.echo` (by default 10,000 packets a second each, 1,000 at once)",
+     "`sluicectl explain` names the limit; expected under a flood; raise it where it is no flood",
+     "how-to/protect-a-backend.md"},
+    {"denied",
+     "the service's `access` does not let the source send ([list](../how-to/block-a-list.md)); or an answer "
+     "to a NAT flow that did not come in by the port that its backend is reached by",
+     "`sluicectl explain` names the prefix and the set; else somebody on another side makes up answers, or "
+     "the backend's way back leads by another port than the way there",
      "decisions/0019-loops.md"},
     {"inspected", "taken by an inspection", "reserved for inspections to come: always 0 in this version"},
 });

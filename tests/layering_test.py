@@ -43,7 +43,7 @@ CONFINED = {
 # header keeps it from all others. CONTRIBUTING.md, "A build that is quick".
 _JSON_HEADERS = (
     r"ctrl/wire/bounded_json\.h|ctrl/rpc/method\.h|ctrl/rpc/methods/(explanation|service_table|words)\.h"
-    r"|ctrl/intent/(config_(cursor|diff|file|health|ledger|schema|sources|warnings)|json_schema|yaml_reader|yaml_scalar)\.h"
+    r"|ctrl/intent/(config_(cursor|diff|file|health|ledger|rules|schema|sources|warnings)|json_schema|yaml_reader|yaml_scalar)\.h"
     r"|ctrl/store/ledger_answers\.h|sluicectl/(client|render|session|top)\.h"
 )
 HEAVY = {

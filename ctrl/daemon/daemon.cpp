@@ -30,6 +30,7 @@
 #include "ctrl/registry/registry_server.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
+#include "ctrl/source/set_watch.h"
 #include "ctrl/store/control_threads.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_answers.h"
@@ -100,6 +101,7 @@ struct Daemon::Parts {
   std::unique_ptr<HealthRunner> health;
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
+  std::unique_ptr<SetWatch> sets;
   std::unique_ptr<RegistryServer> registry;
   Heartbeat heartbeat{kWorkerPatience};
   LedgerRoom ledger_room;
@@ -180,6 +182,9 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   }
   parts.sources = std::make_unique<SourceRunner>(parts.io, *parts.gateway, parts.threads,
                                                  registry ? &parts.registered : nullptr);
+  parts.sets = std::make_unique<SetWatch>([gateway = parts.gateway.get()](std::vector<SetReading> readings) {
+    gateway->observe(std::move(readings));
+  });
   parts.monitored.gateway = parts.gateway.get();
   parts.monitored.ledger_pages = parts.ledger_pages.get();
   parts.monitored.health = &parts.health->checks();
@@ -208,6 +213,7 @@ bool Daemon::run() {
   parts.steps.run(parts.io);
   parts.threads.stop();
   parts.sources->stop();
+  parts.sets.reset();
   parts.registry.reset();
   parts.log_totals();
   const auto failure = parts.ledger_failure();
@@ -227,6 +233,7 @@ void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, stderr_is_journal());
   sources->follow(model);
+  sets->follow(model->sets);
   health->follow();
 }
 

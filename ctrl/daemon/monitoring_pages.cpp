@@ -20,6 +20,7 @@
 #include "ctrl/telemetry/gateway_metrics.h"
 #include "ctrl/telemetry/health_metrics.h"
 #include "ctrl/telemetry/registry_metrics.h"
+#include "ctrl/telemetry/set_metrics.h"
 #include "ctrl/telemetry/source_metrics.h"
 
 namespace sluice::ctrl {
@@ -32,6 +33,7 @@ HttpAnswer metrics_page(const Monitored& of) {
   of.steps.add_series(sources);
   add_health_series(sources, *of.gateway, *of.health);
   add_source_series(sources, *of.gateway);
+  add_set_series(sources, *of.gateway);
   if (of.registry) {
     const RegistryServer::Counts counts = of.registry->counts();
     add_registry_series(sources, {counts.instances, counts.watchers, counts.ended});

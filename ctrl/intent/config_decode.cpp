@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_registry.h"
+#include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_values.h"
 
@@ -104,6 +105,7 @@ PoolDraft decode_pool(const Cursor& from) {
   if (const Cursor size = from.member("table_size")) pool.table_size = size.value().get<uint32_t>();
   pool.health = decode_health(from.member("health"));
   pool.discover = decode_discover(from.member("discover"));
+  pool.limits = decode_limits_of_pool(from.member("limits"));
   return draft;
 }
 
@@ -118,6 +120,8 @@ ServiceDraft decode_service(const Cursor& from) {
   const Cursor timeouts = from.member("idle_timeout");
   read_duration(timeouts, "tcp", milliseconds(1000), service.tcp_idle_timeout);
   read_duration(timeouts, "udp", milliseconds(1000), service.udp_idle_timeout);
+  service.access = decode_access(from.member("access"));
+  service.limits = decode_limits_of_service(from.member("limits"));
 
   const bool has_address = from.parse("address", parse_network, service.address);
   const Cursor port = from.member("port");
@@ -202,6 +206,7 @@ Draft decode(const Cursor& root) {
   });
   decode_encapsulation(root.member("encap"), draft.model.encapsulation);
   decode_sources(root.member("sources"), draft);
+  decode_sets(root.member("sets"), draft);
   root.member("pools").each([&](const Cursor& pool, size_t index) {
     draft.pools.push_back({decode_pool(pool), index});
   });

@@ -4,6 +4,7 @@
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_registry.h"
+#include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_values.h"
@@ -78,6 +79,7 @@ json to_json(const PoolModel& pool) {
               {"health", encode_health(pool.health)}};
   if (pool.table_size) object["table_size"] = *pool.table_size;
   if (pool.discover) object["discover"] = encode_discover(*pool.discover);
+  if (pool.limits != PoolLimitsModel{}) object["limits"] = encode_limits(pool.limits);
   return object;
 }
 
@@ -95,16 +97,19 @@ json encode_service_port(const ServiceModel& service) {
 json to_json(const ServiceModel& service) {
   const Prefix& address = service.address;
   const bool is_host = address.length == (address.address.is_v4() ? 32 : 128);
-  return {{"name", service.name},
-          {"address", is_host ? address.address.to_string() : address.to_string()},
-          {"port", encode_service_port(service)},
-          {"protocol", word_for(service.protocol)},
-          {"policy", word_for(service.policy)},
-          {"forward", word_for(service.forward)},
-          {"pool", service.pool},
-          {"idle_timeout",
-           {{"tcp", format_duration(service.tcp_idle_timeout)},
-            {"udp", format_duration(service.udp_idle_timeout)}}}};
+  json object{{"name", service.name},
+              {"address", is_host ? address.address.to_string() : address.to_string()},
+              {"port", encode_service_port(service)},
+              {"protocol", word_for(service.protocol)},
+              {"policy", word_for(service.policy)},
+              {"forward", word_for(service.forward)},
+              {"pool", service.pool},
+              {"idle_timeout",
+               {{"tcp", format_duration(service.tcp_idle_timeout)},
+                {"udp", format_duration(service.udp_idle_timeout)}}}};
+  if (!service.access.is_open()) object["access"] = encode_access(service.access);
+  if (!service.limits.is_open()) object["limits"] = encode_limits(service.limits);
+  return object;
 }
 
 namespace {
@@ -131,6 +136,7 @@ json settings_to_json(const Model& model) {
   });
   config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
   config["sources"] = encode_list(model.sources, encode_source);
+  config["sets"] = encode_list(model.sets, [](const auto& entry) { return encode_set(*entry.second); });
   config["encap"] = encode_encapsulation(model.encapsulation);
   if (model.ledger) config["ledger"] = encode_ledger(*model.ledger);
   config["control"] = {{"socket", model.control.socket}, {"mode", format_file_mode(model.control.mode)}};

@@ -6,6 +6,7 @@
 #include "ctrl/intent/config_checks.h"
 #include "ctrl/intent/config_decode.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/json_schema.h"
 
@@ -29,6 +30,10 @@ Model model_of(Draft draft) {
   move_values(draft.snat, model.snat);
   move_values(draft.sources, model.sources);
   if (model.ledger) move_values(draft.ingress, model.ledger->ingress);
+  for (auto& entry : draft.sets) {
+    auto set = std::make_shared<const SetModel>(std::move(entry.value));
+    model.sets.set(set->name, set);
+  }
   for (auto& entry : draft.pools) {
     auto pool = std::make_shared<const PoolModel>(std::move(entry.value.pool));
     model.pools.set(pool->name, pool);
@@ -63,6 +68,7 @@ Outcome<Model> parse_config(const nlohmann::json& config) {
   Draft draft = decode(root);
   check_network(draft, faults);
   check_sources(root, draft, faults);
+  check_sets(root, draft, faults);
   check_pools(draft, faults);
   check_services(draft, faults);
   check_ledger(draft, faults);

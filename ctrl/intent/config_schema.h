@@ -1,5 +1,5 @@
 // From a JSON object to a Model: schema (docs/reference/config.schema.json, embedded at build time) first,
-// then what no schema can say. Pure; control thread.
+// then what no schema can say. Pure but for reading the files of sets; a thread that may wait.
 #pragma once
 
 #include <nlohmann/json.hpp>

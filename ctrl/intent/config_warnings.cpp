@@ -59,6 +59,7 @@ class Warnings {
     check_hash_key();
     check_registry();
     for (const auto& [name, service] : model_.services) check_service(*service);
+    for (const auto& [name, service] : model_.services) check_limits(*service);
     check_protocols();
     for (const auto& [name, pool] : model_.pools) check_pool(*pool);
     return std::move(found_);
@@ -114,6 +115,22 @@ class Warnings {
       warn(services_[service.name] + "/pool",
            "no backend of pool " + quoted(pool.name) + " takes new flows: they are dropped (no_backend)");
     }
+  }
+
+  /// What comes between two polls of a worker finds the bucket as it is: one that holds less than that lets
+  /// less than its rate through.
+  void check_limits(const ServiceModel& service) {
+    constexpr double kSeconds = 0.001;
+    const auto check = [&](const std::optional<RateModel>& limit, const char* place) {
+      if (!limit || static_cast<double>(limit->burst) >= limit->rate * kSeconds) return;
+      warn(services_[service.name] + "/limits/" + place + "/burst",
+           "is less than what comes in a millisecond at that rate, so that less gets through");
+    };
+    check(service.limits.new_flows, "new_flows");
+    check(service.limits.packets, "packets");
+    if (!service.limits.per_source) return;
+    check(service.limits.per_source->new_flows, "per_source/new_flows");
+    check(service.limits.per_source->packets, "per_source/packets");
   }
 
   /// TCP and UDP of one address and port in different pools: a client of both (HTTP/3, DNS) sees two servers.

@@ -42,6 +42,10 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
   note(before.sources == after.sources, "sources");
   compare("pool/", before.pools, after.pools, changed);
   compare("service/", before.services, after.services, changed);
+  for_each_difference(before.sets, after.sets,
+                      [&](const std::string& name, const SetModel* old, const SetModel* now) {
+                        if (!old || !now || *old != *now) changed.push_back("set/" + name);
+                      });
   return changed;
 }
 
@@ -49,6 +53,7 @@ std::vector<std::string> all_parts(const Model& model) {
   std::vector<std::string> parts{"encap", "log", "neighbors", "routes", "snat", "sources"};
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);
+  compare("set/", decltype(model.sets){}, model.sets, parts);
   return parts;
 }
 

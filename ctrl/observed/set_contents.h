@@ -15,12 +15,14 @@ class PrefixSet;
 
 namespace sluice::ctrl {
 
+struct SetModel;
+
 /// By name of set: all its prefixes, those that stand in the configuration too.
 using SetContents = std::map<std::string, std::shared_ptr<const lb::PrefixSet>, std::less<>>;
 
 /// What became of reading a set's file again.
 struct SetReading {
-  std::string name;
+  std::shared_ptr<const SetModel> of;                 ///< as it was meant when the file was read
   std::shared_ptr<const lb::PrefixSet> content = {};  ///< null: it could not be read, and the old one stays
   std::string error = {};
 };

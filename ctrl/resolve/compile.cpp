@@ -37,6 +37,7 @@ class Compiler {
     std::vector<MovedService> moved;
     if (auto refusal = compile_pools(step_)) return tl::unexpected(std::move(*refusal));
     if (auto refusal = compile_services(step_, moved)) return tl::unexpected(std::move(*refusal));
+    compile_rules(step_);
     announced_addresses();
     next_hop_addresses();
     dnat_backends();

@@ -97,12 +97,39 @@ class PoolCompiler {
         if (!id) return out_of_numbers("backends", lb::kMaxBackends);
         if (*id >= backends->size()) backends->resize(*id + size_t{1});
         fill(effective, *id, hops, (*backends)[*id]);
+        (*backends)[*id].most_flows = pool->intent->limits.flows_per_backend.value_or(0);
         ids.push_back(*id);
       }
     }
     tables_.backends = std::move(backends);
     tables_.next_hops = hops.take();
+    count_limited();
     return std::nullopt;
+  }
+
+  /// Whose flows are counted on all workers together.
+  void count_limited() {
+    const auto is_limited = [](const EffectivePool& pool) {
+      return pool.intent->limits.flows_per_backend.has_value();
+    };
+    const bool may_differ = std::ranges::any_of(
+        step_.changed_pools, [&](const CompileStep::Pool& changed) { return is_limited(*changed.pool); });
+    if (step_.previous && !may_differ) {  // who is counted once may stay so
+      tables_.counted_backends = step_.previous->counted_backends;
+      return;
+    }
+    std::vector<lb::BackendId> counted;
+    for (const auto& [name, pool] : step_.in.effective.pools) {
+      if (!is_limited(*pool)) continue;
+      for (const EffectiveBackend& backend : pool->backends) {
+        if (const auto id = ids_.find_backend({name, backend.at.address, backend.at.port})) {
+          counted.push_back(*id);
+        }
+      }
+    }
+    if (counted.empty()) return;
+    std::ranges::sort(counted);
+    tables_.counted_backends = std::make_shared<const std::vector<lb::BackendId>>(std::move(counted));
   }
 
   /// What is retired keeps its endpoint, by which flows find their backend under another number; but flows

@@ -55,4 +55,7 @@ struct MovedService {
 /// `moved`: services that are what they were, and have another table.
 std::optional<Refusal> compile_services(CompileStep& step, std::vector<MovedService>& moved);
 
+/// Their rules. After the services.
+void compile_rules(CompileStep& step);
+
 }  // namespace sluice::ctrl

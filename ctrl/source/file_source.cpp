@@ -1,9 +1,6 @@
 #include "ctrl/source/file_source.h"
 
-#include <fcntl.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -23,6 +20,7 @@
 
 #include "ctrl/log/log_line.h"
 #include "ctrl/source/file_sd.h"
+#include "ctrl/wire/followed_file.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -32,58 +30,6 @@ using boost::system::error_code;
 
 constexpr size_t kLargestFile = size_t{32} << 20;
 constexpr std::chrono::seconds kPoll{1};
-
-/// What tells one content of a file from another without reading it; nothing: there is no file.
-using Signature = std::optional<std::tuple<dev_t, ino_t, off_t, time_t, long>>;
-
-Signature signature_of(const struct stat& status) {
-  return std::tuple(status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
-                    status.st_mtim.tv_nsec);
-}
-
-Signature look_at(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  return signature_of(status);
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
-
-struct Content {
-  std::string text;
-  Signature signature;
-};
-
-/// A file as a whole. What is no file (a pipe, a device) is refused, since it could be waited for.
-Result<Content> read_file(const std::string& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.number() < 0) return fail(path + ": " + std::strerror(errno));
-  struct stat status {};
-  if (::fstat(file.number(), &status) != 0) return fail(path + ": " + std::strerror(errno));
-  if (!S_ISREG(status.st_mode)) return fail(path + ": is no file");
-  Content content{"", signature_of(status)};
-  std::array<char, 65536> block;
-  while (content.text.size() <= kLargestFile) {
-    const ssize_t count = ::read(file.number(), block.data(), block.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(path + ": " + std::strerror(errno));
-    if (count == 0) return content;
-    content.text.append(block.data(), static_cast<size_t>(count));
-  }
-  return fail(path + ": is larger than 32 MiB");
-}
 
 std::string directory_of(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -124,8 +70,8 @@ class FileSource : public Source {
  private:
   struct File {
     std::string path;
-    Signature read = std::nullopt;    ///< what was read last
-    Signature looked = std::nullopt;  ///< at the last poll
+    FileSignature read = std::nullopt;    ///< what was read last
+    FileSignature looked = std::nullopt;  ///< at the last poll
     std::chrono::steady_clock::time_point read_at = {};
     std::optional<std::vector<Instance>> delivered = {};
     bool is_good = false;  ///< the last attempt to read it succeeded
@@ -162,7 +108,7 @@ class FileSource : public Source {
         place += sizeof(inotify_event) + event->len;
       }
       for (auto& [id, file] : files_) {
-        if (is_about(names, file) && look_at(file.path) != file.read) read(id, file, false);
+        if (is_about(names, file) && look_at_file(file.path) != file.read) read(id, file, false);
       }
     }
   }
@@ -171,9 +117,8 @@ class FileSource : public Source {
   /// leads by. A file that is only being written to is left alone until its writer closes it.
   static bool is_about(const std::set<std::string, std::less<>>& names, const File& file) {
     if (names.contains(std::string_view(file.path).substr(file.path.rfind('/') + 1))) return true;
-    const Signature now = look_at(file.path);
-    const auto inode = [](const Signature& of) { return std::tie(std::get<0>(*of), std::get<1>(*of)); };
-    return now && file.read && inode(now) != inode(file.read);
+    const FileSignature now = look_at_file(file.path);
+    return now && file.read && !is_same_file(now, file.read);
   }
 
   asio::awaitable<void> poll() {
@@ -189,7 +134,7 @@ class FileSource : public Source {
 
   /// Changes of which no event came: a file system without events, a link further up, a full queue.
   void poll(SubscriptionId id, File& file) {
-    const Signature now = look_at(file.path);
+    const FileSignature now = look_at_file(file.path);
     const bool is_at_rest = now == std::exchange(file.looked, now);
     const bool is_due = std::chrono::steady_clock::now() - file.read_at >= resync_;
     if (is_at_rest && (now != file.read || is_due)) {
@@ -201,8 +146,8 @@ class FileSource : public Source {
 
   void read(SubscriptionId id, File& file, bool was_missed) {
     file.read_at = std::chrono::steady_clock::now();
-    auto content = read_file(file.path);
-    file.read = content ? content->signature : look_at(file.path);
+    auto content = read_followed_file(file.path, kLargestFile);
+    file.read = content ? content->signature : look_at_file(file.path);
     file.is_good = false;
     if (!content) return sink().lost(id, content.error().message);
     auto snapshot = parse_file_sd(content->text);

@@ -17,8 +17,7 @@ Gateway::~Gateway() {
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author, SipKey kept_hash_key,
-                                                const std::string& history_directory,
-                                                TimeSource* time) {
+                                                const std::string& history_directory, TimeSource* time) {
   if (auto enough = check_memory(memory_needs(model), available_memory()); !enough) {
     return tl::unexpected(enough.error());
   }
@@ -47,28 +46,31 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.commit_statuses();
   parts.generation = parts.open_history(history_directory);
   parts.effective = std::make_shared<const Effective>(
-      resolve(parts.model, {parts.members.lists(), parts.statuses.all()}, {}, nullptr));
+      resolve(parts.model, {parts.members.lists(), parts.statuses.all(), parts.contents_for(*parts.model)},
+              {}, nullptr));
   auto compiled = compile({.effective = *parts.effective,
                            .ports = parts.ports,
                            .generation = 1,
                            .kept_hash_key = kept_hash_key,
+                           .balancers = static_cast<unsigned>(parts.balancers.size()),
                            .configuration = parts.generation},
                           parts.ids);
   if (!compiled) return fail(compiled.error().message);
   parts.ids.commit();
   parts.tables = compiled->tables;
   if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
+  parts.follow_sets();
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {
     parts.history.add({parts.generation, parts.time->wall(), std::move(author), "", compiled->changed},
-                      parts.model);
+                      without_set_contents(parts.model));
   }
   return gateway;
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   auto next = std::make_shared<const Effective>(
-      resolve(step.model, {step.members, statuses.all()}, step.touched_pools, effective.get()));
+      resolve(step.model, {step.members, statuses.all(), step.sets}, step.touched_pools, effective.get()));
   auto compiled = compile({.effective = *next,
                            .ports = ports,
                            .generation = tables->generation + 1,
@@ -76,6 +78,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
                            .previous = tables.get(),
                            .flushed = step.flushed,
                            .kept_hash_key = kept_hash_key,
+                           .balancers = static_cast<unsigned>(balancers.size()),
                            .configuration = generation + (step.model != model ? 1 : 0)},
                           ids);
   const auto compiled_at = time->wall();
@@ -105,6 +108,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   }
   if (step.model != model) ++generation;
   publish(std::move(next), compiled->tables);
+  follow_sets();
   changes.add({step.causes, compiled_at, time->wall(), std::move(compiled->added)},
               [this](lb::BackendId id) { return flows_begun(id); });
   commit_statuses();
@@ -113,7 +117,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
 }
 
 Step Gateway::Parts::step_now() const {
-  return {.model = model, .members = effective->members};
+  return {.model = model, .members = effective->members, .sets = effective->sets};
 }
 
 void Gateway::Parts::publish(std::shared_ptr<const Effective> next,

@@ -75,7 +75,8 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
   const auto now = time->now();
   const bool same = is_same(*next, *model);
   const std::vector<BackendKey> reweighed = statuses.reset_weights();
-  if (same && reweighed.empty()) {
+  SetContents sets = contents_for(*next);
+  if (same && reweighed.empty() && sets == effective->sets) {
     return ApplyResult{
         .generation = generation, .flows_cut = std::map<std::string, uint64_t>(), .is_applied = true};
   }
@@ -84,7 +85,7 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
   const uint64_t base = generation;
   Members::Prepared prepared = members.prepare(*before, *next);
   statuses.follow({*before, effective->members}, {*next, prepared.lists}, now.wall);
-  Step step{.model = next, .members = prepared.lists, .mode = mode};
+  Step step{.model = next, .members = prepared.lists, .mode = mode, .sets = std::move(sets)};
   for (const BackendKey& key : reweighed) step.touched_pools.insert(key.pool);
   step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall}};
   auto result = take(step);

@@ -4,6 +4,7 @@
 
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/store/gateway_parts.h"
+#include "lb/service_rules.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -26,6 +27,12 @@ bool Gateway::Parts::may_end_flows(const Tables& next) const {
   for (lb::BackendId id = 0; id < tables->backends->size(); ++id) {
     const bool is_lost = (*tables->backends)[id].keeps_flows && !(*next.backends)[id].keeps_flows;
     if (is_lost && has_flows(count_backend(id))) return true;
+  }
+  if (next.access_generation != tables->access_generation) {
+    for (lb::ServiceId id = 0; id < next.services->size(); ++id) {
+      const lb::ServiceRules* const rules = (*next.services)[id].rules;
+      if (rules && rules->access && has_flows(count_service(id))) return true;
+    }
   }
   // Flows that have not been looked at since the last change still count for what it retired.
   return std::ranges::any_of(ids.retired_services(), [&](auto id) { return has_flows(count_service(id)); }) ||
@@ -122,11 +129,13 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
 void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer) {
   auto model = parts_->remembered(generation);
   if (!model) return answer(tl::unexpected(std::move(model.error())));
+  auto with_sets = read_sets(std::move(*model));
+  if (!with_sets) return answer(tl::unexpected(std::move(with_sets.error())));
   const auto finish = [this, answer = std::move(answer)](Outcome<ApplyResult> result) {
     parts_->last_apply_succeeded = result.has_value();
     answer(std::move(result));
   };
-  parts_->take_counted(std::move(*model), {.author = author}, finish);
+  parts_->take_counted(std::move(*with_sets), {.author = author}, finish);
 }
 
 }  // namespace sluice::ctrl

@@ -75,7 +75,7 @@ void Gateway::Parts::resume_pending(const HistoryEntry& entry) {
 
 void Gateway::Parts::remember(const std::shared_ptr<const Model>& before, uint64_t base,
                               const ApplyOptions& options, Moment now, ApplyResult& result) {
-  PendingChange next{generation, base, before, {}};
+  PendingChange next{generation, base, without_set_contents(before), {}};
   if (pending) {
     const bool goes_back = changed_parts(*pending->before, *model).empty();
     history.set_confirmation(pending->generation,
@@ -93,7 +93,7 @@ void Gateway::Parts::remember(const std::shared_ptr<const Model>& before, uint64
     next.deadline = now.steady + *options.confirm;
     pending = std::move(next);
   }
-  history.add(std::move(entry), model);
+  history.add(std::move(entry), without_set_contents(model));
   events.tell(EventKind::kConfigApplied,
               {{"generation", generation.load()}, {"author", options.author}, {"changed", result.changed}});
 }

@@ -70,6 +70,11 @@ struct QuietWait {
   Gateway::QuietReply reply;
 };
 
+/// A model with its sets' files as they are now.
+Outcome<std::shared_ptr<const Model>> read_sets(std::shared_ptr<const Model> model);
+/// The same without what was in them, for those who only remember it.
+std::shared_ptr<const Model> without_set_contents(std::shared_ptr<const Model> model);
+
 /// Locks are taken in the order in which they stand here. Functions of Parts expect `state` to be held, but
 /// for those that say otherwise.
 struct Gateway::Parts {
@@ -92,6 +97,7 @@ struct Gateway::Parts {
   Members members;
   Ejections ejections;
   BackendStatuses statuses;
+  SetContents set_contents;                             ///< that `set_rows` tell of
   std::map<std::string, SetRow, std::less<>> set_rows;  ///< of the present intent's sets
   std::shared_ptr<const Effective> effective;           ///< what `tables` were compiled from
   std::shared_ptr<const dataplane::Tables> tables;
@@ -193,6 +199,9 @@ struct Gateway::Parts {
   /// The last attempt to apply something has failed. With or without locks.
   void note_refused(const std::string& message, const std::vector<Fault>& faults);
   const PoolModel* pool(const std::string& name) const;
+  /// What the sets of a model have in them: what was read with it, else what they have now.
+  SetContents contents_for(const Model& next) const;
+  void follow_sets();  ///< once Tables are published
   /// By name, of the numbers that it had before.
   std::map<BackendKey, uint64_t> flows_of_retired() const;
   QuietAnswer quiet_now(const BackendKey& key, const std::map<BackendKey, uint64_t>& retired) const;

@@ -82,7 +82,8 @@ void Gateway::Parts::publish_members(const std::set<std::string>& pools,
                                      std::chrono::system_clock::time_point seen) {
   if (pools.empty() || members.lists() == effective->members) return;
   statuses.follow({*model, effective->members}, {*model, members.lists()}, time->wall());
-  Step step{.model = model, .members = members.lists()};
+  Step step = step_now();
+  step.members = members.lists();
   step.causes = {{ChangeCause::kSource, object_of(pools, *model), seen}};
   if (const auto taken = take(step); !taken) {  // what counts stays, and the next word tries again
     log_error({"what sources say cannot be taken: ", taken.error().message});

@@ -89,6 +89,11 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
     {"sluice_source_accuracy_ratio", MetricType::Gauge, "source",
      "Of the source's instances that are checked: the share that it offers and that are healthy, or that it "
      "does not and that are not. Absent where none is checked."},
+    {"sluice_set_prefixes", MetricType::Gauge, "set", "Prefixes that the set has.", "how-to/block-a-list.md"},
+    {"sluice_set_read_failures_total", MetricType::Counter, "set",
+     "How often the set's file was read again in vain, so that the old content stayed."},
+    {"sluice_set_read_timestamp_seconds", MetricType::Gauge, "set",
+     "When what the set has was read, in Unix seconds."},
     {"sluice_registry_instances", MetricType::Gauge, "",
      "Instances that have registered themselves; the three of `sluice_registry` only with `registry`.",
      "how-to/register-a-service.md"},

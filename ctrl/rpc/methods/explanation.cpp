@@ -1,6 +1,7 @@
 #include "ctrl/rpc/methods/explanation.h"
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/rpc/methods/police_rules.h"
 #include "ctrl/rpc/methods/words.h"
 
 namespace sluice::ctrl {
@@ -21,6 +22,25 @@ const char* word_for_verdict(Verdict verdict) {
       return "to_kernel";
   }
   return "";
+}
+
+json rules_of(const dataplane::Explanation& explanation, const ExplanationNames& names) {
+  json rules = json::array();
+  for (const lb::DecidedRule& rule : explanation.rules.all()) {
+    auto object = names.configured ? police_rule(rule, *names.configured) : std::nullopt;
+    if (object) rules.push_back(std::move(*object));
+  }
+  return rules;
+}
+
+/// What access lists and limits decided.
+std::string police_text(const json& rules) {
+  std::string text;
+  for (const json& rule : rules) {
+    const auto& kind = rule["kind"].get_ref<const std::string&>();
+    if (kind == "access" || kind == "limit") text += "; " + rule["detail"].get<std::string>();
+  }
+  return text;
 }
 
 std::string sentence(const dataplane::Explanation& explanation, const ExplanationNames& names) {
@@ -53,12 +73,15 @@ json explanation_object(const dataplane::Explanation& explanation, const Explana
     backend["state"] = names.backend_state;
   }
   const bool dropped = explanation.verdict == Verdict::kDropped;
+  const json rules = rules_of(explanation, names);
+  const std::string text = sentence(explanation, names) + police_text(rules);
   return {{"service", names.service ? json(*names.service) : json(nullptr)},
           {"decision", word_for_verdict(explanation.verdict)},
           {"slot", explanation.slot == UINT32_MAX ? json(nullptr) : json(explanation.slot)},
           {"backend", std::move(backend)},
           {"drop_reason", dropped ? json(dataplane::name_of(explanation.drop)) : json(nullptr)},
-          {"text", sentence(explanation, names)}};
+          {"rules", rules},
+          {"text", text}};
 }
 
 }  // namespace sluice::ctrl

@@ -1,6 +1,7 @@
 // The answer of trace.explain. Pure.
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -14,10 +15,11 @@ namespace sluice::ctrl {
 struct ExplanationNames {
   std::optional<std::string> service;
   std::optional<BackendKey> backend;
-  std::string backend_state;
+  std::string backend_state = {};
+  std::shared_ptr<const ServiceModel> configured = {};  ///< the service; null: it is gone
 };
 
-/// `{service, decision, slot, backend, drop_reason, text}`; null where there is none.
+/// `{service, decision, slot, backend, drop_reason, rules, text}`; null where there is none.
 nlohmann::json explanation_object(const dataplane::Explanation& explanation, const ExplanationNames& names);
 
 }  // namespace sluice::ctrl

@@ -26,6 +26,11 @@ FlowKey flow_key(const json& params) {
 ExplanationNames names_behind(const dataplane::Explanation& explanation, const Gateway& gateway) {
   ExplanationNames names;
   names.service = gateway.service_name(explanation.service);
+  if (names.service) {
+    const auto model = gateway.model();
+    const auto found = model->services.find(*names.service);
+    if (found != model->services.end()) names.configured = found->second;
+  }
   const auto backend = gateway.backend_name(explanation.backend);
   if (!backend) return names;
   names.backend = *backend;
@@ -58,8 +63,9 @@ std::vector<Method> trace_methods() {
       {"trace.explain",
        Role::kView,
        "What would happen to a packet, decided by the data plane's own code; leaves no trace.",
-       "`{service, decision, slot, backend: {pool, address, port, state}, drop_reason, text}`; decision is "
-       "cached, picked, dropped or to_kernel",
+       "`{service, decision, slot, backend: {pool, address, port, state}, drop_reason, rules: [{kind, name, "
+       "detail}], text}`; decision is cached, picked, dropped or to_kernel; a rule's kind is access or limit. It "
+       "takes no token of a limit",
        {{"source", ParamType::kAddress, true, "the client's address"},
         {"source_port", ParamType::kInteger, true, "the client's port", 0, 65535},
         {"destination", ParamType::kAddress, true, "the service's address"},
