@@ -11,7 +11,7 @@ with -o json or yaml these are an object too, {error: {code, message, hint, faul
 status. An IPv6 endpoint is [2001:db8::1]:8080. Address and port may also be two words.
 
 Exit status: 0 ok, 1 refused or failed, 2 usage, 3 configuration invalid, 4 cannot connect, 5 not permitted,
-6 generation conflict, 7 timeout, 8 config diff found differences.)";
+6 generation conflict, 7 timeout, 8 config diff found differences, or simulate --against flows that move.)";
 
 }  // namespace
 
@@ -35,6 +35,7 @@ void add_command_line(CLI::App& app, Session& session) {
   add_traffic_commands(app, session);
   add_capture_command(app, session);
   add_ledger_commands(app, session);
+  add_simulate_command(app, session);
   add_top_command(app, session);
 }
 

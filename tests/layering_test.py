@@ -18,7 +18,10 @@ MAY_INCLUDE = {
     "ctrl": {"ctrl", "dataplane", "ledger", "crypto", "lb", "common"},
     # The client reads configuration files as the daemon does; all else it asks the daemon.
     "sluicectl": {"sluicectl", "ctrl", "ledger", "crypto", "common"},
+    # Whoever looks at all of it; nothing includes it, as nothing does tests/ and perf/.
+    "sim": {"sim", "sluicectl", "ctrl", "dataplane", "ledger", "crypto", "lb", "common"},
 }
+INCLUDED_BY_NOBODY = {"sim", "tests", "perf"}
 # The sub-folders of a folder in layers: an include goes to the same sub-folder or to a lower layer.
 LAYERS = {
     "dataplane": [
@@ -33,9 +36,9 @@ LAYERS = {
 CLIENT_MAY_INCLUDE = {"ctrl/intent", "ctrl/daemon/usage_error.h"}
 # A library's header and the one folder that may know it.
 CONFINED = {
-    r"rte_": {"dataplane"},
-    r"pcap/": {"dataplane"},
-    r"(nlohmann|yaml-cpp|valijson)/": {"ctrl", "sluicectl"},
+    r"rte_": {"dataplane", "sim"},
+    r"pcap/": {"dataplane", "sim"},
+    r"(nlohmann|yaml-cpp|valijson)/": {"ctrl", "sluicectl", "sim"},
     r"(openssl/(?!ssl\.h|err\.h|x509v3\.h)|intel-ipsec-mb|ipsec-mb)": {"crypto"},
     r"openssl/(ssl|err|x509v3)\.h": {"crypto", "ctrl"},  # TLS has a socket, and crypto has none
 }
@@ -47,7 +50,7 @@ _JSON_HEADERS = (
     r"|ctrl/store/ledger_answers\.h|sluicectl/(client|render|session|top)\.h"
 )
 HEAVY = {
-    r"CLI/": r"ctrl/daemon/(main\.cpp|(command_line|usage_error)\.h)|sluicectl/(main|command|command_line)\.cpp",
+    r"CLI/": r"ctrl/daemon/(main\.cpp|(command_line|usage_error)\.h)|sluicectl/(main|command|command_line)\.cpp|sim/\w+/main\.cpp",
     r"spdlog/": r"ctrl/log/.*\.cpp",
     r"boost/beast/": r"ctrl/http/http_message\.cpp|ctrl/registry/registry_http_connection\.cpp|ctrl/wire/http_response\.cpp",
     r"boost/asio/co_spawn\.hpp": r"ctrl/net/spawn\.cpp",
@@ -99,6 +102,8 @@ def fault(path: str, quote: str, name: str) -> str:
     if quote == "<":
         return ""
     target = name.split("/")[0]
+    if target in INCLUDED_BY_NOBODY and target != folder:
+        return f"nothing includes {target}, nor does {folder}"
     if target in MAY_INCLUDE and target not in MAY_INCLUDE[folder]:
         return f"{folder} may not include {target}"
     if folder == "sluicectl" and target == "ctrl" and not any(name.startswith(own) for own in CLIENT_MAY_INCLUDE):
@@ -152,6 +157,9 @@ def test_a_wrong_arrow_is_found():
     assert fault("dataplane/roles/rx_worker.cpp", '"', "ctrl/intent/model.h")
     assert fault("ctrl/store/gateway.cpp", '"', "model.h")
     assert fault("sluicectl/main.cpp", '"', "ctrl/store/gateway.h")
+    assert fault("ctrl/store/gateway.cpp", '"', "sim/core/frame.h")
+    assert fault("sim/core/frame.cpp", '"', "tests/support/packet_builder.h")
+    assert not fault("sim/core/simulated_gateway.cpp", '"', "ctrl/store/gateway.h")
     assert not fault("dataplane/roles/rx_worker.cpp", '"', "lb/maglev.h")
     assert not fault("dataplane/roles/rx_worker.cpp", "<", "rte_mbuf.h")
     assert not fault("sluicectl/client.h", '"', "ctrl/intent/fault.h")

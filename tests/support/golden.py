@@ -6,6 +6,7 @@ with scapy after the interface's text.
 """
 
 import importlib.util
+import json
 import pathlib
 import subprocess
 import time
@@ -21,7 +22,7 @@ import maglev
 from control import Control
 from frames import has_right_checksums, is_announcement, is_listener_report, masked, network, parsed, source_port, tagged
 from gateway import HASH_KEY, boot_section
-from processes import SLUICED, spawn, stop
+from processes import SLUICECTL, SLUICED, spawn, stop
 
 # More frames than a worker takes from all its ports in one turn, so that what follows them on one port
 # is received after what comes first on another.
@@ -166,6 +167,34 @@ def run_case(case: Case, target: pathlib.Path, http_port: int) -> Outcome:
     """Runs the gateway over the case's frames in `target` until it has been idle for a second."""
     write_pcaps(case, target)
     socket = target / "control.sock"
+    _write_config(case, target, {"socket": str(socket), "mode": "0600"}, f"127.0.0.1:{http_port}")
+    log = target / "sluiced.log"
+    command = [SLUICED, "--config", target / "sluice.yaml", "--state", target / "state"]
+    command += ["--exit-idle", case.idle_seconds]
+    process = spawn(*command, log=log, env={"RUNTIME_DIRECTORY": str(target), "PATH": "/usr/bin:/bin"})
+    try:
+        drops = _last_drops(process, socket)
+        status = process.wait(1)
+    finally:
+        stop(process, 2)
+    return Outcome(status, log.read_text(errors="replace"), _transmitted(case, target), drops)
+
+
+def simulate_case(case: Case, target: pathlib.Path) -> Outcome:
+    """The same by `sluicectl simulate`, as nobody in particular."""
+    write_pcaps(case, target)
+    _write_config(case, target, {"socket": str(target / "none"), "mode": "0600"}, "")
+    command = [str(SLUICECTL), "-o", "json", "simulate", "--config", "sluice.yaml"]
+    for port in case.ports:
+        command += ["--in", f"{port}={port}.rx.pcap", "--out", f"{port}={port}.tx.pcap"]
+    command += ["--until", f"{case.idle_seconds * 1000:.0f}ms"]
+    ended = subprocess.run(command, cwd=target, capture_output=True, text=True, timeout=60)
+    (target / "report.json").write_text(ended.stdout)
+    drops = json.loads(ended.stdout)["drops"] if ended.returncode == 0 else {}
+    return Outcome(ended.returncode, ended.stderr, _transmitted(case, target), drops)
+
+
+def _write_config(case: Case, target: pathlib.Path, control: Dict[str, str], listen: str) -> None:
     config = {
         **case.config,
         "gateway": boot_section(case.directory.name, **case.config.get("gateway", {})),
@@ -177,25 +206,20 @@ def run_case(case: Case, target: pathlib.Path, http_port: int) -> Outcome:
             }
             for index, port in enumerate(case.config["ports"])
         ],
-        "control": {"socket": str(socket), "mode": "0600"},
-        "http": {"listen": f"127.0.0.1:{http_port}"},
+        "control": control,
+        "http": {"listen": listen},
     }
     (target / "sluice.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    log = target / "sluiced.log"
-    command = [SLUICED, "--config", target / "sluice.yaml", "--state", target / "state"]
-    command += ["--exit-idle", case.idle_seconds]
-    process = spawn(*command, log=log, env={"RUNTIME_DIRECTORY": str(target), "PATH": "/usr/bin:/bin"})
-    try:
-        drops = _last_drops(process, socket)
-        status = process.wait(1)
-    finally:
-        stop(process, 2)
+
+
+def _transmitted(case: Case, target: pathlib.Path) -> Dict[str, List[Packet]]:
+    """What left by the ports, but for announcements, and MLD reports where the case does not hear them."""
     compared = [port for port in case.ports if port not in case.ignored]
     transmitted = {port: _read(target / f"{port}.tx.pcap") for port in compared}
     if not case.hears_reports:
         for port, frames in transmitted.items():
             transmitted[port] = [frame for frame in frames if not is_listener_report(frame)]
-    return Outcome(status, log.read_text(errors="replace"), transmitted, drops)
+    return transmitted
 
 
 def _last_drops(process: subprocess.Popen, socket: pathlib.Path, seconds: float = 60) -> Dict[str, int]:
@@ -231,7 +255,7 @@ def differences(case: Case, outcome: Outcome) -> List[str]:
     if {r: ANY if case.drops.get(r) == ANY else count for r, count in counted.items()} != case.drops:
         found.append(f"drops: expected {case.drops}, counted {counted}")
     if outcome.status != 0:
-        found.append(f"sluiced left with status {outcome.status}")
+        found.append(f"it left with status {outcome.status}")
     return found
 
 

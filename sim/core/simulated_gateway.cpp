@@ -1,0 +1,171 @@
+#include "sim/core/simulated_gateway.h"
+
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "common/check.h"
+#include "ctrl/log/log.h"
+#include "dataplane/base/packet.h"
+#include "dataplane/device/eal.h"
+#include "dataplane/roles/worker_loop.h"
+
+namespace sluice::sim {
+namespace {
+
+constexpr Nanoseconds kMillisecond = 1'000'000;
+constexpr unsigned kBuffers = 8192;   ///< for what arrives
+constexpr uint16_t kDataRoom = 2048;  ///< where no port has a larger MTU
+constexpr unsigned kMostRounds = 1'000'000;
+// What the daemon does every so many milliseconds.
+constexpr uint64_t kStoreTick = 5, kMaintenance = 50, kSourceMaintenance = 250;
+
+void replace_machine(ctrl::Model& model, dataplane::Surroundings& surroundings) {
+  dataplane::BootConfig& boot = model.boot;
+  boot.surroundings = &surroundings;
+  boot.log = ctrl::log_data_plane;
+  boot.eal = simulated_eal();
+  boot.idle = dataplane::IdleMode::kPoll;
+  std::ranges::fill(boot.workers, simulated_cpu());
+  std::ranges::fill(boot.lb_workers, simulated_cpu());
+  boot.hash_workers.clear();
+  for (dataplane::PortConfig& port : boot.ports) port.kernel = false;
+  model.ledger.reset();
+}
+
+}  // namespace
+
+std::vector<std::string> simulated_eal() {
+  return {"--no-huge", "-m", "1024", "--no-pci"};
+}
+
+unsigned simulated_cpu() {
+  return dataplane::read_machine_facts().allowed_cpus.front();
+}
+
+SimulatedGateway::SimulatedGateway(const SimulationStart& start)
+    : start_(start), now_(start.now), random_(start.seed) {}
+
+SimulatedGateway::~SimulatedGateway() = default;
+
+Result<std::unique_ptr<SimulatedGateway>> SimulatedGateway::start(ctrl::Model model,
+                                                                  const SimulationStart& start) {
+  std::unique_ptr<SimulatedGateway> simulated(new SimulatedGateway(start));
+  replace_machine(model, *simulated);
+  auto gateway = ctrl::Gateway::start(std::move(model), "file", {}, {}, simulated.get());
+  if (!gateway) return tl::unexpected(gateway.error());
+  simulated->gateway_ = std::move(*gateway);
+  return simulated;
+}
+
+Result<uint16_t> SimulatedGateway::attach(const dataplane::PortConfig& config, unsigned rx_queues,
+                                          unsigned tx_queues) {
+  if (pool_ == nullptr) {
+    const auto room =
+        static_cast<uint16_t>(std::max<unsigned>(kDataRoom, config.mtu + 64u) + RTE_PKTMBUF_HEADROOM);
+    pool_ = rte_pktmbuf_pool_create("wire", kBuffers, 0, sizeof(dataplane::PacketMeta), room, SOCKET_ID_ANY);
+    if (pool_ == nullptr) return fail(std::string("no memory for packets: ") + rte_strerror(rte_errno));
+  }
+  auto device = RingDevice::create("sim" + std::to_string(devices_.size()),
+                                   std::min(rx_queues, start_.rx_queues), tx_queues, pool_);
+  if (!device) return fail("port \"" + config.name + "\": " + device.error().message);
+  devices_.push_back(std::move(*device));
+  return devices_.back()->port_id();
+}
+
+void SimulatedGateway::launch(dataplane::WorkerLoop& loop) {
+  loop.begin(now_);
+  loops_.push_back(&loop);
+}
+
+void SimulatedGateway::take_sent() {
+  for (unsigned port = 0; port < devices_.size(); ++port) {
+    devices_[port]->take_sent([&](Frame frame) { on_sent_(port, std::move(frame)); });
+  }
+}
+
+bool SimulatedGateway::step(unsigned worker) {
+  for (const auto& device : devices_) device->refill();
+  const bool busy = loops_[worker]->step(now_);
+  take_sent();
+  return busy;
+}
+
+void SimulatedGateway::settle() {
+  for (unsigned round = 0;; ++round) {
+    check(round < kMostRounds, "workers that get nothing new come to rest");
+    bool busy = false;
+    for (unsigned worker = 0; worker < loops_.size(); ++worker) busy |= step(worker);
+    if (!busy) return;
+  }
+}
+
+void SimulatedGateway::advance_workers(Nanoseconds then) {
+  while (now_ < then) {
+    now_ = std::min(then, (now_ / kMillisecond + 1) * kMillisecond);
+    if (now_ % kMillisecond == 0) settle();
+  }
+}
+
+void SimulatedGateway::advance(Nanoseconds then) {
+  while (now_ < then) {
+    now_ = std::min(then, (now_ / kMillisecond + 1) * kMillisecond);
+    if (now_ % kMillisecond != 0) return;
+    settle();
+    tick();
+  }
+}
+
+void SimulatedGateway::tick() {
+  ++ticks_;
+  if (ticks_ % kStoreTick == 0) gateway_->tick();
+  if (ticks_ % kMaintenance == 0) gateway_->maintain();
+  if (ticks_ % kSourceMaintenance == 0) gateway_->mind_sources();
+}
+
+dataplane::Explanation SimulatedGateway::explain(const FlowKey& key) {
+  std::optional<dataplane::Explanation> answer;
+  gateway_->explain(key, [&](ctrl::Outcome<dataplane::Explanation> outcome) {
+    check(outcome.has_value(), "a question that is asked alone is answered");
+    answer = *outcome;
+  });
+  for (unsigned round = 0; !answer; ++round) {
+    check(round < kMostRounds, "a question that is asked alone is answered");
+    gateway_->tick();
+    settle();
+  }
+  return *answer;
+}
+
+void SimulatedGateway::stop() {
+  gateway_->stop();
+}
+
+void SimulatedGateway::sleep(std::chrono::nanoseconds duration) {
+  advance_workers(now_ + static_cast<Nanoseconds>(duration.count()));
+}
+
+void SimulatedGateway::join() {
+  settle();
+  for (dataplane::WorkerLoop* const loop : loops_) loop->end();
+  take_sent();
+}
+
+std::chrono::steady_clock::time_point SimulatedGateway::steady() const {
+  return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(now_));
+}
+
+std::chrono::system_clock::time_point SimulatedGateway::wall() const {
+  return std::chrono::system_clock::time_point(start_.since_1970 +
+                                               std::chrono::nanoseconds(now_ - start_.now));
+}
+
+void SimulatedGateway::sleep_until(std::chrono::steady_clock::time_point then) {
+  const auto until = static_cast<Nanoseconds>(then.time_since_epoch().count());
+  if (until <= now_) return;
+  on_wait_ ? on_wait_(until) : advance_workers(until);
+}
+
+}  // namespace sluice::sim

@@ -1,0 +1,109 @@
+// A whole gateway without threads: its control store, its tables, its workers' loops, under a virtual clock.
+// The libraries are the daemon's; what is the simulator's own are the devices, the time, the seeds, and whose
+// turn it is. One to a process, as EAL is; one thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/flow_key.h"
+#include "ctrl/intent/model.h"
+#include "ctrl/store/gateway.h"
+#include "ctrl/store/time_source.h"
+#include "dataplane/device/surroundings.h"
+#include "dataplane/worker/worker_request.h"
+#include "sim/core/frame.h"
+#include "sim/core/ring_device.h"
+
+namespace sluice::sim {
+
+/// What `gateway.eal` and the CPU of every worker are in a simulation; `gateway.idle` is `poll`. A
+/// configuration that is to be applied later has to say the same, or a restart would be needed for it.
+std::vector<std::string> simulated_eal();
+unsigned simulated_cpu();
+
+using Nanoseconds = uint64_t;  ///< of virtual time, since some moment before the gateway's start
+
+/// How a simulated gateway begins.
+struct SimulationStart {
+  uint64_t seed = 0;
+  Nanoseconds now = 10'000'000'000;        ///< the monotonic clock
+  std::chrono::nanoseconds since_1970{0};  ///< the wall clock, at that moment
+  unsigned rx_queues = 1;                  ///< of every port, at most one for each worker
+};
+
+class SimulatedGateway final : public dataplane::Surroundings, public ctrl::TimeSource {
+ public:
+  /// What of the model is the machine's is left out or replaced: CPUs, memory, devices, kernel taps, the
+  /// ledger ingress, sources.
+  static Result<std::unique_ptr<SimulatedGateway>> start(ctrl::Model model, const SimulationStart& start);
+  ~SimulatedGateway() override;
+
+  ctrl::Gateway& gateway() { return *gateway_; }
+  const ctrl::Gateway& gateway() const { return *gateway_; }
+  Nanoseconds now() const { return now_; }
+
+  /// `take(port, frame)` gets what the gateway sends, at now().
+  void on_sent(std::function<void(unsigned port, Frame frame)> take) { on_sent_ = std::move(take); }
+  /// How to wait, for whoever has more to simulate than the gateway; by itself: advance_workers().
+  void on_wait(std::function<void(Nanoseconds then)> wait) { on_wait_ = std::move(wait); }
+
+  unsigned rx_queues(unsigned port) const { return devices_[port]->rx_queues(); }
+  /// A frame comes in at a port, now.
+  void arrive(unsigned port, Frame frame, unsigned queue = 0) {
+    devices_[port]->arrive(queue, std::move(frame));
+  }
+  void set_link(unsigned port, bool is_up) { devices_[port]->set_link(is_up); }
+
+  unsigned workers() const { return static_cast<unsigned>(loops_.size()); }
+  /// One turn of a worker at now(); whether it found anything to do.
+  bool step(unsigned worker);
+  /// Turns of all workers until none of them finds anything to do.
+  void settle();
+  /// Time goes on, a millisecond at a time, with the workers and the control store's own work.
+  void advance(Nanoseconds then);
+  /// The same for workers alone.
+  void advance_workers(Nanoseconds then);
+  /// The clock alone. `then` is not before now().
+  void set_time(Nanoseconds then) { now_ = then; }
+  /// The control store's work of a millisecond. Not while it waits itself.
+  void tick();
+  /// What would become of a packet of that flow now.
+  dataplane::Explanation explain(const FlowKey& key);
+  /// Stops the gateway, which sends and drops what it still has. Nothing but its counters is left then.
+  void stop();
+
+  // What the gateway asks for.
+  Result<uint16_t> attach(const dataplane::PortConfig& config, unsigned rx_queues,
+                          unsigned tx_queues) override;
+  uint64_t seed() override { return random_(); }
+  void launch(dataplane::WorkerLoop& loop) override;
+  void sleep(std::chrono::nanoseconds duration) override;
+  void join() override;
+  std::chrono::steady_clock::time_point steady() const override;
+  std::chrono::system_clock::time_point wall() const override;
+  void sleep_until(std::chrono::steady_clock::time_point then) override;
+
+ private:
+  explicit SimulatedGateway(const SimulationStart& start);
+  void take_sent();
+
+  SimulationStart start_;
+  Nanoseconds now_;
+  std::mt19937_64 random_;
+  rte_mempool* pool_ = nullptr;
+  std::vector<std::unique_ptr<RingDevice>> devices_;  ///< by configured port
+  std::vector<dataplane::WorkerLoop*> loops_;
+  std::function<void(unsigned, Frame)> on_sent_ = [](unsigned, Frame) {};
+  std::function<void(Nanoseconds)> on_wait_;
+  uint64_t ticks_ = 0;
+  std::unique_ptr<ctrl::Gateway> gateway_;
+};
+
+}  // namespace sluice::sim
