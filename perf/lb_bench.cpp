@@ -9,6 +9,9 @@
 #include <vector>
 
 #include "lb/balancer.h"
+#include "lb/prefix_set.h"
+#include "lb/shared_bucket.h"
+#include "lb/source_rules.h"
 #include "tests/support/naive_maglev.h"
 
 namespace sluice::lb {
@@ -215,6 +218,58 @@ void balance_known(benchmark::State& state) {
   run(state, gateway, keys, TcpHeader::kAck);
 }
 BENCHMARK(balance_known)->Arg(1000)->Arg(100'000)->Arg(1'000'000);
+
+/// Addresses that lie anywhere, most of them in no prefix, as an access list of so many meets them.
+void prefix_match(benchmark::State& state) {
+  std::minstd_rand random(1);
+  std::vector<Prefix> prefixes;
+  for (int64_t i = 0; i < state.range(0); ++i) {
+    const auto length = static_cast<uint8_t>(20 + random() % 13);
+    prefixes.push_back(
+        Prefix{IpAddress::v4(Be32::from_host(static_cast<uint32_t>(random() * 2))), length}.network());
+  }
+  const auto set = PrefixSet::build(prefixes);
+  std::vector<IpAddress> sources;
+  for (unsigned i = 0; i < (1u << 16); ++i) {
+    sources.push_back(IpAddress::v4(Be32::from_host(static_cast<uint32_t>(random() * 2))));
+  }
+  size_t next = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(set->longest_match(sources[next++ % sources.size()]));
+  count_items(state);
+}
+BENCHMARK(prefix_match)->Arg(10)->Arg(10'000)->Arg(1'000'000);
+
+/// A packet that a limit counts: most take from the worker's lease.
+void limit_take(benchmark::State& state) {
+  SharedBucket bucket(Rate::of(1e9, 1'000'000), 3);
+  uint64_t now_ns = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(bucket.take(0, now_ns += 10));
+  count_items(state);
+}
+BENCHMARK(limit_take);
+
+/// The same of a limit that is used up.
+void limit_refuse(benchmark::State& state) {
+  SharedBucket bucket(Rate::of(1, 1), 3);
+  uint64_t now_ns = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(bucket.take(0, ++now_ns));
+  count_items(state);
+}
+BENCHMARK(limit_refuse);
+
+/// A packet or flow of one of so many sources that are limited apart.
+void source_take(benchmark::State& state) {
+  const SourceRate rate(Rate::of(1000, 1000), std::make_shared<SourceTable>(1u << 20));
+  std::minstd_rand random(1);
+  std::vector<uint64_t> hashes;
+  for (int64_t i = 0; i < state.range(0); ++i)
+    hashes.push_back(uint64_t{random()} << 32 ^ random() * 0x9e3779b9u);
+  size_t next = 0;
+  uint64_t now_ns = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(rate.take(hashes[next++ % hashes.size()], now_ns += 10));
+  count_items(state);
+}
+BENCHMARK(source_take)->Arg(100)->Arg(100'000);
 
 /// Every packet a SYN of another flow, in a table that is full: what a flood costs.
 void balance_storm(benchmark::State& state, Policy policy, ForwardMode forward) {

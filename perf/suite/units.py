@@ -121,4 +121,4 @@ def measurements(wish: Wish) -> Iterator[Measurement]:
     yield each("worker", "new flow", worker_work, "new_flow/", "1000000", "ns by services")
     yield each("worker", "storm", storms)
     yield each("maglev", "build", maglev)
-    yield each("lb", "units", plain, "lb_bench", "^(flow|service|balance)")
+    yield each("lb", "units", plain, "lb_bench", "^(flow|service|balance|prefix|limit|source)")

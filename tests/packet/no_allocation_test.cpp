@@ -1,4 +1,5 @@
 // Workers never allocate: the whole pipeline runs under an operator new that aborts.
+#include "lb/service_rules.h"
 #include "tests/packet/packet_test.h"
 #include "tests/support/forbid_allocation.h"
 
@@ -58,6 +59,33 @@ TEST_P(NoAllocation, AcrossWorkers) {
     run(gateway, kEdge, traffic());
     EXPECT_GT(gateway.transmitted(), 0u);
   }
+}
+
+TEST_P(NoAllocation, WithAccessListsAndLimits) {
+  lb::ServiceRules rules;
+  rules.access = std::make_shared<const lb::AccessList>(
+      std::vector<lb::AccessList::Part>{{lb::PrefixSet::build({*Prefix::parse(family().client2)}), false, 0}},
+      true);
+  rules.new_flows = std::make_shared<lb::SharedBucket>(lb::Rate::of(1, 20), 3);
+  rules.packets = std::make_shared<lb::SharedBucket>(lb::Rate::of(1, 60), 3);
+  rules.most_flows = 10;
+  rules.per_source.emplace();
+  const auto sources = [] { return std::make_shared<lb::SourceTable>(4); };
+  rules.per_source->new_flows.emplace(lb::Rate::of(1, 15), sources());
+  rules.per_source->packets.emplace(lb::Rate::of(1, 50), sources());
+  rules.per_source->flows.emplace(8, sources(), 1);
+  auto tables = make_tables({service(ForwardMode::kDnat)});
+  auto services = std::make_shared<std::vector<lb::Service>>(*tables->services);
+  services->front().rules = &rules;
+  tables->services = services;
+  tables->rules = std::make_shared<dataplane::RuleList>();
+  tables->counted_services = std::make_shared<const std::vector<lb::ServiceId>>(1, 0);
+  tables->access_generation = 1;
+  TestGateway gateway(tables, {.rx_workers = 3, .splits_flows = true});
+  for (int i = 0; i < 3; ++i) run(gateway, kEdge, traffic());
+  run(gateway, kEdge, {from_client(ip(family().client2, family().vip).tcp(1, 80))});
+  EXPECT_GT(gateway.dropped(DropReason::kRateLimited), 0u);
+  EXPECT_EQ(gateway.dropped(DropReason::kDenied), 1u);
 }
 
 TEST_P(NoAllocation, WhileCapturing) {

@@ -10,6 +10,7 @@
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/intent/set_file.h"
 #include "ctrl/resolve/compile.h"
+#include "ctrl/rpc/methods/police_rules.h"
 #include "lb/service_rules.h"
 #include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
@@ -103,6 +104,43 @@ TEST(ConfigRules, NameSetsThatThereAre) {
 TEST(ConfigRules, RefuseWhatIsNoPrefix) {
   EXPECT_EQ(faults(with("access", {{"deny", {"192.0.2.1/24"}}})).size(), 1u);
   EXPECT_EQ(faults(with("access", {{"allow", {"nobody"}}})).size(), 1u);
+}
+
+TEST(PoliceRules, AreSaidInTheWordsOfTheConfiguration) {
+  json config = with("access", kAccess);
+  config["services"][0]["limits"] = kLimits;
+  config["sets"] = kSets;
+  const auto model = parse_config(config);
+  ASSERT_TRUE(model);
+  const ServiceModel& service = *model->services.at("web");
+  using lb::DecidedRule;
+  const auto words = [&](const DecidedRule& rule) {
+    const json said = police_rule(rule, service).value_or(json());
+    return said["kind"].get<std::string>() + "|" + said["name"].get<std::string>() + "|" +
+           said["detail"].get<std::string>();
+  };
+  const auto access = [](bool is_refusal, uint32_t index, const char* prefix) {
+    return DecidedRule{.kind = DecidedRule::Kind::kAccess,
+                       .is_refusal = is_refusal,
+                       .index = index,
+                       .has_prefix = true,
+                       .prefix = *Prefix::parse(prefix)};
+  };
+  EXPECT_EQ(words(access(true, 2, "192.0.2.0/24")), "access|set:bots|denied by set:bots 192.0.2.0/24");
+  EXPECT_EQ(words(access(false, 1, "203.0.113.7")), "access|set:office|allowed by set:office 203.0.113.7/32");
+  EXPECT_EQ(words(access(true, DecidedRule::kNoIndex, "2001:db8::/32")),
+            "access|2001:db8::/32|denied by 2001:db8::/32");
+  EXPECT_EQ(words({.kind = DecidedRule::Kind::kAccess, .is_refusal = true}),
+            "access|allow|denied: nothing in allow matches");
+  const auto limit = [](lb::Limit limit) {
+    return DecidedRule{.kind = DecidedRule::Kind::kLimit, .is_refusal = true, .limit = limit};
+  };
+  EXPECT_EQ(words(limit(lb::Limit::kSourceNewFlows)),
+            "limit|per_source new_flows|limited: per_source new_flows 100/s");
+  EXPECT_EQ(words(limit(lb::Limit::kPackets)), "limit|packets|limited: packets 1000000/s");
+  EXPECT_EQ(words(limit(lb::Limit::kFlows)), "limit|flows|limited: flows 1000000");
+  EXPECT_EQ(words(limit(lb::Limit::kSourceFlows)), "limit|per_source flows|limited: per_source flows 100");
+  EXPECT_FALSE(police_rule({.kind = DecidedRule::Kind::kRoute}, service));
 }
 
 class SetFile : public testing::Test {
