@@ -189,8 +189,11 @@ class Verifier {
     if (!source.is_open()) return tl::unexpected(source.fault_here("cannot be opened"));
     while (source.left() > 0 && !is_done()) {
       const Bytes head = source.peek(kHeadBytes);
-      if (std::all_of(head.begin(), head.end(), [](uint8_t byte) { return byte == 0; }))
-        return expect_zeros(source, source.left(), "neither a record nor zero");
+      if (std::all_of(head.begin(), head.end(), [](uint8_t byte) { return byte == 0; })) {
+        const auto zeros = expect_zeros(source, source.left(), "neither a record nor zero");
+        if (!zeros) return zeros;
+        break;  // room that was reserved, and too small for the next record
+      }
       if (auto checked = check_record(source); !checked) return checked;
     }
     ++segment_;

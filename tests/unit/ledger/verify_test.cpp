@@ -40,6 +40,26 @@ TEST_F(Verify, PassesAWholeLog) {
   EXPECT_EQ(report->checkpoint_size, 9u);
 }
 
+TEST_F(Verify, PassesSegmentsThatEndWithRoomThatWasReserved) {
+  Folder folder;
+  {
+    Gateway::Options options;
+    options.segment_bytes = 3 * kRecordAlignment;
+    options.allocate_bytes = 4 * kRecordAlignment;
+    Gateway gateway(files_, folder.path, signer_, options);
+    for (int i = 0; i < 7; ++i) {
+      gateway.offer("block " + std::to_string(i));
+      gateway.settle();
+    }
+    gateway.release();
+  }
+  ASSERT_TRUE(fs::exists(folder.path + "/journal/00000002"));
+  auto engine = openssl_engine();
+  const auto report = verify_log(folder.path, "", engine);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->blocks, 7u);
+}
+
 TEST_F(Verify, TakesTheKeyItIsGiven) {
   auto engine = openssl_engine();
   EXPECT_TRUE(verify_log(folder_.path, signer_.verifier().line(), engine));
