@@ -17,6 +17,7 @@
 #include "ctrl/daemon/process.h"
 #include "ctrl/daemon/source_runner.h"
 #include "ctrl/daemon/systemd_notify.h"
+#include "ctrl/daemon/ui_state.h"
 #include "ctrl/http/http_server.h"
 #include "ctrl/http/ledger_pages.h"
 #include "ctrl/intent/kept_hash_key.h"
@@ -103,6 +104,7 @@ struct Daemon::Parts {
   std::unique_ptr<SourceRunner> sources;
   std::unique_ptr<SetWatch> sets;
   std::unique_ptr<RegistryServer> registry;
+  std::unique_ptr<UiState> ui;
   Heartbeat heartbeat{kWorkerPatience};
   LedgerRoom ledger_room;
   LedgerWatch ledger_watch;
@@ -190,6 +192,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.monitored.health = &parts.health->checks();
   parts.monitored.sources = parts.sources.get();
   parts.monitored.registry = parts.registry.get();
+  parts.ui = std::make_unique<UiState>(parts.monitored, *parts.context);
+  parts.monitored.ui = parts.ui.get();
   return daemon;
 }
 
@@ -337,6 +341,7 @@ awaitable<void> Daemon::Parts::beat() {
   const auto interval = watchdog ? std::min<Clock::duration>(kBeat, *watchdog / 2) : Clock::duration(kBeat);
   for (bool goes_on = true; goes_on;) {
     heartbeat.observe(gateway->data_plane().polls(), Clock::now());
+    ui->observe();
     if (watchdog && heartbeat.stuck(Clock::now()).empty()) notify_alive();
     goes_on = co_await pause(beat_timer, interval);
   }

@@ -10,8 +10,10 @@
 #include "ctrl/daemon/heartbeat.h"
 #include "ctrl/daemon/readiness.h"
 #include "ctrl/daemon/source_runner.h"
+#include "ctrl/daemon/ui_state.h"
 #include "ctrl/http/ledger_pages.h"
 #include "ctrl/http/quiet_page.h"
+#include "ctrl/http/ui_page.h"
 #include "ctrl/ledger/ledger_room.h"
 #include "ctrl/ledger/ledger_watch.h"
 #include "ctrl/registry/registry_server.h"
@@ -57,22 +59,6 @@ HttpAnswer version_page(const Monitored& of) {
   return {200, "application/json", version.dump() + "\n"};
 }
 
-std::vector<ReadyCondition> ready_conditions(const Monitored& of) {
-  std::vector<ReadyCondition> conditions;
-  conditions.push_back({"process", !of.is_leaving, of.is_leaving ? "stopping" : ""});
-  conditions.push_back({"configuration", true, "generation " + std::to_string(of.gateway->generation())});
-  if (!of.gateway->model()->sources.empty()) {
-    const auto missing = of.sources->missing();
-    conditions.push_back({"sources", !missing, missing.value_or("")});
-  }
-  if (const auto* ledger = of.gateway->ledger()) {
-    std::string complaint = ledger_complaint(*ledger);
-    if (complaint.empty() && of.ledger_room.is_short()) complaint = "the ledger's disk is full";
-    conditions.push_back({"ledger", complaint.empty(), complaint});
-  }
-  return conditions;
-}
-
 HttpAnswer ready_page(const Monitored& of) {
   return ready_answer(ready_conditions(of), "ready, generation " + std::to_string(of.gateway->generation()));
 }
@@ -92,15 +78,36 @@ HttpAnswer verbose_ready_page(const Monitored& of) {
 
 }  // namespace
 
+std::vector<ReadyCondition> ready_conditions(const Monitored& of) {
+  std::vector<ReadyCondition> conditions;
+  conditions.push_back({"process", !of.is_leaving, of.is_leaving ? "stopping" : ""});
+  conditions.push_back({"configuration", true, "generation " + std::to_string(of.gateway->generation())});
+  if (!of.gateway->model()->sources.empty()) {
+    const auto missing = of.sources->missing();
+    conditions.push_back({"sources", !missing, missing.value_or("")});
+  }
+  if (const auto* ledger = of.gateway->ledger()) {
+    std::string complaint = ledger_complaint(*ledger);
+    if (complaint.empty() && of.ledger_room.is_short()) complaint = "the ledger's disk is full";
+    conditions.push_back({"ledger", complaint.empty(), complaint});
+  }
+  return conditions;
+}
+
 HttpServer::Site monitoring_site(const Monitored& of) {
   HttpServer::Site site;
   site.pages = {{"/metrics", [&of] { return metrics_page(of); }},
                 {"/healthz", [&of] { return health_page(of); }},
                 {"/readyz", [&of] { return ready_page(of); }},
-                {"/version", [&of] { return version_page(of); }}};
+                {"/version", [&of] { return version_page(of); }},
+                {"/ui", ui_page},
+                {"/ui/", ui_redirect}};
   site.trees = {{"/ledger/", [&of](std::string_view path, const HttpServer::Reply& reply) {
                    of.ledger_pages->answer(path, reply);
                  }}};
+  site.trees["/ui/"] = [&of](std::string_view path, const HttpServer::Reply& reply) {
+    of.ui->answer(path, reply);
+  };
   site.queried = {{"/backend/", [&of](std::string_view path, const HttpServer::Reply& reply) {
                      answer_quiet_page(*of.gateway, of.threads, path, reply);
                    }}};

@@ -1,6 +1,8 @@
 // The pages of the HTTP server, besides the log: metrics, health, readiness, version. Control thread.
 #pragma once
 
+#include <vector>
+
 #include "ctrl/http/http_server.h"
 
 namespace sluice::ctrl {
@@ -14,7 +16,9 @@ class LedgerPages;
 class LedgerRoom;
 class RegistryServer;
 class SourceRunner;
+class UiState;
 struct DaemonFacts;
+struct ReadyCondition;
 
 /// What the pages tell of. The server opens its port before there is a gateway: pointers are set before the
 /// first request is read.
@@ -30,7 +34,11 @@ struct Monitored {
   const HealthChecks* health = nullptr;
   const SourceRunner* sources = nullptr;
   const RegistryServer* registry = nullptr;  ///< null: there is none
+  UiState* ui = nullptr;
 };
+
+/// What /readyz goes by.
+std::vector<ReadyCondition> ready_conditions(const Monitored& of);
 
 /// Borrows its argument.
 HttpServer::Site monitoring_site(const Monitored& of);

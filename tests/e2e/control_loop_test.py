@@ -122,6 +122,17 @@ def test_a_scrape_does_not_hold_the_loop(large):
     assert steps_above_the_bound(large) == before
 
 
+def test_the_page_does_not_hold_the_loop(large):
+    before = steps_above_the_bound(large)
+    for path in ("/ui", "/ui/start", "/ui/state", "/ui/state"):
+        with urllib.request.urlopen(f"http://{large.config['http']['listen']}{path}", timeout=SECONDS) as answer:
+            text = answer.read()
+    state = json.loads(text)
+    assert (len(state["services"]["rows"]), state["services"]["omitted"]) == (1000, 9000)
+    assert (len(state["pools"]["rows"]), state["pools"]["omitted"]) == (1000, 9000)
+    assert steps_above_the_bound(large) == before
+
+
 def test_hostile_requests_of_the_largest_size_do_not_hold_the_loop(large):
     before = steps_above_the_bound(large)
     for params in (

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/rpc/methods/backend_row.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/rpc/methods/words.h"
 
@@ -16,17 +17,7 @@ void list(MethodContext& context, const Call& call, Reply reply) {
   const auto backends = context.gateway.backends(pool);
   if (!backends) return reply(tl::unexpected(backends.error()));
   json rows = json::array();
-  for (const auto& row : *backends) {
-    json object = backend_object(row.key);
-    object.update({{"state", word_for(row.state)},
-                   {"reason", row.reason},
-                   {"since", time_text(row.since)},
-                   {"weight", row.weight},
-                   {"origin", row.origin},
-                   {"share", row.share},
-                   {"active_flows", row.totals.active_flows}});
-    rows.push_back(std::move(object));
-  }
+  for (const auto& row : *backends) rows.push_back(backend_row_object(row));
   reply(std::move(rows));
 }
 
