@@ -75,9 +75,12 @@ inline constexpr auto kDropReasonHelp = std::to_array<DropReasonHelp>({
      "over what one worker hands to the kernel or answers itself: `gateway.limits.kernel` and `.echo` (by "
      "default 10,000 packets a second each, 1,000 at once)",
      "expected under a flood; raise the limit where it is no flood"},
-    {"denied", "an answer to a NAT flow that did not come in by the port that its backend is reached by",
+    {"denied",
+     "an answer to a NAT flow that did not come in by the port that its backend is reached by; or, at an ESP "
+     "tunnel, "
+     "what is forged, repeated or in clear",
      "somebody on another side makes up answers; or the backend's way back leads by another port than the "
-     "way there",
+     "way there; `sluicectl tunnel list` has the reasons of tunnels",
      "decisions/0019-loops.md"},
     {"inspected", "taken by an inspection", "reserved for inspections to come: always 0 in this version"},
 });

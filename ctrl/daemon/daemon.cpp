@@ -94,6 +94,7 @@ struct Daemon::Parts {
   std::unique_ptr<PacketCaptures> captures;
   ControlSteps steps;
   std::atomic<bool> is_maintaining = false;
+  std::atomic<bool> is_minding_tunnels = false;
   std::unique_ptr<MethodContext> context;
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
@@ -352,6 +353,11 @@ awaitable<void> Daemon::Parts::mind_sources() {
     const bool goes_on = co_await pause(source_timer, kSourceMaintenance);
     if (!goes_on) co_return;
     sources->tick();
+    if (is_minding_tunnels.exchange(true)) continue;
+    threads.change([this] {
+      gateway->mind_tunnels();
+      is_minding_tunnels = false;
+    });
   }
 }
 

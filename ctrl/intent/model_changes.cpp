@@ -40,13 +40,14 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
   note(before.routes == after.routes, "routes");
   note(before.snat == after.snat, "snat");
   note(before.sources == after.sources, "sources");
+  note(before.tunnels == after.tunnels && before.tunnel_state == after.tunnel_state, "tunnels");
   compare("pool/", before.pools, after.pools, changed);
   compare("service/", before.services, after.services, changed);
   return changed;
 }
 
 std::vector<std::string> all_parts(const Model& model) {
-  std::vector<std::string> parts{"encap", "log", "neighbors", "routes", "snat", "sources"};
+  std::vector<std::string> parts{"encap", "log", "neighbors", "routes", "snat", "sources", "tunnels"};
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);
   return parts;

@@ -89,6 +89,13 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
     {"sluice_source_accuracy_ratio", MetricType::Gauge, "source",
      "Of the source's instances that are checked: the share that it offers and that are healthy, or that it "
      "does not and that are not. Absent where none is checked."},
+    {"sluice_tunnel_packets_total", MetricType::Counter, "tunnel, direction",
+     "Packets that came by the ESP tunnel, or were sent by it."},
+    {"sluice_tunnel_bytes_total", MetricType::Counter, "tunnel, direction",
+     "Bytes of them, as they are inside of it."},
+    {"sluice_tunnel_dropped_packets_total", MetricType::Counter, "tunnel, reason",
+     "Packets dropped as `denied` at the tunnel."},
+    {"sluice_tunnel_up", MetricType::Gauge, "tunnel", "1 while the tunnel has keys and sequence numbers."},
     {"sluice_registry_instances", MetricType::Gauge, "",
      "Instances that have registered themselves; the three of `sluice_registry` only with `registry`.",
      "how-to/register-a-service.md"},

@@ -54,6 +54,7 @@ class Case:
         self.tolerated: Dict[str, List[Callable[[Packet], bool]]] = {port: [] for port in self.ports}
         self.ignored: Set[str] = set()
         self.drops: Dict[str, int] = {}
+        self.secrets: Dict[str, str] = {}  # files beside the configuration, which names their folder `@here@`
         self.idle_seconds = 1.0
         self.hears_reports = False  # MLD reports of the gateway are compared too
 
@@ -180,7 +181,10 @@ def run_case(case: Case, target: pathlib.Path, http_port: int) -> Outcome:
         "control": {"socket": str(socket), "mode": "0600"},
         "http": {"listen": f"127.0.0.1:{http_port}"},
     }
-    (target / "sluice.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for name, text in case.secrets.items():
+        (target / name).touch(0o600)
+        (target / name).write_text(text)
+    (target / "sluice.yaml").write_text(yaml.safe_dump(config, sort_keys=False).replace("@here@", str(target)))
     log = target / "sluiced.log"
     command = [SLUICED, "--config", target / "sluice.yaml", "--state", target / "state"]
     command += ["--exit-idle", case.idle_seconds]
