@@ -37,6 +37,7 @@
 #include "ctrl/store/packet_captures.h"
 #include "ctrl/store/traffic_totals.h"
 #include "ctrl/telemetry/control_steps.h"
+#include "ctrl/tunnel/kernel_keys.h"
 
 namespace sluice::ctrl {
 
@@ -101,6 +102,7 @@ struct Daemon::Parts {
   std::unique_ptr<HealthRunner> health;
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
+  std::unique_ptr<KernelKeys> kernel_keys;  ///< once a tunnel has its keys from there
   std::unique_ptr<RegistryServer> registry;
   Heartbeat heartbeat{kWorkerPatience};
   LedgerRoom ledger_room;
@@ -114,6 +116,7 @@ struct Daemon::Parts {
   std::optional<Error> ledger_failure() const;
   void watch_ledger();
   void follow_model();
+  void follow_kernel_keys(const Model& model);
   void follow_signals();
   void reload();
   void leave();
@@ -207,6 +210,7 @@ bool Daemon::run() {
             " with generation ", parts.gateway->generation()});
   notify_ready("generation " + std::to_string(parts.gateway->generation()));
   parts.steps.run(parts.io);
+  parts.kernel_keys.reset();
   parts.threads.stop();
   parts.sources->stop();
   parts.registry.reset();
@@ -229,6 +233,15 @@ void Daemon::Parts::follow_model() {
   if (model->log != log) open_log(log = model->log, stderr_is_journal());
   sources->follow(model);
   health->follow();
+  follow_kernel_keys(*model);
+}
+
+void Daemon::Parts::follow_kernel_keys(const Model& model) {
+  const bool is_wanted = std::ranges::any_of(model.tunnels, [](const auto& tunnel) { return !tunnel.keys; });
+  if (!is_wanted) return;
+  if (kernel_keys) return kernel_keys->ask_again();
+  kernel_keys = std::make_unique<KernelKeys>(
+      [this](KernelAssociations all) { gateway->follow_kernel_keys(std::move(all)); });
 }
 
 void Daemon::Parts::follow_signals() {
