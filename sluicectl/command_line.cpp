@@ -37,6 +37,7 @@ void add_command_line(CLI::App& app, Session& session) {
   add_ledger_commands(app, session);
   add_simulate_command(app, session);
   add_top_command(app, session);
+  add_tunnel_commands(app, session);
 }
 
 }  // namespace sluice::sluicectl

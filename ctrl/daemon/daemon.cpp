@@ -39,6 +39,7 @@
 #include "ctrl/store/packet_captures.h"
 #include "ctrl/store/traffic_totals.h"
 #include "ctrl/telemetry/control_steps.h"
+#include "ctrl/tunnel/kernel_keys.h"
 
 namespace sluice::ctrl {
 
@@ -96,6 +97,7 @@ struct Daemon::Parts {
   std::unique_ptr<PacketCaptures> captures;
   ControlSteps steps;
   std::atomic<bool> is_maintaining = false;
+  std::atomic<bool> is_minding_tunnels = false;
   std::unique_ptr<MethodContext> context;
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
@@ -103,6 +105,7 @@ struct Daemon::Parts {
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
   std::unique_ptr<SetWatch> sets;
+  std::unique_ptr<KernelKeys> kernel_keys;  ///< once a tunnel has its keys from there
   std::unique_ptr<RegistryServer> registry;
   std::unique_ptr<UiState> ui;
   Heartbeat heartbeat{kWorkerPatience};
@@ -117,6 +120,7 @@ struct Daemon::Parts {
   std::optional<Error> ledger_failure() const;
   void watch_ledger();
   void follow_model();
+  void follow_kernel_keys(const Model& model);
   void follow_signals();
   void reload();
   void leave();
@@ -215,6 +219,7 @@ bool Daemon::run() {
             " with generation ", parts.gateway->generation()});
   notify_ready("generation " + std::to_string(parts.gateway->generation()));
   parts.steps.run(parts.io);
+  parts.kernel_keys.reset();
   parts.threads.stop();
   parts.sources->stop();
   parts.sets.reset();
@@ -239,6 +244,15 @@ void Daemon::Parts::follow_model() {
   sources->follow(model);
   sets->follow(model->sets);
   health->follow();
+  follow_kernel_keys(*model);
+}
+
+void Daemon::Parts::follow_kernel_keys(const Model& model) {
+  const bool is_wanted = std::ranges::any_of(model.tunnels, [](const auto& tunnel) { return !tunnel.keys; });
+  if (!is_wanted) return;
+  if (kernel_keys) return kernel_keys->ask_again();
+  kernel_keys = std::make_unique<KernelKeys>(
+      [this](KernelAssociations all) { gateway->follow_kernel_keys(std::move(all)); });
 }
 
 void Daemon::Parts::follow_signals() {
@@ -364,6 +378,11 @@ awaitable<void> Daemon::Parts::mind_sources() {
     const bool goes_on = co_await pause(source_timer, kSourceMaintenance);
     if (!goes_on) co_return;
     sources->tick();
+    if (is_minding_tunnels.exchange(true)) continue;
+    threads.change([this] {
+      gateway->mind_tunnels();
+      is_minding_tunnels = false;
+    });
   }
 }
 

@@ -28,6 +28,7 @@ dataplane::AddressSet own_addresses(const Model& model) {
 BackendRules::BackendRules(const Model& model)
     : own_(own_addresses(model)),
       networks_(connected_networks(model)),
+      tunnels_(model.tunnels),
       has_source_v4_(model.encapsulation.source != IpAddress{}),
       has_source_v6_(model.encapsulation.source6 != IpAddress{}) {
   for (const auto& [name, service] : model.services) {
@@ -64,6 +65,9 @@ std::string BackendRules::objection(const Demands& demands, const IpAddress& add
   }
   if (demands.direct && !networks_.port_of(address)) {
     return "a service of the pool forwards directly, and it is on no network of a port";
+  }
+  if (demands.direct && tunnels_.leading_to(address)) {
+    return "a service of the pool forwards directly, and it is behind a tunnel";
   }
   return "";
 }

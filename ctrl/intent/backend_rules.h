@@ -8,6 +8,7 @@
 
 #include "ctrl/intent/connected_networks.h"
 #include "ctrl/intent/model.h"
+#include "ctrl/intent/tunnel_networks.h"
 #include "dataplane/tables/address_set.h"
 
 namespace sluice::ctrl {
@@ -30,6 +31,7 @@ class BackendRules {
 
   dataplane::AddressSet own_;
   ConnectedNetworks networks_;
+  TunnelNetworks tunnels_;
   bool has_source_v4_, has_source_v6_;  ///< for outer headers of tunnels
   std::unordered_map<std::string, Demands> demands_;
 };

@@ -9,6 +9,7 @@
 #include "ctrl/intent/config_registry.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
+#include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
 namespace sluice::ctrl {
@@ -213,6 +214,9 @@ Draft decode(const Cursor& root) {
   root.member("services").each([&](const Cursor& service, size_t index) {
     draft.services.push_back({decode_service(service), index});
   });
+  decode_tunnels(root.member("tunnels"), draft);
+  draft.model.tunnel_state = kTunnelState;
+  root.parse("tunnel_state", parse_absolute_path, draft.model.tunnel_state);
   decode_ledger(root.member("ledger"), draft);
   decode_services_of_the_process(root, draft.model);
   return draft;

@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_sources.h"
+#include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
 namespace sluice::ctrl {
@@ -137,6 +138,8 @@ json settings_to_json(const Model& model) {
   config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
   config["sources"] = encode_list(model.sources, encode_source);
   config["sets"] = encode_list(model.sets, [](const auto& entry) { return encode_set(*entry.second); });
+  config["tunnels"] = encode_list(model.tunnels, encode_tunnel);
+  if (!model.tunnel_state.empty()) config["tunnel_state"] = model.tunnel_state;
   config["encap"] = encode_encapsulation(model.encapsulation);
   if (model.ledger) config["ledger"] = encode_ledger(*model.ledger);
   config["control"] = {{"socket", model.control.socket}, {"mode", format_file_mode(model.control.mode)}};

@@ -8,6 +8,7 @@
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
+#include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/json_schema.h"
 
 namespace sluice::ctrl {
@@ -71,6 +72,7 @@ Outcome<Model> parse_config(const nlohmann::json& config) {
   check_sets(root, draft, faults);
   check_pools(draft, faults);
   check_services(draft, faults);
+  check_tunnels(draft, faults);
   check_ledger(draft, faults);
   if (!faults.none()) return tl::unexpected(invalid(faults.take()));
   return model_of(std::move(draft));

@@ -49,6 +49,9 @@ class Warnings {
       networks_.add_route(route.to, route.via, route.via_port);
       routes_.push_back(route.to);
     }
+    for (const TunnelModel& tunnel : model.tunnels) {
+      routes_.insert(routes_.end(), tunnel.networks.begin(), tunnel.networks.end());
+    }
     for (const NeighborModel& neighbor : model.neighbors) {
       if (!neighbor.port) networks_.add_neighbor(neighbor.address);
     }

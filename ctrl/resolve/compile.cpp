@@ -9,6 +9,7 @@
 #include "ctrl/resolve/compile_ledger.h"
 #include "ctrl/resolve/compile_network.h"
 #include "ctrl/resolve/compile_step.h"
+#include "ctrl/resolve/compile_tunnels.h"
 #include "ctrl/resolve/disruption.h"
 #include "dataplane/tables/address_set.h"
 
@@ -57,9 +58,13 @@ class Compiler {
   void network() {
     tables_.ports = step_.previous ? step_.previous->ports : port_views(step_.model, step_.in.ports);
     step_.routes_changed = !step_.before || step_.before->routes != step_.model.routes ||
-                           step_.before->neighbors != step_.model.neighbors;
+                           step_.before->neighbors != step_.model.neighbors ||
+                           step_.before->tunnels != step_.model.tunnels;
     tables_.routes = step_.routes_changed ? route_table(step_.model) : step_.previous->routes;
     tables_.neighbors = step_.routes_changed ? static_neighbors(step_.model) : step_.previous->neighbors;
+    const bool same_tunnels = !step_.routes_changed && step_.in.tunnels == step_.in.tunnels_before;
+    tables_.tunnels =
+        same_tunnels ? step_.previous->tunnels : tunnel_tables(step_.model, step_.in.tunnels, tables_);
     tables_.ingress = step_.previous ? step_.previous->ingress : ingress_table(step_.model);
     SnatOrder order =
         order_snat(step_.previous ? step_.previous->snat : std::vector<IpAddress>{}, step_.model.snat);
@@ -94,6 +99,10 @@ class Compiler {
     std::vector<IpAddress> addresses;
     for (const dataplane::NextHop& hop : *tables_.next_hops) addresses.push_back(hop.address);
     for (const RouteModel& route : step_.model.routes) addresses.push_back(route.via);
+    for (size_t i = 0; tables_.tunnels && i < tables_.tunnels->tunnels().size(); ++i) {
+      const dataplane::Tunnel& tunnel = tables_.tunnels->tunnels()[i];
+      if (tunnel.has_way) addresses.push_back(tunnel.next_hop);
+    }
     tables_.next_hop_addresses = std::make_shared<const dataplane::AddressSet>(addresses);
   }
 

@@ -28,10 +28,11 @@ struct CompileInput {
   std::vector<BackendKey> flushed = {};
   /// Counts where the intent has none; the same in every compilation of a process.
   SipKey kept_hash_key = {};
-  unsigned balancers = 1;  ///< workers that have flows; the same in every compilation of a process
+  unsigned balancers = 1;      ///< workers that have flows; the same in every compilation of a process
   uint64_t configuration = 0;  ///< the intent's generation
   /// What tunnels have, their associations above all; null: there are none.
   const TunnelAssociations* tunnels = nullptr;
+  const TunnelAssociations* tunnels_before = nullptr;
 };
 
 struct Compiled {

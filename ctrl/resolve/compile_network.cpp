@@ -97,6 +97,10 @@ uint32_t NextHops::add(const NextHop& hop) {
 }
 
 uint32_t NextHops::index_of(const IpAddress& destination) {
+  if (const uint16_t number = tunnels_ ? tunnels_->leading_to(destination) : uint16_t{0}; number != 0) {
+    const dataplane::Tunnel& tunnel = tunnels_->tunnels()[number - 1u];
+    return tunnel.has_way ? index_of_gateway({tunnel.port, tunnel.next_hop, number}) : UINT32_MAX;
+  }
   const Route* const route = routes_.find(destination);
   if (!route) return UINT32_MAX;
   if (!route->on_link) return index_of_gateway({route->port, route->gateway});
@@ -104,10 +108,10 @@ uint32_t NextHops::index_of(const IpAddress& destination) {
 }
 
 uint32_t NextHops::index_of_gateway(const NextHop& hop) {
-  const auto [place, is_new] = gateways_.emplace(std::pair(hop.port, hop.address), 0);
+  const auto [place, is_new] = gateways_.emplace(std::tuple(hop.port, hop.address, hop.tunnel), 0);
   if (is_new) {  // so none of `added_` is that one
     const auto known = std::find_if(previous_->begin(), previous_->end(), [&](const NextHop& other) {
-      return other.port == hop.port && other.address == hop.address;
+      return other.port == hop.port && other.address == hop.address && other.tunnel == hop.tunnel;
     });
     place->second = known == previous_->end() ? add(hop) : static_cast<uint32_t>(known - previous_->begin());
   }

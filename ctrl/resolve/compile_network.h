@@ -4,10 +4,12 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "ctrl/intent/model.h"
+#include "dataplane/esp/tunnel_tables.h"
 #include "dataplane/roles/dataplane.h"
 #include "dataplane/tables/tables.h"
 
@@ -36,8 +38,10 @@ class NextHops {
   using List = std::shared_ptr<const std::vector<dataplane::NextHop>>;
 
   /// Continues `previous`, whose indexes stay as they are; null: there are none.
-  NextHops(const dataplane::RouteTable& routes, List previous)
-      : routes_(routes), previous_(previous ? std::move(previous) : std::make_shared<List::element_type>()) {}
+  NextHops(const dataplane::Tables& tables, List previous)
+      : routes_(*tables.routes),
+        tunnels_(tables.tunnels.get()),
+        previous_(previous ? std::move(previous) : std::make_shared<List::element_type>()) {}
   /// The index of the next hop to that address; UINT32_MAX where no route leads.
   uint32_t index_of(const IpAddress& destination);
   /// All of them; the very list of before where none came to it.
@@ -48,9 +52,10 @@ class NextHops {
   uint32_t index_of_gateway(const dataplane::NextHop& hop);
 
   const dataplane::RouteTable& routes_;
+  const dataplane::TunnelTables* const tunnels_;  ///< null: there are none
   const List previous_;
   std::vector<dataplane::NextHop> added_;
-  std::map<std::pair<uint16_t, IpAddress>, uint32_t> gateways_;
+  std::map<std::tuple<uint16_t, IpAddress, uint16_t>, uint32_t> gateways_;
 };
 
 }  // namespace sluice::ctrl

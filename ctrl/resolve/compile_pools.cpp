@@ -85,7 +85,7 @@ class PoolCompiler {
   std::optional<Refusal> backends() {
     auto backends = std::make_shared<std::vector<lb::Backend>>();
     if (step_.previous) *backends = *step_.previous->backends;
-    NextHops hops(*tables_.routes, step_.hops_anew ? nullptr : step_.previous->next_hops);
+    NextHops hops(tables_, step_.hops_anew ? nullptr : step_.previous->next_hops);
     forget_retired(*backends);
     for (auto& [pool, ids] : step_.changed_pools) {
       BackendKey key{pool->intent->name, {}, 0};

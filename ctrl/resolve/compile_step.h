@@ -25,7 +25,7 @@ struct CompileStep {
   const Model* const before;  ///< null: the first compilation
   const dataplane::Tables* const previous;
   dataplane::Tables& tables;
-  bool routes_changed = true;
+  bool routes_changed = true;  ///< or where tunnels lead
   bool services_changed = true;
   bool snat_indexes_hold = true;
   bool hops_anew = true;  ///< the next hops and all indexes into them

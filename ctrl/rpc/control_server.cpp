@@ -9,6 +9,7 @@
 #include <deque>
 #include <set>
 
+#include "crypto/secret.h"
 #include "ctrl/log/log_line.h"
 #include "ctrl/net/pause.h"
 #include "ctrl/net/spawn.h"
@@ -103,6 +104,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
       if (!written) co_return false;
       value_began_ = Clock::now();
     }
+    framer_.erase_taken();
     co_return framer_.skipped_bytes() <= shared_->limits.skipped_bytes;
   }
 
@@ -117,6 +119,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     // What is unfinished keeps the time at which it began: trickling bytes do not buy more.
     if (!framer_.in_value() && !framer_.skipping()) value_began_ = Clock::now();
     framer_.append({chunk_.data(), bytes});
+    crypto::erase({reinterpret_cast<uint8_t*>(chunk_.data()), bytes});
     account(framer_.buffered_bytes());
     if (shared_->input_bytes <= shared_->limits.input_bytes) co_return true;
     co_await write(refusal_answer(too_much()));

@@ -16,13 +16,26 @@ bool is_scalar(char byte) {
 
 }  // namespace
 
-void JsonFramer::append(std::string_view bytes) {
-  constexpr size_t kKeptCapacity = size_t{256} << 10;
+void JsonFramer::drop_taken() {
   buffer_.erase(0, start_);
   position_ -= start_;
   string_start_ -= start_;
   if (last_line_ != std::string::npos) last_line_ -= start_;
   start_ = 0;
+}
+
+void JsonFramer::erase_taken() {
+  const size_t size = buffer_.size();
+  drop_taken();
+  // What has moved to the front left its bytes behind.
+  const size_t left = buffer_.size();
+  buffer_.append(size - left, '\0');
+  buffer_.resize(left);
+}
+
+void JsonFramer::append(std::string_view bytes) {
+  constexpr size_t kKeptCapacity = size_t{256} << 10;
+  drop_taken();
   if (buffer_.empty() && buffer_.capacity() > kKeptCapacity) buffer_ = std::string();
   buffer_.append(bytes);
 }

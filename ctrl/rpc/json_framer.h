@@ -29,6 +29,8 @@ class JsonFramer {
   /// The next value, or what is wrong with it; nothing: more bytes are needed. A view is valid until
   /// append() is called again.
   std::optional<Event> next();
+  /// Erases the bytes of values that were cut: they may be secret. Views of them end.
+  void erase_taken();
   /// Ends the unfinished value as malformed: the peer has stopped sending.
   FrameFault give_up();
 
@@ -57,6 +59,7 @@ class JsonFramer {
   bool in_object() const { return (objects_ >> (depth_ - 1) & 1) != 0; }
   size_t limit() const;
   FrameFault fail(FrameFault fault);
+  void drop_taken();
   void begin_value();
 
   std::string buffer_;

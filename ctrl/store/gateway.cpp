@@ -7,6 +7,7 @@
 #include "ctrl/intent/memory_needs.h"
 #include "ctrl/resolve/compile_ledger.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_tunnels.h"
 
 namespace sluice::ctrl {
 
@@ -48,15 +49,28 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.effective = std::make_shared<const Effective>(
       resolve(parts.model, {parts.members.lists(), parts.statuses.all(), parts.contents_for(*parts.model)},
               {}, nullptr));
+  std::shared_ptr<TunnelStates> tunnel_states;
+  const auto workers = static_cast<unsigned>(parts.data_plane->workers().size());
+  auto tunnels = plan_tunnels(tunnel_states, *parts.model, workers, false);
+  if (!tunnels) {
+    const auto& faults = tunnels.error().faults;
+    return fail(tunnels.error().message, faults.empty() ? "" : faults.front().pointer);
+  }
   auto compiled = compile({.effective = *parts.effective,
                            .ports = parts.ports,
                            .generation = 1,
                            .kept_hash_key = kept_hash_key,
                            .balancers = static_cast<unsigned>(parts.balancers.size()),
-                           .configuration = parts.generation},
+                           .configuration = parts.generation,
+                           .tunnels = associations_of(tunnel_states, *tunnels)},
                           parts.ids);
   if (!compiled) return fail(compiled.error().message);
   parts.ids.commit();
+  if (*tunnels) {
+    tunnel_states->commit(**tunnels);
+    look_at_tunnels(*tunnel_states, *parts.model, parts.time->wall(), parts.events);
+  }
+  parts.tunnel_states = std::move(tunnel_states);
   parts.tables = compiled->tables;
   if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
   parts.follow_sets();
@@ -79,7 +93,9 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
                            .flushed = step.flushed,
                            .kept_hash_key = kept_hash_key,
                            .balancers = static_cast<unsigned>(balancers.size()),
-                           .configuration = generation + (step.model != model ? 1 : 0)},
+                           .configuration = generation + (step.model != model ? 1 : 0),
+                           .tunnels = associations_of(tunnel_states, step.tunnels),
+                           .tunnels_before = associations_of(tunnel_states, nullptr)},
                           ids);
   const auto compiled_at = time->wall();
   const auto result = [&](bool is_applied) {
@@ -106,12 +122,14 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
     backend_totals.retire(ids.retired_backend(id), id);
     departed.add(ids.retired_backend(id));
   }
+  if (step.tunnels) tunnel_states->commit(*step.tunnels);
   if (step.model != model) ++generation;
   publish(std::move(next), compiled->tables);
   follow_sets();
   changes.add({step.causes, compiled_at, time->wall(), std::move(compiled->added)},
               [this](lb::BackendId id) { return flows_begun(id); });
   commit_statuses();
+  if (step.tunnels) look_at_tunnels(*tunnel_states, *model, time->wall(), events);
   if (listener) listener();
   return result(true);
 }

@@ -8,6 +8,7 @@
 #include "ctrl/intent/memory_needs.h"
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_tunnels.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -30,6 +31,8 @@ std::vector<std::string> restart_needed(const Model& before, const Model& after)
   for (const DiffEntry& entry : diff_configurations(boot_settings(before), boot_settings(after))) {
     pointers.push_back(entry.pointer);
   }
+  const bool may_move = before.tunnels.empty() || before.tunnel_state == after.tunnel_state;
+  if (!may_move) pointers.push_back("/tunnel_state");
   return pointers;
 }
 
@@ -81,11 +84,26 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
         .generation = generation, .flows_cut = std::map<std::string, uint64_t>(), .is_applied = true};
   }
   if (same) next = model;  // what was set at run time is no part of it: no generation
+  auto states = tunnel_states;
+  auto tunnels = plan_tunnels(states, *next, static_cast<unsigned>(data_plane->workers().size()),
+                              mode == Step::Mode::kRehearse);
+  if (!tunnels) {
+    statuses.discard();
+    return tl::unexpected(std::move(tunnels.error()));
+  }
+  if (states != tunnel_states) {
+    const std::lock_guard lock(instant);
+    tunnel_states = std::move(states);
+  }
   const auto before = model;
   const uint64_t base = generation;
   Members::Prepared prepared = members.prepare(*before, *next);
   statuses.follow({*before, effective->members}, {*next, prepared.lists}, now.wall);
-  Step step{.model = next, .members = prepared.lists, .mode = mode, .sets = std::move(sets)};
+  Step step{.model = next,
+            .members = prepared.lists,
+            .tunnels = std::move(*tunnels),
+            .mode = mode,
+            .sets = std::move(sets)};
   for (const BackendKey& key : reweighed) step.touched_pools.insert(key.pool);
   step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall}};
   auto result = take(step);

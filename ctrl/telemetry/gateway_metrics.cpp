@@ -13,6 +13,7 @@
 #include "ctrl/telemetry/metric_family.h"
 #include "ctrl/telemetry/process_metrics.h"
 #include "ctrl/telemetry/snat_metrics.h"
+#include "ctrl/telemetry/tunnel_metrics.h"
 #include "dataplane/roles/dataplane.h"
 
 namespace sluice::ctrl {
@@ -254,6 +255,7 @@ std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::str
   add_service_series(sources, gateway);
   add_backend_series(sources, gateway);
   add_snat_series(sources, gateway);
+  add_tunnel_series(sources, gateway);
   if (const auto* ledger = gateway.ledger()) add_ledger_series(sources, *ledger);
   return sources;
 }

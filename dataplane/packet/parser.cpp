@@ -97,6 +97,15 @@ inline DropReason parse_udp(Bytes l4, PacketMeta& meta) {
   return parse_ports(l4, meta);
 }
 
+/// A datagram that is wrong as such, but goes to ESP's port, is left open: ESP has a check of its own, and a
+/// checksum over it that an offload has left unfinished means nothing (RFC 3948, 2.1).
+[[gnu::cold]] DropReason leave_to_esp(Bytes l4, DropReason reason, PacketMeta& meta) {
+  if (l4.size() < sizeof(UdpHeader)) return reason;
+  if (header_at<UdpHeader>(l4).destination_port.host() != UdpHeader::kEspPort) return reason;
+  meta.kind = PacketKind::kOther;
+  return DropReason::kNone;
+}
+
 DropReason parse_icmp(Bytes l4, bool is_v4, PacketMeta& meta) {
   if (l4.size() < sizeof(IcmpHeader)) return DropReason::kMalformedL4;
   switch (icmp_class(header_at<IcmpHeader>(l4), is_v4)) {
@@ -130,8 +139,10 @@ DropReason parse_icmp(Bytes l4, bool is_v4, PacketMeta& meta) {
     reason = parse_tcp(l4, meta);
   } else if (protocol == IpProtocol::kUdp) {
     reason = parse_udp(l4, meta);
-    if (reason == DropReason::kNone && header_at<UdpHeader>(l4).checksum.network() == 0) {
-      return is_v4 ? DropReason::kNone : DropReason::kBadChecksum;  // RFC 768: none was made; RFC 8200 8.1
+    if (reason != DropReason::kNone) return leave_to_esp(l4, reason, meta);
+    if (header_at<UdpHeader>(l4).checksum.network() == 0) {
+      // RFC 768: none was made; RFC 8200, 8.1: there is to be one.
+      return is_v4 ? DropReason::kNone : leave_to_esp(l4, DropReason::kBadChecksum, meta);
     }
   } else if (protocol == (is_v4 ? IpProtocol::kIcmp : IpProtocol::kIcmpv6)) {
     reason = parse_icmp(l4, is_v4, meta);
@@ -140,7 +151,8 @@ DropReason parse_icmp(Bytes l4, bool is_v4, PacketMeta& meta) {
   }
   if (reason != DropReason::kNone || checksum == ChecksumState::kGood) return reason;
   if (checksum == ChecksumState::kBad || !l4_checksum_right(ip, l4_at, is_v4, protocol)) {
-    return DropReason::kBadChecksum;
+    const bool may_be_esp = is_v4 && protocol == IpProtocol::kUdp;
+    return may_be_esp ? leave_to_esp(l4, DropReason::kBadChecksum, meta) : DropReason::kBadChecksum;
   }
   return DropReason::kNone;
 }
@@ -273,6 +285,21 @@ DropReason parse(Bytes frame, const PortView& port, DeviceChecksums device, Pack
     default:
       return DropReason::kNoService;
   }
+}
+
+DropReason parse_inner(Bytes frame, size_t l3_offset, bool is_v4, PacketMeta& meta) {
+  const uint8_t in_port = meta.in_port;
+  meta = PacketMeta{};
+  meta.in_port = in_port;
+  meta.l3_offset = static_cast<uint8_t>(l3_offset);
+  meta.l4_offset = meta.l3_offset;
+  return is_v4 ? parse_ipv4(frame.subspan(l3_offset), {}, meta)
+               : parse_ipv6(frame.subspan(l3_offset), {}, meta);
+}
+
+DropReason refusal_unless_esp(Bytes datagram) {
+  const bool is_whole = header_at<UdpHeader>(datagram).length.host() == datagram.size();
+  return is_whole ? DropReason::kBadChecksum : DropReason::kMalformedL4;
 }
 
 Quote parse_quote(Bytes quote, bool is_v4) {

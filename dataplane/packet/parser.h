@@ -38,6 +38,18 @@ inline constexpr unsigned kMaxPriorityTags = 2;
 DropReason parse(std::span<const uint8_t> frame, const PortView& port, DeviceChecksums device,
                  PacketMeta& meta);
 
+/// The same for a packet that a tunnel brought: its IP header is at `l3_offset` of what stands for its frame.
+/// Keeps in_port.
+DropReason parse_inner(std::span<const uint8_t> frame, size_t l3_offset, bool is_v4, PacketMeta& meta);
+
+/// Whether parse() has left a packet open that only ESP may be: a datagram to its UDP port, wrong as such:
+/// over IPv6 without a checksum (RFC 8200 8.1), over IPv4 with a wrong one, or of another length.
+inline bool is_left_to_esp(const PacketMeta& meta) {
+  return meta.kind == PacketKind::kOther && meta.key.protocol == IpProtocol::kUdp;
+}
+/// Why such a datagram, from its UDP header on, is dropped where it is not ESP's.
+DropReason refusal_unless_esp(std::span<const uint8_t> datagram);
+
 /// Whether an address cannot be a sender's: RFC 1812, 5.3.7, and RFC 4291, 2.5 and 2.7. Whatever answered it
 /// would answer to many, to nobody or to itself.
 bool is_martian(const IpAddress& source);

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "dataplane/ingress/hash_worker.h"
+#include "dataplane/stages/decapsulate.h"
 #include "dataplane/stages/forward_known.h"
 #include "dataplane/stages/receive.h"
 #include "dataplane/stages/send_answers.h"
@@ -14,9 +15,12 @@ namespace sluice::dataplane {
 void process(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   if ((worker.watch.of_port(port) & stage::kCaptureReceived) != 0) [[unlikely]]
     worker.watch.received(frames, port);
-  std::span<rte_mbuf*> packets = forward_known_flows(worker, port, frames);
+  const bool has_tunnels = worker.tables->tunnels != nullptr;
+  std::span<rte_mbuf*> packets =
+      has_tunnels ? forward_known_in_clear(worker, port, frames) : forward_known_flows(worker, port, frames);
   if (packets.empty()) return;
   packets = parse_frames(worker, port, packets);
+  if (has_tunnels) packets = decapsulate(worker, packets);
   packets = submit(worker, packets);
   packets = steer(worker, packets);
   balance_and_forward(worker, packets);

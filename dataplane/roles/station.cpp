@@ -1,5 +1,7 @@
 #include "dataplane/roles/station.h"
 
+#include "dataplane/esp/esp_worker.h"
+
 namespace sluice::dataplane {
 namespace {
 
@@ -71,6 +73,10 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
       .echo_budget = TokenBucket(plan.limits.echo),
       .neighbor_copies = NeighborCopies(plan.limits.neighbor_copies),
   });
+  if (auto gcm = crypto::AesGcm::create()) {
+    station->esp_ = std::make_shared<EspWorker>(std::move(*gcm));
+    station->worker_->esp = station->esp_.get();
+  }
   station->drops_.show_to(station->watch_);
   station->drops_.record_in(station->drop_records_.elements());
   station->worker_->transmit.show_to(station->watch_);

@@ -30,7 +30,9 @@ constexpr std::array<ThreadRoleRow, kThreadRoles> kThreadRoleRows = {{
 
 constexpr std::array<RingUseRow, kRingUses> kRingUseRows = {{
     {"packets", "parsed packets, to who balances them; ARP and NDP to every worker", kPacketRing},
-    {"frames", "finished frames, to a worker that has a transmit queue", kPacketRing},
+    {"frames",
+     "finished frames, and what is to leave by an ESP tunnel, to a worker that has a transmit queue",
+     kPacketRing},
     {"questions", "of `trace.explain`, `flow.list` and the like, to the worker that owns the flows",
      Station::kQuestions},
     {"notices", "what a worker has to say in the log", Notices::kRing},

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <array>
 
+#include "dataplane/base/packet.h"
 #include "dataplane/stages/carry_checks.h"
+#include "dataplane/stages/encapsulate.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/relay_from_kernel.h"
 
@@ -91,6 +93,7 @@ bool WorkerLoop::step(uint64_t cycles) {
 }
 
 void WorkerLoop::end() {
+  give_up_tunnels(worker_);
   worker_.neighbors.give_up();
   worker_.drops.free_pending();
   worker_.watch.adopt(nullptr);
@@ -108,6 +111,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   unsigned touched = relay_frames();
   if (receiving) touched += relay_from_kernel(worker_, taps_);
   touched += worker_.place.receives ? poll_rx_worker(worker_) : poll_lb_worker(worker_);
+  send_encrypted(worker_);
   worker_.transmit.flush();  // at once: a frame that ended a long rest finds many milliseconds to make up for
   if (elapsed_ms != 0) {
     worker_.neighbors.tick(*worker_.tables, now_ms, worker_.transmit);
@@ -120,6 +124,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   touched += send_checks(worker_);
   if (worker_.place.balances && sweep_flows(worker_)) ++touched;
   if (serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
+  send_encrypted(worker_);
   worker_.transmit.flush();
   worker_.drops.free_pending();
   return touched;
@@ -129,6 +134,7 @@ void WorkerLoop::take_newest_tables() {
   const Tables* const newest = tables_.refresh();
   if (newest == worker_.tables) return;
   worker_.tables = newest;
+  find_tunnels_anew(worker_);
   worker_.neighbors.adopt_static(*newest, worker_.now_ms, worker_.transmit);
   adopt_rules(worker_);
 }
@@ -147,7 +153,13 @@ unsigned WorkerLoop::relay_frames() {
     if (ring == nullptr) continue;
     std::array<rte_mbuf*, kBurst> frames;
     const size_t count = ring->pop(frames);
-    for (size_t i = 0; i < count; ++i) worker_.transmit.relay(frames[i]);
+    for (size_t i = 0; i < count; ++i) {
+      if (meta_of(frames[i]).tunnel != 0) [[unlikely]] {
+        encapsulate_handed_over(worker_, frames[i]);
+      } else {
+        worker_.transmit.relay(frames[i]);
+      }
+    }
     relayed += static_cast<unsigned>(count);
   }
   return relayed;

@@ -18,7 +18,7 @@ void answer_echo(Worker& worker, rte_mbuf* packet) {
   const Egress egress = route_to(tables, meta.key.source, meta.in_port);
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
   uint8_t* const ip = bare_ip(packet);
-  if (packet->pkt_len > tables.ports[egress.port].mtu) return worker.drops.drop(packet, DropReason::kTooBig);
+  if (packet->pkt_len > largest_packet(worker, egress)) return worker.drops.drop(packet, DropReason::kTooBig);
   turn_into_echo_reply(ip, meta.is_v4(), meta.l4_offset - size_t{meta.l3_offset});
   send(worker, egress, packet);
 }

@@ -53,7 +53,7 @@ void send_check(Worker& worker, const CheckPacket& check) {
   const PathRewrite path = path_rewrite(check.mode, {backend, worker.tables->encapsulation, meta.is_v4()});
   const size_t needed = packet->pkt_len + path.outer.bytes;
   // Nobody is to be told: the sender is here, and has its own deadline.
-  if (needed > worker.tables->ports[egress.port].mtu) return worker.drops.drop(packet, DropReason::kTooBig);
+  if (needed > largest_packet(worker, egress)) return worker.drops.drop(packet, DropReason::kTooBig);
   meta.is_v4() ? forward_by<true>(worker, packet, meta.key, path, egress, nullptr)
                : forward_by<false>(worker, packet, meta.key, path, egress, nullptr);
 }

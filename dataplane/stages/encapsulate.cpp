@@ -1,16 +1,255 @@
 #include "dataplane/stages/encapsulate.h"
 
-namespace sluice::dataplane {
+#include <algorithm>
+#include <array>
 
-void encapsulate(Worker& worker, uint16_t tunnel, rte_mbuf* packet) {
-  static_cast<void>(tunnel);  // nothing makes tunnels yet
+#include "dataplane/esp/esp_packet.h"
+#include "dataplane/esp/esp_worker.h"
+#include "dataplane/esp/tunnel_tables.h"
+#include "dataplane/packet/ethernet.h"
+#include "dataplane/stages/route.h"
+
+namespace sluice::dataplane {
+namespace {
+
+constexpr uint32_t kPatienceMs = 3'000;  ///< as long as neighbors are asked for
+constexpr size_t kMostUnresolved =
+    8;                          ///< of one tunnel: what comes after is dropped until its next hop is known
+constexpr unsigned kTries = 4;  ///< to leave with numbers that are not too far behind
+
+using Run = std::span<EspWorker::Waiting>;
+
+void refuse(Worker& worker, const Tunnel& tunnel, rte_mbuf* packet, TunnelDrop reason) {
+  tunnel.state->counters[worker.place.index].drop(reason);
   worker.drops.drop(packet, DropReason::kDenied);
 }
 
-size_t tunnel_mtu(const Worker& worker, uint16_t tunnel) {
-  static_cast<void>(worker);
-  static_cast<void>(tunnel);
-  return 0;
+/// Why nothing can be sent by a tunnel without an association: it could leave in clear alone.
+TunnelDrop reason_without_keys(const Tunnel& tunnel) {
+  return tunnel.lacks_storage ? TunnelDrop::kSequenceExhausted : TunnelDrop::kClear;
+}
+
+uint8_t* ip_of(rte_mbuf* packet) {
+  return rte_pktmbuf_mtod(packet, uint8_t*);
+}
+
+/// Whether a packet has the room around it that sealing needs, and the way out's Ethernet header.
+bool has_room(const rte_mbuf* packet, const Tunnel& tunnel, const PortView& view) {
+  const size_t front = tunnel.header.bytes() + sizeof(EspHeader) + ethernet_bytes(view);
+  return rte_pktmbuf_headroom(packet) >= front && rte_pktmbuf_tailroom(packet) >= kMostEspTail;
+}
+
+enum class Sent : uint8_t { kAll, kNone };
+
+/// Packets of one tunnel on their way.
+class Sender {
+ public:
+  Sender(Worker& worker, uint16_t tunnel)
+      : worker_(worker),
+        tunnel_(worker.tables->tunnels->tunnels()[tunnel - 1u]),
+        view_(worker.tables->ports[tunnel_.port]) {}
+
+  /// kNone: they wait.
+  Sent send(Run run) {
+    if (tunnel_.out == nullptr) return refuse_all(run, reason_without_keys(tunnel_));
+    const MacAddress* const mac = worker_.neighbors.mac_or_ask(
+        *worker_.tables, tunnel_.port, tunnel_.next_hop, worker_.now_ms, worker_.transmit);
+    if (mac == nullptr) return Sent::kNone;
+    return send_to(*mac, run);
+  }
+
+ private:
+  Sent refuse_all(Run run, TunnelDrop reason) {
+    for (const EspWorker::Waiting& waiting : run) refuse(worker_, tunnel_, waiting.packet, reason);
+    return Sent::kAll;
+  }
+
+  Sent send_to(const MacAddress& mac, Run run) {
+    SequenceLeases& leases = *tunnel_.out->leases;
+    const auto count = static_cast<unsigned>(run.size());
+    for (unsigned tries = 0; tries < kTries; ++tries) {
+      const auto first = leases.take(count);
+      if (!first || (!tunnel_.out->is_extended && *first + count - 1 > UINT32_MAX)) {
+        return refuse_all(run, TunnelDrop::kSequenceExhausted);
+      }
+      seal(*first, run);
+      switch (leases.depart(worker_.place.index, *first, count)) {
+        case SequenceLeases::Departure::kNow:
+          transmit(mac, run);
+          leases.left(worker_.place.index);
+          return Sent::kAll;
+        case SequenceLeases::Departure::kLater:
+          unseal(*first, run);
+          return Sent::kNone;
+        case SequenceLeases::Departure::kStale:
+          unseal(*first, run);
+          break;
+      }
+    }
+    return Sent::kNone;
+  }
+
+  void seal(uint64_t number, Run run) {
+    for (size_t i = 0; i < run.size(); ++i) {
+      rte_mbuf* const packet = run[i].packet;
+      sealed_[i] = seal_packet(worker_.esp->gcm(), *tunnel_.out, tunnel_.header, number + i, ip_of(packet),
+                               packet->pkt_len);
+    }
+  }
+
+  void unseal(uint64_t number, Run run) {
+    for (size_t i = 0; i < run.size(); ++i) {
+      rte_mbuf* const packet = run[i].packet;
+      unseal_packet(worker_.esp->gcm(), *tunnel_.out, number + i, ip_of(packet), packet->pkt_len);
+    }
+  }
+
+  void transmit(const MacAddress& mac, Run run) {
+    TunnelCounters& counters = tunnel_.state->counters[worker_.place.index];
+    const uint16_t type = tunnel_.header.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6;
+    for (size_t i = 0; i < run.size(); ++i) {
+      rte_mbuf* const packet = run[i].packet;
+      counters.packets_out.add();
+      counters.bytes_out.add(packet->pkt_len);
+      uint8_t* const frame = sealed_[i].data() - ethernet_bytes(view_);
+      write_ethernet(frame, view_, mac, type);
+      const auto size = static_cast<uint16_t>(sealed_[i].data() + sealed_[i].size() - frame);
+      packet->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(packet->buf_addr));
+      packet->data_len = size;
+      packet->pkt_len = size;
+      worker_.transmit.send(tunnel_.port, packet);
+    }
+    // With others at work on the same numbers they leave now: whoever looks next is to find them gone.
+    if (tunnel_.state->counters.size() > 1) worker_.transmit.flush();
+  }
+
+  Worker& worker_;
+  const Tunnel& tunnel_;
+  const PortView& view_;
+  std::array<std::span<uint8_t>, kBurst> sealed_;
+};
+
+/// Which packets of a flush have to wait: those of tunnels of which one does.
+class Held {
+ public:
+  bool has(uint16_t tunnel) const { return (tunnels_ >> tunnel % 64 & 1) != 0; }
+  void add(uint16_t tunnel) { tunnels_ |= uint64_t{1} << tunnel % 64; }
+
+ private:
+  uint64_t tunnels_ = 0;  ///< by number modulo 64: one that waits for another's sake waits for one poll
+};
+
+/// Whether a packet that cannot leave now may wait.
+bool may_wait(const Worker& worker, const EspWorker::Waiting& waiting,
+              std::span<const EspWorker::Waiting> kept) {
+  if (worker.now_ms - waiting.since_ms >= kPatienceMs) return false;
+  const Tunnel& tunnel = worker.tables->tunnels->tunnels()[waiting.tunnel - 1u];
+  // Numbers of other workers are out of the way within a poll of theirs.
+  if (tunnel.state->counters.size() > 1 && kept.size() < EspWorker::kMostWaiting / 2) return true;
+  return static_cast<size_t>(std::count_if(kept.begin(), kept.end(), [&](const EspWorker::Waiting& other) {
+           return other.tunnel == waiting.tunnel;
+         })) < kMostUnresolved;
+}
+
+/// The packets from the first on that can be sent together.
+Run next_run(const Worker& worker, Run waiting) {
+  const uint16_t tunnel = waiting.front().tunnel;
+  const auto& out = worker.tables->tunnels->tunnels()[tunnel - 1u].out;
+  const size_t most =
+      std::min<size_t>({waiting.size(), kBurst, out == nullptr ? kBurst : out->leases->most()});
+  size_t size = 1;
+  while (size < most && waiting[size].tunnel == tunnel) ++size;
+  return waiting.first(size);
+}
+
+}  // namespace
+
+void encapsulate(Worker& worker, uint16_t tunnel_number, rte_mbuf* packet) {
+  const Tunnel& tunnel = worker.tables->tunnels->tunnels()[tunnel_number - 1u];
+  if (tunnel.out == nullptr || worker.esp == nullptr) {
+    return refuse(worker, tunnel, packet, reason_without_keys(tunnel));
+  }
+  if (!has_room(packet, tunnel, worker.tables->ports[tunnel.port])) {
+    return worker.drops.drop(packet, DropReason::kNoHeadroom);
+  }
+  if (!worker.transmit.has_queue(tunnel.port)) {
+    meta_of(packet).tunnel = tunnel_number;
+    if (worker.transmit.hand_over_bare(packet)) return;
+    worker.stats.ring_full.add();
+    return worker.drops.drop(packet, DropReason::kRingFull);
+  }
+  const EspWorker::Waiting waiting{packet, worker.now_ms, tunnel_number};
+  if (worker.esp->add(waiting)) return;
+  send_encrypted(worker);
+  if (!worker.esp->add(waiting)) worker.drops.drop(packet, DropReason::kTxFull);
+}
+
+void send_encrypted(Worker& worker) {
+  if (worker.esp == nullptr || !worker.esp->has_waiting()) return;
+  const Run all = worker.esp->waiting();
+  Held held;
+  size_t kept = 0;
+  for (size_t at = 0; at < all.size();) {
+    const Run run = next_run(worker, all.subspan(at));
+    at += run.size();
+    const uint16_t tunnel = run.front().tunnel;
+    if (!held.has(tunnel) && Sender(worker, tunnel).send(run) == Sent::kAll) continue;
+    held.add(tunnel);
+    for (const EspWorker::Waiting& waiting : run) {
+      if (may_wait(worker, waiting, all.first(kept))) {
+        all[kept++] = waiting;
+      } else {
+        worker.drops.drop(waiting.packet, DropReason::kNeighborUnresolved);
+      }
+    }
+  }
+  worker.esp->keep_first(kept);
+}
+
+void encapsulate_handed_over(Worker& worker, rte_mbuf* packet) {
+  meta_of(packet).tunnel = 0;
+  // Its tunnel by the Tables of this worker, which may be others. What was to be encrypted leaves in no other
+  // way.
+  const auto* const ip = rte_pktmbuf_mtod(packet, const uint8_t*);
+  const auto& tunnels = worker.tables->tunnels;
+  const uint16_t tunnel = tunnels == nullptr ? 0 : tunnels->leading_to(destination_of(ip, *ip >> 4 == 4));
+  if (tunnel == 0) return worker.drops.drop(packet, DropReason::kDenied);
+  encapsulate(worker, tunnel, packet);
+}
+
+void find_tunnels_anew(Worker& worker) {
+  if (worker.esp == nullptr || !worker.esp->has_waiting()) return;
+  const Run all = worker.esp->waiting();
+  const auto& tunnels = worker.tables->tunnels;
+  size_t kept = 0;
+  for (EspWorker::Waiting waiting : all) {
+    const auto* const ip = rte_pktmbuf_mtod(waiting.packet, const uint8_t*);
+    waiting.tunnel = tunnels == nullptr ? 0 : tunnels->leading_to(destination_of(ip, *ip >> 4 == 4));
+    const bool can_go =
+        waiting.tunnel != 0 && has_room(waiting.packet, tunnels->tunnels()[waiting.tunnel - 1u],
+                                        worker.tables->ports[tunnels->tunnels()[waiting.tunnel - 1u].port]);
+    if (can_go) {
+      all[kept++] = waiting;
+    } else {
+      worker.drops.drop(waiting.packet, DropReason::kDenied);
+    }
+  }
+  worker.esp->keep_first(kept);
+}
+
+void give_up_tunnels(Worker& worker) {
+  if (worker.esp == nullptr) return;
+  for (const EspWorker::Waiting& waiting : worker.esp->waiting()) {
+    worker.drops.drop(waiting.packet, DropReason::kNeighborUnresolved);
+  }
+  worker.esp->keep_first(0);
+}
+
+size_t tunnel_mtu(const Worker& worker, uint16_t tunnel_number) {
+  const Tunnel& tunnel = worker.tables->tunnels->tunnels()[tunnel_number - 1u];
+  const uint16_t path = tunnel.state->path_mtu.at(worker.now_ms);
+  const size_t mtu = path == 0 ? tunnel.mtu : std::min(path, tunnel.mtu);
+  return most_inner_bytes(mtu, tunnel.header.bytes());
 }
 
 }  // namespace sluice::dataplane

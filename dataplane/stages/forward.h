@@ -4,6 +4,8 @@
 
 #include <rte_mbuf.h>
 
+#include <algorithm>
+
 #include "dataplane/stages/refuse_too_big.h"
 #include "dataplane/stages/route.h"
 #include "dataplane/stages/treat.h"
@@ -26,13 +28,11 @@ inline PathRewrite path_rewrite_of(const Worker& worker, const lb::Decision& dec
                       {backend_of(worker, decision), worker.tables->encapsulation, is_v4});
 }
 
-/// Whether a packet fits the port, or the ESP tunnel, that it leaves by once `added` bytes lie around it;
-/// else it is refused.
+/// Whether a packet fits the way out once `added` bytes lie around it; else it is refused.
 inline bool fits(Worker& worker, rte_mbuf* packet, const Egress& egress, size_t added) {
-  const size_t mtu =
-      egress.tunnel == 0 ? worker.tables->ports[egress.port].mtu : tunnel_mtu(worker, egress.tunnel);
+  const size_t mtu = largest_packet(worker, egress);
   if (packet->pkt_len + added <= mtu) return true;
-  refuse_too_big(worker, packet, mtu - added);
+  refuse_too_big(worker, packet, mtu - std::min(mtu, added));
   return false;
 }
 

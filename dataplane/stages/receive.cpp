@@ -33,6 +33,12 @@ DropReason parse_frame(rte_mbuf* frame, uint8_t in_port, const PortView& port) {
   return reason;
 }
 
+std::span<const uint8_t> datagram_of(rte_mbuf* frame) {
+  const PacketMeta& meta = meta_of(frame);
+  return {rte_pktmbuf_mtod_offset(frame, const uint8_t*, meta.l4_offset),
+          size_t{meta.l3_offset} + meta.ip_bytes - meta.l4_offset};
+}
+
 }  // namespace
 
 std::span<rte_mbuf*> receive(Worker& worker, const ReceiveQueue& queue, std::span<rte_mbuf*> buffer) {
@@ -55,7 +61,11 @@ std::span<rte_mbuf*> parse_frames(Worker& worker, uint8_t port, std::span<rte_mb
   size_t kept = 0;
   for (size_t i = 0; i < frames.size(); ++i) {
     if (i + kAhead < frames.size()) rte_prefetch0(rte_pktmbuf_mtod(frames[i + kAhead], void*));
-    const DropReason reason = parse_frame(frames[i], port, view);
+    DropReason reason = parse_frame(frames[i], port, view);
+    if (worker.tables->tunnels == nullptr && reason == DropReason::kNone &&
+        is_left_to_esp(meta_of(frames[i]))) {
+      reason = refusal_unless_esp(datagram_of(frames[i]));
+    }
     if (reason == DropReason::kNone) {
       frames[kept++] = frames[i];
     } else {

@@ -8,8 +8,8 @@
 
 namespace sluice::dataplane {
 
-/// Sends by the ports what the kernel has sent on their taps, unchanged but for the port's VLAN tags.
-/// `taps` by configured port. On a worker; returns how many frames.
+/// Sends by the ports what the kernel has sent on their taps, unchanged but for the port's VLAN tags; through
+/// ESP tunnels what is for where they lead. `taps` by configured port. On a worker; returns how many frames.
 unsigned relay_from_kernel(Worker& worker, std::span<const KernelTap> taps);
 
 }  // namespace sluice::dataplane

@@ -42,7 +42,7 @@ void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& de
                                           : route_to_backend(*worker.tables, backend_of(worker, decision));
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
   uint8_t* const ip = bare_ip(packet);
-  if (packet->pkt_len > worker.tables->ports[egress.port].mtu) {
+  if (packet->pkt_len > largest_packet(worker, egress)) {
     return worker.drops.drop(packet, DropReason::kTooBig);
   }
   const IpAddress source = error_source(source_of(ip, meta.is_v4()), flows.key_of(*decision.flow), to);

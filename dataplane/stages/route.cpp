@@ -1,5 +1,7 @@
 #include "dataplane/stages/route.h"
 
+#include "dataplane/esp/tunnel_tables.h"
+
 namespace sluice::dataplane {
 namespace {
 
@@ -11,6 +13,13 @@ bool is_link_local(const IpAddress& address) {
 
 Egress route_to(const Tables& tables, const IpAddress& destination, uint16_t in_port) {
   if (is_link_local(destination)) return {true, in_port, destination};
+  if (tables.tunnels != nullptr) [[unlikely]] {
+    // Before every other route, neighbor and network of a port: what is meant for a tunnel goes no other way.
+    if (const uint16_t number = tables.tunnels->leading_to(destination); number != 0) {
+      const Tunnel& tunnel = tables.tunnels->tunnels()[number - 1u];
+      return {tunnel.has_way, tunnel.port, tunnel.next_hop, number};
+    }
+  }
   const Route* route = tables.routes->find(destination);
   if (route == nullptr) return {};
   return {true, route->port, route->on_link ? destination : route->gateway};

@@ -21,7 +21,8 @@ struct Egress {
   uint16_t tunnel = 0;  ///< 1 + its place in TunnelTables; 0: none
 };
 
-/// By the configured routes; link-local addresses (RFC 4291 2.5.6) are on the link of `in_port`.
+/// By the ESP tunnels, then by the configured routes; link-local addresses (RFC 4291 2.5.6) are on the link
+/// of `in_port`.
 Egress route_to(const Tables& tables, const IpAddress& destination, uint16_t in_port);
 
 /// To a backend: the next hop that the control thread found for it.
@@ -29,6 +30,11 @@ inline Egress route_to_backend(const Tables& tables, const lb::Backend& backend)
   if (backend.next_hop == UINT32_MAX) return {};
   const NextHop& next_hop = (*tables.next_hops)[backend.next_hop];
   return {true, next_hop.port, next_hop.address, next_hop.tunnel};
+}
+
+/// The largest IP packet that a way out takes.
+inline size_t largest_packet(const Worker& worker, const Egress& egress) {
+  return egress.tunnel == 0 ? worker.tables->ports[egress.port].mtu : tunnel_mtu(worker, egress.tunnel);
 }
 
 /// Cuts off the Ethernet header and the padding behind the IP packet. Returns the packet's first byte.

@@ -96,6 +96,9 @@ def section(schema, path, node, depth):
         elif child.get("type") == "array" and resolve(schema, child["items"]).get("type") == "object":
             element = resolve(schema, child["items"])
             inner.append((below + "[]", {"description": child["description"], **element}))
+        for choice in child.get("anyOf", []):
+            if "properties" in (mapping := resolve(schema, choice)):
+                inner.append((below, {"description": child["description"], **mapping}))
     lines.append("")
     for below, child in inner:
         lines += section(schema, below, child, min(depth + 1, 4) if path else 2)

@@ -55,6 +55,7 @@ class Case:
         self.tolerated: Dict[str, List[Callable[[Packet], bool]]] = {port: [] for port in self.ports}
         self.ignored: Set[str] = set()
         self.drops: Dict[str, int] = {}
+        self.secrets: Dict[str, str] = {}  # files beside the configuration, which names their folder `@here@`
         self.idle_seconds = 1.0
         self.hears_reports = False  # MLD reports of the gateway are compared too
 
@@ -209,7 +210,10 @@ def _write_config(case: Case, target: pathlib.Path, control: Dict[str, str], lis
         "control": control,
         "http": {"listen": listen},
     }
-    (target / "sluice.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for name, text in case.secrets.items():
+        (target / name).touch(0o600)
+        (target / name).write_text(text)
+    (target / "sluice.yaml").write_text(yaml.safe_dump(config, sort_keys=False).replace("@here@", str(target)))
 
 
 def _transmitted(case: Case, target: pathlib.Path) -> Dict[str, List[Packet]]:

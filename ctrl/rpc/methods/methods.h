@@ -44,6 +44,7 @@ std::vector<Method> flow_methods();
 std::vector<Method> ledger_methods();
 std::vector<Method> log_methods();
 std::vector<Method> trace_methods();
+std::vector<Method> tunnel_methods();
 std::vector<Method> stats_methods();
 std::vector<Method> neighbor_methods();
 

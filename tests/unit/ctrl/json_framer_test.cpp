@@ -160,5 +160,23 @@ TEST(JsonFramer, KnowsThatALineEndMayBeTheEnd) {
   EXPECT_TRUE(framer.next());
 }
 
+TEST(JsonFramer, ErasesWhatWasTaken) {
+  JsonFramer framer;
+  framer.append(R"({"key":"00112233445566778899"}{"unfinished":"99887766)");
+  const auto event = framer.next();
+  ASSERT_TRUE(event);
+  const std::string_view value = std::get<std::string_view>(*event);
+  const volatile char* const at = value.data();
+  const size_t size = value.size();
+  framer.erase_taken();
+  std::string left;
+  for (size_t i = 0; i < size; ++i) left += at[i];
+  EXPECT_EQ(left.find("0011223344"), std::string::npos);
+  framer.append("\"}");
+  const auto next = framer.next();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(std::get<std::string_view>(*next), R"({"unfinished":"99887766"})") << "what was begun goes on";
+}
+
 }  // namespace
 }  // namespace sluice::ctrl

@@ -1,0 +1,64 @@
+// AES-GCM with 12-byte nonces and 16-byte tags (NIST SP 800-38D), AES-128 and AES-256, by the direct calls of
+// intel-ipsec-mb 1.3. The lowest layer of ESP: no allocation, no lock, no exception once made.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+struct IMB_MGR;
+
+namespace sluice::crypto {
+
+inline constexpr size_t kGcmTagBytes = 16;
+inline constexpr size_t kGcmNonceBytes = 12;
+using GcmTag = std::array<uint8_t, kGcmTagBytes>;
+
+class AesGcmKey;
+
+/// The library's entry points for this CPU. One object per thread.
+class AesGcm {
+ public:
+  /// Nothing where the library finds no usable CPU or fails its own self-test. Allocates.
+  static std::optional<AesGcm> create();
+
+  /// Encrypts `bytes` in place. A nonce is never used twice with one key: the caller's duty.
+  void seal(const AesGcmKey& key, const uint8_t (&nonce)[kGcmNonceBytes], std::span<const uint8_t> associated,
+            std::span<uint8_t> bytes, uint8_t* tag) const;
+  /// Decrypts `bytes` in place. False: the tag, 16 bytes at `tag`, is not that of these bytes, and what they
+  /// hold now is of no use. Takes as long either way.
+  [[nodiscard]] bool open(const AesGcmKey& key, const uint8_t (&nonce)[kGcmNonceBytes],
+                          std::span<const uint8_t> associated, std::span<uint8_t> bytes,
+                          const uint8_t* tag) const;
+
+ private:
+  friend class AesGcmKey;
+  struct Free {
+    void operator()(IMB_MGR* library) const;
+  };
+  explicit AesGcm(IMB_MGR* library) : library_(library) {}
+
+  std::unique_ptr<IMB_MGR, Free> library_;
+};
+
+/// A key made ready for use, erased when destroyed. Read by any thread, with an AesGcm of its own: all of one
+/// process choose the same code, and so the same form of keys.
+class AesGcmKey {
+ public:
+  /// `key` has 16 or 32 bytes, which stay the caller's to erase.
+  AesGcmKey(const AesGcm& gcm, std::span<const uint8_t> key);
+  ~AesGcmKey();
+  AesGcmKey(const AesGcmKey&) = delete;
+  AesGcmKey& operator=(const AesGcmKey&) = delete;
+
+ private:
+  friend class AesGcm;
+  static constexpr size_t kExpandedBytes = 1024;
+
+  alignas(64) std::array<uint8_t, kExpandedBytes> expanded_{};
+  bool is_256_;
+};
+
+}  // namespace sluice::crypto
