@@ -22,7 +22,8 @@ constexpr unsigned kMostRounds = 1'000'000;
 // What the daemon does every so many milliseconds.
 constexpr uint64_t kStoreTick = 5, kMaintenance = 50, kSourceMaintenance = 250;
 
-void replace_machine(ctrl::Model& model, dataplane::Surroundings& surroundings) {
+void replace_machine(ctrl::Model& model, dataplane::Surroundings& surroundings,
+                     const ScratchDirectory& scratch) {
   dataplane::BootConfig& boot = model.boot;
   boot.surroundings = &surroundings;
   boot.log = ctrl::log_data_plane;
@@ -33,6 +34,7 @@ void replace_machine(ctrl::Model& model, dataplane::Surroundings& surroundings) 
   boot.hash_workers.clear();
   for (dataplane::PortConfig& port : boot.ports) port.kernel = false;
   model.ledger.reset();
+  if (!model.tunnels.empty()) model.tunnel_state = scratch.path();  // the configuration's is a real gateway's
 }
 
 }  // namespace
@@ -53,7 +55,7 @@ SimulatedGateway::~SimulatedGateway() = default;
 Result<std::unique_ptr<SimulatedGateway>> SimulatedGateway::start(ctrl::Model model,
                                                                   const SimulationStart& start) {
   std::unique_ptr<SimulatedGateway> simulated(new SimulatedGateway(start));
-  replace_machine(model, *simulated);
+  replace_machine(model, *simulated, simulated->scratch_);
   auto gateway = ctrl::Gateway::start(std::move(model), "file", {}, {}, simulated.get());
   if (!gateway) return tl::unexpected(gateway.error());
   simulated->gateway_ = std::move(*gateway);

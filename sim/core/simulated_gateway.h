@@ -20,6 +20,7 @@
 #include "dataplane/worker/worker_request.h"
 #include "sim/core/frame.h"
 #include "sim/core/ring_device.h"
+#include "sim/core/scratch_directory.h"
 
 namespace sluice::sim {
 
@@ -103,6 +104,7 @@ class SimulatedGateway final : public dataplane::Surroundings, public ctrl::Time
   std::function<void(unsigned, Frame)> on_sent_ = [](unsigned, Frame) {};
   std::function<void(Nanoseconds)> on_wait_;
   uint64_t ticks_ = 0;
+  ScratchDirectory scratch_;
   std::unique_ptr<ctrl::Gateway> gateway_;
 };
 
