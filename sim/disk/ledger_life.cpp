@@ -1,0 +1,262 @@
+#include "sim/disk/ledger_life.h"
+
+#include <algorithm>
+#include <array>
+
+#include "crypto/sha256_openssl.h"
+#include "ledger/checkpoint.h"
+#include "ledger/log_reader.h"
+#include "ledger/verify.h"
+
+namespace sluice::sim {
+namespace {
+
+constexpr uint64_t kWindow = 100'000;  ///< more than a life has transactions
+constexpr unsigned kMostStarts = 12, kMostSteps = 60;
+
+std::span<const uint8_t> bytes_of(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+crypto::Sha256 make_engine() {
+  return std::move(*crypto::Sha256::create(crypto::Sha256Engine::openssl));
+}
+
+ledger::IngestLimits limits() {
+  ledger::IngestLimits limits;
+  limits.seal = {8, 1 << 16};
+  limits.delay_ns = 1000;
+  limits.blocks = 4;
+  limits.waiters = 64;
+  return limits;
+}
+
+}  // namespace
+
+/// What ends with a power cut.
+struct LedgerLife::Process {
+  struct Free {
+    void operator()(std::byte* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
+  };
+  explicit Process(uint64_t seed)
+      : capacity{kWindow, limits().most_in_flight()},
+        bytes(ledger::RecentIds::bytes_needed(capacity)),
+        memory(new (std::align_val_t{64}) std::byte[bytes]),
+        ids(capacity, {memory.get(), bytes}, {seed, seed + 1}) {}
+
+  ledger::RecentIds::Capacity capacity;
+  size_t bytes;
+  std::unique_ptr<std::byte[], Free> memory;
+  ledger::RecentIds ids;
+  ledger::OutcomeCounters counters;
+  std::unique_ptr<ledger::Journal> journal;
+  std::unique_ptr<ledger::Ingest> ingest;
+};
+
+LedgerLife::LedgerLife(uint64_t seed, std::string directory, Trace& trace)
+    : seed_(seed),
+      chance_(seed ^ 0x6c6564676572),
+      directory_(std::move(directory)),
+      trace_(trace),
+      disk_(directory_, chance_.branch()),
+      signer_(std::move(*crypto::NoteSigner::generate("simulated.example/log"))) {}
+
+LedgerLife::~LedgerLife() = default;
+
+void LedgerLife::violate(const std::string& what) {
+  trace_.say(now_ns_, "VIOLATION: " + what);
+  throw Violation{"ledger: " + what};
+}
+
+void LedgerLife::live() {
+  const auto starts = static_cast<unsigned>(chance_.between(2, kMostStarts));
+  for (unsigned start = 0; start < starts; ++start) {
+    const bool is_last = start + 1 == starts;
+    if (!is_last && chance_.happens(850)) disk_.cut_after(chance_.between(1, 120));
+    begin_process();
+    if (process_->journal) work(static_cast<unsigned>(chance_.between(1, kMostSteps)));
+    trace_.say(now_ns_, disk_.is_cut() ? "the power goes" : "the process ends");
+    process_.reset();
+    if (disk_.is_cut() || chance_.happens(500)) disk_.restore();
+  }
+}
+
+void LedgerLife::begin_process() {
+  process_ = std::make_unique<Process>(seed_);
+  disk_.set_full(false);
+  ledger::JournalSettings settings{.directory = directory_};
+  settings.segment_bytes = 32'768;
+  settings.allocate_bytes = 8192;
+  settings.checkpoint_interval_ns = 0;
+  auto signer = crypto::NoteSigner::parse(signer_.private_line().reveal());
+  auto journal =
+      ledger::Journal::open(disk_, std::move(settings), std::move(*signer), make_engine(), process_->ids);
+  by_ticket_.clear();
+  if (!journal) {
+    if (!disk_.is_cut()) violate("it does not start: " + journal.error().message);
+    return;
+  }
+  process_->journal = std::move(*journal);
+  process_->ingest = std::make_unique<ledger::Ingest>(limits(), process_->ids, process_->counters);
+  trace_.say(now_ns_, "a process begins with " + std::to_string(process_->journal->durable().tree_size) +
+                          " transactions");
+  check_after_start();
+}
+
+void LedgerLife::work(unsigned steps) {
+  for (unsigned step = 0; step < steps; ++step) {
+    now_ns_ += 1'000'000;
+    switch (chance_.below(8)) {
+      case 0:
+      case 1:
+      case 2:
+        for (auto left = chance_.between(1, 12); left > 0; --left) offer();
+        break;
+      case 3:
+      case 4:
+        append();
+        break;
+      case 5:
+        if (ledger::SyncTask* const task = process_->journal->begin_sync()) {
+          task->run();
+          process_->journal->end(task);
+        }
+        take_answers();
+        break;
+      case 6:
+        release();
+        break;
+      default:
+        disk_.set_full(chance_.happens(200));
+        process_->journal->look_for_room(now_ns_);
+    }
+    if (process_->journal->failure() && !disk_.is_cut()) {
+      violate("the journal fails on a disk that does not: " + process_->journal->failure()->message);
+    }
+  }
+}
+
+void LedgerLife::offer() {
+  const bool is_repeat = next_payload_ > 0 && chance_.happens(200);
+  const uint64_t number = is_repeat ? chance_.below(next_payload_) : next_payload_++;
+  std::string payload = "transaction " + std::to_string(number);
+  payload.resize(payload.size() + number * 37 % 900, '.');
+  ledger::Transaction transaction;
+  transaction.payload = bytes_of(payload).data();
+  transaction.size = static_cast<uint32_t>(payload.size());
+  transaction.txid = crypto::sha256(bytes_of(payload));
+  transaction.leaf_hash = crypto::sha256_leaf(bytes_of(payload));
+  transaction.requester.channel = ledger::Channel::kControl;
+  transaction.requester.ticket = number;
+  ledger::Answer answer;
+  const ledger::Decision decision = process_->ingest->offer(transaction, now_ns_, answer);
+  by_ticket_[number] = payload;
+  if (decision == ledger::Decision::kUnderWay) return;
+  if (decision == ledger::Decision::kLookUp && !process_->journal->complete(answer)) return;
+  check_receipt(answer);
+}
+
+void LedgerLife::append() {
+  process_->ingest->poll(now_ns_);
+  while (ledger::OpenBlock* const block = process_->ingest->take_sealed()) {
+    while (process_->journal->append(*block, now_ns_) == ledger::Journal::Append::kAfterSync) {
+      ledger::SyncTask* const task = process_->journal->begin_sync();
+      if (task == nullptr) violate("a block waits for a sync that there is none of");
+      task->run();
+      process_->journal->end(task);
+    }
+  }
+  take_answers();
+}
+
+void LedgerLife::take_answers() {
+  while (ledger::OpenBlock* const block = process_->journal->next_finished()) process_->ingest->finish(block);
+  std::array<ledger::Answer, 16> answers;
+  while (const size_t count = process_->ingest->take_answers(answers)) {
+    for (size_t i = 0; i < count; ++i) check_receipt(answers[i]);
+  }
+}
+
+/// A receipt is for ever: one index for a payload, one payload for an index.
+void LedgerLife::check_receipt(const ledger::Answer& answer) {
+  if (!ledger::has_receipt(answer.outcome)) return;
+  const std::string& payload = by_ticket_.at(answer.requester.ticket);
+  const uint64_t index = answer.receipt.index;
+  trace_.mix(index);
+  if (answer.receipt.leaf_hash != crypto::sha256_leaf(bytes_of(payload)))
+    violate("a receipt has another leaf hash");
+  const auto before = acknowledged_.find(payload);
+  if (before != acknowledged_.end() && before->second != index) {
+    violate("a transaction was at " + std::to_string(before->second) + ", and is at " +
+            std::to_string(index));
+  }
+  const auto [place, is_new] = by_index_.try_emplace(index, payload);
+  if (!is_new && place->second != payload) violate("index " + std::to_string(index) + " was given twice");
+  acknowledged_[payload] = index;
+}
+
+void LedgerLife::release() {
+  if (ledger::SyncTask* const task = process_->journal->begin_checkpoint(now_ns_, true)) {
+    task->run();
+    process_->journal->end(task);
+  }
+  if (!disk_.is_cut()) note_checkpoint();
+}
+
+void LedgerLife::note_checkpoint() {
+  const auto note = ledger::read_file(disk_, directory_ + "/checkpoint", 4096);
+  const auto checkpoint = note ? ledger::Checkpoint::parse(*note) : fail("it is not there");
+  if (!checkpoint) violate("the checkpoint cannot be read: " + checkpoint.error().message);
+  if (!released_.empty() && checkpoint->size < released_.back().size) violate("a checkpoint shrinks");
+  released_.push_back({checkpoint->size, checkpoint->root});
+}
+
+void LedgerLife::check_after_start() {
+  const uint64_t size = process_->journal->durable().tree_size;
+  if (!by_index_.empty() && by_index_.rbegin()->first >= size) {
+    violate("index " + std::to_string(by_index_.rbegin()->first) + " was acknowledged, and the log has " +
+            std::to_string(size) + " transactions");
+  }
+  if (disk_.is_cut()) return;
+  note_checkpoint();
+  check_log();
+}
+
+/// RFC 6962, 2.1.
+crypto::Digest LedgerLife::root_of(const std::vector<crypto::Digest>& leaves, size_t begin,
+                                   size_t end) const {
+  if (begin == end) return crypto::sha256({});
+  if (end - begin == 1) return leaves[begin];
+  size_t half = 1;
+  while (2 * half < end - begin) half *= 2;
+  return crypto::sha256_node(root_of(leaves, begin, begin + half), root_of(leaves, begin + half, end));
+}
+
+void LedgerLife::check_log() {
+  auto engine = make_engine();
+  if (const auto report = ledger::verify_log(directory_, "", engine); !report) {
+    violate("the log does not verify: " + report.error().to_string());
+  }
+  auto reader = ledger::LogReader::open(disk_, directory_);
+  if (!reader) violate("the log cannot be read: " + reader.error().message);
+  std::vector<crypto::Digest> leaves;
+  for (uint64_t number = 0;; ++number) {
+    const auto block = reader->block(number);
+    if (!block) violate("block " + std::to_string(number) + " cannot be read: " + block.error().message);
+    if (!*block) break;
+    leaves.insert(leaves.end(), (*block)->leaf_hashes.begin(), (*block)->leaf_hashes.end());
+  }
+  for (const auto& [index, payload] : by_index_) {
+    if (index >= leaves.size()) break;  // behind the checkpoint
+    if (leaves[index] != crypto::sha256_leaf(bytes_of(payload))) {
+      violate("another transaction is at index " + std::to_string(index) + " than was acknowledged there");
+    }
+  }
+  for (const Released& released : released_) {
+    if (released.size > leaves.size() || root_of(leaves, 0, released.size) != released.root) {
+      violate("the log does not extend its checkpoint of size " + std::to_string(released.size));
+    }
+  }
+}
+
+}  // namespace sluice::sim

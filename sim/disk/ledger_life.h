@@ -1,0 +1,64 @@
+// The life of a ledger on a disk that forgets: transactions, receipts, checkpoints, power cuts, starts.
+// Checked is what its receipts promise. One seed decides all of it; one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "crypto/signed_note.h"
+#include "ledger/ingest.h"
+#include "ledger/journal.h"
+#include "sim/core/chance.h"
+#include "sim/disk/crash_disk.h"
+#include "sim/world/trace.h"
+
+namespace sluice::sim {
+
+class LedgerLife {
+ public:
+  /// `directory`: there and empty.
+  LedgerLife(uint64_t seed, std::string directory, Trace& trace);
+  ~LedgerLife();
+
+  /// All of it. Throws a Violation.
+  void live();
+
+ private:
+  struct Process;
+  struct Released {
+    uint64_t size;
+    crypto::Digest root;
+  };
+
+  [[noreturn]] void violate(const std::string& what);
+  void begin_process();
+  void work(unsigned steps);
+  void offer();
+  void append();
+  void take_answers();
+  void release();
+  void note_checkpoint();
+  void check_receipt(const ledger::Answer& answer);
+  void check_after_start();
+  void check_log();
+  crypto::Digest root_of(const std::vector<crypto::Digest>& leaves, size_t begin, size_t end) const;
+
+  uint64_t seed_;
+  Chance chance_;
+  std::string directory_;
+  Trace& trace_;
+  CrashDisk disk_;
+  crypto::NoteSigner signer_;
+  uint64_t now_ns_ = 1'000'000'000;
+  uint64_t next_payload_ = 0;
+  std::map<uint64_t, std::string> by_ticket_;     ///< what was offered and has no answer
+  std::map<std::string, uint64_t> acknowledged_;  ///< index by payload
+  std::map<uint64_t, std::string> by_index_;      ///< the same the other way round
+  std::vector<Released> released_;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace sluice::sim

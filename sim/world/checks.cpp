@@ -1,0 +1,137 @@
+// The connections of a simulated world, and what must hold for them and for the gateway.
+#include <algorithm>
+#include <set>
+
+#include "ctrl/store/traffic_totals.h"
+#include "sim/world/world.h"
+
+namespace sluice::sim {
+namespace {
+
+constexpr uint64_t kMostWaiting = 4096;  ///< packets that may wait for neighbors, or between workers
+constexpr Nanoseconds kProbes = 3 * kSecondNs;
+constexpr Nanoseconds kPatience = 40 * kSecondNs;  ///< for connections to give up, at the latest
+/// After the longest idle timeout, a lone FIN's minute, and a round of expiry.
+constexpr Nanoseconds kUntilEmpty = 75 * kSecondNs;
+
+}  // namespace
+
+void World::begin_connections() {
+  for (unsigned i = 0; i < scenario_.connections; ++i) {
+    const Nanoseconds when = chance_.below(scenario_.busy);
+    const auto service = static_cast<unsigned>(chance_.below(scenario_.services.size()));
+    // Clients come in pairs, of IPv4 and IPv6.
+    const unsigned family = scenario_.services[service].address.is_v6() ? 1 : 0;
+    const size_t client = 2 * chance_.below(scenario_.clients.size() / 2) + family;
+    events_.at(scenario_.begin + when,
+               [this, service, client] { begin_connection(service, scenario_.clients[client]); });
+  }
+}
+
+Connection& World::begin_connection(unsigned service, const IpAddress& client) {
+  uint16_t& port = next_ports_.try_emplace(client, 20'000).first->second;
+  const auto number = static_cast<uint32_t>(connections_.size());
+  connections_.push_back(std::make_unique<Connection>(*this, number, scenario_.services[service], service,
+                                                      client, ++port, chance_.branch()));
+  Connection& connection = *connections_.back();
+  connections_by_client_[{client, port}] = &connection;
+  if (!is_pool_sound(scenario_.services[service].pool) || is_flooded_) connection.disturb();
+  connection.start();
+  return connection;
+}
+
+bool World::takes_new(const BackendHost& host) const {
+  const BackendPlan& plan = plan_of(host);
+  return plan.is_listed && plan.weight > 0 && host.state == ctrl::AdminState::kActive && !host.is_found_down;
+}
+
+/// Whether every backend that new flows go to lives, and there is one.
+bool World::is_pool_sound(unsigned pool) const {
+  bool has_one = false;
+  for (const auto& host : backends_) {
+    if (host->pool != pool || !takes_new(*host)) continue;
+    if (!host->is_alive) return false;
+    has_one = true;
+  }
+  return has_one;
+}
+
+void World::disturb_backend(const BackendHost& host) {
+  const auto number = static_cast<uint16_t>(
+      std::ranges::find_if(backends_, [&](const auto& each) { return each.get() == &host; }) -
+      backends_.begin());
+  for (const auto& connection : connections_) {
+    if (connection->has_ended()) continue;
+    const bool is_its = scenario_.services[connection->service()].pool == host.pool &&
+                        connection->backend().value_or(number) == number;
+    if (is_its) connection->disturb();
+  }
+}
+
+void World::disturb_pool(unsigned pool, bool only_new) {
+  for (const auto& connection : connections_) {
+    const bool is_its = scenario_.services[connection->service()].pool == pool && !connection->has_ended();
+    if (is_its && (!only_new || !connection->backend())) connection->disturb();
+  }
+}
+
+void World::check_accounts(bool is_final) {
+  const auto totals = ctrl::traffic_totals(gateway_->gateway().data_plane());
+  const uint64_t came = totals.received + totals.originated;
+  const uint64_t ended = totals.transmitted + totals.all_dropped() + totals.consumed;
+  if (ended > came || came - ended > (is_final ? 0 : kMostWaiting))
+    violate("packets are not accounted for: " + totals.to_string());
+  if (totals.transmitted != left_)
+    violate("the gateway counts other packets than it sent: " + totals.to_string());
+  if (is_final && totals.received != arrived_)
+    violate("the gateway counts other packets than it got: " + totals.to_string());
+}
+
+void World::check_connections() {
+  if (!scenario_.is_calm()) return;
+  for (const auto& connection : connections_) {
+    if (connection->resent() > 0 && !connection->is_disturbed()) {
+      violate(connection->name() + " has lost a packet, and nothing disturbed it");
+    }
+  }
+}
+
+/// Nothing waits for ever: once no fault is there, whoever is there is served.
+void World::check_liveness() {
+  std::vector<Connection*> probes;
+  for (unsigned service = 0; service < scenario_.services.size(); ++service) {
+    const unsigned family = scenario_.services[service].address.is_v6() ? 1 : 0;
+    for (size_t client = family; client < scenario_.clients.size(); client += 2) {
+      probes.push_back(&begin_connection(service, scenario_.clients[client]));
+    }
+  }
+  live_until(now() + kProbes);
+  for (const Connection* const probe : probes) {
+    if (probe->is_disturbed()) violate(probe->name() + " finds no backend though all live");
+    const bool is_served = probe->backend().has_value();
+    if (!is_served) violate(probe->name() + " is not served though all faults are over");
+  }
+  live_until(now() + kPatience);
+  for (const auto& connection : connections_) {
+    if (!connection->has_ended()) violate(connection->name() + " has no end");
+    const bool has_failed = connection->state() == Connection::State::kGaveUp && !connection->is_disturbed();
+    if (has_failed) violate(connection->name() + " gave up, and nothing disturbed it");
+  }
+}
+
+/// What nobody uses any more is given back.
+void World::check_emptiness() {
+  live_until(now() + kUntilEmpty);
+  const auto& plane = gateway_->gateway().data_plane();
+  for (const dataplane::WorkerInfo& worker : plane.workers()) {
+    const auto& stats = plane.stats(worker.index);
+    const auto flows = stats.flow_entries.read(), ports = stats.snat_ports_in_use.read();
+    if (flows != 0)
+      violate("worker " + std::to_string(worker.index) + " still has " + std::to_string(flows) +
+              " flow entries");
+    if (ports != 0)
+      violate("worker " + std::to_string(worker.index) + " still has " + std::to_string(ports) + " ports");
+  }
+}
+
+}  // namespace sluice::sim

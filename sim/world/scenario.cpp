@@ -1,0 +1,165 @@
+#include "sim/world/scenario.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+namespace sluice::sim {
+namespace {
+
+using nlohmann::json;
+
+constexpr unsigned kUnlisted = 2;  ///< backends of each pool that changes may add
+
+IpAddress address_of(const std::string& text) {
+  return *IpAddress::parse(text);
+}
+
+std::string backend_address(bool is_v6, unsigned number) {
+  return (is_v6 ? "2001:db8:20::" : "198.18.20.") + std::to_string(11 + number);
+}
+
+PoolPlan draw_pool(Chance& chance, const ServicePlan& service, unsigned number, unsigned& backends) {
+  PoolPlan pool{"pool" + std::to_string(number), {}};
+  const auto listed = static_cast<unsigned>(chance.between(1, 5));
+  for (unsigned i = 0; i < listed + kUnlisted; ++i) {
+    BackendPlan backend;
+    backend.address = address_of(backend_address(service.address.is_v6(), backends++));
+    backend.port = service.translates() ? 8080 : 0;
+    backend.weight = chance.happens(700) ? 1 : static_cast<uint32_t>(chance.between(1, 10));
+    backend.is_listed = i < listed;
+    pool.backends.push_back(backend);
+  }
+  return pool;
+}
+
+void draw_services(Chance& chance, Scenario& scenario) {
+  static const std::array<std::string, 5> kForwards = {"full-nat", "dnat", "ipip", "gue", "direct"};
+  static const std::array<std::string, 6> kPolicies = {"maglev", "source-hash", "weighted-round-robin",
+                                                       "random", "two-choices", "least-connections"};
+  const auto count = static_cast<unsigned>(chance.between(1, 5));
+  unsigned backends = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    ServicePlan service;
+    service.name = "service" + std::to_string(i);
+    const bool is_v6 = chance.happens(400);
+    service.address = address_of((is_v6 ? "2001:db8:f::" : "203.0.113.") + std::to_string(10 + i));
+    service.protocol = chance.happens(750) ? IpProtocol::kTcp : IpProtocol::kUdp;
+    service.forward = chance.pick(kForwards);
+    service.policy = chance.pick(kPolicies);
+    service.pool = i;
+    scenario.pools.push_back(draw_pool(chance, service, i, backends));
+    scenario.services.push_back(service);
+  }
+}
+
+void draw_shape(Chance& chance, Scenario& scenario) {
+  scenario.workers = static_cast<unsigned>(chance.between(1, 3));
+  scenario.lb_workers = chance.happens(250) ? static_cast<unsigned>(chance.between(1, 2)) : 0;
+  scenario.rx_queues = static_cast<unsigned>(chance.between(1, scenario.workers));
+  scenario.flow_table_entries = 1u << chance.between(10, 14);
+  constexpr Nanoseconds kWrap = (Nanoseconds{1} << 32) * kMillisecondNs;  // of milliseconds in 32 bits
+  scenario.begin = chance.happens(200) ? kWrap - chance.between(1, 20) * kSecondNs
+                                       : chance.between(1, 1'000'000) * kMillisecondNs;
+  scenario.busy = chance.between(4, 15) * kSecondNs;
+  scenario.connections = static_cast<unsigned>(chance.between(20, 200));
+}
+
+}  // namespace
+
+MacAddress gateway_mac(unsigned port) {
+  return {{0x02, 0, 0, 0, 0, static_cast<uint8_t>(port + 1)}};
+}
+
+Scenario draw_scenario(uint64_t seed) {
+  Chance chance(seed);
+  Scenario scenario;
+  scenario.seed = seed;
+  draw_shape(chance, scenario);
+  draw_services(chance, scenario);
+  const auto clients = static_cast<unsigned>(chance.between(1, 12));
+  for (unsigned i = 0; i < clients; ++i) {
+    scenario.clients.push_back(address_of("198.18.10." + std::to_string(100 + i)));
+    scenario.clients.push_back(address_of("2001:db8:10::" + std::to_string(100 + i)));
+  }
+  if (chance.happens(400)) {
+    scenario.wire = {static_cast<unsigned>(chance.below(50)), static_cast<unsigned>(chance.below(50)),
+                     static_cast<unsigned>(chance.below(100))};
+  }
+  scenario.has_changes = chance.happens(600);
+  scenario.has_deaths = chance.happens(400);
+  scenario.has_floods = chance.happens(300);
+  scenario.has_forgers = chance.happens(400);
+  scenario.has_stalls = chance.happens(300);
+  return scenario;
+}
+
+std::string Scenario::to_string() const {
+  std::string text = "seed " + std::to_string(seed) + ": " + std::to_string(workers) + "+" +
+                     std::to_string(lb_workers) + " workers, " + std::to_string(rx_queues) + " queues, " +
+                     std::to_string(flow_table_entries) + " flow entries, " + std::to_string(connections) +
+                     " connections, wire " + std::to_string(wire.lost) + "/" + std::to_string(wire.doubled) +
+                     "/" + std::to_string(wire.delayed);
+  const auto add = [&](bool is_so, const char* word) { text += is_so ? std::string(", ") + word : ""; };
+  add(has_changes, "changes");
+  add(has_deaths, "deaths");
+  add(has_floods, "floods");
+  add(has_forgers, "forgers");
+  add(has_stalls, "stalls");
+  for (const ServicePlan& service : services) {
+    text += "; " + service.name + " " + endpoint_text(service.address, service.port) +
+            (service.protocol == IpProtocol::kTcp ? " tcp " : " udp ") + service.forward + " " +
+            service.policy;
+  }
+  return text;
+}
+
+json configuration(const Scenario& scenario) {
+  json ports = json::array();
+  const std::array<const char*, 2> names = {"edge", "core"};
+  for (unsigned port = 0; port < names.size(); ++port) {
+    const std::string net = std::to_string(10 * (port + 1));
+    ports.push_back({{"name", names[port]},
+                     {"device", "simulated" + std::to_string(port)},
+                     {"mac", gateway_mac(port).to_string()},
+                     {"addresses", {"198.18." + net + ".1/24", "2001:db8:" + net + "::1/64"}}});
+  }
+  json pools = json::array();
+  for (const PoolPlan& plan : scenario.pools) {
+    json backends = json::array();
+    for (const BackendPlan& backend : plan.backends) {
+      if (!backend.is_listed) continue;
+      backends.push_back(
+          {{"address", backend.address.to_string()}, {"port", backend.port}, {"weight", backend.weight}});
+    }
+    pools.push_back({{"name", plan.name},
+                     {"backends", std::move(backends)},
+                     {"table_size", 1021},
+                     {"health", {{"type", "tcp"}, {"port", 8080}}}});
+  }
+  json services = json::array();
+  for (const ServicePlan& plan : scenario.services) {
+    services.push_back({{"name", plan.name},
+                        {"address", plan.address.to_string()},
+                        {"port", plan.port},
+                        {"protocol", plan.protocol == IpProtocol::kTcp ? "tcp" : "udp"},
+                        {"policy", plan.policy},
+                        {"forward", plan.forward},
+                        {"pool", scenario.pools[plan.pool].name},
+                        {"idle_timeout", {{"tcp", "20s"}, {"udp", "5s"}}}});
+  }
+  return {{"gateway",
+           {{"name", "simulated"},
+            {"eal", simulated_eal()},
+            {"idle", "poll"},
+            {"workers", std::vector<unsigned>(scenario.workers, simulated_cpu())},
+            {"lb_workers", std::vector<unsigned>(scenario.lb_workers, simulated_cpu())},
+            {"flow_table_entries", scenario.flow_table_entries},
+            {"hash_key", "000102030405060708090a0b0c0d0e0f"}}},
+          {"ports", std::move(ports)},
+          {"snat", {"198.18.20.5", "2001:db8:20::5"}},
+          {"encap", {{"source", "198.18.20.1"}, {"source6", "2001:db8:20::1"}, {"gue_port", kGuePort}}},
+          {"pools", std::move(pools)},
+          {"services", std::move(services)}};
+}
+
+}  // namespace sluice::sim

@@ -1,0 +1,82 @@
+// What a seed makes of the world before time begins: the gateway's shape, services, backends, clients, and
+// how bad wires and people are. Pure.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "lb/service.h"
+#include "sim/core/chance.h"
+#include "sim/core/simulated_gateway.h"
+
+namespace sluice::sim {
+
+struct BackendPlan {
+  IpAddress address;
+  uint16_t port = 0;
+  uint32_t weight = 1;
+  bool is_listed = true;  ///< in the configuration
+};
+
+struct PoolPlan {
+  std::string name;
+  std::vector<BackendPlan> backends;
+};
+
+struct ServicePlan {
+  std::string name;
+  IpAddress address;
+  uint16_t port = 80;
+  IpProtocol protocol = IpProtocol::kTcp;
+  std::string policy;
+  std::string forward;
+  unsigned pool = 0;
+
+  bool translates() const { return forward == "full-nat" || forward == "dnat"; }
+  bool picks_by_hash() const { return policy == "maglev" || policy == "source-hash"; }
+};
+
+/// How a wire treats frames, of a thousand.
+struct WireFaults {
+  unsigned lost = 0;
+  unsigned doubled = 0;
+  unsigned delayed = 0;  ///< by up to 20 ms, so that others overtake them
+};
+
+struct Scenario {
+  uint64_t seed = 0;
+  unsigned workers = 1;
+  unsigned lb_workers = 0;
+  unsigned rx_queues = 1;
+  uint32_t flow_table_entries = 4096;
+  Nanoseconds begin = 0;  ///< of the gateway's clock: its milliseconds may wrap during the run
+  Nanoseconds busy = 0;   ///< how long traffic, faults and changes go on
+  std::vector<PoolPlan> pools;
+  std::vector<ServicePlan> services;
+  std::vector<IpAddress> clients;
+  unsigned connections = 0;
+  WireFaults wire;
+  bool has_changes = false;  ///< people change configuration and states
+  bool has_deaths = false;   ///< backends die and come back
+  bool has_floods = false;   ///< strangers begin flows that nobody answers
+  bool has_forgers = false;  ///< frames are repeated, mutilated and cut
+  bool has_stalls = false;   ///< workers stand still for milliseconds
+
+  bool is_calm() const { return wire.lost == 0 && wire.doubled == 0 && wire.delayed == 0; }
+  std::string to_string() const;
+};
+
+Scenario draw_scenario(uint64_t seed);
+
+/// The configuration that it has at the moment.
+nlohmann::json configuration(const Scenario& scenario);
+
+inline constexpr uint16_t kGuePort = 6080;
+inline constexpr unsigned kEdge = 0, kCore = 1;  ///< the gateway's ports
+inline constexpr Nanoseconds kSecondNs = 1'000'000'000, kMillisecondNs = 1'000'000;
+inline constexpr Nanoseconds kTcpIdle = 20 * kSecondNs, kUdpIdle = 5 * kSecondNs;
+MacAddress gateway_mac(unsigned port);
+
+}  // namespace sluice::sim
