@@ -1,8 +1,9 @@
 // Who serves: pool by pool, those first that do not.
 
-import { byId, element, list, setAttribute, setText, show } from "./dom.js";
+import { byId, element, setAttribute, setText, show } from "./dom.js";
 import { count, endpoint, moment, percent, roughly, several, short, total, unixTime } from "./format.js";
 import { servicesOf } from "./problems.js";
+import { Slices } from "./slices.js";
 import { Table } from "./table.js";
 
 /** A pool with more backends shows those that do not serve, and the others when asked. */
@@ -88,6 +89,8 @@ function updatePool(box, pool) {
   setText(omitted, `${several(pool.omitted, "active backend")} more: sluicectl backend list --pool ${pool.pool} has them all.`);
 }
 
+const pools = new Slices(byId("pools"), { step: 10, keyOf: (pool) => pool.pool, make: makePool, look: updatePool });
+
 function urgency(pool) {
   if (pool.available === 0) return servicesOf(state, pool.pool).length ? 3 : 1;
   return pool.states.down > 0 ? 2 : 0;
@@ -96,7 +99,7 @@ function urgency(pool) {
 function updateAll() {
   const shown = state.pools.rows.filter((pool) => !pattern || pool.backends.some((row) => matches(pool, row)));
   shown.sort((a, b) => urgency(b) - urgency(a)); // stable: by name within each
-  list(byId("pools"), shown, (pool) => pool.pool, makePool, updatePool);
+  pools.update(shown);
   const found = pattern ? shown.reduce((sum, pool) => sum + pool.backends.filter((row) => matches(pool, row)).length, 0) : 0;
   setText(byId("filter-result"), pattern ? `${several(found, "backend")} match${found === 1 ? "es" : ""}` : "");
 }

@@ -121,9 +121,21 @@ function ofWorkers(state) {
   return found;
 }
 
+const indexes = new WeakMap(); // of documents: a map from pool to services
+
 /** The services whose new flows go to a pool. */
 export function servicesOf(state, pool) {
-  return state.services.rows.filter((service) => poolsOf(service).includes(pool)).map((service) => service.service);
+  if (!indexes.has(state)) {
+    const index = new Map();
+    for (const service of state.services.rows) {
+      for (const name of poolsOf(service)) {
+        if (!index.has(name)) index.set(name, []);
+        index.get(name).push(service.service);
+      }
+    }
+    indexes.set(state, index);
+  }
+  return indexes.get(state).get(pool) ?? [];
 }
 
 /** The pools that a service may send new flows to, whatever rules choose among them. */

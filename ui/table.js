@@ -1,7 +1,8 @@
 // A table of rows that are updated in place. Rows are laid out by CSS grids and not as a <table>: a thousand of them
 // are then laid out one by one, and only those on the screen; roles tell the rest to assistive technology.
 
-import { element, list, setAttribute, setText } from "./dom.js";
+import { element, setAttribute, setText } from "./dom.js";
+import { Slices } from "./slices.js";
 import { term } from "./terms.js";
 
 /**
@@ -10,60 +11,26 @@ import { term } from "./terms.js";
  * in them.
  */
 export class Table {
-  /** So many rows are looked at in one frame: a thousand at once would hold up the page. */
-  static #step = 100;
   #columns;
-  #keyOf;
   #rowState;
-  #body;
-  #rows = [];
-  #nodes = [];
-  #next = 0; // the row that is looked at next, round and round
-  #left = 0; // rows that have not been looked at since the last update
-  #frame = null;
+  #rows;
 
   constructor({ label, kind, columns, keyOf, rowState = () => null }) {
     this.#columns = columns;
-    this.#keyOf = keyOf;
     this.#rowState = rowState;
     const heads = columns.map((column) =>
       element("span", { role: "columnheader", class: `cell ${column.id}${column.number ? " number" : ""}` },
         column.explain ? term(column.explain, column.name) : column.name));
-    this.#body = element("div", { role: "rowgroup", class: "rows" });
+    const body = element("div", { role: "rowgroup", class: "rows" });
+    this.#rows = new Slices(body, { step: 100, keyOf, make: () => this.#makeRow(), look: (node, row) => this.#updateRow(node, row) });
     this.element = element("div", { role: "table", "aria-label": label, class: `table ${kind}` },
       element("div", { role: "rowgroup", class: "heads" }, element("div", { role: "row", class: "row head" }, ...heads)),
-      this.#body);
+      body);
   }
 
-  /** The first rows at once, more with each frame. */
   update(rows) {
     setAttribute(this.element, "aria-rowcount", rows.length + 1);
-    this.#rows = rows;
-    this.#hold(this.#nodes.length);
-    this.#left = rows.length;
-    cancelAnimationFrame(this.#frame);
-    this.#work();
-  }
-
-  /** Has nodes for the first rows: for so many, or for one step of them. */
-  #hold(number) {
-    const nodes = [];
-    list(this.#body, this.#rows.slice(0, Math.max(number, Table.#step)), this.#keyOf, () => this.#makeRow(), (node, row) => {
-      node.row = row;
-      nodes.push(node);
-    });
-    this.#nodes = nodes;
-  }
-
-  #work() {
-    for (let looked = 0; looked < Table.#step && this.#left > 0; ++looked, --this.#left, ++this.#next) {
-      const isBehindLast = this.#next >= this.#nodes.length;
-      if (isBehindLast && this.#nodes.length < this.#rows.length) this.#hold(this.#nodes.length + Table.#step);
-      if (this.#next >= this.#nodes.length) this.#next = 0;
-      const node = this.#nodes[this.#next];
-      this.#updateRow(node, node.row);
-    }
-    if (this.#left > 0) this.#frame = requestAnimationFrame(() => this.#work());
+    this.#rows.update(rows);
   }
 
   #makeRow() {
