@@ -155,7 +155,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   auto socket = ControlSocket::open(config.model.control.socket, config.model.control.mode);
   if (!socket) return tl::unexpected(socket.error());
   if (const auto& listen = config.model.http.listen; !listen.empty()) {
-    auto http = HttpServer::open(parts.io, listen, monitoring_site(parts.monitored));
+    auto http = HttpServer::open(parts.io, {.listen = listen}, monitoring_site(parts.monitored));
     if (!http) return tl::unexpected(http.error());
     parts.http = std::move(*http);
   }
