@@ -18,6 +18,7 @@
 #include "ctrl/daemon/monitoring_pages.h"
 #include "ctrl/daemon/process.h"
 #include "ctrl/daemon/source_runner.h"
+#include "ctrl/daemon/system_call_filter.h"
 #include "ctrl/daemon/systemd_notify.h"
 #include "ctrl/daemon/ui_state.h"
 #include "ctrl/http/http_server.h"
@@ -222,6 +223,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
 
 bool Daemon::run() {
   Parts& parts = *parts_;
+  if (const auto filtered = filter_system_calls(); !filtered) log_warning({filtered.error().message});
   parts.gateway->resume_by([&parts](std::function<void()> job) { parts.threads.answer(std::move(job)); });
   parts.gateway->on_change([&parts] { asio::post(parts.io, [&parts] { parts.follow_model(); }); });
   parts.follow_model();
