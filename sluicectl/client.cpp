@@ -43,15 +43,24 @@ Failure failure_of(const std::string& method, const json& error) {
   return failure;
 }
 
-Attempt<Client> Client::connect(const std::string& path, std::chrono::milliseconds timeout) {
+Attempt<json> result_of(const std::string& method, std::string_view answer) {
+  json object = json::parse(answer, nullptr, false);
+  if (!object.is_object()) return failed(ExitCode::kRefused, "the answer is not JSON-RPC");
+  if (object.contains("error")) return tl::unexpected(failure_of(method, object["error"]));
+  return std::move(object["result"]);
+}
+
+Attempt<std::unique_ptr<Client>> SocketClient::connect(const std::string& path,
+                                                       std::chrono::milliseconds timeout) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
     return failed(ExitCode::kUsage, "the socket's path is too long");
   path.copy(address.sun_path, sizeof address.sun_path - 1);
-  Client client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), timeout);
+  std::unique_ptr<SocketClient> client(
+      new SocketClient(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), timeout));
   const auto deadline = Clock::now() + timeout;
-  while (::connect(client.socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  while (::connect(client->socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == EACCES || errno == EPERM) {
       return failed(ExitCode::kNotPermitted, "not permitted to connect to " + path);
     }
@@ -63,36 +72,27 @@ Attempt<Client> Client::connect(const std::string& path, std::chrono::millisecon
       return failed(ExitCode::kTimeout, "the gateway does not accept connections");
     std::this_thread::sleep_for(std::chrono::milliseconds(10));  // its backlog is full
   }
-  return client;
+  return std::unique_ptr<Client>(std::move(client));
 }
 
-Client::Client(Client&& other) noexcept
-    : socket_(std::exchange(other.socket_, -1)),
-      timeout_(other.timeout_),
-      next_id_(other.next_id_),
-      received_(std::move(other.received_)) {}
-
-Client::~Client() {
+SocketClient::~SocketClient() {
   if (socket_ >= 0) ::close(socket_);
 }
 
-Attempt<json> Client::call(const std::string& method, const json& params) {
+Attempt<json> SocketClient::call(const std::string& method, const json& params) {
   const auto deadline = Clock::now() + timeout_;
   const auto sent = send_request(method, params, deadline);
   if (!sent && sent.error().code == ExitCode::kTimeout) return tl::unexpected(sent.error());
   const auto line = receive_line(deadline);  // a gateway that refuses may answer without reading all
   if (!line) return tl::unexpected(line.error());
-  json answer = json::parse(*line, nullptr, false);
-  if (!answer.is_object()) return failed(ExitCode::kRefused, "the answer is not JSON-RPC");
-  if (answer.contains("error")) return tl::unexpected(failure_of(method, answer["error"]));
-  return answer["result"];
+  return result_of(method, *line);
 }
 
-Attempt<void> Client::request(const std::string& method, const json& params) {
+Attempt<void> SocketClient::request(const std::string& method, const json& params) {
   return send_request(method, params, Clock::now() + timeout_);
 }
 
-Attempt<std::optional<json>> Client::receive(Clock::time_point deadline, int wake) {
+Attempt<std::optional<json>> SocketClient::receive(Clock::time_point deadline, int wake) {
   while (received_.find('\n') == std::string::npos) {
     std::array<pollfd, 2> waiting = {{{socket_, POLLIN, 0}, {wake, POLLIN, 0}}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
@@ -110,13 +110,13 @@ Attempt<std::optional<json>> Client::receive(Clock::time_point deadline, int wak
   return message;
 }
 
-Attempt<void> Client::send_request(const std::string& method, const json& params,
-                                   Clock::time_point deadline) {
+Attempt<void> SocketClient::send_request(const std::string& method, const json& params,
+                                         Clock::time_point deadline) {
   const json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", next_id_++}};
   return send(request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", deadline);
 }
 
-Attempt<void> Client::wait_for(short events, Clock::time_point deadline) const {
+Attempt<void> SocketClient::wait_for(short events, Clock::time_point deadline) const {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
   pollfd waiting{socket_, events, 0};
   const int ready = ::poll(&waiting, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000)));
@@ -125,7 +125,7 @@ Attempt<void> Client::wait_for(short events, Clock::time_point deadline) const {
   return {};
 }
 
-Attempt<void> Client::send(const std::string& text, Clock::time_point deadline) {
+Attempt<void> SocketClient::send(const std::string& text, Clock::time_point deadline) {
   for (size_t sent = 0; sent < text.size();) {
     const ssize_t bytes = ::send(socket_, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
     if (bytes >= 0) {
@@ -139,7 +139,7 @@ Attempt<void> Client::send(const std::string& text, Clock::time_point deadline) 
   return {};
 }
 
-Attempt<std::string> Client::receive_line(Clock::time_point deadline) {
+Attempt<std::string> SocketClient::receive_line(Clock::time_point deadline) {
   size_t searched = 0;
   for (;;) {
     const size_t end = received_.find('\n', searched);
@@ -154,7 +154,7 @@ Attempt<std::string> Client::receive_line(Clock::time_point deadline) {
   }
 }
 
-Attempt<void> Client::read_more() {
+Attempt<void> SocketClient::read_more() {
   std::array<char, 65536> buffer;
   const ssize_t bytes = ::recv(socket_, buffer.data(), buffer.size(), 0);
   if (bytes > 0) {

@@ -1,11 +1,13 @@
-// The client's side of the control socket: one request, one answer, a deadline; or requests, and then
-// whatever the gateway has to say. Blocks.
+// A gateway to ask: one request, one answer, a deadline; or requests, and then whatever the gateway has to
+// say. Over its control socket, or from afar (remote_client.h). Blocks.
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
 
@@ -28,24 +30,35 @@ using Attempt = tl::expected<T, Failure>;
 /// The failure that a JSON-RPC error object stands for.
 Failure failure_of(const std::string& method, const nlohmann::json& error);
 
+/// The result of a JSON-RPC answer to a call of `method`.
+Attempt<nlohmann::json> result_of(const std::string& method, std::string_view answer);
+
 class Client {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `timeout` is for each call() as a whole, and for connecting.
-  static Attempt<Client> connect(const std::string& path, std::chrono::milliseconds timeout);
-  Client(Client&& other) noexcept;
-  Client& operator=(Client&&) = delete;
-  ~Client();
-
-  Attempt<nlohmann::json> call(const std::string& method, const nlohmann::json& params);
+  virtual ~Client() = default;
+  virtual Attempt<nlohmann::json> call(const std::string& method, const nlohmann::json& params) = 0;
   /// Asks, and leaves the answer to receive(). After that no call() on this connection.
-  Attempt<void> request(const std::string& method, const nlohmann::json& params);
+  virtual Attempt<void> request(const std::string& method, const nlohmann::json& params) = 0;
   /// The next answer or notification. Nothing: the descriptor `wake` has something to read.
-  Attempt<std::optional<nlohmann::json>> receive(Clock::time_point deadline, int wake);
+  virtual Attempt<std::optional<nlohmann::json>> receive(Clock::time_point deadline, int wake) = 0;
+};
+
+class SocketClient : public Client {
+ public:
+  /// `timeout` is for each call() as a whole, and for connecting.
+  static Attempt<std::unique_ptr<Client>> connect(const std::string& path, std::chrono::milliseconds timeout);
+  SocketClient(const SocketClient&) = delete;
+  SocketClient& operator=(const SocketClient&) = delete;
+  ~SocketClient() override;
+
+  Attempt<nlohmann::json> call(const std::string& method, const nlohmann::json& params) override;
+  Attempt<void> request(const std::string& method, const nlohmann::json& params) override;
+  Attempt<std::optional<nlohmann::json>> receive(Clock::time_point deadline, int wake) override;
 
  private:
-  Client(int socket, std::chrono::milliseconds timeout) : socket_(socket), timeout_(timeout) {}
+  SocketClient(int socket, std::chrono::milliseconds timeout) : socket_(socket), timeout_(timeout) {}
   Attempt<void> send(const std::string& text, Clock::time_point deadline);
   Attempt<void> send_request(const std::string& method, const nlohmann::json& params,
                              Clock::time_point deadline);

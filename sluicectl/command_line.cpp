@@ -17,12 +17,35 @@ Exit status: 0 ok, 1 refused or failed, 2 usage, 3 configuration invalid, 4 cann
 
 void add_command_line(CLI::App& app, Session& session) {
   app.name("sluicectl");
-  app.description("The client of sluiced's control socket.");
+  app.description("The client of sluiced: over its control socket, or from afar.");
   app.footer(kFooter);
   app.fallthrough()->require_subcommand(1);
   app.add_option("--socket", session.socket, "the gateway's control socket")
       ->envname("SLUICE_SOCKET")
       ->capture_default_str();
+  app.add_option(
+         "--remote", session.remote.url,
+         "the gateway from afar, https://HOST:PORT, instead of its control socket; --cert or --token say "
+         "who asks")
+      ->envname("SLUICE_REMOTE")
+      ->type_name("URL");
+  app.add_option("--ca", session.remote.ca,
+                 "file of the authorities that the remote gateway is believed by; the system's unless given")
+      ->envname("SLUICE_CA")
+      ->type_name("FILE");
+  auto* const certificate =
+      app.add_option("--cert", session.remote.certificate, "file of a client certificate to show")
+          ->envname("SLUICE_CERT")
+          ->type_name("FILE");
+  auto* const key = app.add_option("--key", session.remote.key, "file of its key")
+                        ->envname("SLUICE_KEY")
+                        ->type_name("FILE");
+  certificate->needs(key);
+  key->needs(certificate);
+  app.add_option("--token", session.remote.token, "file of a token to send, as file:PATH")
+      ->envname("SLUICE_TOKEN")
+      ->type_name("FILE")
+      ->excludes(certificate);
   app.add_option("-o,--output", session.format, "how results are printed")
       ->check(CLI::IsMember({"table", "json", "yaml"}))
       ->capture_default_str();

@@ -36,11 +36,12 @@ Format Session::output() const {
 Attempt<Client*> Session::client() {
   if (!client_) {
     const auto timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout_seconds * 1000));
-    auto client = Client::connect(socket, timeout);
+    auto client =
+        remote.url.empty() ? SocketClient::connect(socket, timeout) : connect_from_afar(remote, timeout);
     if (!client) return tl::unexpected(client.error());
-    client_.emplace(std::move(*client));
+    client_ = std::move(*client);
   }
-  return &*client_;
+  return client_.get();
 }
 
 Attempt<json> Session::call(const std::string& method, const json& params) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "sluicectl/client.h"
 #include "sluicectl/command.h"
+#include "sluicectl/remote_client.h"
 #include "sluicectl/render.h"
 
 namespace sluice::sluicectl {
@@ -17,6 +19,7 @@ namespace sluice::sluicectl {
 class Session {
  public:
   std::string socket = "/run/sluice/sluice.sock";
+  RemoteAccess remote;  ///< where its URL is given: instead of the socket
   std::string format = "table";
   double timeout_seconds = 30;
 
@@ -36,7 +39,7 @@ class Session {
   ExitCode exit_code = ExitCode::kOk;
 
  private:
-  std::optional<Client> client_;
+  std::unique_ptr<Client> client_;
 };
 
 // The nouns: each adds its subcommands to `app`; `session` outlives it.

@@ -10,12 +10,15 @@
 #include <exception>
 #include <future>
 
+#include "crypto/secret.h"
+#include "ctrl/access/audit.h"
 #include "ctrl/daemon/flows_cut_text.h"
 #include "ctrl/daemon/health_runner.h"
 #include "ctrl/daemon/heartbeat.h"
 #include "ctrl/daemon/monitoring_pages.h"
 #include "ctrl/daemon/process.h"
 #include "ctrl/daemon/source_runner.h"
+#include "ctrl/daemon/system_call_filter.h"
 #include "ctrl/daemon/systemd_notify.h"
 #include "ctrl/daemon/ui_state.h"
 #include "ctrl/http/http_server.h"
@@ -29,6 +32,7 @@
 #include "ctrl/net/spawn.h"
 #include "ctrl/observed/lease_table.h"
 #include "ctrl/registry/registry_server.h"
+#include "ctrl/remote/remote_server.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/source/set_watch.h"
@@ -86,6 +90,8 @@ Result<std::unique_ptr<RegistryServer>> start_registry(RegistryModel model,
 struct Daemon::Parts {
   DaemonOptions options;
   DaemonFacts facts;
+  std::unique_ptr<Audit> audit;
+  std::unique_ptr<RemoteServer> remote;  ///< before `io`, which may hold what is to be answered
   asio::io_context io{1};
   asio::signal_set signals{io, SIGHUP};  ///< and those that stop it, from run() on
   asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io}, lameduck_timer{io},
@@ -149,16 +155,20 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.options = options;
   parts.facts = {options.version, options.config_file, std::chrono::system_clock::now()};
   const size_t descriptors = raise_descriptor_limit();
+  crypto::set_secret_memory_aside();
   std::signal(SIGPIPE, SIG_IGN);
   leave_at_once_on_signals();
 
   auto socket = ControlSocket::open(config.model.control.socket, config.model.control.mode);
   if (!socket) return tl::unexpected(socket.error());
   if (const auto& listen = config.model.http.listen; !listen.empty()) {
-    auto http = HttpServer::open(parts.io, listen, monitoring_site(parts.monitored));
+    auto http = HttpServer::open(parts.io, {.listen = listen}, monitoring_site(parts.monitored));
     if (!http) return tl::unexpected(http.error());
     parts.http = std::move(*http);
   }
+  auto audit = Audit::open(config.model.audit);
+  if (!audit) return tl::unexpected(audit.error());
+  parts.audit = std::move(*audit);
   config.model.boot.log = log_data_plane;
   parts.log = config.model.log;
   const SipKey hash_key = kept_hash_key(config.model, options.state_directory);
@@ -177,7 +187,9 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.context = std::make_unique<MethodContext>(
       MethodContext{*parts.gateway, parts.facts, all_methods(), parts.threads, parts.ledger_reader.get(),
                     *parts.captures, [&parts](auto job) { asio::post(parts.io, std::move(job)); }});
-  parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get(), &parts.threads);
+  parts.rpc = std::make_unique<JsonRpc>(
+      parts.context->methods, parts.context.get(), &parts.threads,
+      CallAudit{parts.audit.get(), [&gateway = *parts.gateway] { return gateway.generation(); }});
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthRunner>(parts.io, *parts.gateway, parts.threads, descriptors);
   const auto& registry = parts.gateway->model()->registry;
@@ -198,11 +210,20 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.monitored.registry = parts.registry.get();
   parts.ui = std::make_unique<UiState>(parts.monitored, *parts.context);
   parts.monitored.ui = parts.ui.get();
+  if (!parts.gateway->model()->audit.file.empty()) parts.monitored.audit = parts.audit.get();
+  if (const auto& remote = parts.gateway->model()->remote) {
+    auto server =
+        RemoteServer::start(*remote, {parts.io, *parts.rpc, *parts.audit, monitoring_site(parts.monitored)});
+    if (!server) return tl::unexpected(server.error());
+    parts.remote = std::move(*server);
+    parts.monitored.remote = parts.remote.get();
+  }
   return daemon;
 }
 
 bool Daemon::run() {
   Parts& parts = *parts_;
+  if (const auto filtered = filter_system_calls(); !filtered) log_warning({filtered.error().message});
   parts.gateway->resume_by([&parts](std::function<void()> job) { parts.threads.answer(std::move(job)); });
   parts.gateway->on_change([&parts] { asio::post(parts.io, [&parts] { parts.follow_model(); }); });
   parts.follow_model();
@@ -270,6 +291,7 @@ void Daemon::Parts::follow_signals() {
 
 void Daemon::Parts::reload() {
   notify_reloading();
+  audit->reopen();
   threads.change([this] { apply_file(); });
 }
 
@@ -325,6 +347,7 @@ void Daemon::Parts::stop() {
   if (!leaving) notify_stopping({});
   leaving = stopping = true;
   control->stop();
+  if (remote) remote->stop();
   health->stop();
   gateway->stop();
   io.stop();

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "ctrl/access/audit.h"
 #include "ctrl/daemon/heartbeat.h"
 #include "ctrl/daemon/readiness.h"
 #include "ctrl/daemon/source_runner.h"
@@ -17,11 +18,13 @@
 #include "ctrl/ledger/ledger_room.h"
 #include "ctrl/ledger/ledger_watch.h"
 #include "ctrl/registry/registry_server.h"
+#include "ctrl/remote/remote_server.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/gateway_metrics.h"
 #include "ctrl/telemetry/health_metrics.h"
 #include "ctrl/telemetry/registry_metrics.h"
+#include "ctrl/telemetry/remote_metrics.h"
 #include "ctrl/telemetry/set_metrics.h"
 #include "ctrl/telemetry/source_metrics.h"
 
@@ -40,6 +43,8 @@ HttpAnswer metrics_page(const Monitored& of) {
     const RegistryServer::Counts counts = of.registry->counts();
     add_registry_series(sources, {counts.instances, counts.watchers, counts.ended});
   }
+  if (of.remote) add_remote_series(sources, of.remote->counts());
+  if (of.audit) add_audit_series(sources, of.audit->lost());
   auto text = std::make_shared<MetricsText>(std::move(sources));
   HttpAnswer answer{200, "text/plain; version=0.0.4; charset=utf-8", ""};
   answer.pieces = [text](std::string& piece) { return text->next(piece); };

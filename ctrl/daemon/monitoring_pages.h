@@ -14,7 +14,9 @@ class HealthChecks;
 class Heartbeat;
 class LedgerPages;
 class LedgerRoom;
+class Audit;
 class RegistryServer;
+class RemoteServer;
 class SourceRunner;
 class UiState;
 struct DaemonFacts;
@@ -34,6 +36,8 @@ struct Monitored {
   const HealthChecks* health = nullptr;
   const SourceRunner* sources = nullptr;
   const RegistryServer* registry = nullptr;  ///< null: there is none
+  const RemoteServer* remote = nullptr;      ///< likewise
+  const Audit* audit = nullptr;              ///< null: it has no file
   UiState* ui = nullptr;
 };
 

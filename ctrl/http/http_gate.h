@@ -3,15 +3,18 @@
 
 #include <openssl/ssl.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 
 #include "ctrl/access/peer.h"
+#include "ctrl/http/http_server.h"
 
 namespace sluice::ctrl {
 
-struct HttpAnswer;
 class TlsSession;
 
 /// What of a request the gate goes by.
@@ -21,23 +24,33 @@ struct HttpRequestFacts {
   size_t authorizations = 0;       ///< fields of that name
 };
 
+/// What a peer does to a connection that ends it before, or instead of, a request.
+enum class HttpFault : uint8_t {
+  kHandshake,
+  kSlowHandshake,
+  kSlowRequest,
+  kMalformed,
+  kRenegotiation,
+  kCrowded
+};
+
 /// The gate's own knowledge of one connection.
 class HttpVisit {
  public:
   virtual ~HttpVisit() = default;
-  /// The handshake is over, well or not: `session` is null where it failed, and `complaint` says why.
-  virtual void arrived(const TlsSession* session, std::string_view complaint) = 0;
+  /// The handshake is over. `session` outlives the visit's last call.
+  virtual void arrived(const TlsSession& session) = 0;
   /// Who asks; or what is answered instead of what was asked for.
   virtual tl::expected<Peer, HttpAnswer> admit(const HttpRequestFacts& request) = 0;
-  /// The head of a request could not be read.
-  virtual void malformed() = 0;
+  virtual void failed(HttpFault fault) = 0;
 };
 
 class HttpGate {
  public:
   virtual ~HttpGate() = default;
-  /// For a new connection from `address` (with its port): what its TLS is made of, and its visit.
+  /// What the TLS of a new connection is made of.
   virtual std::shared_ptr<SSL_CTX> tls() = 0;
+  /// One from `address`, with its port.
   virtual std::unique_ptr<HttpVisit> visit(std::string address) = 0;
 };
 

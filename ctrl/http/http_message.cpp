@@ -7,6 +7,9 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/status.hpp>
 #include <charconv>
+#include <span>
+
+#include "crypto/secret.h"
 
 namespace sluice::ctrl {
 
@@ -23,6 +26,11 @@ class RequestHead::Parser : public http::basic_parser<true> {
   bool is_1_1 = false;
   size_t hosts = 0;
   std::string accepted_encodings;  ///< all fields of the name, as one list
+  std::string host, origin;
+  std::string authorization;
+  size_t authorizations = 0;
+  bool waits_for_continue = false;
+  std::string* body = nullptr;  ///< where the body goes, while it is read
 
  private:
   void on_request_impl(http::verb verb, string_view, string_view wanted, int version, error_code&) override {
@@ -32,20 +40,38 @@ class RequestHead::Parser : public http::basic_parser<true> {
   }
   void on_response_impl(int, string_view, int, error_code&) override {}
   void on_field_impl(http::field name, string_view, string_view value, error_code&) override {
-    if (name == http::field::host) ++hosts;
-    if (name == http::field::accept_encoding) {
+    const auto keep = [value](std::string& into) { into.assign(value.data(), value.size()); };
+    if (name == http::field::host) {
+      ++hosts;
+      keep(host);
+    } else if (name == http::field::authorization) {
+      ++authorizations;
+      keep(authorization);
+    } else if (name == http::field::origin) {
+      keep(origin);
+    } else if (name == http::field::accept_encoding) {
       accepted_encodings.append(accepted_encodings.empty() ? "" : ",").append(value.data(), value.size());
+    } else if (name == http::field::expect) {
+      waits_for_continue = beast::iequals(value, "100-continue");
     }
+  }
+  size_t take(string_view text) {
+    if (body) body->append(text.data(), text.size());
+    return text.size();
   }
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(const boost::optional<uint64_t>&, error_code&) override {}
-  size_t on_body_impl(string_view text, error_code&) override { return text.size(); }
+  size_t on_body_impl(string_view text, error_code&) override { return take(text); }
   void on_chunk_header_impl(uint64_t, string_view, error_code&) override {}
-  size_t on_chunk_body_impl(uint64_t, string_view text, error_code&) override { return text.size(); }
+  size_t on_chunk_body_impl(uint64_t, string_view text, error_code&) override { return take(text); }
   void on_finish_impl(error_code&) override {}
 };
 
 namespace {
+
+std::span<uint8_t> bytes_in(std::string& text) {
+  return {reinterpret_cast<uint8_t*>(text.data()), text.size()};
+}
 
 std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t");
@@ -77,20 +103,41 @@ bool is_gzip_accepted(std::string_view list) {
 
 }  // namespace
 
-RequestHead::RequestHead(unsigned most_head_bytes) : parser_(std::make_unique<Parser>()) {
+RequestHead::RequestHead(unsigned most_head_bytes, uint64_t most_body_bytes)
+    : parser_(std::make_unique<Parser>()) {
   parser_->header_limit(most_head_bytes);
+  if (most_body_bytes > 0) parser_->body_limit(most_body_bytes);
 }
-RequestHead::~RequestHead() = default;
+RequestHead::~RequestHead() {
+  crypto::erase(bytes_in(parser_->authorization));
+}
 
 RequestHead::State RequestHead::read(std::string& text) {
   if (text.empty()) return State::kUnfinished;
   error_code error;
   const size_t used = parser_->put(boost::asio::buffer(text), error);
+  crypto::erase(bytes_in(text).first(used));  // there may be a token in it
   text.erase(0, used);
   if (error == http::error::need_more) return State::kUnfinished;
   if (error == http::error::header_limit) return State::kTooLarge;
+  if (error == http::error::body_limit) return State::kBodyTooLarge;
   if (error) return State::kMalformed;
   return parser_->is_header_done() ? State::kRead : State::kUnfinished;
+}
+
+RequestHead::State RequestHead::read_body(std::string& text, std::string& body) {
+  parser_->body = &body;
+  while (!parser_->is_done()) {
+    if (text.empty()) return State::kUnfinished;
+    error_code error;
+    const size_t used = parser_->put(boost::asio::buffer(text), error);
+    text.erase(0, used);
+    if (error == http::error::need_more) return State::kUnfinished;
+    if (error == http::error::body_limit) return State::kBodyTooLarge;
+    if (error) return State::kMalformed;
+    if (used == 0) return State::kUnfinished;
+  }
+  return State::kRead;
 }
 
 std::string_view RequestHead::target() const {
@@ -101,6 +148,24 @@ bool RequestHead::is_get() const {
 }
 bool RequestHead::is_head() const {
   return parser_->method == http::verb::head;
+}
+bool RequestHead::is_post() const {
+  return parser_->method == http::verb::post;
+}
+std::string_view RequestHead::authorization() const {
+  return parser_->authorization;
+}
+size_t RequestHead::authorizations() const {
+  return parser_->authorizations;
+}
+std::string_view RequestHead::host() const {
+  return parser_->host;
+}
+std::string_view RequestHead::origin() const {
+  return parser_->origin;
+}
+bool RequestHead::waits_for_continue() const {
+  return parser_->waits_for_continue;
 }
 size_t RequestHead::hosts() const {
   return parser_->hosts;
@@ -124,7 +189,7 @@ std::string head_text(const HttpHead& head) {
   };
   add("Content-Type", head.content_type);
   add("Cache-Control", head.cache_control);
-  if (head.status == 405) add("Allow", "GET, HEAD");
+  if (head.status == 405 && head.fields.empty()) add("Allow", "GET, HEAD");
   if (head.keep_alive != head.is_1_1) add("Connection", head.keep_alive ? "keep-alive" : "close");
   if (head.content_length) add("Content-Length", std::to_string(*head.content_length));
   if (head.is_chunked) add("Transfer-Encoding", "chunked");

@@ -12,10 +12,10 @@
 
 namespace sluice::ctrl {
 
-/// The head of one request, byte by byte as it comes. A body is not read.
+/// The head of one request, byte by byte as it comes, and its body where somebody wants that.
 class RequestHead {
  public:
-  explicit RequestHead(unsigned most_head_bytes);
+  explicit RequestHead(unsigned most_head_bytes, uint64_t most_body_bytes = 0);
   ~RequestHead();
   RequestHead(const RequestHead&) = delete;
   RequestHead& operator=(const RequestHead&) = delete;
@@ -23,14 +23,27 @@ class RequestHead {
   enum class State : uint8_t {
     kUnfinished,
     kRead,
-    kTooLarge,  ///< its head is
+    kTooLarge,      ///< its head is
+    kBodyTooLarge,  ///< or it says so of its body
     kMalformed,
   };
   /// Takes what it can use of `text`, which begins where the last call left off, off its front.
   State read(std::string& text);
 
+  /// Once the head is kRead: goes on with the body, of which it appends what has come to `body`. kRead: that
+  /// is all of it.
+  State read_body(std::string& text, std::string& body);
+
   // Of one that is kRead.
   std::string_view target() const;
+  bool is_post() const;
+  /// The field `Authorization`; empty where it has none.
+  std::string_view authorization() const;
+  size_t authorizations() const;  ///< fields of that name
+  std::string_view host() const;
+  std::string_view origin() const;
+  /// The peer sends the body once it is told to (RFC 9110, 10.1.1).
+  bool waits_for_continue() const;
   bool is_get() const;
   bool is_head() const;
   size_t hosts() const;  ///< fields `Host`
@@ -48,6 +61,8 @@ struct HttpField {
   std::string_view name;
   std::string value;
 };
+/// What tells a peer to send the body.
+inline constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 struct HttpHead {
   bool is_1_1 = true;

@@ -7,10 +7,13 @@
 #include <set>
 
 #include "ctrl/http/http_connection.h"
+#include "ctrl/http/http_conversation.h"
+#include "ctrl/http/http_gate.h"
 #include "ctrl/http/http_message.h"
 #include "ctrl/net/acceptor.h"
 #include "ctrl/net/pause.h"
 #include "ctrl/net/spawn.h"
+#include "ctrl/net/tls_session.h"
 #include "ctrl/store/awaited_reply.h"
 
 namespace sluice::ctrl {
@@ -23,29 +26,25 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// A connection as the others see it, while its coroutine lasts.
-struct Conversation {
-  HttpConnection connection;
-  bool waits_for_request = true;
-  Clock::time_point since = Clock::now();  ///< of what it does now
-};
-
 }  // namespace
 
 struct HttpServer::Shared {
+  std::shared_ptr<HttpGate> gate;
   Site site;
   HttpLimits limits;
-  std::set<Conversation*> conversations = {};
+  std::set<HttpConversation*> conversations = {};
 
-  /// Ends the one that has waited longest for a request, else the one that has been answered longest: idle or
-  /// slow peers never keep others out.
+  /// Ends the one that has waited longest for a request, strangers first, else the one that has been answered
+  /// longest: idle or slow peers never keep others out.
   void make_room() {
-    const auto goes_after = [](const Conversation* a, const Conversation* b) {
+    const auto goes_after = [](const HttpConversation* a, const HttpConversation* b) {
+      if (a->is_known != b->is_known) return a->is_known;
       if (a->waits_for_request != b->waits_for_request) return !a->waits_for_request;
       return a->since > b->since;
     };
     const auto victim = std::ranges::max_element(conversations, goes_after);
     if (victim == conversations.end()) return;
+    if ((*victim)->visit) (*victim)->visit->failed(HttpFault::kCrowded);
     (*victim)->connection.close();
     conversations.erase(victim);  // its coroutine goes when the loop comes to it
   }
@@ -83,33 +82,72 @@ bool is_verbose(std::string_view query) {
   return false;
 }
 
-/// Whether a request names one host, as RFC 9112, 3.2 asks of all but HTTP/1.0.
-bool names_its_host(const RequestHead& request) {
-  return request.hosts() == 1 || (request.hosts() == 0 && !request.is_1_1());
+/// What asks a page, or a tree.
+using Question = std::function<void(const HttpServer::Reply&)>;
+
+/// Asks on the pages' thread.
+awaitable<HttpAnswer> ask(const HttpServer::Site& site, const Question& question) {
+  HttpAnswer answer = co_await awaited_reply<HttpAnswer>([&](const HttpServer::Reply& reply) {
+    if (!site.ask) return question(reply);
+    site.ask([question, reply] { question(reply); });
+  });
+  co_return answer;
+}
+
+HttpAnswer post_only() {
+  return {.status = 405, .body = "POST only\n", .fields = {{"Allow", "POST"}}};
 }
 
 awaitable<HttpAnswer> find(const HttpServer::Site& site, const RequestHead& request) {
-  if (!names_its_host(request)) {
-    co_return HttpAnswer{400, kText, "a request names one Host\n"};
-  }
   const std::string_view target = path_and_query_of(request.target());
   const std::string_view path = target.substr(0, target.find('?'));
-  const bool verbose = is_verbose(target.substr(std::min(path.size() + 1, target.size())));
+  const std::string query(target.substr(std::min(path.size() + 1, target.size())));
+  const bool verbose = is_verbose(query);
   const HttpServer::Pages& pages = verbose && site.verbose.contains(path) ? site.verbose : site.pages;
   const auto page = pages.find(path);
+  const auto asked = site.asked.find(path);
   const auto tree = tree_of(site.trees, path);
   const auto queried = tree_of(site.queried, path);
-  if (page == pages.end() && tree == site.trees.end() && queried == site.queried.end()) {
+  if (site.posts.contains(path)) co_return post_only();
+  if (page == pages.end() && asked == site.asked.end() && tree == site.trees.end() &&
+      queried == site.queried.end()) {
     co_return HttpAnswer{404, kText, "not found\n"};
   }
   if (!request.is_get() && !request.is_head()) {
     co_return HttpAnswer{405, kText, "GET or HEAD only\n"};
   }
-  if (page != pages.end()) co_return page->second();
-  co_return co_await awaited_reply<HttpAnswer>([&](const HttpServer::Reply& reply) {
-    if (tree != site.trees.end()) return tree->second(path.substr(tree->first.size()), reply);
-    queried->second(target.substr(queried->first.size()), reply);
-  });
+  if (page != pages.end() && !site.ask) co_return page->second();
+  // Named, as GCC 12 destroys a closure twice that stands in an awaited expression.
+  Question question;
+  if (page != pages.end()) {
+    question = [page](const HttpServer::Reply& reply) { reply(page->second()); };
+  } else if (asked != site.asked.end()) {
+    question = [asked, query](const HttpServer::Reply& reply) { reply(asked->second(query)); };
+  } else {
+    const auto below = tree != site.trees.end() ? tree : queried;
+    const std::string rest((tree != site.trees.end() ? path : target).substr(below->first.size()));
+    question = [below, rest](const HttpServer::Reply& reply) { below->second(rest, reply); };
+  }
+  HttpAnswer answer = co_await ask(site, question);
+  co_return answer;
+}
+
+/// The answer to a request whose head has been read. Nothing: its peer is gone.
+awaitable<std::optional<HttpAnswer>> answer_to(HttpConversation& conversation, std::string& unread,
+                                               RequestHead& request, const HttpServer::Site& site,
+                                               const HttpLimits& limits) {
+  Peer peer;
+  const std::string_view target = path_and_query_of(request.target());
+  const std::string_view path = target.substr(0, target.find('?'));
+  if (auto refused = refusal_of(conversation, request, path, peer)) co_return std::move(*refused);
+  const auto post = site.posts.find(path);
+  if (post != site.posts.end() && request.is_post()) {
+    const std::unique_ptr<HttpPost> begun = post->second(peer);
+    std::optional<HttpAnswer> answer = co_await take_post(conversation, unread, request, *begun, limits);
+    co_return answer;
+  }
+  HttpAnswer answer = co_await find(site, request);
+  co_return answer;
 }
 
 HttpHead head_of(const HttpAnswer& answer, bool is_1_1, bool keep_alive) {
@@ -159,12 +197,29 @@ awaitable<bool> write_pieces(HttpConnection& connection, const HttpAnswer& answe
   co_return goes_on;
 }
 
+/// Writes what comes of a stream, until it ends or the peer does not keep up. The connection ends with it.
+awaitable<void> write_stream(HttpConnection& connection, const HttpAnswer& answer, const RequestHead& request,
+                             const HttpLimits& limits) {
+  HttpHead head = head_of(answer, request.is_1_1(), false);
+  head.is_chunked = request.is_1_1();
+  const std::string begin = head_text(head);
+  bool goes_on = co_await connection.write_by(begin, "", Clock::now() + limits.stream);
+  if (request.is_head()) co_return;
+  while (goes_on) {
+    std::optional<std::string> piece = co_await answer.stream();
+    if (!piece) break;
+    const std::string size_line = head.is_chunked ? chunk_size_line(piece->size()) : "";
+    if (head.is_chunked) *piece += "\r\n";
+    goes_on = co_await connection.write_by(size_line, *piece, Clock::now() + limits.stream);
+  }
+}
+
 /// Writes an answer whose length is known. False: the peer has not taken it.
 awaitable<bool> write_whole(HttpConnection& connection, const HttpAnswer& answer, HttpHead head,
                             bool with_body, bool accepts_gzip, const HttpLimits& limits) {
   const bool is_compressed = accepts_gzip && !answer.gzip_body.empty();
   const std::string& body = is_compressed ? answer.gzip_body : answer.body;
-  head.content_length = body.size();
+  if (head.status != 204) head.content_length = body.size();  // RFC 9110, 8.6
   if (is_compressed) head.content_encoding = "gzip";
   if (!answer.gzip_body.empty()) head.fields.push_back({"Vary", "Accept-Encoding"});
   const std::string begin = head_text(head);
@@ -175,30 +230,49 @@ awaitable<bool> write_whole(HttpConnection& connection, const HttpAnswer& answer
 
 /// Reads the head of a request from what has come and what comes. False: the connection ends, the peer has
 /// been told why where it is there to be told.
-awaitable<bool> read_request(HttpConnection& connection, std::string& unread, RequestHead& request,
+awaitable<bool> read_request(HttpConversation& conversation, std::string& unread, RequestHead& request,
                              const HttpLimits& limits) {
-  const auto deadline = Clock::now() + limits.request;
+  HttpConnection& connection = conversation.connection;
+  const auto complain = [&conversation](HttpFault fault) {
+    if (conversation.visit) conversation.visit->failed(fault);
+  };
+  auto deadline = Clock::now() + limits.idle;
   const size_t most_unread = limits.header_bytes + 4096;
+  unread.reserve(most_unread);  // so that no token is left behind where it was
   bool has_begun = false;
   auto state = RequestHead::State::kUnfinished;
   while (state == RequestHead::State::kUnfinished) {
-    has_begun = has_begun || !unread.empty();
+    if (!has_begun && !unread.empty()) {
+      has_begun = true;
+      deadline = std::min(deadline, Clock::now() + limits.request);
+    }
     state = request.read(unread);
     if (state == RequestHead::State::kRead) co_return true;
     if (state != RequestHead::State::kUnfinished || unread.size() >= most_unread) break;
     const auto got = co_await connection.read_some(unread, most_unread - unread.size(), deadline);
+    if (got == HttpConnection::Got::kTooLate && has_begun) complain(HttpFault::kSlowRequest);
     if (got == HttpConnection::Got::kTooLate) co_return false;
+    const TlsSession* const session = connection.session();
+    if (session && session->has_renegotiated()) {
+      complain(HttpFault::kRenegotiation);
+      co_return false;
+    }
     if (got == HttpConnection::Got::kEnd && !has_begun) co_return false;
     if (got == HttpConnection::Got::kEnd) state = RequestHead::State::kMalformed;
   }
-  const unsigned status = state == RequestHead::State::kTooLarge ? 431 : 400;
+  complain(HttpFault::kMalformed);
+  const unsigned status = state == RequestHead::State::kTooLarge       ? 431
+                          : state == RequestHead::State::kBodyTooLarge ? 413
+                                                                       : 400;
   const HttpAnswer answer{status, kText, "bad request\n"};
   const HttpHead head = head_of(answer, true, false);
-  co_await write_whole(connection, answer, head, true, false, limits);
+  const bool is_taken = co_await write_whole(connection, answer, head, true, false, limits);
+  if (is_taken) co_await connection.finish();
   co_return false;
 }
 
-awaitable<void> converse(Conversation& conversation, const HttpServer::Site& site, const HttpLimits& limits) {
+awaitable<void> converse(HttpConversation& conversation, const HttpServer::Site& site,
+                         const HttpLimits& limits) {
   HttpConnection& connection = conversation.connection;
   const auto turn_to = [&](bool waits_for_request) {
     conversation.waits_for_request = waits_for_request;
@@ -206,14 +280,20 @@ awaitable<void> converse(Conversation& conversation, const HttpServer::Site& sit
   };
   std::string unread;
   for (bool keep_alive = true; keep_alive;) {
-    RequestHead request(limits.header_bytes);
+    RequestHead request(limits.header_bytes, limits.body_bytes);
     turn_to(true);
-    const bool is_read = co_await read_request(connection, unread, request, limits);
+    const bool is_read = co_await read_request(conversation, unread, request, limits);
     if (!is_read) co_return;
     turn_to(false);
+    const std::optional<HttpAnswer> found = co_await answer_to(conversation, unread, request, site, limits);
+    if (!found) co_return;
+    const HttpAnswer& answer = *found;
     keep_alive = request.goes_on();
-    const HttpAnswer answer = co_await find(site, request);
     bool is_taken = false;
+    if (answer.stream) {
+      co_await write_stream(connection, answer, request, limits);
+      co_return;
+    }
     if (answer.pieces) {
       keep_alive = keep_alive && request.is_1_1();
       is_taken = co_await write_pieces(connection, answer, request, keep_alive, site, limits);
@@ -224,35 +304,41 @@ awaitable<void> converse(Conversation& conversation, const HttpServer::Site& sit
     }
     if (!is_taken) co_return;
   }
-  connection.finish();
+  co_await connection.finish();
 }
 
 template <typename Shared>
 awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
-  Conversation conversation{.connection = HttpConnection(std::move(socket))};
+  HttpConversation conversation{.connection = HttpConnection(std::move(socket))};
   struct Listed {
-    std::set<Conversation*>& all;
-    Conversation* own;
+    std::set<HttpConversation*>& all;
+    HttpConversation* own;
     ~Listed() { all.erase(own); }
   } const listed{shared->conversations, &conversation};
   shared->conversations.insert(&conversation);
+  if (shared->gate) {
+    const bool has_arrived = co_await arrive(conversation, *shared->gate, shared->limits);
+    if (!has_arrived) co_return;
+  }
   co_await converse(conversation, shared->site, shared->limits);
 }
 
 }  // namespace
 
-HttpServer::HttpServer(Tcp::acceptor acceptor, Site site, HttpLimits limits)
-    : acceptor_(std::move(acceptor)), shared_(std::make_shared<Shared>(Shared{std::move(site), limits})) {}
+HttpServer::HttpServer(Tcp::acceptor acceptor, std::shared_ptr<HttpGate> gate, Site site, HttpLimits limits)
+    : acceptor_(std::move(acceptor)),
+      shared_(std::make_shared<Shared>(Shared{std::move(gate), std::move(site), limits})) {}
 
 HttpServer::~HttpServer() {
   stop();
 }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, const std::string& listen,
-                                                     Site site, HttpLimits limits) {
-  auto acceptor = open_acceptor(io, listen, "http.listen");
+Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, Door door, Site site,
+                                                     HttpLimits limits) {
+  auto acceptor = open_acceptor(io, door.listen, door.key);
   if (!acceptor) return tl::unexpected(acceptor.error());
-  std::unique_ptr<HttpServer> server(new HttpServer(std::move(*acceptor), std::move(site), limits));
+  std::unique_ptr<HttpServer> server(
+      new HttpServer(std::move(*acceptor), std::move(door.gate), std::move(site), limits));
   spawn(io.get_executor(), server->accept());
   return server;
 }

@@ -51,8 +51,12 @@ class HttpGate;
 struct HttpLimits {
   size_t connections = 256;  ///< one more ends that which has been idle longest
   unsigned header_bytes = 8192;
-  std::chrono::seconds request{10};   ///< for one request to arrive, and between two
-  std::chrono::seconds progress{10};  ///< for the peer to take some more of an answer
+  uint64_t body_bytes = 0;             ///< of a request that Site::posts takes; 0: there is none
+  std::chrono::seconds handshake{10};  ///< of TLS
+  std::chrono::seconds idle{10};       ///< for the next request to begin
+  std::chrono::seconds request{10};    ///< for it to arrive, from its first byte on
+  std::chrono::seconds progress{10};   ///< for the peer to take some more of an answer
+  std::chrono::seconds stream{8};      ///< for it to take all of a piece of a stream
 };
 
 class HttpServer {
@@ -66,17 +70,26 @@ class HttpServer {
     Pages pages;
     Trees trees = {};
     Trees queried = {};  ///< the same, but that `path` has the query with it
+    /// By path, as `pages`; what follows the question mark is given.
+    std::map<std::string, std::function<HttpAnswer(std::string_view query)>, std::less<>> asked = {};
     /// Runs what makes the pieces of an answer, apart from the control thread; on it where this is empty.
     std::function<void(std::function<void()>)> make_pieces = {};
     Pages verbose = {};  ///< instead of `pages`, where the query says `verbose`
     /// By path: begins a request with a body. Only behind a gate, which says who `peer` is.
     std::map<std::string, std::function<std::unique_ptr<HttpPost>(const Peer& peer)>, std::less<>> posts = {};
+    /// Runs what asks pages and trees, on their thread; here where this is empty.
+    std::function<void(std::function<void()>)> ask = {};
   };
 
-  /// Binds `listen` ("127.0.0.1:9464", "[::1]:9464") at once, so that an address in use is an error of the
-  /// start; accepts as soon as `io` runs.
-  static Result<std::unique_ptr<HttpServer>> open(boost::asio::io_context& io, const std::string& listen,
-                                                  Site site, HttpLimits limits = {});
+  /// Who is behind an address, for everybody or not.
+  struct Door {
+    std::string listen;                        ///< "127.0.0.1:9464", "[::1]:9464"
+    std::string key = "http.listen";           ///< the configuration's word for it
+    std::shared_ptr<HttpGate> gate = nullptr;  ///< with one, all goes over TLS
+  };
+  /// Binds the address at once, so that one in use is an error of the start; accepts as soon as `io` runs.
+  static Result<std::unique_ptr<HttpServer>> open(boost::asio::io_context& io, Door door, Site site,
+                                                  HttpLimits limits = {});
   ~HttpServer();
 
   void stop();
@@ -86,7 +99,7 @@ class HttpServer {
   struct Shared;
   using Tcp = boost::asio::ip::tcp;
 
-  HttpServer(Tcp::acceptor acceptor, Site site, HttpLimits limits);
+  HttpServer(Tcp::acceptor acceptor, std::shared_ptr<HttpGate> gate, Site site, HttpLimits limits);
   boost::asio::awaitable<void> accept();
 
   Tcp::acceptor acceptor_;

@@ -33,7 +33,7 @@ void encode_access(json& object, const ServerTlsModel& tls, const TokenModel& jw
   if (!tls.certificate.empty()) {
     json& member = object["tls"];
     set(member, "certificate", tls.certificate, "file:");
-    set(member, "key", tls.key, "file:");
+    set(member, "key", secret_reference(tls.key));
     set(member, "client_ca", tls.client_ca, "file:");
   }
   if (!jwt.keys.empty()) {

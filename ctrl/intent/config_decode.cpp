@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_registry.h"
+#include "ctrl/intent/config_remote.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_tunnels.h"
@@ -176,6 +177,8 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   control.parse("mode", parse_file_mode, model.control.mode);
   root.member("http").parse("listen", parse_listen, model.http.listen);
   model.registry = decode_registry(root.member("registry"));
+  model.remote = decode_remote(root.member("remote"));
+  model.audit = decode_audit(root.member("audit"));
   const Cursor log = root.member("log");
   log.read("level", model.log.level);
   log.read("format", model.log.format);

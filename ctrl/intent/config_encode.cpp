@@ -4,6 +4,7 @@
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_registry.h"
+#include "ctrl/intent/config_remote.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_sources.h"
@@ -145,6 +146,8 @@ json settings_to_json(const Model& model) {
   config["control"] = {{"socket", model.control.socket}, {"mode", format_file_mode(model.control.mode)}};
   config["http"] = {{"listen", model.http.listen}};
   if (model.registry) config["registry"] = encode_registry(*model.registry);
+  if (model.remote) config["remote"] = encode_remote(*model.remote);
+  if (model.audit != AuditModel{}) config["audit"] = encode_audit(model.audit);
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
   return config;
 }

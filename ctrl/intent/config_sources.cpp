@@ -204,8 +204,8 @@ json encode_source(const SourceModel& source) {
     if (!value.empty()) object[key] = std::string(prefix) + value;
   };
   set("username", source.username);
-  set("password", source.password_file, kFile);
-  set("token", source.token_file, kFile);
+  if (!source.password_file.empty()) object["password"] = secret_reference(source.password_file);
+  if (!source.token_file.empty()) object["token"] = secret_reference(source.token_file);
   set("datacenter", source.datacenter);
   if (has("ca")) set("ca", source.tls.ca, kFile);
   if (has("node")) object["node"] = {{"id", source.node_id}, {"cluster", source.node_cluster}};
@@ -217,7 +217,7 @@ json encode_source(const SourceModel& source) {
     json tls = json::object();
     if (!source.tls.ca.empty() && !has("ca")) tls["ca"] = std::string(kFile) + source.tls.ca;
     if (!source.tls.certificate.empty()) tls["certificate"] = std::string(kFile) + source.tls.certificate;
-    if (!source.tls.key.empty()) tls["key"] = std::string(kFile) + source.tls.key;
+    if (!source.tls.key.empty()) tls["key"] = secret_reference(source.tls.key);
     if (!source.tls.server_name.empty()) tls["server_name"] = source.tls.server_name;
     object["tls"] = std::move(tls);
   }

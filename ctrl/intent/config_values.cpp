@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "ctrl/intent/file_reference.h"
 #include "lb/policies/all.h"
 
 namespace sluice::ctrl {
@@ -38,7 +39,6 @@ constexpr Words<dataplane::IdleMode, 2> kIdleModes{
 constexpr Words<Framing, 2> kFramings{{{"raw", Framing::kRaw}, {"coap", Framing::kCoap}}};
 constexpr std::array<std::pair<std::string_view, uint64_t>, 4> kSizeUnits{
     {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}};
-constexpr std::string_view kKeyFile = "file:";
 
 template <typename Enum, size_t kSize>
 Enum value_of(const Words<Enum, kSize>& words, std::string_view word) {
@@ -241,7 +241,7 @@ Result<std::string> parse_origin(std::string_view text) {
 }
 
 Result<std::string> parse_key_reference(std::string_view text) {
-  if (!text.starts_with(kKeyFile) || !parse_absolute_path(text.substr(kKeyFile.size()))) {
+  if (!parse_secret_file(text)) {
     return fail(quoted(text) + " is not a reference such as file:/etc/sluice/ledger.key");
   }
   return std::string(text);

@@ -61,6 +61,7 @@ class Warnings {
     check_workers();
     check_hash_key();
     check_registry();
+    check_remote();
     for (const auto& [name, service] : model_.services) check_service(*service);
     for (const auto& [name, service] : model_.services) check_limits(*service);
     check_protocols();
@@ -84,6 +85,17 @@ class Warnings {
       warn("/registry", "whoever reaches its address may register backends: it asks for no authentication");
     } else if (registry.tls.certificate.empty()) {
       warn("/registry", "tokens go over the network without TLS: whoever reads one may use it");
+    }
+  }
+
+  void check_remote() {
+    if (!model_.remote) return;
+    if (model_.remote->tls.client_ca.empty() && model_.remote->jwt.keys.empty()) {
+      warn("/remote", "nobody can be let in: it has neither \"jwt\" nor authorities of client certificates");
+    }
+    if (!model_.remote->jwt.keys.empty() &&
+        (model_.remote->jwt.issuer.empty() || model_.remote->jwt.audience.empty())) {
+      warn("/remote/jwt", "tokens that were made for others are taken too: name \"issuer\" and \"audience\"");
     }
   }
 

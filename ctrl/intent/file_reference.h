@@ -8,9 +8,11 @@
 
 namespace sluice::ctrl {
 
-/// The name of the file. A secret is never written into a configuration: that would show it to everybody who
-/// may look at one.
+/// The name of the file, or `credential:NAME` as it is: what systemd hands over (systemd.exec(5)). A secret
+/// is never written into a configuration: that would show it to everybody who may look at one.
 Result<std::string> parse_secret_file(std::string_view text);
+/// The inverse.
+std::string secret_reference(const std::string& file);
 /// Of what is no secret; `file:` may be left out.
 Result<std::string> parse_public_file(std::string_view text);
 

@@ -42,6 +42,26 @@ class JsonMessage : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
 };
 
+/// `%!`: the message without control characters, which whoever names something could have put into it: a line
+/// stays one line, and a terminal takes no commands.
+class PlainMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    for (const char byte : std::string_view(message.payload.data(), message.payload.size())) {
+      const auto value = static_cast<unsigned char>(byte);
+      if (value >= 0x20 && value != 0x7f) {
+        out.push_back(byte);
+        continue;
+      }
+      append(out, "\\x");
+      out.push_back(kDigits[value >> 4]);
+      out.push_back(kDigits[value & 0xf]);
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<PlainMessage>(); }
+};
+
 /// `%&`: syslog's number of the level.
 class Priority : public spdlog::custom_flag_formatter {
  public:
@@ -61,7 +81,7 @@ std::string pattern(const LogModel& log, bool to_journal) {
   if (log.format == "json") {
     return priority + R"({"time":")" + kTimeText + R"(","level":"%l","message":%*})";
   }
-  return to_journal ? "%&%v" : std::string(kTimeText) + " %l: %v";
+  return to_journal ? "%&%!" : std::string(kTimeText) + " %l: %!";
 }
 
 std::string formatted(spdlog::formatter& formatter, const spdlog::details::log_msg& message) {
@@ -112,7 +132,8 @@ LogWriter::DescribeLoss loss_line(std::shared_ptr<spdlog::formatter> formatter) 
 
 void open_log(const LogModel& log, bool to_journal) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-  formatter->add_flag<JsonMessage>('*').add_flag<Priority>('&').set_pattern(pattern(log, to_journal));
+  formatter->add_flag<JsonMessage>('*').add_flag<Priority>('&').add_flag<PlainMessage>('!').set_pattern(
+      pattern(log, to_journal));
   const int descriptor = own_stderr();
   if (!writer()) writer() = std::make_shared<LogWriter>(descriptor);
   writer()->describe_loss_by(loss_line(formatter->clone()));
@@ -144,10 +165,12 @@ bool stderr_is_journal() {
   return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino) == stream;
 }
 
-void log_with_field(std::string_view message, std::string_view name, const nlohmann::json& value) {
-  if (!lines_are_json) return log_info({message, ": ", name, "=", value.dump()});
-  members = "," + nlohmann::json(name).dump() + ":" + value.dump();
-  log_info({message});
+void log_with_field(dataplane::LogLevel level, std::string_view message, std::string_view name,
+                    const nlohmann::json& value) {
+  const std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  if (!lines_are_json) return log_line(level, {message, ": ", name, "=", text});
+  members = "," + nlohmann::json(name).dump() + ":" + text;
+  log_line(level, {message});
   members.clear();
 }
 

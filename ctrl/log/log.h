@@ -26,9 +26,13 @@ void print_to_log(const std::string& line);
 /// Whether stderr is journald's (systemd.exec(5), $JOURNAL_STREAM).
 bool stderr_is_journal();
 
-/// One line of level info that programs read too: `message: name=<JSON>`, or a member `name` beside the
-/// message where lines are JSON.
-void log_with_field(std::string_view message, std::string_view name, const nlohmann::json& value);
+/// One line that programs read too: `message: name=<JSON>`, or a member `name` beside the message where lines
+/// are JSON. The JSON is ASCII.
+void log_with_field(dataplane::LogLevel level, std::string_view message, std::string_view name,
+                    const nlohmann::json& value);
+inline void log_with_field(std::string_view message, std::string_view name, const nlohmann::json& value) {
+  log_with_field(dataplane::LogLevel::kInfo, message, name, value);
+}
 
 /// For dataplane::BootConfig::log.
 void log_data_plane(dataplane::LogLevel level, std::string_view line);

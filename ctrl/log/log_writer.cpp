@@ -34,7 +34,7 @@ bool write_whole(int descriptor, std::string_view text) {
 }  // namespace
 
 struct LogWriter::State {
-  int descriptor = -1;
+  Write write = {};
   std::mutex mutex = {};
   DescribeLoss describe_loss = {};
   std::condition_variable queued = {};   ///< there is a line, or the end has come
@@ -62,8 +62,8 @@ struct LogWriter::State {
       const DescribeLoss describe = lost_now > 0 ? describe_loss : nullptr;
       is_writing = true;
       lock.unlock();
-      bool is_out = !describe || write_whole(descriptor, describe(lost_now));
-      is_out = is_out && write_whole(descriptor, line);
+      bool is_out = !describe || write(describe(lost_now));
+      is_out = is_out && write(line);
       lock.lock();
       is_writing = false;
       if (!is_out) ++lost;
@@ -72,8 +72,11 @@ struct LogWriter::State {
   }
 };
 
-LogWriter::LogWriter(int descriptor) : state_(std::make_shared<State>()) {
-  state_->descriptor = descriptor;
+LogWriter::LogWriter(int descriptor)
+    : LogWriter([descriptor](std::string_view line) { return write_whole(descriptor, line); }) {}
+
+LogWriter::LogWriter(Write write) : state_(std::make_shared<State>()) {
+  state_->write = std::move(write);
   // Signals are for the control thread.
   sigset_t all, before;
   sigfillset(&all);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace sluice::ctrl {
 
@@ -20,6 +21,10 @@ class LogWriter {
   /// A whole line that says how many were lost.
   using DescribeLoss = std::function<std::string(uint64_t lost)>;
 
+  /// Called on the writing thread with a whole line; false: it was not taken.
+  using Write = std::function<bool(std::string_view line)>;
+
+  explicit LogWriter(Write write);
   /// Borrows `descriptor`.
   explicit LogWriter(int descriptor);
   /// Waits for what is queued, at most kPatienceAtEnd. A thread that is stuck in write(2) is left to the end

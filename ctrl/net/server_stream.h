@@ -18,8 +18,8 @@ class ServerStream : public ByteStream {
   void expires_after(std::chrono::milliseconds time) { connection_.expires_after(time); }
   /// From here on all goes over TLS.
   boost::asio::awaitable<void> secure(std::shared_ptr<SSL_CTX> context);
-  /// The client has shown a certificate that an authority of the server has signed.
-  bool has_verified_peer() const { return session_ && session_->has_verified_peer(); }
+  /// Null: without TLS.
+  const TlsSession* session() const { return session_.get(); }
   boost::asio::awaitable<size_t> read_some(std::span<uint8_t> bytes) override {
     return stream_->read_some(bytes);
   }

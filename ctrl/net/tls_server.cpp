@@ -5,17 +5,14 @@
 
 #include <string_view>
 
+#include "ctrl/net/private_file.h"
+#include "ctrl/net/tls_error.h"
+#include "ctrl/net/tls_key.h"
+
 namespace sluice::ctrl {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-std::string openssl_text() {
-  const unsigned long error = ::ERR_peek_last_error();
-  const char* reason = ::ERR_reason_error_string(error);
-  ::ERR_clear_error();
-  return reason != nullptr ? reason : "unknown error";
-}
 
 int select_protocol(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
                     unsigned int offered_size, void* own) {
@@ -29,6 +26,59 @@ int select_protocol(SSL*, const unsigned char** chosen, unsigned char* size, con
     return SSL_TLSEXT_ERR_OK;
   }
   return SSL_TLSEXT_ERR_ALERT_FATAL;  // RFC 7301, 3.2
+}
+
+/// What its purpose is, whatever the handshake finds, is for certificate_fault() to say.
+int accept_any(int, X509_STORE_CTX*) {
+  return 1;
+}
+
+void set_protocols(SSL_CTX& context) {
+  ::SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
+  ::SSL_CTX_set_security_level(&context, 2);  // 112 bits
+  (void)::SSL_CTX_set_cipher_list(&context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+  ::SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                   SSL_MODE_RELEASE_BUFFERS);
+  ::SSL_CTX_set_options(&context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
+                                      SSL_OP_CIPHER_SERVER_PREFERENCE);
+  ::SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
+  (void)::SSL_CTX_set_num_tickets(&context, 0);
+  (void)::SSL_CTX_set_max_early_data(&context, 0);
+  constexpr unsigned char kSession[] = "sluice";
+  ::SSL_CTX_set_session_id_context(&context, kSession, sizeof kSession - 1);
+}
+
+/// Revocation lists in the file of authorities count; where there is none, none is asked for.
+void check_revocation(SSL_CTX& context) {
+  X509_STORE* const store = ::SSL_CTX_get_cert_store(&context);
+  const STACK_OF(X509_OBJECT)* const objects = ::X509_STORE_get0_objects(store);
+  for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
+    if (::X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) != X509_LU_CRL) continue;
+    ::X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    return;
+  }
+}
+
+Result<void> trust_clients(SSL_CTX& context, const TlsServer::Settings& settings) {
+  const std::string& file = settings.files.client_ca;
+  if (file.empty()) return {};
+  if (::SSL_CTX_load_verify_file(&context, file.c_str()) != 1) {
+    return fail("cannot read certificates from " + file + ": " + openssl_text());
+  }
+  check_revocation(context);
+  ::SSL_CTX_set_client_CA_list(&context, ::SSL_load_client_CA_file(file.c_str()));
+  switch (settings.clients) {
+    case TlsServer::Clients::kMustHaveCertificate:
+      ::SSL_CTX_set_verify(&context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+      break;
+    case TlsServer::Clients::kMayHaveCertificate:
+      ::SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, nullptr);
+      break;
+    case TlsServer::Clients::kAreJudgedLater:
+      ::SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, accept_any);
+      break;
+  }
+  return {};
 }
 
 /// A context, and what its callback refers to.
@@ -45,29 +95,12 @@ Result<std::shared_ptr<SSL_CTX>> read(const TlsServer::Settings& settings) {
   kept->context.reset(::SSL_CTX_new(::TLS_server_method()));
   SSL_CTX* const context = kept->context.get();
   if (context == nullptr) return fail("TLS: " + openssl_text());
-  ::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  ::SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  ::SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-  constexpr unsigned char kSession[] = "sluice";
-  ::SSL_CTX_set_session_id_context(context, kSession, sizeof kSession - 1);
+  set_protocols(*context);
   ::SSL_CTX_set_alpn_select_cb(context, select_protocol, &kept->protocol);
-  if (::SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1) {
-    return fail("cannot read the certificate " + files.certificate + ": " + openssl_text());
-  }
-  if (::SSL_CTX_use_PrivateKey_file(context, files.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      ::SSL_CTX_check_private_key(context) != 1) {
-    return fail("cannot use the key " + files.key + ": " + openssl_text());
-  }
-  if (!files.client_ca.empty()) {
-    if (::SSL_CTX_load_verify_file(context, files.client_ca.c_str()) != 1) {
-      return fail("cannot read certificates from " + files.client_ca + ": " + openssl_text());
-    }
-    ::SSL_CTX_set_client_CA_list(context, ::SSL_load_client_CA_file(files.client_ca.c_str()));
-    ::SSL_CTX_set_verify(
-        context,
-        settings.requires_certificate ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_PEER,
-        nullptr);
-  }
+  const auto used = use_certificate(*context, files.certificate, files.key, settings.must_key_be_private);
+  if (!used) return tl::unexpected(used.error());
+  const auto trusted = trust_clients(*context, settings);
+  if (!trusted) return tl::unexpected(trusted.error());
   return std::shared_ptr<SSL_CTX>(kept, context);
 }
 
@@ -90,7 +123,7 @@ std::string TlsServer::versions() const {
   std::string text;
   for (const auto* path : {&settings_.files.certificate, &settings_.files.key, &settings_.files.client_ca}) {
     struct stat file {};
-    if (path->empty() || ::stat(path->c_str(), &file) != 0) {
+    if (path->empty() || ::stat(private_path(*path).c_str(), &file) != 0) {
       text += "-;";
       continue;
     }

@@ -8,6 +8,9 @@
 #include <cerrno>
 
 #include "ctrl/net/faults.h"
+#include "ctrl/net/private_file.h"
+#include "ctrl/net/tls_error.h"
+#include "ctrl/net/tls_key.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -15,23 +18,6 @@ namespace {
 using boost::asio::awaitable;
 
 constexpr size_t kMostContexts = 64;
-
-std::string openssl_text() {
-  const unsigned long error = ::ERR_peek_last_error();
-  const char* reason = ::ERR_reason_error_string(error);
-  ::ERR_clear_error();
-  return reason != nullptr ? reason : "unknown error";
-}
-
-void load_own(SSL_CTX& context, const TlsFiles& files) {
-  if (::SSL_CTX_use_certificate_chain_file(&context, files.certificate.c_str()) != 1) {
-    throw HostFault("cannot read the certificate " + files.certificate + ": " + openssl_text());
-  }
-  if (::SSL_CTX_use_PrivateKey_file(&context, files.key.c_str(), SSL_FILETYPE_PEM) != 1 ||
-      ::SSL_CTX_check_private_key(&context) != 1) {
-    throw HostFault("cannot use the key " + files.key + ": " + openssl_text());
-  }
-}
 
 std::shared_ptr<SSL_CTX> new_context(const TlsFiles& files) {
   const std::string& ca = files.ca;
@@ -43,7 +29,10 @@ std::shared_ptr<SSL_CTX> new_context(const TlsFiles& files) {
   const int loaded = ca.empty() ? ::SSL_CTX_set_default_verify_paths(context.get())
                                 : ::SSL_CTX_load_verify_file(context.get(), ca.c_str());
   if (loaded != 1) throw HostFault("cannot read certificates from " + ca + ": " + openssl_text());
-  if (!files.certificate.empty()) load_own(*context, files);
+  if (!files.certificate.empty()) {
+    const auto used = use_certificate(*context, files.certificate, files.key, false);
+    if (!used) throw HostFault(used.error().message);
+  }
   return context;
 }
 
@@ -52,7 +41,8 @@ std::shared_ptr<SSL_CTX> new_context(const TlsFiles& files) {
 TlsContexts::Version TlsContexts::version_of(const std::string& path) {
   if (path.empty()) return {};
   struct stat file {};
-  if (::stat(path.c_str(), &file) != 0) throw HostFault("cannot read " + path + ": " + text_of_error(errno));
+  if (::stat(private_path(path).c_str(), &file) != 0)
+    throw HostFault("cannot read " + path + ": " + text_of_error(errno));
   return {file.st_ino, file.st_mtim.tv_sec, file.st_mtim.tv_nsec};
 }
 
@@ -78,11 +68,21 @@ TlsSession::TlsSession(ByteStream& stream, SSL_CTX& context)
   }
   ::SSL_set_bio(session_.get(), received_, ready_);
   ::SSL_set_accept_state(session_.get());
+  SSL_set_app_data(session_.get(), this);
+  ::SSL_set_info_callback(session_.get(), note);
+}
+
+/// OpenSSL refuses to negotiate anew by itself, and goes on: whoever asks again and again would have work
+/// done.
+void TlsSession::note(const SSL* session, int where, int alert) {
+  if ((where & SSL_CB_WRITE_ALERT) != SSL_CB_WRITE_ALERT || (alert & 0xff) != SSL_AD_NO_RENEGOTIATION) return;
+  static_cast<TlsSession*>(SSL_get_app_data(session))->has_renegotiated_ = true;
 }
 
 TlsSession::TlsSession(ByteStream& stream, SSL_CTX& context, const TlsPeer& peer)
     : TlsSession(stream, context) {
   ::SSL_set_connect_state(session_.get());
+  ::SSL_set_info_callback(session_.get(), nullptr);
   ::SSL_set_verify(session_.get(), peer.insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
   X509_VERIFY_PARAM* const expected = ::SSL_get0_param(session_.get());
   const bool is_name = !peer.name.empty() && !IpAddress::parse(peer.name);
@@ -105,9 +105,8 @@ std::string TlsSession::version() const {
   return ::SSL_get_version(session_.get());
 }
 
-bool TlsSession::has_verified_peer() const {
-  return ::SSL_get0_peer_certificate(session_.get()) != nullptr &&
-         ::SSL_get_verify_result(session_.get()) == X509_V_OK;
+bool TlsSession::was_sent_early_data() const {
+  return ::SSL_get_early_data_status(session_.get()) == SSL_EARLY_DATA_REJECTED;
 }
 
 awaitable<void> TlsSession::handshake() {
@@ -151,8 +150,19 @@ awaitable<void> TlsSession::write(std::span<const uint8_t> bytes) {
 /// short is for the layer above to see.
 awaitable<bool> TlsSession::goes_on_after(int result) {
   const int wanted = ::SSL_get_error(session_.get(), result);
+  if (has_renegotiated_) {
+    co_await flush();
+    throw PeerFault("TLS: the peer asks to negotiate anew");
+  }
   if (wanted == SSL_ERROR_ZERO_RETURN) co_return false;
-  if (wanted != SSL_ERROR_WANT_READ && wanted != SSL_ERROR_WANT_WRITE) fail();
+  if (wanted != SSL_ERROR_WANT_READ && wanted != SSL_ERROR_WANT_WRITE) {
+    const std::string why = words_for_failure();
+    try {
+      co_await flush();           // the alert that tells the peer
+    } catch (const PeerFault&) {  // which does not want to know
+    }
+    throw PeerFault(why);
+  }
   co_await flush();
   if (wanted == SSL_ERROR_WANT_WRITE) co_return true;
   std::array<uint8_t, 4096> bytes;
@@ -162,6 +172,13 @@ awaitable<bool> TlsSession::goes_on_after(int result) {
     throw HostFault("TLS: no memory");
   }
   co_return true;
+}
+
+awaitable<void> TlsSession::close() {
+  if (::SSL_is_init_finished(session_.get()) == 0) co_return;
+  ::ERR_clear_error();
+  (void)::SSL_shutdown(session_.get());
+  co_await flush();
 }
 
 awaitable<void> TlsSession::flush() {
@@ -178,13 +195,14 @@ awaitable<void> TlsSession::flush() {
   }
 }
 
-void TlsSession::fail() const {
+/// Of the failure that has just happened.
+std::string TlsSession::words_for_failure() const {
   const long verified = ::SSL_get_verify_result(session_.get());
   if (verified != X509_V_OK && ::SSL_get_verify_mode(session_.get()) != SSL_VERIFY_NONE) {
     ::ERR_clear_error();
-    throw PeerFault(std::string("certificate: ") + ::X509_verify_cert_error_string(verified));
+    return std::string("certificate: ") + ::X509_verify_cert_error_string(verified);
   }
-  throw PeerFault("TLS: " + openssl_text());
+  return "TLS: " + openssl_text();
 }
 
 }  // namespace sluice::ctrl

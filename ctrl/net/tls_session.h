@@ -67,20 +67,27 @@ class TlsSession : public ByteStream {
   /// To be asked for in the handshake (RFC 7301): "http/1.1".
   void offer_protocol(std::string_view name);
   std::string version() const;  ///< after the handshake: "TLSv1.3"
-  /// After the handshake: the peer has shown a certificate, and it is good.
-  bool has_verified_peer() const;
+  /// Says that nothing more will be written.
+  boost::asio::awaitable<void> close();
+  /// As a server: the client has sent data before the handshake was over, which was thrown away.
+  bool was_sent_early_data() const;
+  /// As a server: the client wanted to negotiate anew, which ends the session.
+  bool has_renegotiated() const { return has_renegotiated_; }
+  const SSL& native() const { return *session_; }
 
  private:
   /// Does what OpenSSL wants after `result`. False: the peer has ended.
   boost::asio::awaitable<bool> goes_on_after(int result);
   /// Sends what OpenSSL has made ready.
   boost::asio::awaitable<void> flush();
-  [[noreturn]] void fail() const;
+  std::string words_for_failure() const;
+  static void note(const SSL* session, int where, int alert);
 
   ByteStream& stream_;
   std::unique_ptr<SSL, decltype(&::SSL_free)> session_;
-  BIO* received_ = nullptr;   ///< the session's: records that came
-  BIO* ready_ = nullptr;      ///< the session's: records to be sent
+  BIO* received_ = nullptr;  ///< the session's: records that came
+  BIO* ready_ = nullptr;     ///< the session's: records to be sent
+  bool has_renegotiated_ = false;
   bool is_flushing_ = false;  ///< a coroutine sends what is ready; another one leaves it to that
 };
 

@@ -2,15 +2,14 @@
 // configuration asks for one. The registry's thread alone.
 #pragma once
 
-#include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/result.h"
+#include "ctrl/access/authenticator.h"
 #include "ctrl/intent/registry_model.h"
-#include "ctrl/net/tls_server.h"
-#include "ctrl/wire/json_web_token.h"
 
 namespace sluice::ctrl {
 
@@ -20,21 +19,17 @@ class RegistryAccess {
   static Result<RegistryAccess> open(const RegistryModel& model, std::string protocol);
 
   /// For a new connection; null: without TLS.
-  std::shared_ptr<SSL_CTX> tls();
+  std::shared_ptr<SSL_CTX> tls() { return authenticator_.tls(); }
 
   /// Why a request is not let in, for people; nothing: it is. A token that is given decides alone.
-  std::optional<std::string> refusal(bool has_verified_peer, std::string_view authorization);
+  std::optional<std::string> refusal(JudgedCertificate& peer, std::string_view authorization);
 
  private:
-  explicit RegistryAccess(const RegistryModel& model) : model_(model) {}
-  void read_keys_anew();
+  RegistryAccess(const RegistryModel& model, Authenticator authenticator)
+      : model_(model), authenticator_(std::move(authenticator)) {}
 
-  static constexpr std::chrono::seconds kFresh{2};
   RegistryModel model_;
-  std::optional<TlsServer> tls_;
-  std::optional<TokenKeys> keys_;
-  std::string keys_text_;
-  std::chrono::steady_clock::time_point looked_;
+  Authenticator authenticator_;
 };
 
 }  // namespace sluice::ctrl

@@ -80,10 +80,10 @@ HttpFields status_fields(GrpcStatus status, std::string_view message) {
 
 class GrpcConversation : public Http2Events {
  public:
-  GrpcConversation(RegistryParts& parts, RegistryAccess& access, bool has_verified_peer)
+  GrpcConversation(RegistryParts& parts, RegistryAccess& access, const TlsSession* session)
       : parts_(parts),
         access_(access),
-        has_verified_peer_(has_verified_peer),
+        peer_{.session = session},
         connection_(parts.io, Http2Connection::Side::kServer, kLimits, *this) {}
 
   awaitable<void> run(std::shared_ptr<Http2Link> link) { return connection_.run(std::move(link)); }
@@ -113,7 +113,7 @@ class GrpcConversation : public Http2Events {
 
   RegistryParts& parts_;
   RegistryAccess& access_;
-  const bool has_verified_peer_;
+  JudgedCertificate peer_;
   std::map<int32_t, Call> calls_;
   Http2Connection connection_;
 };
@@ -135,7 +135,7 @@ void GrpcConversation::fields(int32_t stream, HttpFields fields) {
     call.is_answered = true;
     return;
   }
-  if (const auto refusal = access_.refusal(has_verified_peer_, field_in(fields, "authorization"))) {
+  if (const auto refusal = access_.refusal(peer_, field_in(fields, "authorization"))) {
     return refuse(stream, GrpcStatus::kUnauthenticated, *refusal);
   }
   const std::string_view path = field_in(fields, ":path");
@@ -232,7 +232,7 @@ awaitable<void> converse_in_grpc(std::shared_ptr<RegistryParts> parts, std::shar
   stream->expires_after(kPatience);
   if (auto context = access->tls()) co_await stream->secure(std::move(context));
   stream->expires_after(24h * 365);  // from here on silence is asked about
-  GrpcConversation conversation(*parts, *access, stream->has_verified_peer());
+  GrpcConversation conversation(*parts, *access, stream->session());
   link->stream = std::move(stream);
   co_await conversation.run(link);
 }

@@ -42,7 +42,7 @@ std::string text_of(const RegistryHttpAnswer& answer, bool keeps_alive) {
 class HttpConversation {
  public:
   HttpConversation(RegistryParts& parts, RegistryAccess& access, ServerStream& stream, StopSignal& stop)
-      : parts_(parts), access_(access), stream_(stream), stop_(stop) {}
+      : parts_(parts), access_(access), stream_(stream), stop_(stop), peer_{.session = stream.session()} {}
 
   awaitable<void> run() {
     for (bool goes_on = true; goes_on && !stop_.is_stopped();) goes_on = co_await exchange();
@@ -59,6 +59,7 @@ class HttpConversation {
   RegistryAccess& access_;
   ServerStream& stream_;
   StopSignal& stop_;
+  JudgedCertificate peer_;
   std::string pending_;  ///< what has come and belongs to no request yet
 };
 
@@ -116,8 +117,7 @@ awaitable<bool> HttpConversation::refuse(unsigned status, std::string message) {
 awaitable<RegistryHttpAnswer> HttpConversation::answer_to(Parser& parser) {
   const auto& request = parser.get();
   const auto authorization = request[http::field::authorization];
-  if (const auto refusal =
-          access_.refusal(stream_.has_verified_peer(), {authorization.data(), authorization.size()})) {
+  if (const auto refusal = access_.refusal(peer_, {authorization.data(), authorization.size()})) {
     co_return answer_refusal({GrpcStatus::kUnauthenticated, *refusal});
   }
   const RegistryHttpOutcome outcome = answer_http(

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ctrl/log/log_line.h"
+#include "ctrl/rpc/changing_call.h"
 #include "ctrl/store/awaited_reply.h"
 
 namespace sluice::ctrl {
@@ -80,57 +81,49 @@ json take_params(json& request) {
   return params == request.end() ? json(nullptr) : std::move(*params);
 }
 
-/// At most so many of a list are told in a log line.
-constexpr size_t kMostTold = 8;
-
-std::string joined(const std::vector<std::string>& words, const char* separator) {
-  std::string text;
-  for (size_t i = 0; i < std::min(words.size(), kMostTold); ++i) text += (i > 0 ? separator : "") + words[i];
-  if (words.size() > kMostTold) text += " and " + std::to_string(words.size() - kMostTold) + " more";
-  return text;
-}
-
-std::string reason_of(const Refusal& refusal) {
-  std::vector<std::string> faults;
-  for (const Fault& fault : refusal.faults) faults.push_back(fault.pointer + ": " + fault.message);
-  return refusal.message + (faults.empty() ? "" : ": " + joined(faults, "; "));
-}
-
-/// What a call that changes something has come to. `before` is its subject before the call.
-void log_change(const Method& method, const Peer& peer, const Subject& before, const std::string& after,
-                const Answer& answer) {
-  const std::string who = " by " + peer.subject + " (" + place_of(peer) + ")" +
-                          (before.object.empty() ? "" : " of " + before.object);
-  if (!answer) return log_warning({method.name, who, ": refused: ", reason_of(answer.error())});
-  std::string what = before.state.empty() ? "done" : before.state + " -> " + after;
-  const auto changed = answer->find("changed");
-  if (changed != answer->end() && !changed->empty()) {
-    what += ", changed " + joined(changed->get<std::vector<std::string>>(), ", ");
-  }
-  log_info({method.name, who, ": ", what});
+Refusal too_low(const Method& method, const Peer& peer) {
+  return {Refusal::Kind::kForbidden,
+          std::string(method.name) + " needs the role " + std::string(name_of(method.role)) + ", yours is " +
+              std::string(name_of(peer.role)),
+          peer.address.empty() ? "root and the daemon's user are admin, members of the socket's group operate"
+                               : "remote.roles, or the token, say who has which role",
+          {}};
 }
 
 /// Checks the params of a request, calls its method and hands the answer's line to `done`: wherever the
 /// method is called, that is where its params are freed and its answer is written.
 void carry_out(const Method& method, MethodContext& context, json& request, const Peer& peer,
-               const Notify& notify, const std::function<void(std::string)>& done) {
+               const Notify& notify, const CallAudit& audit, const std::function<void(std::string)>& done) {
   const json id = id_of(request);
   const bool wants_answer = request.contains("id");
   const auto line = [wants_answer](const json& answer) {
     return wants_answer ? as_line(answer) : std::string();
   };
+  const bool is_permitted = peer.role >= method.role;
   auto checked = check_params(method, take_params(request));
-  if (!checked) {
-    if (method.role > Role::kView) log_change(method, peer, {}, "", checked);
+  if (!checked && is_permitted) {
+    if (method.role > Role::kView) {
+      ChangingCall(method, peer, audit, {}).end("", checked, "invalid_params");
+    }
     return done(line(error_object(rpc_code::kInvalidParams, checked.error().message, id,
                                   error_data(checked.error(), "invalid_params"))));
+  }
+  if (!is_permitted) {
+    const Refusal refusal = too_low(method, peer);
+    const Subject subject = checked && method.subject ? method.subject(context, *checked) : Subject{};
+    ChangingCall(method, peer, audit, subject)
+        .end(subject.state, tl::unexpected(refusal), name_of(refusal.kind));
+    return done(line(refused(refusal, id)));
   }
   const auto params = std::make_shared<const json>(std::move(*checked));
   const auto subject = [&method, &context, params] {
     return method.subject ? method.subject(context, *params) : Subject{};
   };
-  const Reply reply = [&method, peer, id, line, done, subject, before = subject()](Answer outcome) {
-    if (method.role > Role::kView) log_change(method, peer, before, subject().state, outcome);
+  const ChangingCall changing(method, peer, audit, subject());
+  const Reply reply = [&method, id, line, done, subject, changing](Answer outcome) {
+    if (method.role > Role::kView) {
+      changing.end(subject().state, outcome, outcome ? "ok" : name_of(outcome.error().kind));
+    }
     json answer = outcome ? json{{"jsonrpc", "2.0"}, {"id", id}} : refused(outcome.error(), id);
     if (outcome) answer["result"] = std::move(*outcome);
     done(line(answer));
@@ -186,8 +179,9 @@ std::string notification(std::string_view method, const json& params) {
   return as_line({{"jsonrpc", "2.0"}, {"method", method}, {"params", params}});
 }
 
-JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads)
-    : methods_(std::move(methods)), context_(context), threads_(threads) {
+JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads,
+                 CallAudit audit)
+    : methods_(std::move(methods)), context_(context), threads_(threads), audit_(std::move(audit)) {
   for (const auto& method : methods_) by_name_.emplace(method.name, &method);
 }
 
@@ -260,16 +254,8 @@ asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& pe
     answer = error_object(
         rpc_code::kMethodNotFound, "no method \"" + name + "\"", id,
         {{"kind", "method_not_found"}, {"hint", "system.methods lists them"}, {"faults", json::array()}});
-  } else if (const Method& method = *found->second; peer.role < method.role) {
-    const Refusal refusal{Refusal::Kind::kForbidden,
-                          name + " needs the role " + std::string(name_of(method.role)) + ", yours is " +
-                              std::string(name_of(peer.role)),
-                          "root and the daemon's user are admin, members of the socket's group operate",
-                          {}};
-    log_change(method, peer, {}, "", tl::unexpected(refusal));
-    answer = refused(refusal, id);
   } else {
-    co_return co_await call(method, std::move(request), peer, notify);
+    co_return co_await call(*found->second, std::move(request), peer, notify);
   }
   co_return request->contains("id") ? as_line(answer) : std::string();
 }
@@ -277,8 +263,10 @@ asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& pe
 asio::awaitable<std::string> JsonRpc::call(const Method& method, Request request, const Peer& peer,
                                            const Notify& notify) {
   co_return co_await awaited_reply<std::string>([&](const auto& done) {
-    run(method.where, [&method, context = context_, request, peer, notify, done] {
-      carry_out(method, *context, *request, peer, notify, done);
+    // Nobody who may change nothing stands in the way of those who may.
+    const Where where = peer.role < method.role ? Where::kAnswers : method.where;
+    run(where, [this, &method, request, peer, notify, done] {
+      carry_out(method, *context_, *request, peer, notify, audit_, done);
     });
   });
 }

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ctrl/rpc/changing_call.h"
 #include "ctrl/rpc/json_framer.h"
 #include "ctrl/rpc/method.h"
 #include "ctrl/store/control_threads.h"
@@ -45,7 +46,8 @@ class JsonRpc {
 
   /// `context` is handed to the methods as it is and outlives this, and so do `threads`; without any, all is
   /// done on the control thread.
-  JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads = nullptr);
+  JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads = nullptr,
+          CallAudit audit = {});
 
   /// The answer as a line; empty where none is due (notifications). Requests of a batch are carried out one
   /// after another; other work of the event loop goes on between them. `text` and `peer` must live until
@@ -75,6 +77,7 @@ class JsonRpc {
   std::unordered_map<std::string_view, const Method*> by_name_;
   MethodContext* context_;
   ControlThreads* threads_;
+  CallAudit audit_;
 };
 
 }  // namespace sluice::ctrl

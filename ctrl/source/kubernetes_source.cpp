@@ -116,7 +116,8 @@ awaitable<std::unique_ptr<HttpExchange>> KubernetesClient::get(std::string targe
   HttpRequest request{.target = std::move(target)};
   std::optional<crypto::SecretText> token;
   if (!token_file_.empty()) {
-    const crypto::SecretText bare = read_secret(token_file_);  // a pod's is replaced every hour or so
+    const crypto::SecretText bare =
+        read_secret(token_file_, token_file_.starts_with(kPodDirectory));  // replaced every hour or so
     std::string text;
     text.reserve(16 + bare.reveal().size());
     text += "Bearer ";

@@ -1,44 +1,41 @@
 #include "ctrl/source/secret_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <mutex>
+#include <set>
+#include <string_view>
 
+#include "ctrl/log/log_line.h"
 #include "ctrl/net/faults.h"
+#include "ctrl/net/private_file.h"
 
 namespace sluice::ctrl {
 namespace {
 
-constexpr size_t kMostBytes = 65536;
-
-[[noreturn]] void fail_reading(const std::string& path, int error) {
-  throw PeerFault("cannot read " + path + ": " + text_of_error(error));
+/// Once for each file: it is read again and again. Using it all the same keeps a rotation that gets the mode
+/// wrong from cutting a source off.
+void warn_of(const Error& fault) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  if (said.insert(fault.message).second) log_warning({fault.message});
 }
 
 }  // namespace
 
-crypto::SecretText read_secret(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) fail_reading(path, errno);
-  // One allocation, so that no part of the secret is left behind in another.
-  std::string text(kMostBytes + 1, '\0');
-  size_t size = 0;
-  ssize_t got = 0;
-  while (size < text.size() && (got = ::read(file, text.data() + size, text.size() - size)) > 0) {
-    size += static_cast<size_t>(got);
+crypto::SecretText read_secret(const std::string& reference, bool may_be_open) {
+  auto file = read_private_file(reference);
+  if (!file) throw PeerFault("cannot read " + file.error().message);
+  if (file->is_open_to_others && !may_be_open) warn_of(open_to_others(reference));
+  std::string_view text = file->text.reveal();
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
+    text.remove_suffix(1);
   }
-  const int error = errno;
-  ::close(file);
-  while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r' || text[size - 1] == ' ')) --size;
-  text.resize(size);
   const bool is_line = std::ranges::all_of(text, [](char byte) { return byte >= ' ' && byte != 0x7f; });
-  crypto::SecretText secret(std::move(text));
-  if (got < 0) fail_reading(path, error);
-  if (size == 0) throw PeerFault(path + " is empty");
-  if (size > kMostBytes || !is_line) throw PeerFault(path + " is not one line of text");
-  return secret;
+  if (text.empty()) throw PeerFault(reference + " is empty");
+  if (!is_line) throw PeerFault(reference + " is not one line of text");
+  file->text.cut(text.size());
+  return std::move(file->text);
 }
 
 }  // namespace sluice::ctrl

@@ -23,6 +23,9 @@ nlohmann::json boot_settings(const Model& model) {
   boot.control = model.control;
   boot.http = model.http;
   boot.ledger = model.ledger;
+  boot.registry = model.registry;
+  boot.remote = model.remote;
+  boot.audit = model.audit;
   return to_json(boot);
 }
 

@@ -107,6 +107,20 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
     {"sluice_registry_watchers", MetricType::Gauge, "", "Clients of the registry that wait for changes."},
     {"sluice_registry_expired_total", MetricType::Counter, "",
      "Leases of the registry that ended because nobody renewed them."},
+    {"sluice_authentications_total", MetricType::Counter, "result, reason",
+     "Requests to `remote.listen` by what became of their credentials: `success` or `failure`, and why; this "
+     "and "
+     "the two of `sluice_remote` only with `remote`.",
+     "how-to/control-from-afar.md"},
+    {"sluice_remote_connection_faults_total", MetricType::Counter, "reason",
+     "What connections to `remote.listen` did besides asking: ended by a failed or slow handshake, a slow or "
+     "malformed request, renegotiation, or for others (`crowded`); or sent early data, which was thrown "
+     "away."},
+    {"sluice_remote_files_rejected_total", MetricType::Counter, "file",
+     "Times that `tls` files or the key set of `jwt` had changed and were no good: what was good last "
+     "counts."},
+    {"sluice_audit_lost_total", MetricType::Counter, "",
+     "Lines that `audit.file` did not take; the log has them. Only with `audit.file`."},
     {"sluice_change_seconds", MetricType::Histogram, "cause",
      "From when a change (`config`, `source`, `health`, `ejection`, `operator`) was seen to when every "
      "worker had it.",

@@ -52,6 +52,11 @@ std::string_view word_for(TokenKey::Algorithm algorithm) {
   return "";
 }
 
+bool is_known_algorithm(std::string_view word) {
+  using enum TokenKey::Algorithm;
+  return word == word_for(kRs256) || word == word_for(kEs256) || word == word_for(kEdDsa);
+}
+
 /// Nothing: a key of another kind.
 Result<std::optional<TokenKey>> key_of(const json& key) {
   const auto number = [&](const char* name) {
@@ -137,11 +142,31 @@ Result<TokenKeys> TokenKeys::parse(std::string_view key_set) {
   return TokenKeys(std::move(keys));
 }
 
+std::vector<std::string> TokenKeys::ids() const {
+  std::vector<std::string> ids;
+  for (const Key& key : keys_) {
+    if (!key.id.empty()) ids.push_back(key.id);
+  }
+  return ids;
+}
+
+bool TokenKeys::has(std::string_view id) const {
+  return std::ranges::find(keys_, id, &Key::id) != keys_.end();
+}
+
+std::string key_id_of(std::string_view token) {
+  const auto header =
+      token.size() <= TokenKeys::kMostTokenBytes ? object_in(token.substr(0, token.find('.'))) : std::nullopt;
+  return header ? std::string(text_in(member(*header, "kid"))) : "";
+}
+
 /// By the key's id where the token names one; without one there must be but one key that can be meant.
 const TokenKeys::Key* TokenKeys::find(const json& header, TokenFault& fault) const {
   const std::string_view algorithm = text_in(member(header, "alg"));
   const std::string_view id = text_in(member(header, "kid"));
   const Key* found = nullptr;
+  fault = TokenFault::kAlgorithm;
+  if (!is_known_algorithm(algorithm)) return nullptr;
   fault = TokenFault::kKeyId;
   for (const Key& key : keys_) {
     if (header.contains("kid") && key.id != id) continue;

@@ -38,6 +38,10 @@ class TokenKeys {
   TokenKeys& operator=(TokenKeys&&) noexcept;
   ~TokenKeys();
 
+  /// Of those keys that have one.
+  std::vector<std::string> ids() const;
+  bool has(std::string_view id) const;
+
   struct Expected {
     std::string issuer;    ///< empty: anyone whose key it is
     std::string audience;  ///< empty: any
@@ -55,5 +59,8 @@ class TokenKeys {
   const Key* find(const nlohmann::json& header, TokenFault& fault) const;
   std::vector<Key> keys_;
 };
+
+/// The key's id that a token names, whatever else it says; empty: none.
+std::string key_id_of(std::string_view token);
 
 }  // namespace sluice::ctrl

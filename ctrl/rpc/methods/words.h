@@ -6,12 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "ctrl/log/time_text.h"
 #include "ctrl/store/gateway.h"
 
 namespace sluice::ctrl {
-
-/// RFC 3339, UTC, milliseconds: `2026-01-31T12:00:00.000Z`.
-std::string time_text(std::chrono::system_clock::time_point time);
 
 /// Unix seconds with fractions; null for nothing.
 nlohmann::json unix_seconds(std::optional<std::chrono::system_clock::time_point> time);

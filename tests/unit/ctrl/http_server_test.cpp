@@ -108,7 +108,7 @@ class HttpServerTest : public testing::Test {
     HttpServer::Site site{std::move(pages), std::move(trees)};
     site.verbose = std::move(verbose);
     site.make_pieces = std::move(make_pieces_);
-    auto server = HttpServer::open(io_, "127.0.0.1:0", std::move(site), limits);
+    auto server = HttpServer::open(io_, {.listen = "127.0.0.1:0"}, std::move(site), limits);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
     port_ = server_->port();
@@ -308,11 +308,11 @@ TEST_F(HttpServerTest, WantsOneHost) {
 TEST_F(HttpServerTest, SaysWhyItCannotListen) {
   serve();
   boost::asio::io_context io;
-  const auto taken = HttpServer::open(io, "127.0.0.1:" + std::to_string(port_), {});
+  const auto taken = HttpServer::open(io, {.listen = "127.0.0.1:" + std::to_string(port_)}, {});
   ASSERT_FALSE(taken);
   EXPECT_NE(taken.error().message.find("Address already in use"), std::string::npos);
   for (const char* bad : {"", "9464", "localhost:9464", "127.0.0.1:", "127.0.0.1:65536", "[::1:80"}) {
-    EXPECT_FALSE(HttpServer::open(io, bad, {})) << bad;
+    EXPECT_FALSE(HttpServer::open(io, {.listen = bad}, {})) << bad;
   }
 }
 

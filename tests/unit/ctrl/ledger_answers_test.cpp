@@ -93,7 +93,7 @@ TEST(LedgerConfig, AnUnreadableKeyIsNamed) {
   model.signing_key = "file:" + directory.file("missing");
   const auto config = ledger_config(model);
   ASSERT_FALSE(config);
-  EXPECT_NE(config.error().message.find("missing: No such file"), std::string::npos);
+  EXPECT_NE(config.error().message.find("missing: no such file"), std::string::npos);
   EXPECT_EQ(config.error().pointer, "/ledger/signing_key");
 }
 

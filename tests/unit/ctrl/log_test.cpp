@@ -39,6 +39,11 @@ TEST(Log, JournaldGetsThePriority) {
   EXPECT_TRUE(logged({"info", "json"}, true, "message").starts_with("<4>{"));
 }
 
+TEST(Log, TextIsOneLineThatNoTerminalObeys) {
+  const auto line = logged({"info", "text"}, false, "by a\nb\x1b[31m\x7f \xc3\xa9");
+  EXPECT_TRUE(line.ends_with("warning: by a\\x0ab\\x1b[31m\\x7f \xc3\xa9\n")) << line;
+}
+
 TEST(Log, LevelsAreKept) {
   EXPECT_EQ(logged({"error", "text"}, false, "message"), "");
 }

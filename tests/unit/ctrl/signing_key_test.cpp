@@ -37,7 +37,7 @@ TEST_F(SigningKeyTest, SaysWhatIsWrongAndKeepsTheSecret) {
     return signer ? "" : signer.error().message;
   };
   const std::string missing = "file:" + directory_.file("missing");
-  EXPECT_NE(message(read_signing_key(missing, "x")).find("No such file"), std::string::npos);
+  EXPECT_NE(message(read_signing_key(missing, "x")).find("no such file"), std::string::npos);
   EXPECT_NE(message(read_signing_key("file:" + directory_.file(""), "x")).find("directory"),
             std::string::npos);
   for (const std::string& wrong :

@@ -1,0 +1,150 @@
+#include "ctrl/remote/remote_server.h"
+
+#include <pthread.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <exception>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "ctrl/log/log_line.h"
+#include "ctrl/net/pause.h"
+#include "ctrl/net/spawn.h"
+#include "ctrl/remote/rpc_post.h"
+#include "ctrl/store/awaited_reply.h"
+
+namespace sluice::ctrl {
+namespace {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using namespace std::chrono_literals;
+
+constexpr auto kLook = 2s;  // between two looks at the files
+
+/// A header has room for a token of 16 KiB; a body for what the control socket takes, and the blanks around
+/// it.
+constexpr HttpLimits kLimits{.connections = 1024,
+                             .header_bytes = 32768,
+                             .body_bytes = JsonFramer::kMaxConfigRequestBytes + 4096,
+                             .handshake = 10s,
+                             .idle = 60s,
+                             .request = 10s,
+                             .progress = 10s};
+
+using Stream = decltype(HttpAnswer::stream);
+
+awaitable<void> hand_on(std::shared_ptr<Stream> stream,
+                        std::function<void(std::optional<std::string>)> done) {
+  std::optional<std::string> piece = co_await (*stream)();
+  done(std::move(piece));
+}
+
+/// What a page answers on the control thread, for the thread of remote control: a stream is asked for each of
+/// its pieces where it belongs, and ends there too.
+HttpAnswer from_afar(HttpAnswer answer, asio::io_context& control) {
+  if (!answer.stream) return answer;
+  const std::shared_ptr<Stream> stream(new Stream(std::move(answer.stream)), [&control](Stream* ended) {
+    asio::post(control, [last = std::unique_ptr<Stream>(ended)] {});
+  });
+  answer.stream = [stream, &control]() -> awaitable<std::optional<std::string>> {
+    return awaited_reply<std::optional<std::string>>([stream, &control](const auto& done) {
+      spawn(control.get_executor(), hand_on(stream, done), [done](std::exception_ptr failure) {
+        if (failure) done(std::nullopt);
+      });
+    });
+  };
+  return answer;
+}
+
+}  // namespace
+
+struct RemoteServer::Running {
+  RemoteCounts counts;
+  asio::io_context io{1};
+  std::shared_ptr<RemoteGate> gate;
+  std::unique_ptr<HttpServer> server;
+  asio::steady_timer timer{io};
+  std::thread thread;
+
+  HttpServer::Site site_of(Behind& behind);
+  awaitable<void> look();
+  void run();
+};
+
+HttpServer::Site RemoteServer::Running::site_of(Behind& behind) {
+  HttpServer::Site site = std::move(behind.site);
+  for (auto& [path, page] : site.asked) {
+    page = [page = std::move(page), &control = behind.control](std::string_view query) {
+      return from_afar(page(query), control);
+    };
+  }
+  site.ask = [&control = behind.control](std::function<void()> job) { asio::post(control, std::move(job)); };
+  const auto posts = std::make_shared<RpcPosts>(RpcPosts{behind.control, behind.rpc});
+  site.posts["/rpc"] = [posts](const Peer& peer) { return std::make_unique<RpcPost>(posts, peer); };
+  return site;
+}
+
+awaitable<void> RemoteServer::Running::look() {
+  for (bool goes_on = true; goes_on;) {
+    gate->look();
+    goes_on = co_await pause(timer, kLook);
+  }
+}
+
+void RemoteServer::Running::run() {
+  ::pthread_setname_np(::pthread_self(), "remote");
+  for (;;) {
+    try {
+      io.run();
+      return;
+    } catch (const std::exception& error) {
+      log_error({"remote control has failed and goes on: ", error.what()});
+    }
+  }
+}
+
+RemoteServer::RemoteServer() : running_(std::make_unique<Running>()) {}
+
+RemoteServer::~RemoteServer() {
+  stop();
+}
+
+Result<std::unique_ptr<RemoteServer>> RemoteServer::start(const RemoteModel& model, Behind behind) {
+  auto authenticator = Authenticator::open({.key = "remote",
+                                            .tls = model.tls,
+                                            .jwt = model.jwt,
+                                            .protocol = "http/1.1",
+                                            .clients = TlsServer::Clients::kAreJudgedLater,
+                                            .must_key_be_private = true});
+  if (!authenticator) return tl::unexpected(authenticator.error());
+  std::unique_ptr<RemoteServer> remote(new RemoteServer());
+  Running& running = *remote->running_;
+  running.gate =
+      std::make_shared<RemoteGate>(std::move(*authenticator), model.roles, running.counts, behind.audit);
+  auto server =
+      HttpServer::open(running.io, {.listen = model.listen, .key = "remote.listen", .gate = running.gate},
+                       running.site_of(behind), kLimits);
+  if (!server) return tl::unexpected(server.error());
+  running.server = std::move(*server);
+  spawn(running.io.get_executor(), running.look());
+  running.thread = std::thread([&running] { running.run(); });
+  return remote;
+}
+
+void RemoteServer::stop() {
+  running_->io.stop();
+  if (running_->thread.joinable()) running_->thread.join();
+}
+
+const RemoteCounts& RemoteServer::counts() const {
+  return running_->counts;
+}
+
+uint16_t RemoteServer::port() const {
+  return running_->server->port();
+}
+
+}  // namespace sluice::ctrl
