@@ -127,6 +127,7 @@ PoolLimitsModel decode_limits_of_pool(const Cursor& limits) {
 
 void check_sets(const Cursor& root, Draft& draft, Cursor::Faults& faults) {
   std::set<std::string_view> names;
+  size_t prefixes = 0;
   root.member("sets").each([&](const Cursor& from, size_t index) {
     const auto entry = std::ranges::find(draft.sets, index, &Listed<SetModel>::index);
     if (entry == draft.sets.end()) return;
@@ -134,10 +135,15 @@ void check_sets(const Cursor& root, Draft& draft, Cursor::Faults& faults) {
     if (!set.name.empty() && !names.insert(set.name).second) {
       from.member("name").fault("there is a set named \"" + set.name + "\" already");
     }
-    if (faults.within(from.pointer() + "/")) return;
+    if (faults.within(from.pointer() + "/") || prefixes > kMostInSets) return;
     auto content = read_set(set);
     if (content) {
       set.content = std::move(*content);
+      prefixes += set.content->size();
+      if (prefixes > kMostInSets) {
+        from.fault("is one too many: all sets together have at most " + std::to_string(kMostInSets) +
+                   " prefixes");
+      }
     } else {
       from.member("file").fault(content.error().message);
     }

@@ -14,6 +14,8 @@ namespace sluice::ctrl {
 
 /// More do not fit into one set.
 inline constexpr size_t kMostInSet = 4'000'000;
+/// Nor into all sets of a configuration.
+inline constexpr size_t kMostInSets = 16'000'000;
 
 /// Prefixes without host bits, or addresses alone, of either family, one a line; what follows a `#` is a
 /// comment. The Error says which line is wrong, and how many more are, but never what they say: whoever may

@@ -133,6 +133,7 @@ TEST_P(Police, CountsEveryPacketOfAServiceWithSuchALimit) {
 TEST_P(Police, CountsPacketsOfEachSourceApart) {
   ServiceRules rules;
   rules.per_source.emplace();
+  rules.per_source->prefix6 = 128;
   rules.per_source->packets.emplace(lb::Rate::of(0.001, 5), std::make_shared<lb::SourceTable>(10));
   TestGateway gateway(with_rules(spec(), std::move(rules)), {.rx_workers = 2, .splits_flows = true});
   for (uint16_t i = 0; i < 20; ++i) {  // of flows that different workers own, several in a burst

@@ -64,7 +64,8 @@ std::vector<Method> trace_methods() {
        Role::kView,
        "What would happen to a packet, decided by the data plane's own code; leaves no trace.",
        "`{service, decision, slot, backend: {pool, address, port, state}, drop_reason, rules: [{kind, name, "
-       "detail}], text}`; decision is cached, picked, dropped or to_kernel; a rule's kind is access or limit. It "
+       "detail}], text}`; decision is cached, picked, dropped or to_kernel; a rule's kind is access or "
+       "limit. It "
        "takes no token of a limit",
        {{"source", ParamType::kAddress, true, "the client's address"},
         {"source_port", ParamType::kInteger, true, "the client's port", 0, 65535},
