@@ -58,6 +58,7 @@ void add_command_line(CLI::App& app, Session& session) {
   add_traffic_commands(app, session);
   add_capture_command(app, session);
   add_ledger_commands(app, session);
+  add_log_commands(app, session);
   add_simulate_command(app, session);
   add_top_command(app, session);
   add_tunnel_commands(app, session);

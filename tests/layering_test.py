@@ -50,7 +50,7 @@ _JSON_HEADERS = (
     r"|ctrl/store/ledger_answers\.h|sluicectl/(client|render|session|top)\.h"
 )
 HEAVY = {
-    r"CLI/": r"ctrl/daemon/(main\.cpp|(command_line|usage_error)\.h)|sluicectl/(main|command|command_line)\.cpp|sim/\w+/main\.cpp",
+    r"CLI/": r"ctrl/daemon/(main\.cpp|(command_line|usage_error)\.h)|sluicectl/(main|command|command_line|completion)\.cpp|sim/\w+/main\.cpp",
     r"spdlog/": r"ctrl/log/.*\.cpp",
     r"boost/beast/": r"ctrl/http/http_message\.cpp|ctrl/registry/registry_http_connection\.cpp|ctrl/wire/http_response\.cpp",
     r"boost/asio/co_spawn\.hpp": r"ctrl/net/spawn\.cpp",

@@ -26,8 +26,10 @@ status 0. With a ledger another line has ledger_totals, a JSON object: received 
 SIGHUP applies the file again; a bad one leaves the old generation running. The log says which generation it made,
 how many live flows it ended (flows_cut=37 (web 30, dns 7)), and the warnings.
 
-The log goes to standard error: text, or JSON with log.format: json. Under systemd each line begins with its
-priority, and journald adds the time.
+The log goes to standard error: text, or JSON with log.format: json. Under systemd lines are entries of the journal
+with fields: PRIORITY, SLUICE_COMPONENT, CODE_FILE, CODE_LINE; where journald's socket is not there, each line begins with
+its priority. log.levels and `sluicectl log set` give a component a level of its own. The same line is written five times
+in 10 s at most; then one tells how many were left out.
 
 Exit status: 0 after a clean stop, 1 when it could not start, with one line that says why, or when the ledger's disk
 failed, 2 usage, 3 configuration invalid.)");

@@ -245,6 +245,7 @@ bool Daemon::run() {
   parts.sources->stop();
   parts.sets.reset();
   parts.registry.reset();
+  settle_log(true);
   parts.log_totals();
   const auto failure = parts.ledger_failure();
   if (failure) log_error({"the ledger has failed: ", failure->message});
@@ -261,7 +262,7 @@ bool Daemon::run() {
 
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
-  if (model->log != log) open_log(log = model->log, stderr_is_journal());
+  if (model->log != log) open_log(log = model->log, log_target());
   sources->follow(model);
   sets->follow(model->sets);
   health->follow();
@@ -379,6 +380,7 @@ awaitable<void> Daemon::Parts::beat() {
   for (bool goes_on = true; goes_on;) {
     heartbeat.observe(gateway->data_plane().polls(), Clock::now());
     ui->observe();
+    settle_log();
     if (watchdog && heartbeat.stuck(Clock::now()).empty()) notify_alive();
     goes_on = co_await pause(beat_timer, interval);
   }

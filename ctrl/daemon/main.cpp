@@ -29,7 +29,7 @@ int run(const CommandLine& line) {
     std::printf("%s: ok\n", line.daemon.config_file.c_str());
     return 0;
   }
-  open_log(config->model.log, stderr_is_journal());
+  open_log(config->model.log, log_target());
   for (const auto& warning : config->file.describe(warnings)) log_warning({warning});
   auto daemon = Daemon::start(line.daemon, std::move(*config));
   if (!daemon) {

@@ -182,6 +182,7 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   const Cursor log = root.member("log");
   log.read("level", model.log.level);
   log.read("format", model.log.format);
+  log.read("levels", model.log.levels);
 }
 
 }  // namespace

@@ -149,6 +149,7 @@ json settings_to_json(const Model& model) {
   if (model.remote) config["remote"] = encode_remote(*model.remote);
   if (model.audit != AuditModel{}) config["audit"] = encode_audit(model.audit);
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
+  if (!model.log.levels.empty()) config["log"]["levels"] = model.log.levels;
   return config;
 }
 

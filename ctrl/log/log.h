@@ -1,4 +1,4 @@
-// Where the daemon's log lines go: stderr, as text or JSON, with journald's priorities where it listens.
+// Where the daemon's log lines go: stderr, as text or JSON, or journald, with fields of its own.
 // Set up by the control thread; lines may come from any thread that is no worker. They are queued for a
 // thread that writes them: whoever logs never waits for stderr.
 #pragma once
@@ -9,13 +9,26 @@
 #include <string_view>
 
 #include "ctrl/intent/model.h"
-#include "dataplane/base/log_level.h"
+#include "ctrl/log/log_line.h"
 
 namespace sluice::ctrl {
 
-/// Makes spdlog's default logger what the configuration asks for. `to_journal`: begin each line with
-/// `<priority>` as sd-daemon(3) has it, and leave the time to journald.
-void open_log(const LogModel& log, bool to_journal);
+enum class LogTarget : uint8_t {
+  kStderr,
+  kPrefixed,  ///< stderr, each line after its `<priority>` as sd-daemon(3) has it; the time is the reader's
+  kJournal,   ///< journald's own socket: PRIORITY, SLUICE_COMPONENT, CODE_FILE and CODE_LINE beside MESSAGE
+};
+
+/// kJournal where stderr is journald's (systemd.exec(5), $JOURNAL_STREAM), kPrefixed where its socket is not
+/// there.
+LogTarget log_target();
+/// Makes spdlog's default logger what the configuration asks for.
+void open_log(const LogModel& log, LogTarget target);
+/// Says of lines that came again and again how often, once their time is over; `all`: at once. From the
+/// control thread, once a second or so.
+void settle_log(bool all = false);
+/// Lines that were left out as repeats.
+uint64_t log_lines_left_out();
 /// Waits until what was logged is written, a second at most. The end of the process does so by itself, unless
 /// it ends by _Exit().
 void flush_log();
@@ -23,15 +36,14 @@ void flush_log();
 uint64_t log_lines_lost();
 /// A line without time and level, after those that wait: what ends the process is for people at a terminal.
 void print_to_log(const std::string& line);
-/// Whether stderr is journald's (systemd.exec(5), $JOURNAL_STREAM).
-bool stderr_is_journal();
 
 /// One line that programs read too: `message: name=<JSON>`, or a member `name` beside the message where lines
-/// are JSON. The JSON is ASCII.
+/// are JSON, a field SLUICE_NAME in the journal. The JSON is ASCII. It is no repeat of another line.
 void log_with_field(dataplane::LogLevel level, std::string_view message, std::string_view name,
-                    const nlohmann::json& value);
-inline void log_with_field(std::string_view message, std::string_view name, const nlohmann::json& value) {
-  log_with_field(dataplane::LogLevel::kInfo, message, name, value);
+                    const nlohmann::json& value, SourceLocation where = SourceLocation::current());
+inline void log_with_field(std::string_view message, std::string_view name, const nlohmann::json& value,
+                           SourceLocation where = SourceLocation::current()) {
+  log_with_field(dataplane::LogLevel::kInfo, message, name, value, where);
 }
 
 /// For dataplane::BootConfig::log.

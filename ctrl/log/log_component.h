@@ -27,6 +27,8 @@ inline constexpr std::array<std::string_view, 10> kLogComponents = {
 
 /// Which one a source file logs for, by the folder that it lies in; kDaemon for folders without one.
 LogComponent log_component_of(std::string_view source_file);
+/// What log_component_of() takes for a file of that component.
+const char* log_source_for(LogComponent component);
 /// Nothing: there is none of that name.
 std::optional<LogComponent> log_component_named(std::string_view name);
 

@@ -1,5 +1,5 @@
-// Log lines on their way to a descriptor: a bounded queue and a thread that writes. Whoever logs never waits
-// for the reader of the log, which may be slow, stuck or gone. Any thread may call.
+// Log lines on their way to a descriptor, or journald: a bounded queue and a thread that writes. Whoever logs
+// never waits for the reader of the log, which may be slow, stuck or gone. Any thread may call.
 #pragma once
 
 #include <chrono>

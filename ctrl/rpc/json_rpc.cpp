@@ -94,6 +94,9 @@ Refusal too_low(const Method& method, const Peer& peer) {
 /// method is called, that is where its params are freed and its answer is written.
 void carry_out(const Method& method, MethodContext& context, json& request, const Peer& peer,
                const Notify& notify, const CallAudit& audit, const std::function<void(std::string)>& done) {
+  if (log_takes(LogLevel::kDebug)) {
+    log_debug({method.name, " is asked by ", peer.subject, " (", place_of(peer), ")"});
+  }
   const json id = id_of(request);
   const bool wants_answer = request.contains("id");
   const auto line = [wants_answer](const json& answer) {

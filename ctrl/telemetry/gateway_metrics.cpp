@@ -32,6 +32,8 @@ void add_gateway_series(std::vector<MetricSource>& sources, const Gateway& gatew
                           [&gateway](auto add) { add(gateway.last_apply_succeeded() ? 1 : 0, {}); }));
   sources.push_back(whole(metric("sluice_log_lost_total"),
                           [](auto add) { add(static_cast<double>(log_lines_lost()), {}); }));
+  sources.push_back(whole(metric("sluice_log_repeats_total"),
+                          [](auto add) { add(static_cast<double>(log_lines_left_out()), {}); }));
 }
 
 void add_traffic_series(std::vector<MetricSource>& sources, const Gateway& gateway) {

@@ -33,6 +33,9 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
      "reach 0.05."},
     {"sluice_log_lost_total", MetricType::Counter, "",
      "Log lines that stderr did not take in time; the log says how many, once it takes lines again."},
+    {"sluice_log_repeats_total", MetricType::Counter, "",
+     "Log lines that were left out because the same line had just been written five times; the log says how "
+     "many."},
     {"process_cpu_seconds_total", MetricType::Counter, "", "CPU time of all threads."},
     {"process_resident_memory_bytes", MetricType::Gauge, "", "Memory that is resident, without huge pages."},
     {"process_virtual_memory_bytes", MetricType::Gauge, "", "Address space in use."},

@@ -1,8 +1,10 @@
-"""A log that nobody reads: stderr is a pipe that is full."""
+"""The log: one that nobody reads, levels of components, repeats, and journald."""
 
 import fcntl
+import json
 import os
 import re
+import socket
 
 import pytest
 
@@ -84,3 +86,87 @@ def test_a_start_that_fails_says_why_though_the_log_waits(tmp_path):
         gateway.start()
     assert "sluiced: " in gateway.read_all()
     os.close(gateway.reader)
+
+
+def lines_with(gateway, words, after=0):
+    return [line for line in gateway.log.read_text()[after:].splitlines() if words in line]
+
+
+def test_a_component_tells_more_at_run_time_and_less_again(wireless):
+    gateway = wireless(log={"level": "info", "format": "json"})
+    levels = {each["component"]: each["level"] for each in gateway.ctl_json("log", "list")}
+    assert levels["control"] == levels["source"] == "info"
+    assert gateway.ctl_json("log", "set", "control", "debug") == {"component": "control", "level": "debug"}
+    gateway.call("neighbor.list")
+    line = json.loads(gateway.await_line("neighbor.list is asked by"))
+    assert (line["level"], line["component"]) == ("debug", "control")
+    gateway.call("log.set", component="control", level="warning")
+    end = len(gateway.log.read_text())
+    gateway.call("neighbor.list")
+    gateway.refusal("config.rollback", generation=10**6)
+    gateway.await_line("is not remembered", after=end)
+    assert not lines_with(gateway, "is asked by", end)
+    assert gateway.refusal("log.set", component="nonsense", level="info").data["kind"] == "invalid_params"
+
+
+def test_the_configuration_has_the_last_word_on_levels(wireless):
+    gateway = wireless(log={"level": "info", "levels": {"control": "debug"}})
+    assert lines_with(gateway, "debug: system.info is asked by")
+    config = gateway.call("config.get")["config"]
+    assert config["log"]["levels"] == {"control": "debug"}
+    gateway.call("config.apply", config={**config, "log": {"level": "error"}})
+    eventually(lambda: {each["level"] for each in gateway.call("log.list")} == {"error"}, "the levels are the new ones")
+    fault = gateway.refusal("config.apply", config={**config, "log": {"levels": {"nobody": "info"}}})
+    assert "/log/levels/nobody" in str(fault.data["faults"])
+
+
+def test_a_line_that_comes_again_and_again_is_counted(wireless):
+    gateway = wireless()
+    for _ in range(30):
+        gateway.refusal("config.rollback", generation=10**6)
+    assert gateway.stop() == 0
+    told = lines_with(gateway, "is not remembered")
+    # Each refusal names the pid of its client, and all came from this process.
+    assert len(told) == 6 and "25 more lines like this one were left out: config.rollback" in told[-1]
+
+
+@pytest.fixture
+def journal(tmp_path, monkeypatch):
+    """A gateway whose stderr is journald's, by what systemd tells it, and the socket of that journald."""
+    path = tmp_path / "journal"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        listener.settimeout(30)
+        gateway = Gateway(tmp_path / "gateway", wireless_configuration("journal"))
+        gateway.log.touch()
+        status = gateway.log.stat()
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        inside = ("mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && touch /run/systemd/journal/socket && "
+                  f"mount --bind {path} /run/systemd/journal/socket && exec \"$@\"")  # fmt: skip
+        gateway.command = ["unshare", "--mount", "sh", "-c", inside, "sh", SLUICED]
+        yield gateway, listener
+        gateway.stop()
+
+
+def entries_until(listener, words):
+    """Entries of the journal up to one whose message has these words."""
+    entries = []
+    while not entries or words not in entries[-1]["MESSAGE"]:
+        lines = listener.recv(1 << 20).decode().rstrip("\n").split("\n")
+        entries.append(dict(line.split("=", 1) for line in lines))
+    return entries
+
+
+def test_journald_gets_fields(journal):
+    gateway, listener = journal
+    gateway.start()
+    first = entries_until(listener, "runs journal with generation 1")[-1]
+    assert first["PRIORITY"] == "6" and first["SYSLOG_IDENTIFIER"] == "sluiced" and first["SLUICE_COMPONENT"] == "daemon"
+    assert first["CODE_FILE"].endswith("ctrl/daemon/daemon.cpp") and first["CODE_LINE"].isdigit()
+    assert first["MESSAGE"].startswith("sluiced ")
+    gateway.refusal("config.rollback", generation=7)
+    refused = entries_until(listener, "is not remembered")[-1]
+    assert refused["PRIORITY"] == "4" and refused["SLUICE_COMPONENT"] == "control"
+    assert gateway.stop() == 0
+    assert "stopped: received=" in entries_until(listener, "stopped:")[-1]["MESSAGE"]
+    assert not gateway.log.read_text()

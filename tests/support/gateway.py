@@ -49,6 +49,7 @@ class Gateway:
         self.state = directory / "state"
         self.config = {**config, "control": {"socket": str(self.socket), "mode": "0600"}}
         self.process: Optional[subprocess.Popen] = None
+        self.command: list = [SLUICED]  # a test may put something before the program
 
     def __enter__(self) -> "Gateway":
         try:
@@ -72,7 +73,7 @@ class Gateway:
         self.write()
         starter = self.namespace.spawn if self.namespace else spawn
         environment = {**os.environ, "RUNTIME_DIRECTORY": str(self.directory)}
-        self.process = starter(SLUICED, "--config", self.file, "--state", self.state, *arguments, log=self.log, env=environment)
+        self.process = starter(*self.command, "--config", self.file, "--state", self.state, *arguments, log=self.log, env=environment)
         eventually(self._answers, "sluiced answers on its control socket", seconds)
         return self
 

@@ -182,7 +182,8 @@ TEST(Methods, OnlyAdminsChangeTheConfiguration) {
     const bool changes = method.name == "config.apply" || method.name == "config.rollback";
     const bool operates = method.name == "backend.set" || method.name == "capture.start" ||
                           method.name == "capture.stop" || method.name == "flow.flush" ||
-                          method.name == "ledger.submit" || method.name == "source.release";
+                          method.name == "ledger.submit" || method.name == "log.set" ||
+                          method.name == "source.release";
     EXPECT_EQ(method.role, changes ? Role::kAdmin : operates ? Role::kOperate : Role::kView) << method.name;
   }
 }

@@ -1,12 +1,15 @@
 // Pages of the reference that are made from the code's own tables: metrics, drop reasons, command lines.
 // SLUICE_UPDATE_DOCS=1 writes them anew.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 
 #include "common/drop_reason_help.h"
 #include "ctrl/daemon/command_line.h"
 #include "ctrl/intent/health_type.h"
+#include "ctrl/log/log_component.h"
+#include "ctrl/log/log_levels.h"
 #include "ctrl/telemetry/metric_table.h"
 #include "dataplane/base/drop_reason.h"
 #include "lb/policies/all.h"
@@ -217,8 +220,18 @@ TEST(ReferencePages, TheSchemasChoicesAreThoseOfTheCode) {
   schema = with_enum(schema, {"services", "forward"}, forwards);
   schema = with_enum(schema, {"pools", "health", "type"}, {kHealthTypeNames.begin(), kHealthTypeNames.end()});
   const auto profiles = ledger::profile_names();
+  schema = with_enum(schema, {"log_level"}, {kLogLevelNames.begin(), kLogLevelNames.end()});
   schema = with_enum(schema, {"ledger", "profile"}, {profiles.begin(), profiles.end()});
   expect_current(file, schema);
+}
+
+TEST(ReferencePages, LevelsMayBeOfTheLogsComponents) {
+  const auto schema = nlohmann::json::parse(text_of(kReference / "config.schema.json"));
+  std::vector<std::string> named;
+  for (const auto& [name, of] : schema["properties"]["log"]["properties"]["levels"]["properties"].items()) {
+    named.push_back(name);
+  }
+  EXPECT_EQ(named, std::vector<std::string>(kLogComponents.begin(), kLogComponents.end()));
 }
 
 }  // namespace
