@@ -1,8 +1,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +10,7 @@
 #include <memory>
 
 #include "crypto/encoding.h"
+#include "sluicectl/interrupts.h"
 #include "sluicectl/session.h"
 
 namespace sluice::sluicectl {
@@ -23,37 +22,6 @@ using Clock = std::chrono::steady_clock;
 struct Arguments {
   std::string file, at, port, service, reason, filter;
   uint64_t packets = 0, bytes = 0, seconds = 0, snaplen = 0;  ///< 0: as the gateway has it
-};
-
-/// While it lives, SIGINT and SIGTERM are something to read, and a reader that goes is an error of write().
-class Interrupts {
- public:
-  Interrupts() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    ::sigprocmask(SIG_BLOCK, &signals, &before_);
-    descriptor_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    ::signal(SIGPIPE, SIG_IGN);
-  }
-  ~Interrupts() {
-    take();
-    ::close(descriptor_);
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  Interrupts(const Interrupts&) = delete;
-
-  int descriptor() const { return descriptor_; }
-  void take() {
-    signalfd_siginfo ignored;
-    while (::read(descriptor_, &ignored, sizeof ignored) > 0) {
-    }
-  }
-
- private:
-  sigset_t before_;
-  int descriptor_;
 };
 
 /// Where the capture goes: a file, or the standard output.

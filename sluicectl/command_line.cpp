@@ -57,6 +57,7 @@ void add_command_line(CLI::App& app, Session& session) {
   add_source_commands(app, session);
   add_traffic_commands(app, session);
   add_capture_command(app, session);
+  add_event_command(app, session);
   add_ledger_commands(app, session);
   add_log_commands(app, session);
   add_simulate_command(app, session);

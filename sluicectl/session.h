@@ -51,6 +51,7 @@ void add_ledger_commands(Command app, Session& session);
 void add_ledger_file_commands(Command ledger, Session& session);  ///< those that need no gateway
 void add_capture_command(Command app, Session& session);
 void add_simulate_command(Command app, Session& session);
+void add_event_command(Command app, Session& session);
 void add_top_command(Command app, Session& session);
 void add_tunnel_commands(Command app, Session& session);
 void add_log_commands(Command app, Session& session);

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <future>
+#include <nlohmann/json.hpp>
 
 #include "crypto/secret.h"
 #include "ctrl/access/audit.h"
@@ -37,12 +38,14 @@
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/source/set_watch.h"
 #include "ctrl/store/control_threads.h"
+#include "ctrl/store/event_hub.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_answers.h"
 #include "ctrl/store/ledger_reader.h"
 #include "ctrl/store/packet_captures.h"
 #include "ctrl/store/traffic_totals.h"
 #include "ctrl/telemetry/control_steps.h"
+#include "ctrl/telemetry/nats_publisher.h"
 #include "ctrl/tunnel/kernel_keys.h"
 
 namespace sluice::ctrl {
@@ -118,13 +121,15 @@ struct Daemon::Parts {
   LedgerRoom ledger_room;
   LedgerWatch ledger_watch;
   LogModel log;
-  bool leaving = false;  ///< asked to stop: /readyz says so
+  std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
+  bool leaving = false;                 ///< asked to stop: /readyz says so
   bool stopping = false;
-  Monitored monitored{facts, steps, heartbeat, ledger_room, leaving, threads};
+  Monitored monitored{facts, steps, heartbeat, ledger_room, leaving, threads, io};
   ControlThreads threads;  ///< last, so that they have ended before what they use goes
 
   std::optional<Error> ledger_failure() const;
   void watch_ledger();
+  void tell_stalled();
   void follow_model();
   void follow_kernel_keys(const Model& model);
   void follow_signals();
@@ -172,7 +177,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   config.model.boot.log = log_data_plane;
   parts.log = config.model.log;
   const SipKey hash_key = kept_hash_key(config.model, options.state_directory);
-  auto gateway = Gateway::start(std::move(config.model), "file", hash_key);
+  auto gateway =
+      Gateway::start(std::move(config.model), "file", hash_key);
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
   if (const auto model = parts.gateway->model(); model->ledger) {
@@ -263,6 +269,7 @@ bool Daemon::run() {
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, log_target());
+  NatsPublisher::follow(nats, io, gateway->events(), *model);
   sources->follow(model);
   sets->follow(model->sets);
   health->follow();
@@ -318,7 +325,7 @@ void Daemon::Parts::apply_file() {
   const auto config = load_config(options.config_file);
   if (!config) {
     stays("", config.error());
-    (void)gateway->apply(nullptr, {});  // refused, and remembered as the last attempt
+    gateway->note_unreadable(config.error());
   } else if (const auto applied = apply_counted(config->file.config); applied) {
     log_info({options.config_file, " applied: generation ", applied->generation, ", ",
               applied->changed.size(), " changed, ", flows_cut_text(applied->flows_cut)});
@@ -374,6 +381,13 @@ void Daemon::Parts::watch_ledger() {
   if (ledger->failure() && on_failure == OnFailure::kExit) stop();  // run() says why
 }
 
+void Daemon::Parts::tell_stalled() {
+  for (const unsigned worker : heartbeat.newly_stuck(Clock::now())) {
+    log_error({"worker ", worker, " does not go round"});
+    gateway->events().tell(EventKind::kWorkerStalled, {{"worker", worker}});
+  }
+}
+
 awaitable<void> Daemon::Parts::beat() {
   const auto watchdog = watchdog_interval();
   const auto interval = watchdog ? std::min<Clock::duration>(kBeat, *watchdog / 2) : Clock::duration(kBeat);
@@ -381,6 +395,7 @@ awaitable<void> Daemon::Parts::beat() {
     heartbeat.observe(gateway->data_plane().polls(), Clock::now());
     ui->observe();
     settle_log();
+    tell_stalled();
     if (watchdog && heartbeat.stuck(Clock::now()).empty()) notify_alive();
     goes_on = co_await pause(beat_timer, interval);
   }

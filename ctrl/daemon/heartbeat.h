@@ -19,7 +19,7 @@ class Heartbeat {
   void observe(std::span<const uint64_t> polls, Time now) {
     beats_.resize(polls.size(), {0, now});
     for (size_t i = 0; i < polls.size(); ++i) {
-      if (polls[i] != beats_[i].polls) beats_[i] = {polls[i], now};
+      if (polls[i] != beats_[i].polls) beats_[i] = {polls[i], now, beats_[i].is_told};
     }
   }
   std::vector<unsigned> stuck(Time now) const {
@@ -29,11 +29,22 @@ class Heartbeat {
     }
     return workers;
   }
+  /// Those that were not stuck at the last call: each once, until it goes round again.
+  std::vector<unsigned> newly_stuck(Time now) {
+    std::vector<unsigned> workers;
+    for (unsigned i = 0; i < beats_.size(); ++i) {
+      const bool was_told = beats_[i].is_told;
+      beats_[i].is_told = now - beats_[i].moved > patience_;
+      if (beats_[i].is_told && !was_told) workers.push_back(i);
+    }
+    return workers;
+  }
 
  private:
   struct Beat {
     uint64_t polls;
     Time moved;
+    bool is_told = false;
   };
   std::chrono::milliseconds patience_;
   std::vector<Beat> beats_;

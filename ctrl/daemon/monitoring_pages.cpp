@@ -12,6 +12,7 @@
 #include "ctrl/daemon/readiness.h"
 #include "ctrl/daemon/source_runner.h"
 #include "ctrl/daemon/ui_state.h"
+#include "ctrl/http/event_feed.h"
 #include "ctrl/http/ledger_pages.h"
 #include "ctrl/http/quiet_page.h"
 #include "ctrl/http/ui_page.h"
@@ -107,6 +108,9 @@ HttpServer::Site monitoring_site(const Monitored& of) {
                 {"/version", [&of] { return version_page(of); }},
                 {"/ui", ui_page},
                 {"/ui/", ui_redirect}};
+  site.asked = {{"/events", [&of](std::string_view query) {
+                   return events_answer(of.gateway->events(), of.io, query);
+                 }}};
   site.trees = {{"/ledger/", [&of](std::string_view path, const HttpServer::Reply& reply) {
                    of.ledger_pages->answer(path, reply);
                  }}};

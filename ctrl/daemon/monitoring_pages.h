@@ -31,6 +31,7 @@ struct Monitored {
   const LedgerRoom& ledger_room;
   const bool& is_leaving;
   ControlThreads& threads;
+  boost::asio::io_context& io;
   Gateway* gateway = nullptr;
   LedgerPages* ledger_pages = nullptr;
   const HealthChecks* health = nullptr;

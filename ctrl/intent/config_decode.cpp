@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "ctrl/intent/config_events.h"
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_registry.h"
@@ -179,6 +180,7 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   model.registry = decode_registry(root.member("registry"));
   model.remote = decode_remote(root.member("remote"));
   model.audit = decode_audit(root.member("audit"));
+  model.events = decode_events(root.member("events"));
   const Cursor log = root.member("log");
   log.read("level", model.log.level);
   log.read("format", model.log.format);

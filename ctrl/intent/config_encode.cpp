@@ -1,6 +1,7 @@
 // to_json(): the inverse of config_decode.cpp.
 #include <nlohmann/json.hpp>
 
+#include "ctrl/intent/config_events.h"
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_registry.h"
@@ -148,6 +149,7 @@ json settings_to_json(const Model& model) {
   if (model.registry) config["registry"] = encode_registry(*model.registry);
   if (model.remote) config["remote"] = encode_remote(*model.remote);
   if (model.audit != AuditModel{}) config["audit"] = encode_audit(model.audit);
+  if (model.events != EventsModel()) config["events"] = encode_events(model.events);
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
   if (!model.log.levels.empty()) config["log"]["levels"] = model.log.levels;
   return config;

@@ -35,6 +35,7 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
     if (!same) changed.emplace_back(part);
   };
   note(before.encapsulation == after.encapsulation, "encap");
+  note(before.events == after.events, "events");
   note(before.log == after.log, "log");
   note(before.neighbors == after.neighbors, "neighbors");
   note(before.routes == after.routes, "routes");
@@ -51,7 +52,7 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
 }
 
 std::vector<std::string> all_parts(const Model& model) {
-  std::vector<std::string> parts{"encap", "log", "neighbors", "routes", "snat", "sources", "tunnels"};
+  std::vector<std::string> parts{"encap", "events", "log", "neighbors", "routes", "snat", "sources", "tunnels"};
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);
   compare("set/", decltype(model.sets){}, model.sets, parts);

@@ -65,16 +65,25 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     written_.cancel();
   }
 
-  /// Sends a line that nobody asked for, after what waits already. A short one has room where others have
-  /// not, so that the last of many gets through.
-  Notified notify(std::string line) {
-    if (!socket_.is_open() || is_broken_) return Notified::kGone;
+  bool is_there() const { return socket_.is_open() && !is_broken_; }
+
+  /// Sends what nobody asked for, after what waits already. A short line has room where others have not, so
+  /// that the last of many gets through. Who does not keep up with events is gone: a stream with holes would
+  /// be taken for all that happens.
+  Notified notify(std::string_view method, const nlohmann::json& params) {
+    if (!is_there()) return Notified::kGone;
+    if (method.empty()) return Notified::kTaken;
+    std::string line = notification(method, params);
+    const bool must_keep_up = method == kEventNotification;
     constexpr size_t kShort = 1024;
     const size_t most = shared_->limits.unasked_bytes * (line.size() <= kShort ? 2 : 1);
     const bool leaves_room_for_answers =
         shared_->output_bytes + line.size() <= shared_->limits.output_bytes / 2;
-    if (outgoing_bytes_ + line.size() > most || !leaves_room_for_answers) return Notified::kFull;
-    enqueue({std::move(line), false});
+    if (outgoing_bytes_ + line.size() > most || !leaves_room_for_answers) {
+      if (must_keep_up) drop("does not keep up with the events");
+      return Notified::kFull;
+    }
+    enqueue({std::move(line), must_keep_up ? shared_->limits.write_stall : shared_->limits.unasked_stall});
     if (is_writing_) return Notified::kTaken;
     spawn(socket_.get_executor(), write_on(shared_from_this()));
     return Notified::kTaken;
@@ -89,7 +98,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
                               std::string_view method, const nlohmann::json& params) {
       const auto self = weak.lock();
       if (!self) return Notified::kGone;
-      return *is_answered ? self->notify(notification(method, params)) : Notified::kFull;
+      return *is_answered || method.empty() ? self->notify(method, params) : Notified::kFull;
     };
     std::string line = co_await shared_->rpc.answer(std::get<std::string_view>(event), peer_, notify);
     *is_answered = true;
@@ -141,7 +150,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
   /// False: the peer is gone, or does not read.
   awaitable<bool> write(std::string line) {
     if (line.empty()) co_return true;
-    enqueue({std::move(line), true});
+    enqueue({std::move(line), shared_->limits.write_stall});
     if (shared_->output_bytes > shared_->limits.output_bytes) co_return false;
     while (is_writing_) {  // notifications are: they take this line along
       written_.expires_at(asio::steady_timer::time_point::max());
@@ -153,7 +162,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
 
   struct Line {
     std::string text;
-    bool is_answer;
+    std::chrono::milliseconds patience;  ///< for the peer to take some of it
   };
 
   void enqueue(Line line) {
@@ -181,7 +190,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
 
   awaitable<void> write_line(const Line& line) {
     for (size_t sent = 0; sent < line.text.size() && !is_broken_;) {
-      arm_write(line.is_answer ? shared_->limits.write_stall : shared_->limits.unasked_stall);
+      arm_write(line.patience);
       error_code error;
       sent += co_await socket_.async_write_some(asio::buffer(line.text) + sent,
                                                 asio::redirect_error(asio::use_awaitable, error));
@@ -197,10 +206,13 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     write_deadline_.async_wait([weak = weak_from_this()](error_code error) {
       const auto self = weak.lock();
       if (error || !self) return;
-      const Peer& peer = self->peer_;
-      log_warning({"control socket: ", peer.subject, " (pid ", peer.pid, ") does not read; dropped"});
-      self->close();
+      self->drop("does not read");
     });
+  }
+
+  void drop(std::string_view why) {
+    log_warning({"control socket: ", peer_.subject, " (pid ", peer_.pid, ") ", why, "; dropped"});
+    close();
   }
 
   std::chrono::milliseconds read_patience() const {

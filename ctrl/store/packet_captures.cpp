@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "crypto/encoding.h"
+#include "ctrl/store/event_hub.h"
 #include "ctrl/wire/pcapng.h"
 #include "dataplane/roles/dataplane.h"
 
@@ -71,6 +72,7 @@ void PacketCaptures::advance(Running& running, Clock::time_point now, bool settl
       if (!settled) return;
       running.state = State::kRunning;
       running.end = now + running.request.time;
+      gateway_.events().tell(EventKind::kCapture, {{"capture", running.number}, {"state", "running"}});
       return std::exchange(running.answer, nullptr)(running.number);
     case State::kRunning:
       drain(running);
@@ -142,6 +144,9 @@ void PacketCaptures::finish(Running& running) {
                                           {"packets", running.packets},
                                           {"lost", running.refused + running.capture->lost()}});
   running.is_over = told != Notified::kFull;
+  if (running.is_over) {
+    gateway_.events().tell(EventKind::kCapture, {{"capture", running.number}, {"state", "ended"}});
+  }
 }
 
 const std::string* PacketCaptures::comment_of(const dataplane::CaptureNote& note) {

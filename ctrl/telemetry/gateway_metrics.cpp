@@ -8,6 +8,7 @@
 
 #include "ctrl/intent/config_values.h"
 #include "ctrl/log/log.h"
+#include "ctrl/store/event_hub.h"
 #include "ctrl/store/traffic_totals.h"
 #include "ctrl/telemetry/ledger_metrics.h"
 #include "ctrl/telemetry/metric_family.h"
@@ -34,6 +35,12 @@ void add_gateway_series(std::vector<MetricSource>& sources, const Gateway& gatew
                           [](auto add) { add(static_cast<double>(log_lines_lost()), {}); }));
   sources.push_back(whole(metric("sluice_log_repeats_total"),
                           [](auto add) { add(static_cast<double>(log_lines_left_out()), {}); }));
+  sources.push_back(whole(metric("sluice_events_dropped_total"), [&events = gateway.events()](auto add) {
+    for (size_t sink = 0; sink < kEventSinks.size(); ++sink) {
+      add(static_cast<double>(events.dropped(static_cast<EventSink>(sink))),
+          {{"sink", std::string(kEventSinks[sink])}});
+    }
+  }));
 }
 
 void add_traffic_series(std::vector<MetricSource>& sources, const Gateway& gateway) {

@@ -36,6 +36,10 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
     {"sluice_log_repeats_total", MetricType::Counter, "",
      "Log lines that were left out because the same line had just been written five times; the log says how "
      "many."},
+    {"sluice_events_dropped_total", MetricType::Counter, "sink",
+     "Events that did not reach who follows them: `socket` and `sse`, where one did not keep up and was "
+     "closed; `nats`, where no server took them for long.",
+     "how-to/follow-events.md"},
     {"process_cpu_seconds_total", MetricType::Counter, "", "CPU time of all threads."},
     {"process_resident_memory_bytes", MetricType::Gauge, "", "Memory that is resident, without huge pages."},
     {"process_virtual_memory_bytes", MetricType::Gauge, "", "Address space in use."},

@@ -124,9 +124,9 @@ class ControlServerTest : public testing::Test {
     return count.get_future().get();
   }
   /// Notifies the subscriber on the server's thread.
-  Notified notify(const json& params) {
+  Notified notify(const json& params, std::string_view method = "told") {
     std::promise<Notified> delivery;
-    boost::asio::post(io_, [&] { delivery.set_value(kept_notify("told", params)); });
+    boost::asio::post(io_, [&] { delivery.set_value(kept_notify(method, params)); });
     return delivery.get_future().get();
   }
   static std::string request(int value) {
@@ -327,6 +327,37 @@ TEST_F(ControlServerTest, BoundsWhatIsNotifiedAndSaysWhenNobodyIsThere) {
     std::this_thread::sleep_for(5ms);
   }
   EXPECT_EQ(last, Notified::kGone);
+  kept_notify = nullptr;
+}
+
+TEST_F(ControlServerTest, WhoDoesNotKeepUpWithEventsIsGone) {
+  serve({.unasked_bytes = 1u << 20, .write_stall = 60s});
+  Client client(path_);
+  client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
+  client.line();
+  const json much(std::string(100'000, 'x'));
+  Notified last = Notified::kTaken;
+  int told = 0;
+  for (; told < 100 && last == Notified::kTaken; ++told) last = notify(much, kEventNotification);
+  EXPECT_EQ(last, Notified::kFull);
+  EXPECT_LT(told, 100);
+  EXPECT_EQ(notify(much, kEventNotification), Notified::kGone);
+  kept_notify = nullptr;
+}
+
+TEST_F(ControlServerTest, ASubscriberThatTakesNothingIsDroppedAsSoonAsOneThatAsked) {
+  serve({.write_stall = 200ms, .unasked_stall = 600s});
+  Client client(path_);
+  client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
+  client.line();
+  const json much(std::string(1'000'000, 'x'));  // more than the socket holds
+  EXPECT_EQ(notify(much, kEventNotification), Notified::kTaken);
+  Notified last = Notified::kTaken;
+  for (int i = 0; i < 2000 && last != Notified::kGone; ++i) {
+    last = notify(nullptr, "");
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_EQ(last, Notified::kGone) << "and nothing need be said for that to be noticed";
   kept_notify = nullptr;
 }
 

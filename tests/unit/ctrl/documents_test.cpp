@@ -84,6 +84,12 @@ std::string type_text(const Param& param) {
     for (const auto& word : property["enum"]) words += (words.empty() ? "" : ", ") + word.get<std::string>();
     return words;
   }
+  if (property.contains("items")) {
+    std::string words;
+    for (const auto& word : property["items"]["enum"])
+      words += (words.empty() ? "" : ", ") + word.get<std::string>();
+    return "list of " + words;
+  }
   if (property.contains("maximum")) {
     return "integer, " + property["minimum"].dump() + " to " + property["maximum"].dump();
   }

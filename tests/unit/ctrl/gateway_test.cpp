@@ -8,6 +8,7 @@
 #include "ctrl/observed/source_word.h"
 #include "ctrl/resolve/id_registry.h"
 #include "ctrl/store/change_log.h"
+#include "ctrl/store/event_hub.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -124,6 +125,38 @@ TEST_F(GatewayTest, AppliesAndRollsBack) {
   EXPECT_EQ(back->generation, before + 2);
   EXPECT_EQ(gateway_->configuration(), old);
   EXPECT_EQ(gateway_->rollback(9999, "root").error().kind, Refusal::Kind::kNotFound);
+}
+
+TEST_F(GatewayTest, TellsWhatItDoes) {
+  std::vector<json> events;
+  const auto number = gateway_->events().listen(EventSink::kSocket, kAllEvents, [&](const Event* event) {
+    if (event) events.push_back(*event->object);
+    return Notified::kTaken;
+  });
+  json changed = config();
+  changed["pools"][0]["backends"][0]["weight"] = 5;
+  const auto applied = gateway_->apply(changed, {.author = "root"});
+  ASSERT_TRUE(applied);
+  EXPECT_FALSE(gateway_->apply({{"pools", 1}}, {}));
+  EXPECT_FALSE(gateway_->apply({{"pools", 2}}, {.dry_run = true})) << "of which nothing is told";
+  gateway_->set_health(web(11), false, "connection refused");
+  gateway_->set_health(web(11), false, "connection reset");  // is as it was
+  gateway_->set_health(web(11), true, "connected");
+  EXPECT_TRUE(eventually([&] { return events.size() >= 4; }));
+  gateway_->events().end(*number);
+  ASSERT_EQ(events.size(), 4u);
+  EXPECT_EQ(events[0]["kind"], "config_applied");
+  EXPECT_EQ(events[0]["generation"], applied->generation);
+  EXPECT_EQ(events[1]["kind"], "config_refused");
+  ASSERT_FALSE(events[1]["faults"].empty());
+  EXPECT_TRUE(events[1]["faults"][0]["pointer"].is_string());
+  EXPECT_EQ(events[2]["kind"], "backend_state");
+  EXPECT_EQ(events[2]["pool"], "web");
+  EXPECT_EQ(events[2]["address"], "198.51.100.11");
+  EXPECT_EQ(events[2]["port"], 8080);
+  EXPECT_EQ(events[2]["state"], "down");
+  EXPECT_EQ(events[2]["reason"], "connection refused");
+  EXPECT_EQ(events[3]["state"], "active");
 }
 
 TEST_F(GatewayTest, RefusesWholeAndChangesNothing) {

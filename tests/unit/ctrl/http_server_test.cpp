@@ -8,8 +8,11 @@
 
 #include <atomic>
 #include <boost/asio/post.hpp>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
+
+#include "ctrl/http/event_feed.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -107,6 +110,7 @@ class HttpServerTest : public testing::Test {
                                   }}};
     HttpServer::Site site{std::move(pages), std::move(trees)};
     site.verbose = std::move(verbose);
+    site.asked = {{"/events", [this](std::string_view query) { return events_answer(hub_, io_, query); }}};
     site.make_pieces = std::move(make_pieces_);
     auto server = HttpServer::open(io_, {.listen = "127.0.0.1:0"}, std::move(site), limits);
     ASSERT_TRUE(server) << server.error().message;
@@ -128,6 +132,15 @@ class HttpServerTest : public testing::Test {
   }
 
   boost::asio::io_context io_{1};
+  /// Tells an event, on the server's thread.
+  void tell(EventKind kind, nlohmann::json fields) {
+    boost::asio::post(io_, [this, kind, fields = std::move(fields)] {
+      hub_.tell(kind, fields);
+      hub_.tick(std::chrono::steady_clock::now());
+    });
+  }
+
+  EventHub hub_;
   std::function<void(std::function<void()>)> make_pieces_;
   std::unique_ptr<HttpServer> server_;
   uint16_t port_ = 0;
@@ -224,6 +237,53 @@ TEST_F(HttpServerTest, SendsPiecesInChunks) {
   EXPECT_TRUE(old.ends_with("\r\n\r\npiece\npiece\npiece\n"));
   EXPECT_EQ(old.find("chunked"), std::string::npos);
   EXPECT_TRUE(ask("HEAD /pieces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ends_with("\r\n\r\n"));
+}
+
+TEST_F(HttpServerTest, EventsComeAsTheyHappen) {
+  serve();
+  Client all(port_), some(port_), old(port_);
+  all.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+  some.send("GET /events?kinds=capture%2Cport_link HTTP/1.1\r\nHost: x\r\n\r\n");
+  old.send("GET /events HTTP/1.0\r\n\r\n");
+  constexpr auto kBegun = ": what happens from now on\n\n";
+  const std::string head = all.receive(kBegun);
+  EXPECT_TRUE(head.starts_with("HTTP/1.1 200 OK\r\n"));
+  EXPECT_NE(head.find("Content-Type: text/event-stream\r\n"), std::string::npos);
+  EXPECT_NE(head.find("Cache-Control: no-store\r\n"), std::string::npos);
+  EXPECT_NE(head.find("Transfer-Encoding: chunked\r\n"), std::string::npos);
+  some.receive(kBegun);
+  EXPECT_EQ(old.receive(kBegun).find("chunked"), std::string::npos);
+  tell(EventKind::kConfigApplied, {{"generation", 7}});
+  tell(EventKind::kPortLink, {{"port", "edge0"}, {"up", true}});
+  EXPECT_NE(
+      all.receive("\n\n").find("event: config_applied\ndata: {\"generation\":7,\"kind\":\"config_applied\""),
+      std::string::npos);
+  EXPECT_NE(all.receive("\n\n").find("event: port_link\ndata: {"), std::string::npos);
+  EXPECT_NE(some.receive("\n\n").find("event: port_link\ndata: {"), std::string::npos);
+  EXPECT_TRUE(old.receive("\n\n").starts_with("event: config_applied\ndata: {"));
+}
+
+TEST_F(HttpServerTest, EventsOfNoSuchKindAreRefused) {
+  serve();
+  for (const char* const query : {"?kinds=rumours", "?kind=capture", "?kinds=", "?kinds=capture,", "?x"}) {
+    EXPECT_TRUE(ask(get("/events" + std::string(query))).starts_with("HTTP/1.1 400")) << query;
+  }
+  EXPECT_TRUE(ask(get("/eventsx")).starts_with("HTTP/1.1 404"));
+}
+
+TEST_F(HttpServerTest, AReaderOfEventsThatDoesNotKeepUpIsClosed) {
+  serve({.stream = 1s});
+  Client slow(port_);
+  slow.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+  slow.receive(": what happens from now on\n\n");
+  const std::string large(size_t{1} << 19, 'x');
+  for (int i = 0; i < 40; ++i) tell(EventKind::kCapture, {{"text", large}});
+  size_t bytes = 0;
+  for (size_t some; (some = slow.take(4096)) > 0; bytes += some) {
+    std::this_thread::sleep_for(1ms);  // much slower than it is told
+  }
+  EXPECT_LT(bytes, 40 * large.size());
+  EXPECT_GT(hub_.dropped(EventSink::kSse), 0u);
 }
 
 TEST_F(HttpServerTest, KeepsConnectionsAlive) {

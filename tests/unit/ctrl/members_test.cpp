@@ -147,6 +147,34 @@ TEST_F(MembersTest, SaysHowASourceFares) {
   EXPECT_NE(find("198.51.100.77"), nullptr);
 }
 
+TEST_F(MembersTest, SaysOnceWhatBecomesOfASource) {
+  config_["pools"][0]["discover"]["guard"] = 0.2;
+  apply();
+  const auto told = [&] {
+    std::vector<std::string> words;
+    for (const SourceTransition& one : members_.take_transitions()) {
+      EXPECT_EQ(one.source, "files");
+      EXPECT_EQ(one.pool, "web");
+      words.emplace_back(word_for(one.state));
+      EXPECT_EQ(one.reason.empty(), one.state == SourceState::kSynced);
+    }
+    return words;
+  };
+  using Words = std::vector<std::string>;
+  deliver({entry("198.51.100.71"), entry("198.51.100.72")});
+  EXPECT_EQ(told(), Words{"synced"});
+  deliver({entry("198.51.100.71"), entry("198.51.100.72")});
+  EXPECT_EQ(told(), Words{}) << "it is as it was";
+  deliver({});
+  EXPECT_EQ(told(), Words{"held"});
+  members_.release("files", std::nullopt, model_, Moment::now());
+  EXPECT_EQ(told(), Words{"synced"});
+  SourceWord lost = word(SourceWord::Kind::kLost);
+  lost.reason = "connection refused";
+  members_.take(std::move(lost), model_, Moment::now());
+  EXPECT_EQ(told(), Words{"stale"});
+}
+
 TEST_F(MembersTest, ReleasesWhatIsHeld) {
   config_["pools"][0]["discover"]["guard"] = 0.2;
   apply();

@@ -1,0 +1,59 @@
+// The protocol of NATS, as a client that publishes speaks it (docs.nats.io, "Client Protocol"): what the
+// server says, cut out of its stream, and what is said to it. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace sluice::ctrl::nats {
+
+struct Message {
+  enum class Kind : uint8_t {
+    kInfo,  ///< `text` is its JSON
+    kPing,  ///< to be answered by kPong
+    kPong,
+    kOk,
+    kError,  ///< `text` says what is wrong
+  };
+  Kind kind;
+  std::string text = {};
+};
+
+/// Cuts a server's stream into messages. A publisher subscribes to nothing: what else a server may say is an
+/// Error, and so is a line beyond kMostBytes. After an Error the stream cannot be read on.
+class Reader {
+ public:
+  static constexpr size_t kMostBytes = size_t{64} << 10;
+
+  void put(std::string_view bytes) { unread_ += bytes; }
+  /// The next whole message; nothing: more bytes are needed.
+  Result<std::optional<Message>> next();
+
+ private:
+  std::string unread_;
+  size_t start_ = 0;  ///< of what has not been handed out
+};
+
+/// What of INFO a publisher needs.
+struct ServerInfo {
+  uint64_t most_payload = uint64_t{1} << 20;
+  bool needs_tls = false;
+  bool is_leaving = false;  ///< lame duck mode: clients are to go elsewhere
+};
+Result<ServerInfo> parse_info(std::string_view text);
+
+/// CONNECT, and a PING whose PONG says that the server has taken it.
+std::string hello(std::string_view client_name);
+inline constexpr std::string_view kPing = "PING\r\n";
+inline constexpr std::string_view kPong = "PONG\r\n";
+std::string publication(std::string_view subject, std::string_view payload);
+
+/// A subject's token: what has a meaning in subjects, or no place there, becomes `_`.
+std::string token(std::string_view name);
+
+}  // namespace sluice::ctrl::nats

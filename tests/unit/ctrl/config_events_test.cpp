@@ -1,0 +1,64 @@
+#include <gtest/gtest.h>
+
+#include "ctrl/intent/config_schema.h"
+#include "ctrl/intent/model_changes.h"
+#include "tests/unit/ctrl/sample_config.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+
+json with_nats(json nats) {
+  json config = test::sample_config();
+  config["events"] = {{"nats", std::move(nats)}};
+  return config;
+}
+
+/// Where a configuration is at fault; nothing: it is not.
+std::vector<std::string> faults_of(const json& config) {
+  std::vector<std::string> pointers;
+  const auto model = parse_config(config);
+  if (model) return pointers;
+  for (const Fault& fault : model.error().faults) pointers.push_back(fault.pointer);
+  return pointers;
+}
+
+TEST(ConfigEvents, AreReadAndWritten) {
+  const json nats = {{"servers", {"nats://192.0.2.1:4222", "nats.example:4222"}}, {"subject", "a.{kind}"}};
+  const auto model = parse_config(with_nats(nats));
+  ASSERT_TRUE(model);
+  EXPECT_EQ(model->events.nats->servers.size(), 2u);
+  EXPECT_EQ(model->events.nats->subject, "a.{kind}");
+  EXPECT_EQ(to_json(*model)["events"]["nats"], nats);
+  EXPECT_EQ(parse_config(with_nats({{"servers", {"192.0.2.1:4222"}}}))->events.nats->subject,
+            "sluice.{gateway}.{kind}");
+  EXPECT_FALSE(to_json(*parse_config(test::sample_config())).contains("events"));
+}
+
+TEST(ConfigEvents, AreARunTimeSetting) {
+  const auto without = parse_config(test::sample_config());
+  auto with = parse_config(with_nats({{"servers", {"192.0.2.1:4222"}}}));
+  share_unchanged(*without, *with);
+  EXPECT_EQ(changed_parts(*without, *with), std::vector<std::string>{"events"});
+}
+
+TEST(ConfigEvents, FaultsAreNamed) {
+  using Pointers = std::vector<std::string>;
+  for (const char* const server :
+       {"http://192.0.2.1:4222", "nats://", "nats://192.0.2.1:99999", "tls://a:4222",
+        "nats://user:secret@192.0.2.1:4222", "nats://192.0.2.1:4222/path"}) {
+    EXPECT_EQ(faults_of(with_nats({{"servers", {"192.0.2.1:1", server}}})),
+              Pointers{"/events/nats/servers/1"})
+        << server;
+  }
+  for (const char* const subject : {"a..b", ".a", "a.", "a.*", "a.>", "a b", "{gateway", "{name}.a"}) {
+    EXPECT_EQ(faults_of(with_nats({{"servers", {"192.0.2.1:1"}}, {"subject", subject}})),
+              Pointers{"/events/nats/subject"})
+        << subject;
+  }
+  EXPECT_EQ(faults_of(with_nats({{"servers", json::array()}})), Pointers{"/events/nats/servers"});
+}
+
+}  // namespace
+}  // namespace sluice::ctrl
