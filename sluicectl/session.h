@@ -52,6 +52,7 @@ void add_ledger_file_commands(Command ledger, Session& session);  ///< those tha
 void add_capture_command(Command app, Session& session);
 void add_simulate_command(Command app, Session& session);
 void add_event_command(Command app, Session& session);
+void add_drops_command(Command app, Session& session);
 void add_top_command(Command app, Session& session);
 void add_tunnel_commands(Command app, Session& session);
 void add_log_commands(Command app, Session& session);

@@ -1,8 +1,6 @@
-#include <algorithm>
 #include <cstdio>
 #include <memory>
 
-#include "common/drop_reason_help.h"
 #include "sluicectl/endpoint.h"
 #include "sluicectl/session.h"
 
@@ -47,24 +45,6 @@ void explain(Session& session, const std::vector<std::string>& words) {
   }
 }
 
-std::vector<std::string> drop_reasons() {
-  std::vector<std::string> names;
-  for (const auto& row : kDropReasonHelp) names.emplace_back(row.reason);
-  return names;
-}
-
-/// All reasons with their counters, or one with what it means.
-void show_drops(Session& session, const std::string& reason) {
-  if (reason.empty()) return session.show("drops.get", json::object());
-  const auto counted = session.call("drops.get", json::object());
-  if (!counted) return session.report(counted.error());
-  const auto& help = *std::ranges::find(kDropReasonHelp, reason, &DropReasonHelp::reason);
-  session.print({{"reason", reason},
-                 {"packets", (*counted)[reason]},
-                 {"meaning", help.meaning},
-                 {"remedy", help.remedy}});
-}
-
 }  // namespace
 
 void add_traffic_commands(Command app, Session& session) {
@@ -89,10 +69,7 @@ void add_traffic_commands(Command app, Session& session) {
   app.add("stats", "Show what ports and workers have counted").run([&session] {
     session.show("stats.get", json::object());
   });
-  auto reason = std::make_shared<std::string>();
-  auto drops = app.add("drops", "Show how many packets were dropped, by reason");
-  drops.option("REASON", *reason, "this one only, what it means, and what to do").one_of(drop_reasons());
-  drops.run([&session, reason] { show_drops(session, *reason); });
+  add_drops_command(app, session);
   auto neighbor = app.add_noun("neighbor", "Look at neighbors");
   neighbor.add("list", "Show what ARP and NDP know").run([&session] {
     session.show("neighbor.list", json::object(), {"port", "address", "mac", "state"});

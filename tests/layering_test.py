@@ -33,7 +33,7 @@ LAYERS = {
         {"store"}, {"health"}, {"rpc", "http", "telemetry", "registry", "ledger"}, {"remote"}, {"daemon"},
     ],
 }
-CLIENT_MAY_INCLUDE = {"ctrl/intent", "ctrl/net", "ctrl/wire/url.h", "ctrl/daemon/usage_error.h"}
+CLIENT_MAY_INCLUDE = {"ctrl/intent", "ctrl/net", "ctrl/wire/pcapng.h", "ctrl/wire/url.h", "ctrl/daemon/usage_error.h"}
 # A library's header and the one folder that may know it.
 CONFINED = {
     r"rte_": {"dataplane", "sim"},

@@ -120,7 +120,8 @@ void NeighborCache::settle(NeighborEntry& entry, uint32_t now_ms, Drops& drops) 
 void NeighborCache::erase(NeighborEntry& entry, Drops& drops) {
   if (entry.is_kept) next_version();
   if (entry.is_queued) dequeue(entry);
-  while (rte_mbuf* packet = take_waiting(entry)) drops.drop(packet, DropReason::kNeighborUnresolved);
+  while (rte_mbuf* packet = take_waiting(entry))
+    drops.drop(packet, DropReason::kNeighborUnresolved, DropDetail::kNeighborSilent);
   const auto known = entry.record.own();
   const uint32_t index = index_of(entry);
   uint32_t* link = &bucket_of(known.port, known.address);

@@ -87,7 +87,7 @@ void Neighbors::resolve(const Tables& tables, NeighborEntry* entry, uint16_t por
     entry->used_ms = now_ms;
   }
   if (entry == nullptr || !cache_->keep(*entry, packet, drops_)) {
-    drops_.drop(packet, DropReason::kNeighborUnresolved);
+    drops_.drop(packet, DropReason::kNeighborUnresolved, DropDetail::kNeighborQueueFull);
   }
 }
 

@@ -32,7 +32,8 @@ bool has_own_source(const Worker& worker, rte_mbuf* packet) {
 
 /// For packets that are neither a flow's nor a neighbor's.
 void handle_single(Worker& worker, rte_mbuf* packet, PacketKind kind) {
-  if (has_own_source(worker, packet)) return worker.drops.drop(packet, DropReason::kMalformedL3);
+  if (has_own_source(worker, packet))
+    return worker.drops.drop(packet, DropReason::kMalformedL3, DropDetail::kOwnSource);
   switch (kind) {
     case PacketKind::kIcmpError:
       return relay_icmp_error(worker, packet);

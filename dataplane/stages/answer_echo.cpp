@@ -14,11 +14,13 @@ void answer_echo(Worker& worker, rte_mbuf* packet) {
   if (!is_vip && (tables.ports[meta.in_port].kernel || !is_own_address(tables, asked))) {
     return punt(worker, packet);
   }
-  if (!worker.echo_budget.take(worker.now_ms)) return worker.drops.drop(packet, DropReason::kRateLimited);
+  if (!worker.echo_budget.take(worker.now_ms))
+    return worker.drops.drop(packet, DropReason::kRateLimited, DropDetail::kEchoBudget);
   const Egress egress = route_to(tables, meta.key.source, meta.in_port);
-  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
+  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute, DropDetail::kNoRouteToSender);
   uint8_t* const ip = bare_ip(packet);
-  if (packet->pkt_len > largest_packet(worker, egress)) return worker.drops.drop(packet, DropReason::kTooBig);
+  if (packet->pkt_len > largest_packet(worker, egress))
+    return worker.drops.drop(packet, DropReason::kTooBig, DropDetail::kBeyondMtu);
   turn_into_echo_reply(ip, meta.is_v4(), meta.l4_offset - size_t{meta.l3_offset});
   send(worker, egress, packet);
 }

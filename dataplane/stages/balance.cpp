@@ -50,7 +50,7 @@ void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
     case lb::Outcome::kNoService:
       return punt(worker, packet);
     case lb::Outcome::kNoBackend:
-      return worker.drops.drop(packet, DropReason::kNoBackend);
+      return worker.drops.drop(packet, DropReason::kNoBackend, DropDetail::kNoBackendTakesFlows);
     case lb::Outcome::kPortExhausted:
       return worker.drops.drop(packet, DropReason::kPortExhausted);
     case lb::Outcome::kRateLimited:
@@ -89,7 +89,8 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
     if (const DropReason reason = refusal_of(worker, meta, flow); reason != DropReason::kNone) {
       const bool may_answer_a_check = reason == DropReason::kMalformedL3;  // its source is an address of ours
       if (may_answer_a_check && take_check_answer(worker, packet)) continue;
-      worker.drops.drop(packet, reason);
+      worker.drops.drop(packet, reason,
+                        may_answer_a_check ? DropDetail::kOwnSource : DropDetail::kNotFromBackend);
       continue;
     }
     if (const DropReason reason = police.judge(meta, flow); reason != DropReason::kNone) {

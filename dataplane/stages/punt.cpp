@@ -45,7 +45,7 @@ void punt(Worker& worker, rte_mbuf* packet) {
     return worker.drops.drop(packet, DropReason::kNoService);
   }
   if (!worker.kernel_budget.take(worker.now_ms)) {
-    return worker.drops.drop(packet, DropReason::kRateLimited);
+    return worker.drops.drop(packet, DropReason::kRateLimited, DropDetail::kKernelBudget);
   }
   cut_vlan_tags(packet);
   worker.transmit.send_to_kernel(meta.in_port, packet);

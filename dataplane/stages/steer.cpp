@@ -57,7 +57,7 @@ void hand_over(Worker& worker, unsigned to, std::span<rte_mbuf* const> packets) 
   const size_t taken = worker.to_worker[to]->push(packets);
   for (rte_mbuf* packet : packets.subspan(taken)) {
     worker.stats.ring_full.add();
-    worker.drops.drop(packet, DropReason::kRingFull);
+    worker.drops.drop(packet, DropReason::kRingFull, DropDetail::kWorkerRingFull);
   }
 }
 

@@ -54,7 +54,7 @@ void refuse(Worker& worker, rte_mbuf* packet) {
     counters.count(request.outcome);
   }
   if (request.action == Action::kAnswer) answer_refused(worker, packet, request);
-  worker.drops.drop(packet, DropReason::kRingFull);
+  worker.drops.drop(packet, DropReason::kRingFull, DropDetail::kLedgerRingFull);
 }
 
 }  // namespace
@@ -73,7 +73,7 @@ std::span<rte_mbuf*> submit(Worker& worker, std::span<rte_mbuf*> packets) {
       continue;
     }
     if (worker.tables->is_own(meta.key.source)) {
-      worker.drops.drop(packet, DropReason::kMalformedL3);
+      worker.drops.drop(packet, DropReason::kMalformedL3, DropDetail::kOwnSource);
       continue;
     }
     meta.ingress = static_cast<uint8_t>(ingress);

@@ -167,8 +167,33 @@ def is_ipv4_fragment(frame: bytes) -> bool:
     return frame[12:14] == b"\x08\x00" and int.from_bytes(frame[20:22], "big") & 0x3FFF != 0
 
 
+def check_recent_drops(gateway, captured: bytes, file) -> None:
+    """The gateway remembers the very packets that a capture of all drops has, with the same reasons."""
+
+    def fronts(pcapng: bytes):
+        return collections.Counter(
+            (packet.comment.split(",")[0], packet.interface, packet.length, packet.data[:128])
+            for packet in read_packets(pcapng)
+        )
+
+    assert gateway.ctl("drops", "--recent", "-w", file).returncode == 0
+    assert fronts(file.read_bytes()) == fronts(captured)
+    comments = {comment for (comment,) in fields(file, "frame.comment")}
+    assert all(", worker 0, generation 1, " in comment for comment in comments)
+    recent = gateway.call("drops.recent", reason="malformed_l3", limit=3)
+    assert [drop["reason"] for drop in recent] == ["malformed_l3"] * 3
+    assert [drop["time"] for drop in recent] == sorted((drop["time"] for drop in recent), reverse=True)
+    assert all(abs(drop["time"] - time.time()) < 300 and drop["service"] is None for drop in recent)
+    newest = json.loads(gateway.ctl("drops", "--recent", "malformed_l3", "--limit", 3).stdout)
+    assert newest == recent
+    table = gateway.ctl("drops", "--recent", output="table").stdout.splitlines()
+    assert table[0].split() == "TIME WORKER PORT REASON GENERATION SERVICE DETAIL".split()
+    assert len(table) == 1 + sum(fronts(captured).values())
+
+
 def test_a_capture_names_the_reason_of_every_malformed_frame(tmp_path):
-    """Those of the golden case, on a wire: what tshark reads beside what the case expects."""
+    """Those of the golden case, on a wire: what tshark reads beside what the case expects. So does what the
+    gateway remembers."""
     case = golden.load(ROOT / "tests/golden/malformed")
     wire = Namespace("wire", owner_tag())
     try:
@@ -218,6 +243,7 @@ def test_a_capture_names_the_reason_of_every_malformed_frame(tmp_path):
             named = collections.Counter(comment.split(",")[0] for (comment,) in fields(file, "frame.comment"))
             assert named == {f"dropped: {reason}": count for reason, count in dropped().items()}
             assert dropped() == expected
+            check_recent_drops(gateway, file.read_bytes(), tmp_path / "recent.pcapng")
             one = gateway.ctl_json("drops", "malformed_l3")
             assert one["packets"] == expected["malformed_l3"] and "IP header" in one["meaning"]
     finally:

@@ -53,6 +53,7 @@ CALLS = {
     "config.rollback": lambda config: [{"generation": 1}],
     "config.validate": lambda config: [{"config": config}, {"config": {"pools": config["pools"]}}],
     "drops.get": lambda config: [{}],
+    "drops.recent": lambda config: [{}, {"reason": "no_service", "limit": 10}],
     "events.subscribe": lambda config: [{}, {"kinds": ["backend_state"]}],
     "flow.flush": lambda config: [FIRST],
     "flow.list": lambda config: [{"limit": 100_000}, {"service": "service-9"}],

@@ -1,4 +1,4 @@
-// What a NATS server sends, in pieces that the first byte says.
+// What a NATS server sends, in pieces that the first byte says; and the words for the same bytes as a frame.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "ctrl/wire/nats_message.h"
+#include "ctrl/wire/packet_words.h"
 
 using namespace sluice::ctrl;
 
@@ -13,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const size_t piece = size_t{data[0]} + 1;
   std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+  (void)packet_words({data + 1, size - 1}, static_cast<uint32_t>(size));
   nats::Reader reader;
   while (!bytes.empty()) {
     reader.put(bytes.substr(0, piece));

@@ -1,6 +1,7 @@
 // Questions of the control thread: explain a flow, list flows.
 #include "dataplane/worker/worker_request.h"
 
+#include <algorithm>
 #include <array>
 
 #include "tests/packet/packet_test.h"
@@ -152,6 +153,81 @@ TEST_P(Request, CountsTheFlowsThatOtherTablesWouldEnd) {
   EXPECT_EQ(count(std::make_shared<Tables>(*tables)), (std::vector<uint32_t>{0, 0}));
   EXPECT_EQ(count(without(0)), (std::vector<uint32_t>{39, 0}));
   EXPECT_EQ(count(without(1)), (std::vector<uint32_t>{0, 1}));
+}
+
+using dataplane::DropRecord;
+using dataplane::RecentDropsRequest;
+
+class RecentDrops : public Request {
+ protected:
+  static std::vector<DropRecord> ask(TestGateway& gateway, DropReason reason, size_t room,
+                                     unsigned worker = 0) {
+    RecentDropsRequest question{.reason = reason, .found = {}};
+    question.found.reserve(room);
+    WorkerRequest request{.question = std::move(question)};
+    answer(gateway, request, dataplane::kDropReasons, worker);
+    EXPECT_TRUE(request.done.load());
+    return std::get<RecentDropsRequest>(request.question).found;
+  }
+  static Bytes bytes_of(const DropRecord& record) {
+    return {record.bytes.begin(), record.bytes.begin() + record.kept};
+  }
+};
+INSTANTIATE_FOR_FAMILIES(RecentDrops);
+
+TEST_P(RecentDrops, HaveTheFrontOfThePacketAndWhatWasKnown) {
+  ServiceSpec empty = service(ForwardMode::kDnat);
+  empty.backends.clear();
+  auto tables = make_tables({empty});
+  tables->configuration = 42;
+  TestGateway gateway(tables);
+  const Bytes nobodys = from_client(request().ports(40000, 9)),
+              large = from_client(request().payload_bytes(400));
+  gateway.receive(kEdge, nobodys);
+  gateway.receive(kEdge, large);
+  gateway.worker().drops.recorder().begin_poll(7, 42);
+  const Bytes cut(nobodys.begin(), nobodys.begin() + 10);
+  gateway.receive(kEdge, cut);
+
+  const auto no_service = ask(gateway, DropReason::kNoService, 64);
+  ASSERT_EQ(no_service.size(), 1u);
+  EXPECT_EQ(bytes_of(no_service[0]), nobodys);
+  EXPECT_EQ(no_service[0].length, nobodys.size());
+  EXPECT_EQ(no_service[0].service, lb::kNoService);
+  EXPECT_EQ(no_service[0].port, kEdge);
+  const auto no_backend = ask(gateway, DropReason::kNoBackend, 64);
+  ASSERT_EQ(no_backend.size(), 1u);
+  EXPECT_EQ(bytes_of(no_backend[0]), Bytes(large.begin(), large.begin() + 128));
+  EXPECT_EQ(no_backend[0].length, large.size());
+  EXPECT_EQ(no_backend[0].service, 0u);
+  EXPECT_EQ(no_backend[0].backend, lb::kNoBackend);
+  const auto malformed = ask(gateway, DropReason::kMalformedL2, 64);
+  ASSERT_EQ(malformed.size(), 1u);
+  EXPECT_EQ(bytes_of(malformed[0]), cut);
+  EXPECT_EQ(malformed[0].generation, 42u);
+  EXPECT_EQ(malformed[0].cycles, 7u);
+}
+
+TEST_P(RecentDrops, AreTheLastOfEachReason) {
+  TestGateway gateway(make_tables({}));
+  for (uint16_t port = 1; port <= 100; ++port) gateway.receive(kEdge, from_client(request().ports(port, 9)));
+  for (uint16_t port = 1; port <= 3; ++port)
+    gateway.receive(kEdge, from_client(request().ports(port, 9).version(9)));
+  auto all = ask(gateway, DropReason::kNone, 1000);
+  ASSERT_EQ(all.size(), 64u + 3u);
+  std::ranges::sort(all, std::ranges::greater(), &DropRecord::number);
+  for (size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(all[i].number, 103 - i) << "in the order of their drops";
+    EXPECT_EQ(all[i].reason, i < 3 ? DropReason::kMalformedL3 : DropReason::kNoService);
+  }
+  EXPECT_EQ(ask(gateway, DropReason::kNoService, 10).size(), 10u) << "never more than there is room for";
+  EXPECT_TRUE(ask(gateway, DropReason::kTxFull, 64).empty());
+}
+
+TEST_P(RecentDrops, AreToldByWorkersThatOnlyReceive) {
+  TestGateway gateway(make_tables({}), {.lb_workers = 1});
+  gateway.receive(kEdge, Bytes(10));
+  EXPECT_EQ(ask(gateway, DropReason::kMalformedL2, 64).size(), 1u);
 }
 
 }  // namespace

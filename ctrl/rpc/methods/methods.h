@@ -40,6 +40,7 @@ std::vector<Method> backend_methods();
 std::vector<Method> capture_methods();
 std::vector<Method> change_methods();
 std::vector<Method> source_methods();
+std::vector<Method> drop_methods();
 std::vector<Method> event_methods();
 std::vector<Method> flow_methods();
 std::vector<Method> ledger_methods();

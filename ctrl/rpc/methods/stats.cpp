@@ -56,15 +56,6 @@ void get(MethodContext& context, const Call&, Reply reply) {
              {"workers", worker_objects(data_plane)}});
 }
 
-void drops(MethodContext& context, const Call&, Reply reply) {
-  const auto totals = traffic_totals(context.gateway.data_plane());
-  json object = json::object();
-  for (size_t i = 0; i < dataplane::kDropReasons; ++i) {
-    object[std::string(dataplane::kDropReasonNames[i])] = totals.dropped[i];
-  }
-  reply(std::move(object));
-}
-
 }  // namespace
 
 std::vector<Method> stats_methods() {
@@ -77,13 +68,6 @@ std::vector<Method> stats_methods() {
        "dropped + consumed",
        {},
        get,
-       Where::kLoop},
-      {"drops.get",
-       Role::kView,
-       "How many packets were dropped, by reason.",
-       "`{reason: count}` for every reason, zeros included",
-       {},
-       drops,
        Where::kLoop},
   };
 }
