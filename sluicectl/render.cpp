@@ -1,10 +1,10 @@
 #include "sluicectl/render.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
+
+#include "ctrl/intent/yaml_writer.h"
 
 namespace sluice::sluicectl {
 namespace {
@@ -121,32 +121,6 @@ std::string object_table(const json& object) {
   return aligned(rows) + lists;
 }
 
-void emit(YAML::Emitter& out, const json& value) {
-  switch (value.type()) {
-    case json::value_t::object:
-      out << (value.empty() ? YAML::Flow : YAML::Block) << YAML::BeginMap;
-      for (const auto& [name, member] : value.items()) {
-        out << YAML::Key << YAML::DoubleQuoted << name << YAML::Value;
-        emit(out, member);
-      }
-      out << YAML::EndMap;
-      break;
-    case json::value_t::array:
-      out << (value.empty() ? YAML::Flow : YAML::Block) << YAML::BeginSeq;
-      for (const auto& item : value) emit(out, item);
-      out << YAML::EndSeq;
-      break;
-    case json::value_t::string:
-      out << YAML::DoubleQuoted << value.get_ref<const std::string&>();
-      break;
-    case json::value_t::null:
-      out << YAML::Null;
-      break;
-    default:
-      out << value.dump();  // numbers and booleans read alike in both
-  }
-}
-
 }  // namespace
 
 std::string render_table(const json& result, const std::vector<std::string_view>& columns) {
@@ -160,9 +134,7 @@ std::string render_json(const json& result) {
 }
 
 std::string render_yaml(const json& result) {
-  YAML::Emitter out;
-  emit(out, result);
-  return std::string(out.c_str()) + "\n";
+  return ctrl::yaml_text(result);
 }
 
 std::string render(const json& result, Format format, const std::vector<std::string_view>& columns) {

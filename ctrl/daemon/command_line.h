@@ -44,7 +44,8 @@ failed, 2 usage, 3 configuration invalid.)");
          "--state", line.daemon.state_directory,
          "where the gateway keeps what is its own: hash_key, drawn at the first start where the "
          "configuration has none (mode 0600, never shown or logged). Where it cannot be written, the key "
-         "is drawn for this run, and the log says so")
+         "is drawn for this run, and the log says so. And history: the last 20 configurations, so that "
+         "generations go on from where they were")
       ->type_name("DIRECTORY")
       ->capture_default_str();
   app.add_option_function<double>(

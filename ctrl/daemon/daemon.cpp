@@ -178,7 +178,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.log = config.model.log;
   const SipKey hash_key = kept_hash_key(config.model, options.state_directory);
   auto gateway =
-      Gateway::start(std::move(config.model), "file", hash_key);
+      Gateway::start(std::move(config.model), "file", hash_key, options.state_directory + "/history");
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
   if (const auto model = parts.gateway->model(); model->ledger) {
@@ -248,6 +248,7 @@ bool Daemon::run() {
   parts.steps.run(parts.io);
   parts.kernel_keys.reset();
   parts.threads.stop();
+  parts.gateway->keep_history();
   parts.sources->stop();
   parts.sets.reset();
   parts.registry.reset();
@@ -408,6 +409,7 @@ awaitable<void> Daemon::Parts::maintain() {
     if (is_maintaining.exchange(true)) continue;
     threads.answer([this] {
       gateway->maintain();
+      gateway->keep_history();
       is_maintaining = false;
     });
   }

@@ -67,8 +67,8 @@ void Gateway::Parts::resume_pending(const HistoryEntry& entry) {
                stored ? before.error().message : stored.error().message});
     return;
   }
-  const auto left = std::max(*entry.confirm_by - system_clock::now(), system_clock::duration::zero());
-  pending = {entry.generation, entry.confirm_base, before->model, steady_clock::now() + left};
+  const auto left = std::max(*entry.confirm_by - time->wall(), system_clock::duration::zero());
+  pending = {entry.generation, entry.confirm_base, before->model, time->steady() + left};
   log_warning({"generation ", entry.generation, " waits to be confirmed for ",
                std::chrono::duration_cast<std::chrono::seconds>(left).count(), " s more"});
 }
@@ -99,7 +99,7 @@ void Gateway::Parts::remember(const std::shared_ptr<const Model>& before, uint64
 }
 
 void Gateway::Parts::take_back_unconfirmed() {
-  const auto is_due = [this] { return pending && steady_clock::now() >= pending->deadline; };
+  const auto is_due = [this] { return pending && time->steady() >= pending->deadline; };
   {
     const std::lock_guard lock(state);
     if (!is_due()) return;
@@ -114,7 +114,7 @@ void Gateway::Parts::take_back_unconfirmed() {
   const auto taken =
       take(std::make_shared<const Model>(std::move(before)), {.author = kTakenBackBy}, Step::Mode::kTake);
   if (!taken) {
-    pending->deadline = steady_clock::now() + kBetweenAttempts;
+    pending->deadline = time->steady() + kBetweenAttempts;
     log_error({"generation ", unconfirmed,
                " was not confirmed, and cannot be taken back: ", taken.error().message});
     return;

@@ -47,10 +47,12 @@ CALLS = {
     "config.apply": lambda config: [
         {"config": another(config), "dry_run": True}, {"config": another(config)}, {"config": config},
     ],
+    "config.confirm": lambda config: [{"generation": 1}],
     "config.diff": lambda config: [{"config": another(config)}],
     "config.get": lambda config: [{}],
     "config.history": lambda config: [{}, {}],
     "config.rollback": lambda config: [{"generation": 1}],
+    "config.save": lambda config: [{}],
     "config.validate": lambda config: [{"config": config}, {"config": {"pools": config["pools"]}}],
     "drops.get": lambda config: [{}],
     "drops.recent": lambda config: [{}, {"reason": "no_service", "limit": 10}],

@@ -4,6 +4,9 @@
 #include "ctrl/intent/config_diff.h"
 #include "ctrl/intent/config_history.h"
 #include "ctrl/intent/config_schema.h"
+#include "ctrl/intent/config_values.h"
+#include "ctrl/intent/whole_file.h"
+#include "ctrl/intent/yaml_writer.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/rpc/methods/words.h"
 
@@ -11,6 +14,7 @@ namespace sluice::ctrl {
 namespace {
 
 using nlohmann::json;
+using std::chrono::milliseconds;
 
 // Whoever knows the hash key can aim flows at one backend: it is for those who can set it.
 constexpr auto kHashKey = "/gateway/hash_key";
@@ -50,14 +54,27 @@ void validate(MethodContext&, const Call& call, Reply reply) {
 }
 
 /// Waits for start(answer) to be answered, where workers are asked first: what is to be changed after it
-/// waits as well, as people's changes are made in the order in which they were asked for.
+/// waits as well, as people's changes are made in the order in which they were asked for. What is to be
+/// confirmed is on disk before it is answered, so that a restart does not forget to take it back.
 template <typename Start>
-void answer_applied(const Reply& reply, Start start) {
+void answer_applied(Gateway& gateway, const Reply& reply, Start start) {
   const auto answered = std::make_shared<std::promise<Outcome<ApplyResult>>>();
   start([answered](Outcome<ApplyResult> outcome) { answered->set_value(std::move(outcome)); });
   const Outcome<ApplyResult> result = answered->get_future().get();
   if (!result) return reply(tl::unexpected(result.error()));
+  if (result->confirm_by) gateway.keep_history();
   reply(apply_object(*result));
+}
+
+constexpr milliseconds kShortestConfirm{1000};
+
+Outcome<std::optional<milliseconds>> confirm_of(const json& params) {
+  if (!params.contains("confirm")) return std::nullopt;
+  const auto time = parse_duration(params["confirm"].get_ref<const std::string&>());
+  if (time && *time >= kShortestConfirm) return *time;
+  const std::string wrong =
+      time ? "must be at least " + format_duration(kShortestConfirm) : time.error().message;
+  return tl::unexpected(Refusal{Refusal::Kind::kInvalid, "confirm: " + wrong, "", {{"/confirm", wrong}}});
 }
 
 void apply(MethodContext& context, const Call& call, Reply reply) {
@@ -68,13 +85,16 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
   if (call.params.contains("if_generation")) {
     options.if_generation = call.params["if_generation"].get<uint64_t>();
   }
-  answer_applied(reply, [&](Gateway::ApplyAnswer answer) {
+  auto confirm = confirm_of(call.params);
+  if (!confirm) return reply(tl::unexpected(std::move(confirm.error())));
+  options.confirm = *confirm;
+  answer_applied(context.gateway, reply, [&](Gateway::ApplyAnswer answer) {
     context.gateway.apply(call.params["config"], options, std::move(answer));
   });
 }
 
 void rollback(MethodContext& context, const Call& call, Reply reply) {
-  answer_applied(reply, [&](Gateway::ApplyAnswer answer) {
+  answer_applied(context.gateway, reply, [&](Gateway::ApplyAnswer answer) {
     context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.subject, std::move(answer));
   });
 }
@@ -86,9 +106,39 @@ void history(MethodContext& context, const Call&, Reply reply) {
                     {"time", time_text(entry.time)},
                     {"author", entry.author},
                     {"sha256", entry.sha256},
-                    {"changed", entry.changed}});
+                    {"changed", entry.changed},
+                    {"pending", entry.confirmation == Confirmation::kPending},
+                    {"confirmation", word_for(entry.confirmation)},
+                    {"confirm_by", entry.confirm_by ? json(time_text(*entry.confirm_by)) : json(nullptr)}});
   }
   reply(std::move(list));
+}
+
+void confirm(MethodContext& context, const Call& call, Reply reply) {
+  const auto generation = call.params["generation"].get<uint64_t>();
+  if (auto confirmed = context.gateway.confirm(generation); !confirmed) {
+    return reply(tl::unexpected(std::move(confirmed.error())));
+  }
+  reply(json{{"generation", generation}});
+}
+
+/// Not what waits to be confirmed: a restart reads that file, and would have nothing to take back to.
+void save(MethodContext& context, const Call&, Reply reply) {
+  for (const auto& entry : context.gateway.history()) {
+    if (entry.confirmation != Confirmation::kPending) continue;
+    return reply(refuse(Refusal::Kind::kConflict,
+                        "generation " + std::to_string(entry.generation) + " waits to be confirmed",
+                        "confirm it, then save it"));
+  }
+  const uint64_t generation = context.gateway.generation();
+  const std::string text = "# Generation " + std::to_string(generation) + ", written by config.save.\n" +
+                           yaml_text(context.gateway.configuration());
+  const std::string& file = context.facts.config_file;
+  if (const auto written = replace_file(file, text, 0640); !written) {
+    return reply(refuse(Refusal::Kind::kUnavailable, "nothing was written: " + written.error().message,
+                        "let the gateway's user write there, or write what config.get answers yourself"));
+  }
+  reply(json{{"generation", generation}, {"file", file}});
 }
 
 Subject subject(const MethodContext& context, const json& params) {
@@ -105,7 +155,9 @@ std::vector<Method> config_methods() {
       "`{generation, changed, disruption, flows_cut, warnings: [{pointer, message}]}`: what changed; by "
       "service the fraction of all slots "
       "whose backend changed; and by service, where it is one at least, how many flows end or move, as the "
-      "workers counted them before (left out where they did not answer in time)";
+      "workers counted them before (left out where they did not answer in time). With `confirm`, "
+      "`confirm_by` "
+      "in Unix seconds";
   return {
       {"config.get",
        Role::kView,
@@ -133,14 +185,35 @@ std::vector<Method> config_methods() {
         {"if_generation", ParamType::kInteger, false, "refuse unless this is the present generation"},
         {"dry_run", ParamType::kBoolean, false, "answer, or refuse, as if applied, and apply nothing"},
         {"allow_no_services", ParamType::kBoolean, false,
-         "apply it even where it takes away all services; else that is refused"}},
+         "apply it even where it takes away all services; else that is refused"},
+        {"confirm", ParamType::kString, false,
+         "such as `120s`, at least `1s`: take it back by itself unless `config.confirm` comes within that "
+         "time"}},
        apply,
+       Where::kChanges,
+       subject},
+      {"config.confirm",
+       Role::kAdmin,
+       "Has a generation hold that was applied with `confirm`.",
+       "`{generation}`",
+       {{"generation", ParamType::kInteger, true, "the one that is pending in config.history"}},
+       confirm,
+       Where::kChanges,
+       subject},
+      {"config.save",
+       Role::kAdmin,
+       "Writes what is applied to the file that the gateway was started with, whole or not at all. Its "
+       "comments go, and defaults are filled in.",
+       "`{generation, file}`",
+       {},
+       save,
        Where::kChanges,
        subject},
       {"config.history",
        Role::kView,
-       "The last 20 generations of the configuration.",
-       "a list of `{generation, time, author, sha256, changed}`",
+       "The last 20 generations of the configuration, those before a restart too.",
+       "a list of `{generation, time, author, sha256, changed, pending, confirmation, confirm_by}`: "
+       "`confirmation` is none, pending, confirmed, taken_back or superseded (by another apply)",
        {},
        history},
       {"config.rollback",

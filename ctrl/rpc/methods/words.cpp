@@ -30,6 +30,7 @@ nlohmann::json apply_object(const ApplyResult& result) {
                            {"disruption", result.disruption},
                            {"warnings", nlohmann::json::array()}};
   if (result.flows_cut) object["flows_cut"] = *result.flows_cut;
+  if (result.confirm_by) object["confirm_by"] = unix_seconds(result.confirm_by);
   for (const Fault& warning : result.warnings) {
     object["warnings"].push_back({{"pointer", warning.pointer}, {"message", warning.message}});
   }

@@ -50,6 +50,37 @@ TEST(ConfigHistory, TakesHashesLater) {
   EXPECT_EQ(history.entries()[1].sha256, "bb");
 }
 
+TEST(ConfigHistory, SaysWhatIsNotOnDiskOldestFirst) {
+  ConfigHistory history(3);
+  const auto model = sample_model();
+  history.add({1, {}, "file", "aa", {}}, nullptr);  // from there
+  history.add({2, {}, "file", "", {}}, model);
+  history.add({3, {}, "file", "", {}}, model);
+  ASSERT_TRUE(history.unsaved());
+  EXPECT_EQ(history.unsaved()->entry.generation, 2u);
+  history.set_saved(history.unsaved()->entry);
+  EXPECT_EQ(history.unsaved()->entry.generation, 3u);
+  const auto writing = *history.unsaved();
+  history.set_confirmation(3, Confirmation::kConfirmed);
+  history.set_saved(writing.entry);
+  EXPECT_TRUE(history.unsaved()) << "it has changed while it was being written";
+  history.set_saved(history.unsaved()->entry);
+  EXPECT_FALSE(history.unsaved());
+  history.set_confirmation(1, Confirmation::kTakenBack);
+  ASSERT_TRUE(history.unsaved());
+  EXPECT_EQ(history.unsaved()->model, nullptr);
+  EXPECT_TRUE(history.contains(1));
+  EXPECT_FALSE(history.contains(9));
+}
+
+TEST(ConfigHistory, WordsOfConfirmationsAreReadAsTheyAreWritten) {
+  for (const auto one : {Confirmation::kNotAsked, Confirmation::kPending, Confirmation::kConfirmed,
+                         Confirmation::kTakenBack, Confirmation::kSuperseded}) {
+    EXPECT_EQ(confirmation_of(word_for(one)), one);
+  }
+  EXPECT_FALSE(confirmation_of("perhaps"));
+}
+
 /// What sha256sum says of the text.
 std::string sha256sum(const std::string& text) {
   const std::string path =
@@ -68,6 +99,7 @@ TEST(ConfigHash, IsThatOfTheCanonicalText) {
   ConfigHash hash;
   auto model = *sample_model();
   EXPECT_EQ(hash.of(model), sha256sum(to_json(model).dump()));
+  EXPECT_EQ(hash.text(model), to_json(model).dump());
   auto pool = *model.pools.begin()->second;
   pool.backends.pop_back();
   model.pools.set(pool.name, std::make_shared<const PoolModel>(pool));
