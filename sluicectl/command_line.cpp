@@ -63,6 +63,8 @@ void add_command_line(CLI::App& app, Session& session) {
   add_simulate_command(app, session);
   add_top_command(app, session);
   add_tunnel_commands(app, session);
+  add_doctor_command(app, session);
+  add_support_command(app, session);
 }
 
 }  // namespace sluice::sluicectl

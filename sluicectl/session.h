@@ -53,6 +53,8 @@ void add_capture_command(Command app, Session& session);
 void add_simulate_command(Command app, Session& session);
 void add_event_command(Command app, Session& session);
 void add_drops_command(Command app, Session& session);
+void add_doctor_command(Command app, Session& session);
+void add_support_command(Command app, Session& session);
 void add_top_command(Command app, Session& session);
 void add_tunnel_commands(Command app, Session& session);
 void add_log_commands(Command app, Session& session);
