@@ -12,7 +12,6 @@
 #include "lb/evicted_flows.h"
 #include "lb/flow_progress.h"
 #include "lb/flow_table.h"
-#include "lb/flow_tally.h"
 #include "lb/nat_ports.h"
 #include "lb/pick.h"
 #include "lb/pool_table.h"
@@ -51,7 +50,6 @@ class Balancer {
     std::span<uint32_t> cursors;  ///< kMaxPools, round-robin positions
     std::span<AnswerCounters> answers;
     FlowAdmission* admission = nullptr;  ///< null: no service and no backend has limits
-    std::span<FlowTally> tallies = {};   ///< as many as entries; empty: flows are not logged
   };
   Balancer(const Memory& memory, PortSlice ports, uint64_t seed);
 

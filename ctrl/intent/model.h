@@ -13,7 +13,6 @@
 #include "common/address.h"
 #include "common/siphash.h"
 #include "ctrl/intent/events_model.h"
-#include "ctrl/intent/flow_log_model.h"
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/log_model.h"
@@ -135,7 +134,6 @@ struct Model {
   HttpModel http;
   std::optional<RegistryModel> registry;
   EventsModel events;
-  std::optional<FlowLogModel> flow_log;
   std::optional<RemoteModel> remote;
   AuditModel audit;
   LogModel log;

@@ -40,7 +40,6 @@ struct alignas(64) WorkerStats {
   Gauge flow_entries;
   Counter flow_table_full;
   lb::EvictedFlows flows_evicted;
-  Counter flow_records_lost;  ///< that the flow log's ring did not take
   Counter snat_ports_reused;
   Gauge snat_ports_in_use;
   Gauge neighbors;

@@ -92,8 +92,6 @@ struct Worker {
   std::vector<PacketRing*> from_transmit{};
   SpscRing<WorkerRequest*>* requests = nullptr;
   CheckLane* checks = nullptr;  ///< null: none come by here
-  /// To the flow log; null: there is none.
-  SpscRing<lb::FlowRecord>* flow_records = nullptr;
   EspWorker* esp = nullptr;     ///< null: this worker neither encrypts nor decrypts
 
   /// The ledger ingress; empty and null without one. Rings by hash worker: transactions, as they were
