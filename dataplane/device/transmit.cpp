@@ -48,9 +48,14 @@ void Transmit::flush(unsigned slot) {
   Buffer& buffer = buffers_[slot];
   const unsigned sent = hand_over(slot, buffer);
   const bool by_ring = queue_ >= buffer.target.queues;
+  const std::atomic<bool>* const link_up = buffer.target.link_up;
+  const bool is_down = link_up != nullptr && !link_up->load(std::memory_order_relaxed);
+  const DropDetail decided = by_ring   ? DropDetail::kWorkerRingFull
+                             : is_down ? DropDetail::kLinkDown
+                                       : DropDetail::kTransmitQueueFull;
   for (unsigned i = sent; i < buffer.count; ++i) {
     drops_.drop_frame(buffer.frames[i], static_cast<uint8_t>(slot % kMaxPorts),
-                      by_ring ? DropReason::kRingFull : DropReason::kTxFull);
+                      by_ring ? DropReason::kRingFull : DropReason::kTxFull, decided);
   }
   if (by_ring && sent < buffer.count) stats_.ring_full.add(buffer.count - sent);
   buffer.count = 0;

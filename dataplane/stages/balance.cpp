@@ -54,7 +54,7 @@ void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
     case lb::Outcome::kPortExhausted:
       return worker.drops.drop(packet, DropReason::kPortExhausted);
     case lb::Outcome::kRateLimited:
-      return worker.drops.drop(packet, DropReason::kRateLimited);
+      return worker.drops.drop(packet, DropReason::kRateLimited, DropDetail::kServiceLimit);
   }
 }
 
@@ -94,7 +94,8 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
       continue;
     }
     if (const DropReason reason = police.judge(meta, flow); reason != DropReason::kNone) {
-      worker.drops.drop(packet, reason);
+      const bool is_denied = reason == DropReason::kDenied;
+      worker.drops.drop(packet, reason, is_denied ? DropDetail::kAccessRule : DropDetail::kServiceLimit);
       continue;
     }
     // A decision's flow is valid until the next one, so each packet is sent before the next is decided.

@@ -30,7 +30,7 @@ TunnelCounters& counters_of(Worker& worker, uint16_t tunnel) {
 
 Fate deny(Worker& worker, uint16_t tunnel, rte_mbuf* packet, TunnelDrop reason) {
   counters_of(worker, tunnel).drop(reason);
-  worker.drops.drop(packet, DropReason::kDenied);
+  worker.drops.drop(packet, DropReason::kDenied, DropDetail::kTunnel);
   return Fate::kGone;
 }
 

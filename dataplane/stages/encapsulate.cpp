@@ -21,7 +21,7 @@ using Run = std::span<EspWorker::Waiting>;
 
 void refuse(Worker& worker, const Tunnel& tunnel, rte_mbuf* packet, TunnelDrop reason) {
   tunnel.state->counters[worker.place.index].drop(reason);
-  worker.drops.drop(packet, DropReason::kDenied);
+  worker.drops.drop(packet, DropReason::kDenied, DropDetail::kTunnel);
 }
 
 /// Why nothing can be sent by a tunnel without an association: it could leave in clear alone.
@@ -213,7 +213,7 @@ void encapsulate_handed_over(Worker& worker, rte_mbuf* packet) {
   const auto* const ip = rte_pktmbuf_mtod(packet, const uint8_t*);
   const auto& tunnels = worker.tables->tunnels;
   const uint16_t tunnel = tunnels == nullptr ? 0 : tunnels->leading_to(destination_of(ip, *ip >> 4 == 4));
-  if (tunnel == 0) return worker.drops.drop(packet, DropReason::kDenied);
+  if (tunnel == 0) return worker.drops.drop(packet, DropReason::kDenied, DropDetail::kTunnel);
   encapsulate(worker, tunnel, packet);
 }
 
@@ -231,7 +231,7 @@ void find_tunnels_anew(Worker& worker) {
     if (can_go) {
       all[kept++] = waiting;
     } else {
-      worker.drops.drop(waiting.packet, DropReason::kDenied);
+      worker.drops.drop(waiting.packet, DropReason::kDenied, DropDetail::kTunnel);
     }
   }
   worker.esp->keep_first(kept);

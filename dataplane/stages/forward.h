@@ -84,7 +84,7 @@ template <bool is_v4>
 inline void forward_to_backend(Worker& worker, rte_mbuf* packet, const FlowKey& key,
                                const lb::Decision& decision) {
   const Egress egress = route_to_backend(*worker.tables, backend_of(worker, decision));
-  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
+  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute, DropDetail::kNoRouteToBackend);
   forward_by<is_v4>(worker, packet, key, path_rewrite_of(worker, decision, is_v4), egress, decision.flow);
 }
 
@@ -94,7 +94,7 @@ inline void forward_to_client(Worker& worker, rte_mbuf* packet, const lb::Decisi
   const lb::FlowTable& flows = worker.balancer.flows();
   const IpAddress client = flows.translated_destination_of(*decision.flow);
   const Egress egress = route_to(*worker.tables, client, meta_of(packet).in_port);
-  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
+  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute, DropDetail::kNoRouteToSender);
   const DropReason reason = check_passage(worker, packet, Treatment::kTranslate, egress);
   if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
   if (!fits(worker, packet, egress, 0)) return;

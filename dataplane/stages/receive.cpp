@@ -69,7 +69,8 @@ std::span<rte_mbuf*> parse_frames(Worker& worker, uint8_t port, std::span<rte_mb
     if (reason == DropReason::kNone) {
       frames[kept++] = frames[i];
     } else {
-      worker.drops.drop_frame(frames[i], port, reason);
+      worker.drops.drop_frame(frames[i], port, reason,
+                              frames[i]->nb_segs != 1 ? DropDetail::kChained : DropDetail::kNone);
     }
   }
   return frames.first(kept);
