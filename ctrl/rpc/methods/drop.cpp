@@ -97,6 +97,11 @@ void recent(MethodContext& context, const Call& call, Reply reply) {
   });
 }
 
+Subject looked_at(const MethodContext&, const json& params) {
+  return {"dropped packets" + (params.contains("reason") ? ", " + params["reason"].get<std::string>() : ""),
+          ""};
+}
+
 }  // namespace
 
 std::vector<Method> drop_methods() {
@@ -122,7 +127,8 @@ std::vector<Method> drop_methods() {
          .choices = {dataplane::kDropReasonNames.begin(), dataplane::kDropReasonNames.end()}},
         {"limit", ParamType::kInteger, false, "at most this many; 1000 if not given", 1, kMostDrops}},
        recent,
-       Where::kLoop},
+       Where::kLoop,
+       looked_at},
   };
 }
 
