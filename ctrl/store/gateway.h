@@ -64,7 +64,6 @@ struct SetRow;
 struct SourceRow;
 struct SourceWord;
 struct KernelAssociations;
-struct TunnelEvent;
 struct TunnelRekey;
 struct TunnelRow;
 
@@ -201,9 +200,6 @@ class Gateway {
   /// What time does to them: overlaps end, associations expire, states change. Every now and then, on a
   /// thread that may wait.
   void mind_tunnels();
-  /// Called with every change of a tunnel's state, on the thread that saw it; it must not wait for this
-  /// object. Set it before other threads call.
-  void on_tunnel_state(std::function<void(const TunnelEvent&)> listener);
 
   /// Calls `reply` once a backend is quiet, or gone, or the time is over; during the call where that is so
   /// already. One that was there once, and is forgotten, is gone.

@@ -129,9 +129,8 @@ struct Gateway::Parts {
   NoticeLog notice_log{[](const std::string& line) { log_data_plane(dataplane::LogLevel::kWarning, line); }};
   WorkerQuestions questions;
   LedgerQuestions ledger_questions;
-  /// Tunnels' associations and counters; null where there never was a tunnel. It outlives the workers' use.
+  /// Tunnels' associations; null where there never was a tunnel. It outlives the workers' use.
   std::shared_ptr<TunnelStates> tunnel_states;
-  std::function<void(const TunnelEvent&)> tunnel_listener;
   /// Last, so that workers have stopped before what they use goes.
   std::unique_ptr<dataplane::DataPlane> data_plane;
 
@@ -150,7 +149,6 @@ struct Gateway::Parts {
   struct Admitted {
     std::shared_ptr<const Model> model;
     std::vector<Fault> warnings;
-    std::shared_ptr<TunnelPlan> tunnels = {};
   };
   /// `now`: the present model. With no lock held.
   static Outcome<Admitted> admit(const std::shared_ptr<const Model>& now, const nlohmann::json& config,

@@ -66,6 +66,8 @@ def to_backend_and_back(case, tunnel):
         packet = tunnel.to_gateway(answer, number)
         if tunnel.udp and number == 9:
             packet[UDP].sport = 62000  # a NAT on the way
+        if tunnel.udp and family is V4 and number == 2:
+            packet[UDP].chksum = 1  # as an offload may leave it: ESP has a check of its own
         case.send("core0", from_remote(tunnel, packet))
         case.expect("edge0", to_client(rewritten(answer, src=vip, sport=80)))
 
