@@ -23,6 +23,7 @@ constexpr auto kFolders = std::to_array<Folder>({
     {"ctrl/registry/", LogComponent::kRegistry},
     {"ctrl/rpc/", LogComponent::kControl},
     {"ctrl/access/", LogComponent::kControl},
+    {"ctrl/remote/", LogComponent::kControl},
     {"dataplane/", LogComponent::kDataplane},
 });
 
