@@ -150,7 +150,7 @@ int run(const CommandLine& line) {
   auto model = load_model(line.config);
   auto other = line.against.empty() ? std::optional<ctrl::Model>() : load_model(line.against);
   if (!model || (!other && !line.against.empty())) return static_cast<int>(ExitCode::kConfigInvalid);
-  ctrl::open_log({.level = "warning", .format = "text"}, false);
+  ctrl::open_log({.level = "warning"}, ctrl::LogTarget::kStderr);
   std::optional<OtherReplay> against;
   if (other) against.emplace(std::move(*other), wish);
 

@@ -35,9 +35,18 @@ Connection& World::begin_connection(unsigned service, const IpAddress& client) {
                                                       client, ++port, chance_.branch()));
   Connection& connection = *connections_.back();
   connections_by_client_[{client, port}] = &connection;
-  if (!is_pool_sound(scenario_.services[service].pool) || is_flooded_) connection.disturb();
+  const ServicePlan& plan = scenario_.services[service];
+  if (!is_pool_sound(plan.pool) || may_give_way(plan)) connection.disturb();
   connection.start();
   return connection;
+}
+
+/// Whether a flow that begins now may give way to a flood's: the contract protects those that are answered.
+/// Past the gateway that takes as long as a round trip might, and until then the flood's own flows have to
+/// end.
+bool World::may_give_way(const ServicePlan& service) const {
+  if (!last_flood_) return false;
+  return now() < *last_flood_ + (service.translates() ? kSecondNs : kTcpIdle + 5 * kSecondNs);
 }
 
 bool World::takes_new(const BackendHost& host) const {
@@ -107,7 +116,8 @@ void World::check_liveness() {
   }
   live_until(now() + kProbes);
   for (const Connection* const probe : probes) {
-    if (probe->is_disturbed()) violate(probe->name() + " finds no backend though all live");
+    const unsigned pool = scenario_.services[probe->service()].pool;
+    if (!is_pool_sound(pool)) violate(probe->name() + " finds no backend though all live");
     const bool is_served = probe->backend().has_value();
     if (!is_served) violate(probe->name() + " is not served though all faults are over");
   }

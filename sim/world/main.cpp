@@ -60,7 +60,7 @@ void live_ledger(uint64_t seed, Trace& trace) {
 /// In a process of its own: one line that says how it went.
 int live(const CommandLine& line, uint64_t seed) {
   ::alarm(kLongestWorld);
-  ctrl::open_log({.level = "error", .format = "text"}, false);
+  ctrl::open_log({.level = "error"}, ctrl::LogTarget::kStderr);
   const Scenario scenario = draw_scenario(seed);
   std::optional<World> world;
   Trace ledger_trace;

@@ -39,7 +39,7 @@ void Strangers::flood_later() {
 
 void Strangers::flood() {
   world_.trace_.say(world_.now(), "a flood begins");
-  world_.is_flooded_ = true;
+  world_.last_flood_ = world_.now();
   // Flows that nobody has answered yet may give way; and what is answered past the gateway is hard to tell.
   for (const auto& connection : world_.connections_) {
     const ServicePlan& service = world_.scenario_.services[connection->service()];
@@ -61,7 +61,6 @@ void Strangers::flood() {
     if (service.protocol == IpProtocol::kUdp) packet.payload = {0};
     world_.after(chance_.below(500 * kMillisecondNs), [this, packet] { world_.send_to_gateway(packet); });
   }
-  world_.after(kSecondNs, [this] { world_.is_flooded_ = false; });
 }
 
 void Strangers::forge_later() {

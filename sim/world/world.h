@@ -83,6 +83,7 @@ class World final : public ClientWorld {
   }
   bool takes_new(const BackendHost& host) const;
   bool is_pool_sound(unsigned pool) const;
+  bool may_give_way(const ServicePlan& service) const;
   void disturb_backend(const BackendHost& host);
   void disturb_pool(unsigned pool, bool only_new);
 
@@ -109,7 +110,7 @@ class World final : public ClientWorld {
   std::vector<Frame> remembered_;           ///< of what hosts sent, for forgers
   uint64_t arrived_ = 0, left_ = 0;
   unsigned depth_ = 0;
-  bool is_flooded_ = false;
+  std::optional<Nanoseconds> last_flood_;
   std::unique_ptr<SimulatedGateway> gateway_;
 };
 
