@@ -12,8 +12,8 @@ from processes import ROOT
 ALERTS = [rule for rule in promql.rules() if "alert" in rule]
 RECORDED = [rule for rule in promql.rules() if "record" in rule]
 INSTALLED_DOCS = "file:///usr/share/doc/sluice-doc/"
-# Recorded where the gateway has it; a version without the one or the other records nothing.
-OPTIONAL = {"sluice_authentications_total", "sluice_trace_spans_total"}
+# Recorded where the gateway has it; a version that does not trace records nothing.
+OPTIONAL = {"sluice_trace_spans_total"}
 
 
 def promtool(*words):

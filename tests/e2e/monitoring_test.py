@@ -13,6 +13,9 @@ from configuration import SERVICES
 from lab import Lab, faults
 from lab_ledger import LedgerRound
 from processes import eventually, stop
+from remote_site import RemoteSite
+from sites import tunnel
+from topology import EDGE4
 from wireless import free_port
 
 SCRAPE = 1  # seconds
@@ -58,8 +61,14 @@ def work(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def watched(work):
-    """A gateway that has everything: a ledger, a source, a registry, health checks and answered requests."""
+def far(work):
+    """Who controls it from afar."""
+    return RemoteSite(work / "far")
+
+
+@pytest.fixture(scope="module")
+def watched(work, far):
+    """A gateway that has everything: a ledger, a source, a registry, a tunnel, a set, health checks, remote control."""
     lab = Lab(has_ledger=True)
     config = lab.gateway.config
     # What the source names passes its checks: the backends' own HTTP servers.
@@ -70,6 +79,10 @@ def watched(work):
     found = {"name": "found", "discover": {"source": "files", "path": str(targets)}}
     config["pools"].append({**found, "health": {"type": "tcp", "interval": "1s", "timeout": "1s"}})
     config["registry"] = {"http": "127.0.0.1:9466"}
+    config["tunnels"] = [tunnel(work, "dc2", EDGE4 + "1", EDGE4 + "99", "10.99.0.0/16", 4097, 4098, "11" * 20, "22" * 20)]
+    config["tunnel_state"] = str(work / "tunnels")
+    config["sets"] = [{"name": "bots", "addresses": ["192.0.2.0/24"]}]
+    config.update({name: far.configuration()[name] for name in ("remote", "audit")})
     with lab as running:
         yield running
 
@@ -83,7 +96,7 @@ def change(gateway):
 
 
 @pytest.fixture(scope="module")
-def prometheus(watched, work):
+def prometheus(watched, work, far):
     """It has scraped before, during and after a minute of the lab's life, which is a few seconds here."""
     running = Prometheus(watched.gateway, work / "prometheus")
     ledger = LedgerRound(watched.client, watched.gateway, watched.work)
@@ -95,6 +108,9 @@ def prometheus(watched, work):
             assert not faults(service, watched.ask(service, 2), 2)
         ledger.rows()
         change(watched.gateway)
+        certificate, key = far.who["ops"][:2]
+        watched.gateway.namespace.run("curl", "-sS", "--fail", "--cacert", far.authority.file, "--cert", certificate,
+                                      "--key", key, f"{far.url}/version")  # fmt: skip
         time.sleep(SCRAPE)
     yield running
     stop(running.process)
@@ -148,6 +164,7 @@ def test_recorded_figures_are_those_of_this_gateway(prometheus, watched):
     assert figure("sluice:throughput:rate") > 0
     assert figure("sluice:transmission:rate") > 0
     assert figure("sluice:discovery_accuracy:ratio") == 1
+    assert figure("sluice:authentication_success:ratio") == 1
     assert 0 < figure('sluice:resource_utilisation:ratio{resource="flow_table"}') < 0.1
     assert 0 < figure('sluice:resource_utilisation:ratio{resource="file_descriptors"}') < 1
     assert figure('sluice:pool_available:ratio{pool="tcp4"}') == 1
