@@ -1,6 +1,7 @@
 #include "lb/balancer.h"
 
 #include "lb/flow_admission.h"
+#include "lb/pool_steering.h"
 #include "lb/rebind.h"
 #include "lb/service_rules.h"
 
@@ -25,6 +26,13 @@ std::optional<Binding> bound_in(const View& view, const FlowTable& flows, const 
   bound.service = binding->service;
   bound.backend = binding->backend;
   return is_over(view, flows, bound, now_ms) ? std::nullopt : binding;
+}
+
+/// Where a new flow of a service goes.
+const PoolTable& pool_for(const View& view, const Service& service, const FlowKey& key) {
+  if (service.steering == nullptr) [[likely]]
+    return *service.pool;
+  return *view.pools[service.steering->choose(key, service.policy, view.hash_key).pool];
 }
 
 bool takes_new_flows(const Backend& backend) {
@@ -189,7 +197,8 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   const bool is_remembered = !begins_nothing(packet.tcp_flags);
   if (!is_remembered && service.is_nat()) return {};
   const Newcomer newcomer{is_opening(packet.tcp_flags) ? FlowState::kEmbryonic : FlowState::kStray, now_ms};
-  if (admission_ != nullptr && admission_->is_known_full(service.pool->index(), packet.received_ns)) {
+  const PoolTable& pool = pool_for(view, service, key);
+  if (admission_ != nullptr && admission_->is_known_full(pool.index(), packet.received_ns)) {
     return {.outcome = Outcome::kRateLimited, .service = id, .limit = Limit::kBackendFlows};
   }
   FlowAdmission::Verdict admitted;
@@ -197,7 +206,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   if (admitted.limit != Limit::kNone) {
     return {.outcome = Outcome::kRateLimited, .service = id, .limit = admitted.limit};
   }
-  Plan plan = this->plan(view, key, id, newcomer, {*service.pool, cursors_[service.pool->index()], random_});
+  Plan plan = this->plan(view, key, id, newcomer, {pool, cursors_[pool.index()], random_});
   Decision& decision = plan.decision;
   if (decision.outcome == Outcome::kPicked && is_remembered) {
     decision.flow = remember(view, plan, key, hash, newcomer);
@@ -205,8 +214,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   if (decision.flow != nullptr) {
     decision.flow->source_mark = admitted.source_mark;
   } else if (admission_ != nullptr) {
-    if (decision.limit == Limit::kBackendFlows)
-      admission_->note_full(service.pool->index(), packet.received_ns);
+    if (decision.limit == Limit::kBackendFlows) admission_->note_full(pool.index(), packet.received_ns);
     if (is_remembered) admission_->withdraw(id, key, admitted.source_mark);
     if (decision.backend != kNoBackend) admission_->give_back_backend(decision.backend);
   }
@@ -219,7 +227,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
     return decision;
   } else if (is_remembered && !hashes(service.policy)) {
     // Its next packet must go to the same backend.
-    const Pick picked = pick_by_hash(*service.pool, Policy::kMaglev, key, view.hash_key);
+    const Pick picked = pick_by_hash(pool, Policy::kMaglev, key, view.hash_key);
     decision.backend = picked.backend;
     decision.slot = picked.slot;
   }
@@ -320,7 +328,7 @@ Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms
   if (id == kNoService) return {};
   const Limit limit = admission_ != nullptr ? admission_->refusal(id, key, now_ns) : Limit::kNone;
   if (limit != Limit::kNone) return {.outcome = Outcome::kRateLimited, .service = id, .limit = limit};
-  const PoolTable& pool = *view.services[id].pool;
+  const PoolTable& pool = pool_for(view, view.services[id], key);
   uint32_t cursor = cursors_[pool.index()];
   uint64_t random = random_;
   return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {pool, cursor, random, true}).decision;
@@ -335,8 +343,9 @@ Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {
   if (id == kNoService) return {};
   const Service& service = view.services[id];
   if (service.is_nat() || !hashes(service.policy)) return {};
-  if (service.pool->empty()) return {.outcome = Outcome::kNoBackend, .service = id};
-  const Pick picked = pick_by_hash(*service.pool, service.policy, key, view.hash_key);
+  const PoolTable& pool = pool_for(view, service, key);
+  if (pool.empty()) return {.outcome = Outcome::kNoBackend, .service = id};
+  const Pick picked = pick_by_hash(pool, service.policy, key, view.hash_key);
   return {.outcome = Outcome::kPicked, .service = id, .backend = picked.backend, .slot = picked.slot};
 }
 

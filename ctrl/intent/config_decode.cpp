@@ -9,6 +9,7 @@
 #include "ctrl/intent/config_registry.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
+#include "ctrl/intent/config_steering.h"
 #include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
@@ -114,7 +115,7 @@ ServiceDraft decode_service(const Cursor& from) {
   ServiceDraft draft;
   ServiceModel& service = draft.service;
   from.parse("name", parse_name, service.name);
-  from.parse("pool", parse_name, service.pool);
+  decode_steering(from, service);
   read_word(from, "protocol", protocol_of, service.protocol);
   read_word(from, "policy", policy_of, service.policy);
   read_word(from, "forward", forward_of, service.forward);

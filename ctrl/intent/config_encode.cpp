@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_sources.h"
+#include "ctrl/intent/config_steering.h"
 #include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
@@ -104,10 +105,10 @@ json to_json(const ServiceModel& service) {
               {"protocol", word_for(service.protocol)},
               {"policy", word_for(service.policy)},
               {"forward", word_for(service.forward)},
-              {"pool", service.pool},
               {"idle_timeout",
                {{"tcp", format_duration(service.tcp_idle_timeout)},
                 {"udp", format_duration(service.udp_idle_timeout)}}}};
+  encode_steering(service, object);
   if (!service.access.is_open()) object["access"] = encode_access(service.access);
   if (!service.limits.is_open()) object["limits"] = encode_limits(service.limits);
   return object;
