@@ -10,6 +10,7 @@
 #include <exception>
 #include <future>
 
+#include "ctrl/daemon/backend_runner.h"
 #include "ctrl/daemon/flows_cut_text.h"
 #include "ctrl/daemon/health_runner.h"
 #include "ctrl/daemon/heartbeat.h"
@@ -102,6 +103,7 @@ struct Daemon::Parts {
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<HealthRunner> health;
+  std::unique_ptr<BackendRunner> backends;
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
   std::unique_ptr<SetWatch> sets;
@@ -180,6 +182,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.rpc = std::make_unique<JsonRpc>(parts.context->methods, parts.context.get(), &parts.threads);
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthRunner>(parts.io, *parts.gateway, parts.threads, descriptors);
+  parts.backends = std::make_unique<BackendRunner>(parts.io, *parts.gateway, parts.threads);
   const auto& registry = parts.gateway->model()->registry;
   if (registry) {
     auto server = start_registry(*registry, options.state_directory, parts.registered);

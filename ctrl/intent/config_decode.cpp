@@ -6,6 +6,7 @@
 
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
@@ -108,6 +109,7 @@ PoolDraft decode_pool(const Cursor& from) {
   pool.health = decode_health(from.member("health"));
   pool.discover = decode_discover(from.member("discover"));
   pool.limits = decode_limits_of_pool(from.member("limits"));
+  decode_pool_behaviour(from, pool);
   return draft;
 }
 

@@ -3,6 +3,7 @@
 
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_schema.h"
@@ -82,6 +83,7 @@ json to_json(const PoolModel& pool) {
   if (pool.table_size) object["table_size"] = *pool.table_size;
   if (pool.discover) object["discover"] = encode_discover(*pool.discover);
   if (pool.limits != PoolLimitsModel{}) object["limits"] = encode_limits(pool.limits);
+  encode_pool_behaviour(pool, object);
   return object;
 }
 

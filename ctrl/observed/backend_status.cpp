@@ -2,6 +2,12 @@
 
 namespace sluice::ctrl {
 
+uint8_t slow_start_tenths(std::chrono::steady_clock::duration since_begin,
+                          std::chrono::steady_clock::duration slow_start) {
+  if (since_begin >= slow_start) return kWholeWeight;
+  return static_cast<uint8_t>(1 + (kWholeWeight - 1) * since_begin / slow_start);
+}
+
 EffectiveState effective_state(const BackendStatus& status) {
   const std::string health = status.health_reason.empty() ? "configured" : status.health_reason;
   if (status.admin == AdminState::kMaintenance) return {lb::BackendState::kMaintenance, "set by an operator"};

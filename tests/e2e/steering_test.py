@@ -1,4 +1,4 @@
-"""Routes and splits of running gateways, held against the twin of their rules."""
+"""Routes, splits and slow starts of running gateways, held against the twin of their rules."""
 
 import random
 import socket
@@ -10,7 +10,7 @@ import yaml
 import maglev
 import steering
 from gateway import HASH_KEY, boot_section
-from processes import SLUICED, spawn
+from processes import SLUICED, eventually, spawn
 from wireless import free_port
 
 FLOWS = 100_000
@@ -189,3 +189,34 @@ def test_the_control_socket_tells_of_all_pools(wireless):
     assert checked.returncode == 3
     assert "/services/0/split" in checked.stdout + checked.stderr
     assert "sluice.yaml:" in checked.stdout + checked.stderr
+
+
+def test_a_backend_that_is_set_active_grows_from_a_tenth_in_steps_of_a_tenth(wireless):
+    config = sections({"pool": "web"}, "dnat", "tcp")
+    config["pools"][0]["slow_start"] = "3s"
+    gateway = wireless(**config)
+    whole = gateway.call("service.table", service="web")["sha256"]
+    assert whole == maglev.table_sha256(maglev.build_table(HASH_KEY, WEB, maglev.TCP), maglev.TCP)
+    key = {"pool": "web", "address": "198.18.20.11", "port": 0}
+    for state in ("maintenance", "active"):
+        gateway.call("backend.set", **key, state=state)
+    steps = {
+        maglev.table_sha256(
+            maglev.build_table(
+                HASH_KEY, [WEB[0]._replace(weight=tenths), WEB[1]._replace(weight=10)], maglev.TCP
+            ),
+            maglev.TCP,
+        ): tenths
+        for tenths in range(1, 11)
+    }
+    seen = []
+
+    def is_whole():
+        seen.append(steps[gateway.call("service.table", service="web")["sha256"]])
+        return seen[-1] == 10
+
+    eventually(is_whole, "it has its whole weight", 30)
+    assert seen[0] < 10 and seen == sorted(seen)
+    assert gateway.call("service.table", service="web")["sha256"] == whole
+    changes = gateway.call("change.list", limit=3)
+    assert changes[0]["cause"] == "operator"  # steps are nobody's cause

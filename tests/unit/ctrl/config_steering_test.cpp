@@ -93,6 +93,32 @@ INSTANTIATE_TEST_SUITE_P(
              "pool \"canary\" is not"}),
     [](const auto& info) { return info.param.name; });
 
+TEST(PoolBehaviour, ComesBackAsItWas) {
+  json config = test::sample_config();
+  config["pools"][0]["panic"] = 0.3;
+  config["pools"][0]["slow_start"] = "30s";
+  const auto model = parse_config(config);
+  ASSERT_TRUE(model);
+  const json back = to_json(*model);
+  const json& pool = back["pools"][2];
+  EXPECT_EQ(pool["panic"], 0.3);
+  EXPECT_EQ(pool["slow_start"], "30s");
+  EXPECT_FALSE(back["pools"][0].contains("panic"));
+  EXPECT_EQ(back, to_json(*parse_config(back)));
+}
+
+TEST(PoolBehaviour, WhatCannotBeIsRefusedAtItsPlace) {
+  const auto fault_of = [](const char* key, const json& value) {
+    json config = test::sample_config();
+    config["pools"][0][key] = value;
+    const auto model = parse_config(config);
+    return model ? "" : model.error().faults[0].pointer;
+  };
+  EXPECT_EQ(fault_of("panic", 1.5), "/pools/0/panic");
+  EXPECT_EQ(fault_of("panic", "half"), "/pools/0/panic");
+  EXPECT_EQ(fault_of("slow_start", "30"), "/pools/0/slow_start");
+}
+
 TEST(Steering, ComesBackAsItWas) {
   json config = canary();
   config["services"][0]["routes"].push_back(
