@@ -1,6 +1,7 @@
 #include "lb/balancer.h"
 
 #include "lb/flow_admission.h"
+#include "lb/handshake_watch.h"
 #include "lb/pool_steering.h"
 #include "lb/rebind.h"
 #include "lb/service_rules.h"
@@ -116,15 +117,54 @@ bool Balancer::keep(const View& view, FlowEntry& flow) {
     request.source_mark = admission_->moved(flow.service, flow.backend, binding->service, binding->backend,
                                             flows_.key_of(request), request.source_mark);
   }
+  const bool is_open = handshakes_ != nullptr && flow.peer != kNoFlow && !flow.is_closed();
+  if (is_open) handshakes_->count_open(flow.backend, false);
   rebind(flows_, flow, *binding, services_, backends_);
+  if (is_open) handshakes_->count_open(flow.backend, true);
   return true;
 }
 
 void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
   const Progress next = progress(flow, packet);
+  if (handshakes_ != nullptr && flow.peer != kNoFlow) follow_handshake(flow, packet);
+  const bool was_closed = flow.is_closed();
   if (next.state != flow.state || next.ended != flow.ended) flows_.set_state(flow, next.state, next.ended);
   const bool is_last = (packet.tcp_flags & TcpHeader::kFin) != 0 && !flow.is_reply;
   if (is_last && flow.peer != kNoFlow) note_end(flow, packet.next_sequence);
+  const bool counts = handshakes_ != nullptr && flow.peer != kNoFlow && flow.is_closed() != was_closed;
+  if (counts) handshakes_->count_open(flow.backend, was_closed);
+}
+
+/// Before the state of a NAT flow moves on: whether this packet answers its SYN.
+void Balancer::follow_handshake(const FlowEntry& flow, const PacketFacts& packet) {
+  if (flow.state != FlowState::kEmbryonic) return;
+  const FlowIndex request = flow.is_reply ? flow.peer : flows_.index_of(flow);
+  constexpr uint8_t kAnswer = TcpHeader::kSyn | TcpHeader::kAck;
+  constexpr uint8_t kLooked = kAnswer | TcpHeader::kFin | TcpHeader::kRst;
+  if ((packet.tcp_flags & kLooked) == kAnswer && flow.is_reply) {
+    handshakes_->answer(request, flow.service, flow.backend);
+  } else if ((packet.tcp_flags & TcpHeader::kRst) != 0) {
+    // A client that gives up has no complaint.
+    flow.is_reply ? handshakes_->fail(request, HandshakeEvent::Kind::kReset) : handshakes_->forget(request);
+  }
+}
+
+void Balancer::note_unreachable(const View& view, const FlowEntry& flow) {
+  if (handshakes_ == nullptr || flow.peer == kNoFlow) return;
+  if (flow.key.protocol() == IpProtocol::kTcp) {  // beyond its handshake a connection minds its errors itself
+    return handshakes_->fail(flow.is_reply ? flow.peer : flows_.index_of(flow),
+                             HandshakeEvent::Kind::kUnreachable);
+  }
+  handshakes_->fail(flow.backend, HandshakeEvent::Kind::kUnreachable,
+                    view.services[flow.service].watches_failures);
+}
+
+void Balancer::expire_handshakes(const View&, uint64_t now_ns) {
+  constexpr unsigned kAtOnce = 32;
+  if (handshakes_ == nullptr) return;
+  handshakes_->set_time(now_ns);
+  for (unsigned i = 0; i < kAtOnce && handshakes_->fail_overdue(); ++i) {
+  }
 }
 
 /// What goes on without a flow while the table is all but full may belong to one that could not be
@@ -257,7 +297,11 @@ FlowEntry* Balancer::remember(const View& view, const Plan& plan, const FlowKey&
     }
   }
   if (!has_room || flow == nullptr) table_full_.add();
-  if (flow != nullptr) count_begun(*flow);
+  if (flow == nullptr) return nullptr;
+  count_begun(*flow);
+  if (handshakes_ != nullptr && flow->peer != kNoFlow && flow->state == FlowState::kEmbryonic) {
+    handshakes_->begin(flows_.index_of(*flow), flow->backend, service.watches_failures);
+  }
   return flow;
 }
 
@@ -285,6 +329,7 @@ void Balancer::count_begun(const FlowEntry& flow) {
     target->active_flows.add(1);
   }
   if (has_port(flow)) ports_.count_taken();
+  if (handshakes_ != nullptr && flow.peer != kNoFlow) handshakes_->count_open(flow.backend, true);
 }
 
 void Balancer::count_gone(const FlowEntry& flow) {
@@ -296,6 +341,12 @@ void Balancer::count_gone(const FlowEntry& flow) {
     admission_->gone(flow.service, flow.backend, key, request.source_mark);
   }
   if (has_port(flow)) ports_.count_given_up();
+  if (handshakes_ != nullptr && flow.peer != kNoFlow) {
+    if (!flow.is_closed()) handshakes_->count_open(flow.backend, false);
+    if (flow.state == FlowState::kEmbryonic) {
+      handshakes_->forget(flow.is_reply ? flow.peer : flows_.index_of(flow));
+    }
+  }
   if (flow.peer != kNoFlow && flow.key.protocol() == IpProtocol::kTcp) note_end(flow);
 }
 

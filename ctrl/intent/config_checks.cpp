@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_steering.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/connected_networks.h"
@@ -339,6 +340,7 @@ void check_services(const Draft& draft, Faults& faults) {
     checks.check(entry, index);
   }
   check_steering(draft, faults);
+  check_seen_answers(draft, faults);
   check_overlaps(draft, faults);
 }
 

@@ -289,6 +289,16 @@ std::set<std::string> BackendStatuses::advance_slow_starts(const Model& model,
   return differ;
 }
 
+bool BackendStatuses::set_ejected(const BackendKey& key, const std::string& reason, Time now) {
+  const BackendStatus* const known = find(key);
+  if (!known || known->ejected == reason) return false;
+  BackendStatus status = *known;
+  status.ejected = reason;
+  if (effective_state(status).state != effective_state(*known).state) status.since = now;
+  set(key, std::move(status));
+  return true;
+}
+
 void BackendStatuses::discard() {
   for (auto it = undo_.rbegin(); it != undo_.rend(); ++it) {
     if (it->second) {

@@ -75,9 +75,20 @@ class Compiler {
     tables_.own_addresses = same_addresses ? step_.previous->own_addresses : own_addresses(tables_);
     step_.services_changed =
         !step_.before || step_.before->services != step_.model.services || !step_.snat_indexes_hold;
+    step_.services_changed |= step_.before && watches_others(*step_.before, step_.model);
     // A list of next hops that is mostly history is made anew, and so are the indexes into it.
     step_.hops_anew =
         step_.routes_changed || step_.previous->next_hops->size() > 2 * step_.ids.backend_limit() + 1024;
+  }
+
+  /// Whether services see to other pools' failures, though they are the same themselves.
+  static bool watches_others(const Model& before, const Model& now) {
+    bool others = false;
+    for_each_difference(before.pools, now.pools,
+                        [&](const std::string&, const PoolModel* then, const PoolModel* pool) {
+                          others |= then && pool && then->outlier.has_value() != pool->outlier.has_value();
+                        });
+    return others;
   }
 
   void announced_addresses() {

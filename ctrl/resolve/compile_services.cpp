@@ -86,6 +86,9 @@ lb::Service compiled(const CompileStep& step, const ServiceModel& service) {
   lb::Service result{step.tables.pools[pool].get(), service.policy, service.forward, service.protocol,
                      static_cast<uint32_t>(timeout.count())};
   result.is_steered = is_steered(service);
+  result.watches_failures = std::ranges::any_of(pools_of(service), [&](std::string_view name) {
+    return step.model.pools.at(name)->outlier.has_value();
+  });
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/service_pools.h"
 #include "ctrl/store/gateway_parts.h"
+#include "lb/handshake_watch.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -255,6 +256,7 @@ void Gateway::Parts::collect_numbers() {
         if (counted.active_flows > 0) return false;
         const std::string& name = ids.retired_service(id).name;
         service_totals.collect(name, id, model->services.contains(name), counted);
+        for (const unsigned worker : balancers) data_plane->handshakes(worker).forget_service(id);
         return true;
       },
       [&](lb::BackendId id) {
@@ -262,6 +264,7 @@ void Gateway::Parts::collect_numbers() {
         if (counted.active_flows > 0) return false;
         const BackendKey& key = ids.retired_backend(id);
         backend_totals.collect(key, id, statuses.find(key) != nullptr, counted);
+        for (const unsigned worker : balancers) data_plane->handshakes(worker).forget_backend(id);
         return true;
       });
 }

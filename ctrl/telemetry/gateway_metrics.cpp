@@ -9,6 +9,7 @@
 #include "ctrl/intent/config_values.h"
 #include "ctrl/log/log.h"
 #include "ctrl/store/traffic_totals.h"
+#include "ctrl/telemetry/handshake_metrics.h"
 #include "ctrl/telemetry/ledger_metrics.h"
 #include "ctrl/telemetry/metric_family.h"
 #include "ctrl/telemetry/process_metrics.h"
@@ -256,6 +257,7 @@ std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::str
   add_backend_series(sources, gateway);
   add_snat_series(sources, gateway);
   add_tunnel_series(sources, gateway);
+  add_handshake_series(sources, gateway);
   if (const auto* ledger = gateway.ledger()) add_ledger_series(sources, *ledger);
   return sources;
 }

@@ -1,4 +1,4 @@
-"""Routes, splits and slow starts of running gateways, held against the twin of their rules."""
+"""Routes, splits, slow starts and outliers of running gateways, held against the twin of their rules."""
 
 import random
 import socket
@@ -9,6 +9,7 @@ import yaml
 
 import maglev
 import steering
+from configuration import SERVICES
 from gateway import HASH_KEY, boot_section
 from processes import SLUICED, eventually, spawn
 from wireless import free_port
@@ -220,3 +221,36 @@ def test_a_backend_that_is_set_active_grows_from_a_tenth_in_steps_of_a_tenth(wir
     assert gateway.call("service.table", service="web")["sha256"] == whole
     changes = gateway.call("change.list", limit=3)
     assert changes[0]["cause"] == "operator"  # steps are nobody's cause
+
+
+def test_a_backend_that_refuses_connections_is_ejected_and_comes_back(lab, gateway):
+    service = next(s for s in SERVICES if s.name == "full-nat-tcp4")
+    pool = next(p for p in gateway.config["pools"] if p["name"] == service.pool)
+    pool.update(
+        outlier={"failures": 3, "window": "60s", "ejection": "2s", "most": 0.4}, health={"type": "none"}
+    )
+    gateway.write(gateway.config)
+    gateway.stop()
+    gateway.start()
+
+    def rows():
+        return {row["address"]: row for row in gateway.call("backend.list", pool=pool["name"])}
+
+    for backend in lab.backends[:2]:
+        backend.nginx.kill()
+        backend.nginx.wait()
+
+    def is_ejected():
+        lab.ask(service, 12)
+        return [row for row in rows().values() if row["state"] == "down"]
+
+    ejected = eventually(is_ejected, "a backend is ejected", 60)
+    assert all(row["reason"].startswith("ejected: 3 failures in a row") for row in ejected)
+    assert all("a RST for a SYN" in row["reason"] for row in ejected)
+    assert len(ejected) == 1  # most of three is one
+    assert any(change["cause"] == "ejection" for change in gateway.call("change.list", limit=50))
+    for backend in lab.backends[:2]:
+        backend.start_nginx()
+    eventually(lambda: all(row["state"] == "active" for row in rows().values()), "it is back", 60)
+    metrics = gateway.metrics()
+    assert metrics[f'sluice_service_handshake_seconds_count{{service="{service.name}"}}'] > 0

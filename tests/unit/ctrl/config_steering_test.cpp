@@ -93,17 +93,32 @@ INSTANTIATE_TEST_SUITE_P(
              "pool \"canary\" is not"}),
     [](const auto& info) { return info.param.name; });
 
+TEST(PoolBehaviour, WhatGoesByAnswersIsRefusedWhereTheyDoNotComeBy) {
+  json config = test::sample_config();
+  config["pools"][1]["outlier"] = json::object();
+  const auto outlier = parse_config(config);
+  ASSERT_FALSE(outlier);
+  EXPECT_EQ(outlier.error().faults[0].pointer, "/pools/1/outlier");
+  config["services"][1]["forward"] = "direct";
+  config["pools"][1]["backends"] = {{{"address", "198.51.100.31"}}};
+  EXPECT_EQ(parse_config(config).error().faults[0].pointer, "/pools/1/outlier");
+  config["services"][1]["forward"] = "dnat";
+  EXPECT_TRUE(parse_config(config));
+}
+
 TEST(PoolBehaviour, ComesBackAsItWas) {
   json config = test::sample_config();
   config["pools"][0]["panic"] = 0.3;
   config["pools"][0]["slow_start"] = "30s";
+  config["pools"][0]["outlier"] = {{"failures", 7}, {"ejection", "90s"}};
   const auto model = parse_config(config);
   ASSERT_TRUE(model);
   const json back = to_json(*model);
   const json& pool = back["pools"][2];
   EXPECT_EQ(pool["panic"], 0.3);
   EXPECT_EQ(pool["slow_start"], "30s");
-  EXPECT_FALSE(back["pools"][0].contains("panic"));
+  EXPECT_EQ(pool["outlier"], (json{{"failures", 7}, {"window", "10s"}, {"ejection", "90s"}, {"most", 0.5}}));
+  EXPECT_FALSE(back["pools"][0].contains("panic") || back["pools"][0].contains("outlier"));
   EXPECT_EQ(back, to_json(*parse_config(back)));
 }
 
@@ -117,6 +132,10 @@ TEST(PoolBehaviour, WhatCannotBeIsRefusedAtItsPlace) {
   EXPECT_EQ(fault_of("panic", 1.5), "/pools/0/panic");
   EXPECT_EQ(fault_of("panic", "half"), "/pools/0/panic");
   EXPECT_EQ(fault_of("slow_start", "30"), "/pools/0/slow_start");
+  EXPECT_EQ(fault_of("outlier", {{"failures", 0}}), "/pools/0/outlier/failures");
+  EXPECT_EQ(fault_of("outlier", {{"ejection", "1ms"}}), "/pools/0/outlier/ejection");
+  EXPECT_EQ(fault_of("outlier", {{"most", 2}}), "/pools/0/outlier/most");
+  EXPECT_EQ(fault_of("outlier", {{"moost", 1}}), "/pools/0/outlier/moost");
 }
 
 TEST(Steering, ComesBackAsItWas) {

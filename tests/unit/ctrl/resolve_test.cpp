@@ -108,16 +108,17 @@ TEST(Resolve, BelowItsHealthyShareAPoolBalancesOverAllThatNobodyHasTakenOut) {
       for (int number = 11; number < 21; ++number) {
         BackendStatus& status = statuses[web(number)];
         status.healthy = *rc::gen::arbitrary<bool>();
+        status.ejected = *rc::gen::inRange(0, 4) == 0 ? "ejected: for a test" : "";
         status.admin = *rc::gen::inRange(0, 4) == 0 ? AdminState::kMaintenance : AdminState::kActive;
         counted += status.admin == AdminState::kActive;
-        healthy += status.admin == AdminState::kActive && status.healthy;
+        healthy += status.admin == AdminState::kActive && status.healthy && status.ejected.empty();
       }
       // In whole numbers: the shares have one decimal.
       const bool in_panic = counted > 0 && healthy * 10 < static_cast<size_t>(panic * 10 + 0.5) * counted;
       const auto effective = test::effective(model, statuses);
       for (const EffectiveBackend& backend : effective->pools.at("web")->backends) {
         const BackendStatus& status = statuses.at({"web", backend.at.address, backend.at.port});
-        const bool is_well = status.healthy;
+        const bool is_well = status.healthy && status.ejected.empty();
         RC_ASSERT(backend.takes_flows() == (status.admin == AdminState::kActive && (is_well || in_panic)));
       }
       const Panic panic_now = panic_of(*effective->pools.at("web"));
