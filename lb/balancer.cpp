@@ -176,6 +176,10 @@ Pick Balancer::pick_for(const View& view, const FlowKey& key, const Service& ser
   const bool by_hash = is_all_but_full && goes_on && !service.is_nat() && !hashes(service.policy);
   Draw draw{view.backends, backends_, steps.cursor, steps.random};
   if (admission_ != nullptr) draw.flows = admission_->backend_flows();
+  if (handshakes_ != nullptr) {
+    draw.answer_times = handshakes_->answer_times().data();
+    draw.now_ns = handshakes_->now_ns();
+  }
   return pick(steps.pool, by_hash ? Policy::kMaglev : service.policy, key, view.hash_key, draw);
 }
 

@@ -46,7 +46,7 @@ inline constexpr PolicyRow kToyPolicy{Policy::kToy, "toy", nullptr, choose_first
     [
         ("lb/service.h", "kLeastResponseTime", ", kToy"),
         ("lb/policies/all.h", '#include "lb/policies/source_hash.h"', '\n#include "lb/policies/toy.h"'),
-        ("lb/policies/all.h", "kTwoChoicesPolicy, kLeastConnectionsPolicy,", " kToyPolicy,"),
+        ("lb/policies/all.h", "kLeastResponseTimePolicy,", " kToyPolicy,"),
     ],
     ["lb/pick.cpp"],
     asked="""

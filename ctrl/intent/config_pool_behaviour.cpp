@@ -57,6 +57,10 @@ void check_seen_answers(const Draft& draft, Cursor::Faults& faults) {
     if (lb::is_nat(service.forward)) continue;
     const std::string who = std::string("answers to service \"") + service.name + "\", which forwards by " +
                             word_for(service.forward) + ", do not come by the gateway";
+    if (service.policy == lb::Policy::kLeastResponseTime) {
+      faults.add("/services/" + std::to_string(index) + "/policy",
+                 "least-response-time goes by answers of backends: " + who);
+    }
     for (const std::string_view pool : all_pools_of(service)) {
       const auto found = with_outlier.find(pool);
       if (found == with_outlier.end()) continue;

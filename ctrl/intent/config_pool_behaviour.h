@@ -13,7 +13,7 @@ void decode_pool_behaviour(const Cursor& pool, PoolModel& target);
 /// Adds what is there to the object.
 void encode_pool_behaviour(const PoolModel& pool, nlohmann::json& object);
 
-/// That services see what outlier rules are to go by.
+/// That services see what outlier rules, and policies that go by answers, are to go by.
 void check_seen_answers(const Draft& draft, Cursor::Faults& faults);
 
 }  // namespace sluice::ctrl

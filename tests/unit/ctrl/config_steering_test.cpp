@@ -93,8 +93,21 @@ INSTANTIATE_TEST_SUITE_P(
              "pool \"canary\" is not"}),
     [](const auto& info) { return info.param.name; });
 
-TEST(PoolBehaviour, WhatGoesByAnswersIsRefusedWhereTheyDoNotComeBy) {
+json tunnelled(const char* policy) {
   json config = test::sample_config();
+  config["services"][1]["policy"] = policy;
+  return config;
+}
+
+TEST(PoolBehaviour, WhatGoesByAnswersIsRefusedWhereTheyDoNotComeBy) {
+  const auto model = parse_config(tunnelled("least-response-time"));
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().faults[0].pointer, "/services/1/policy");
+  EXPECT_EQ(
+      model.error().faults[0].message,
+      "least-response-time goes by answers of backends: answers to service \"tunnel\", which forwards by "
+      "ipip, do not come by the gateway");
+  json config = tunnelled("maglev");
   config["pools"][1]["outlier"] = json::object();
   const auto outlier = parse_config(config);
   ASSERT_FALSE(outlier);
@@ -111,6 +124,7 @@ TEST(PoolBehaviour, ComesBackAsItWas) {
   config["pools"][0]["panic"] = 0.3;
   config["pools"][0]["slow_start"] = "30s";
   config["pools"][0]["outlier"] = {{"failures", 7}, {"ejection", "90s"}};
+  config["services"][0]["policy"] = "least-response-time";
   const auto model = parse_config(config);
   ASSERT_TRUE(model);
   const json back = to_json(*model);
