@@ -63,6 +63,24 @@ void check_choice(const Choice& choice, Faults& faults) {
   }
 }
 
+void decode_mirror(const Cursor& from, ServiceModel& target) {
+  const Cursor mirror = from.member("mirror");
+  if (!mirror) return;
+  MirrorModel& model = target.mirror.emplace();
+  mirror.parse("pool", parse_name, model.pool);
+  mirror.read("fraction", model.fraction);
+}
+
+void check_mirror(const ServiceModel& service, const std::string& at, Faults& faults) {
+  if (!service.mirror) return;
+  if (!lb::is_nat(service.forward)) {
+    faults.add(at + "/mirror", std::string("what the mirror answers would reach clients: with ") +
+                                   word_for(service.forward) + " answers do not come by the gateway");
+  } else if (uses_pool(service, service.mirror->pool)) {
+    faults.add(at + "/mirror/pool", "is a pool of the service itself, whose backends would get flows twice");
+  }
+}
+
 }  // namespace
 
 void decode_steering(const Cursor& service, ServiceModel& target) {
@@ -77,6 +95,7 @@ void decode_steering(const Cursor& service, ServiceModel& target) {
     from.parse("pool", parse_name, route.pool);
     route.split = decode_split(from.member("split"));
   });
+  decode_mirror(service, target);
 }
 
 void encode_steering(const ServiceModel& service, json& object) {
@@ -88,6 +107,9 @@ void encode_steering(const ServiceModel& service, json& object) {
     if (!route.pool.empty()) entry["pool"] = route.pool;
     if (!route.split.empty()) entry["split"] = encode_split(route.split);
     object["routes"].push_back(std::move(entry));
+  }
+  if (service.mirror) {
+    object["mirror"] = {{"pool", service.mirror->pool}, {"fraction", service.mirror->fraction}};
   }
 }
 
@@ -102,6 +124,7 @@ void check_steering(const Draft& draft, Faults& faults) {
       const SourceRouteModel& route = service.routes[i];
       check_choice({route.pool, route.split, at + "/routes/" + std::to_string(i)}, faults);
     }
+    check_mirror(service, at, faults);
     for_each_pool_name(service, [&](const std::string& pool, const std::string& pointer) {
       if (pool.empty() || pools.contains(pool)) return;
       faults.add(at + pointer, "there is no pool named \"" + pool + "\"");

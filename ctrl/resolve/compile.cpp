@@ -43,6 +43,7 @@ class Compiler {
     announced_addresses();
     next_hop_addresses();
     dnat_backends();
+    mirror_backends();
     Compiled result;
     if (step_.before) {
       result.disruption = step_.services_changed
@@ -143,6 +144,23 @@ class Compiler {
       }
     }
     tables_.dnat_backends = std::make_shared<const dataplane::AddressSet>(addresses);
+  }
+
+  /// Whose packets may be answers to copies.
+  void mirror_backends() {
+    if (!step_.services_changed && (!step_.previous->mirror_backends || has_same_addresses())) {
+      tables_.mirror_backends = step_.previous->mirror_backends;
+      return;
+    }
+    std::vector<IpAddress> addresses;
+    for (const auto& [name, service] : step_.model.services) {
+      if (!service->mirror) continue;
+      for (const Member& member : step_.in.effective.pools.at(service->mirror->pool)->members->members) {
+        addresses.push_back(member.at.address);
+      }
+    }
+    if (addresses.empty()) return;
+    tables_.mirror_backends = std::make_shared<const dataplane::AddressSet>(addresses);
   }
 
   static bool has_steered_dnat(const Model& model) {

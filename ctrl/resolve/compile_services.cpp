@@ -1,5 +1,6 @@
 // Services: which table each of them has, and what finds them.
 #include <algorithm>
+#include <cmath>
 #include <unordered_set>
 #include <utility>
 
@@ -79,6 +80,12 @@ class Steerings {
   std::shared_ptr<dataplane::SteeringList> list_;
 };
 
+/// The greatest 64-bit number of which 2^64 times the fraction, which is above 0, is greater.
+uint64_t last_below(double fraction) {
+  const double bound = std::ldexp(fraction, 64);  // exactly: only the exponent changes
+  return fraction >= 1 ? UINT64_MAX : static_cast<uint64_t>(std::ceil(bound)) - 1;
+}
+
 lb::Service compiled(const CompileStep& step, const ServiceModel& service) {
   const auto timeout =
       service.protocol == IpProtocol::kUdp ? service.udp_idle_timeout : service.tcp_idle_timeout;
@@ -89,6 +96,11 @@ lb::Service compiled(const CompileStep& step, const ServiceModel& service) {
   result.watches_failures = std::ranges::any_of(pools_of(service), [&](std::string_view name) {
     return step.model.pools.at(name)->outlier.has_value();
   });
+  if (service.mirror && service.mirror->fraction > 0) {
+    result.is_mirrored = true;
+    result.mirror_pool = table_index(step, service.mirror->pool, service.protocol);
+    result.mirror_last = last_below(service.mirror->fraction);
+  }
   return result;
 }
 

@@ -80,6 +80,11 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
      "or "
      "a timeout is 1 s at least; the mean of the workers that know.",
      "explanation/failing-backends.md"},
+    {"sluice_mirror_packets_total", MetricType::Counter, "outcome",
+     "Copies for mirrors: `sent`, or `lost` because there was no backend, no room or no way; `answered` is "
+     "what "
+     "came back. Only where a service has `mirror`.",
+     "how-to/shadow-traffic.md"},
     {"sluice_source_synced", MetricType::Gauge, "source", "1 while all that the source last said counts.",
      "explanation/sources.md"},
     {"sluice_source_updates_total", MetricType::Counter, "source",

@@ -4,6 +4,7 @@
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/worker/worker.h"
+#include "lb/mirror.h"
 #include "lb/pool_steering.h"
 #include "lb/rebind.h"
 
@@ -33,6 +34,7 @@ void add_steering_rules(const Tables& tables, const FlowKey& key, const lb::Deci
                         lb::DecidedRules& rules) {
   if (decision.service == lb::kNoService || decision.is_reply) return;
   const lb::Service& service = (*tables.services)[decision.service];
+  if (lb::is_mirrored(service, key, tables.hash_key)) rules.add({.kind = lb::DecidedRule::Kind::kMirror});
   if (service.steering == nullptr) return;
   const lb::PoolChoice choice = service.steering->choose(key, service.policy, tables.hash_key);
   if (decision.outcome == lb::Outcome::kCached) {

@@ -33,6 +33,11 @@ std::optional<json> steering_rule(const DecidedRule& rule, const DecidedRule* be
                 {"name", route->pool.empty() ? "split" : route->pool},
                 {"detail", "source " + rule.prefix.to_string() + " of routes/" + std::to_string(rule.index)}};
   }
+  if (rule.kind == DecidedRule::Kind::kMirror && service.mirror) {
+    return json{{"kind", "mirror"},
+                {"name", service.mirror->pool},
+                {"detail", "fraction " + json(service.mirror->fraction).dump()}};
+  }
   if (rule.kind != DecidedRule::Kind::kSplit) return std::nullopt;
   const bool is_of_route = before && before->kind == DecidedRule::Kind::kRoute;
   const SourceRouteModel* const route = is_of_route ? route_of(before->index) : nullptr;

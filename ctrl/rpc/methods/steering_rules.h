@@ -9,7 +9,7 @@
 
 namespace sluice::ctrl {
 
-/// `{kind, name, detail}` of a route or a split: its name is that of the pool that it leads to.
+/// `{kind, name, detail}` of a route, a split or a mirror: its name is that of the pool that it leads to.
 /// Nothing for what is neither, or is no longer in the configuration. `before` is what decided before it: a
 /// split may be that of a route.
 std::optional<nlohmann::json> steering_rule(const lb::DecidedRule& rule, const lb::DecidedRule* before,

@@ -88,6 +88,29 @@ INSTANTIATE_TEST_SUITE_P(
                at(c, "/services/0/routes/0/split") = {{{"pool", "web"}, {"weight", 0}}};
              },
              "/services/0/routes/0/split: all weights are 0: there is no pool for new flows"},
+        Case{"MirrorBeyondNat",
+             [](json& c) {
+               at(c, "/services/1/mirror") = {{"pool", "web"}};
+             },
+             "/services/1/mirror: what the mirror answers would reach clients: with ipip answers do not come "
+             "by "
+             "the gateway"},
+        Case{
+            "MirrorOfItself",
+            [](json& c) {
+              at(c, "/services/0/mirror") = {{"pool", "canary"}};
+            },
+            "/services/0/mirror/pool: is a pool of the service itself, whose backends would get flows twice"},
+        Case{"MirrorFraction",
+             [](json& c) {
+               at(c, "/services/0/mirror") = {{"pool", "spare"}, {"fraction", 1.1}};
+             },
+             "/services/0/mirror/fraction: must be 0 to 1, not 1.1"},
+        Case{"MirrorDangling",
+             [](json& c) {
+               at(c, "/services/0/mirror") = {{"pool", "shadow"}};
+             },
+             "/services/0/mirror/pool: there is no pool named \"shadow\""},
         Case{"FamilyOfAnyPool", [](json& c) { at(c, "/pools/3/backends/0/address") = "2001:db8:0:2::21"; },
              "/services/0/forward: full-nat stays within a family: the service is IPv4, 2001:db8:0:2::21 of "
              "pool \"canary\" is not"}),
@@ -156,11 +179,13 @@ TEST(Steering, ComesBackAsItWas) {
   json config = canary();
   config["services"][0]["routes"].push_back(
       {{"source", {"198.18.1.1/32"}}, {"split", {{{"pool", "web"}}, {{"pool", "canary"}, {"weight", 0}}}}});
+  config["services"][0]["mirror"] = {{"pool", "spare"}, {"fraction", 0.1}};
   const auto model = parse_config(config);
   ASSERT_TRUE(model);
   const json back = to_json(*model);
   EXPECT_EQ(back, to_json(*parse_config(back)));
   const json& service = back["services"][1];
+  EXPECT_EQ(service["mirror"], config["services"][0]["mirror"]);
   ASSERT_EQ(service["name"], "web");
   EXPECT_FALSE(service.contains("pool"));
   EXPECT_EQ(service["split"], config["services"][0]["split"]);
