@@ -1,6 +1,8 @@
 #include "lb/balancer.h"
 
 #include "lb/flow_admission.h"
+#include "lb/handshake_watch.h"
+#include "lb/pool_steering.h"
 #include "lb/rebind.h"
 #include "lb/service_rules.h"
 
@@ -25,6 +27,13 @@ std::optional<Binding> bound_in(const View& view, const FlowTable& flows, const 
   bound.service = binding->service;
   bound.backend = binding->backend;
   return is_over(view, flows, bound, now_ms) ? std::nullopt : binding;
+}
+
+/// Where a new flow of a service goes.
+const PoolTable& pool_for(const View& view, const Service& service, const FlowKey& key) {
+  if (service.steering == nullptr) [[likely]]
+    return *service.pool;
+  return *view.pools[service.steering->choose(key, service.policy, view.hash_key).pool];
 }
 
 bool takes_new_flows(const Backend& backend) {
@@ -108,15 +117,22 @@ bool Balancer::keep(const View& view, FlowEntry& flow) {
     request.source_mark = admission_->moved(flow.service, flow.backend, binding->service, binding->backend,
                                             flows_.key_of(request), request.source_mark);
   }
+  const bool is_open = handshakes_ != nullptr && flow.peer != kNoFlow && !flow.is_closed();
+  if (is_open) handshakes_->count_open(flow.backend, false);
   rebind(flows_, flow, *binding, services_, backends_);
+  if (is_open) handshakes_->count_open(flow.backend, true);
   return true;
 }
 
 void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
   const Progress next = progress(flow, packet);
+  if (handshakes_ != nullptr && flow.peer != kNoFlow) follow_handshake(flow, packet);
+  const bool was_closed = flow.is_closed();
   if (next.state != flow.state || next.ended != flow.ended) flows_.set_state(flow, next.state, next.ended);
   const bool is_last = (packet.tcp_flags & TcpHeader::kFin) != 0 && !flow.is_reply;
   if (is_last && flow.peer != kNoFlow) note_end(flow, packet.next_sequence);
+  const bool counts = handshakes_ != nullptr && flow.peer != kNoFlow && flow.is_closed() != was_closed;
+  if (counts) handshakes_->count_open(flow.backend, was_closed);
 }
 
 /// What goes on without a flow while the table is all but full may belong to one that could not be
@@ -128,6 +144,10 @@ Pick Balancer::pick_for(const View& view, const FlowKey& key, const Service& ser
   const bool by_hash = is_all_but_full && goes_on && !service.is_nat() && !hashes(service.policy);
   Draw draw{view.backends, backends_, steps.cursor, steps.random};
   if (admission_ != nullptr) draw.flows = admission_->backend_flows();
+  if (handshakes_ != nullptr) {
+    draw.answer_times = handshakes_->answer_times().data();
+    draw.now_ns = handshakes_->now_ns();
+  }
   return pick(steps.pool, by_hash ? Policy::kMaglev : service.policy, key, view.hash_key, draw);
 }
 
@@ -189,7 +209,8 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   const bool is_remembered = !begins_nothing(packet.tcp_flags);
   if (!is_remembered && service.is_nat()) return {};
   const Newcomer newcomer{is_opening(packet.tcp_flags) ? FlowState::kEmbryonic : FlowState::kStray, now_ms};
-  if (admission_ != nullptr && admission_->is_known_full(service.pool->index(), packet.received_ns)) {
+  const PoolTable& pool = pool_for(view, service, key);
+  if (admission_ != nullptr && admission_->is_known_full(pool.index(), packet.received_ns)) {
     return {.outcome = Outcome::kRateLimited, .service = id, .limit = Limit::kBackendFlows};
   }
   FlowAdmission::Verdict admitted;
@@ -197,7 +218,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   if (admitted.limit != Limit::kNone) {
     return {.outcome = Outcome::kRateLimited, .service = id, .limit = admitted.limit};
   }
-  Plan plan = this->plan(view, key, id, newcomer, {*service.pool, cursors_[service.pool->index()], random_});
+  Plan plan = this->plan(view, key, id, newcomer, {pool, cursors_[pool.index()], random_});
   Decision& decision = plan.decision;
   if (decision.outcome == Outcome::kPicked && is_remembered) {
     decision.flow = remember(view, plan, key, hash, newcomer);
@@ -205,8 +226,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   if (decision.flow != nullptr) {
     decision.flow->source_mark = admitted.source_mark;
   } else if (admission_ != nullptr) {
-    if (decision.limit == Limit::kBackendFlows)
-      admission_->note_full(service.pool->index(), packet.received_ns);
+    if (decision.limit == Limit::kBackendFlows) admission_->note_full(pool.index(), packet.received_ns);
     if (is_remembered) admission_->withdraw(id, key, admitted.source_mark);
     if (decision.backend != kNoBackend) admission_->give_back_backend(decision.backend);
   }
@@ -219,7 +239,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
     return decision;
   } else if (is_remembered && !hashes(service.policy)) {
     // Its next packet must go to the same backend.
-    const Pick picked = pick_by_hash(*service.pool, Policy::kMaglev, key, view.hash_key);
+    const Pick picked = pick_by_hash(pool, Policy::kMaglev, key, view.hash_key);
     decision.backend = picked.backend;
     decision.slot = picked.slot;
   }
@@ -249,7 +269,11 @@ FlowEntry* Balancer::remember(const View& view, const Plan& plan, const FlowKey&
     }
   }
   if (!has_room || flow == nullptr) table_full_.add();
-  if (flow != nullptr) count_begun(*flow);
+  if (flow == nullptr) return nullptr;
+  count_begun(*flow);
+  if (handshakes_ != nullptr && flow->peer != kNoFlow && flow->state == FlowState::kEmbryonic) {
+    handshakes_->begin(flows_.index_of(*flow), flow->backend, service.watches_failures);
+  }
   return flow;
 }
 
@@ -277,6 +301,7 @@ void Balancer::count_begun(const FlowEntry& flow) {
     target->active_flows.add(1);
   }
   if (has_port(flow)) ports_.count_taken();
+  if (handshakes_ != nullptr && flow.peer != kNoFlow) handshakes_->count_open(flow.backend, true);
 }
 
 void Balancer::count_gone(const FlowEntry& flow) {
@@ -288,6 +313,12 @@ void Balancer::count_gone(const FlowEntry& flow) {
     admission_->gone(flow.service, flow.backend, key, request.source_mark);
   }
   if (has_port(flow)) ports_.count_given_up();
+  if (handshakes_ != nullptr && flow.peer != kNoFlow) {
+    if (!flow.is_closed()) handshakes_->count_open(flow.backend, false);
+    if (flow.state == FlowState::kEmbryonic) {
+      handshakes_->forget(flow.is_reply ? flow.peer : flows_.index_of(flow));
+    }
+  }
   if (flow.peer != kNoFlow && flow.key.protocol() == IpProtocol::kTcp) note_end(flow);
 }
 
@@ -320,7 +351,7 @@ Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms
   if (id == kNoService) return {};
   const Limit limit = admission_ != nullptr ? admission_->refusal(id, key, now_ns) : Limit::kNone;
   if (limit != Limit::kNone) return {.outcome = Outcome::kRateLimited, .service = id, .limit = limit};
-  const PoolTable& pool = *view.services[id].pool;
+  const PoolTable& pool = pool_for(view, view.services[id], key);
   uint32_t cursor = cursors_[pool.index()];
   uint64_t random = random_;
   return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {pool, cursor, random, true}).decision;
@@ -335,8 +366,9 @@ Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {
   if (id == kNoService) return {};
   const Service& service = view.services[id];
   if (service.is_nat() || !hashes(service.policy)) return {};
-  if (service.pool->empty()) return {.outcome = Outcome::kNoBackend, .service = id};
-  const Pick picked = pick_by_hash(*service.pool, service.policy, key, view.hash_key);
+  const PoolTable& pool = pool_for(view, service, key);
+  if (pool.empty()) return {.outcome = Outcome::kNoBackend, .service = id};
+  const Pick picked = pick_by_hash(pool, service.policy, key, view.hash_key);
   return {.outcome = Outcome::kPicked, .service = id, .backend = picked.backend, .slot = picked.slot};
 }
 

@@ -5,56 +5,83 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "common/counter.h"
+#include "common/histogram.h"
 #include "common/spsc_ring.h"
 #include "lb/backend.h"
 #include "lb/flow_entry.h"
+#include "lb/service.h"
 
 namespace sluice::lb {
 
-/// Handshakes of one service by how long they took. All-zero bytes are valid; any thread may read.
+/// Handshakes of one service by how long they took. All-zero bytes are valid; the worker adds, any thread
+/// reads.
 class HandshakeTimes {
  public:
-  /// The k-th bucket holds what took at most 2^k times kFirstNs; the last one, what took longer than that of
-  /// the one before.
-  static constexpr size_t kBuckets = 18;
-  static constexpr uint64_t kFirstNs = 31'250;
-  /// Seconds; of the last bucket there is none.
-  static constexpr double bound(size_t bucket) { return static_cast<double>(kFirstNs << bucket) / 1e9; }
+  /// In nanoseconds, each twice the one before: 31.25 us to 2.048 s.
+  static constexpr auto kBounds = [] {
+    std::array<uint64_t, 17> bounds{31'250};
+    for (size_t i = 1; i < bounds.size(); ++i) bounds[i] = 2 * bounds[i - 1];
+    return bounds;
+  }();
 
-  void add(uint64_t nanoseconds);
-  uint64_t in_bucket(size_t bucket) const { return buckets_[bucket].read(); }
-  uint64_t sum_ns() const { return sum_ns_.read(); }
+  void add(uint64_t nanoseconds) {
+    size_t bucket = 0;
+    while (bucket < kBounds.size() && nanoseconds > kBounds[bucket]) ++bucket;
+    buckets_[bucket].add();
+    sum_ns_.add(nanoseconds);
+  }
+  /// Adds what was counted to a reading of kBounds.
+  void add_to(HistogramReading& reading) const {
+    for (size_t i = 0; i < buckets_.size(); ++i) {
+      reading.buckets[i] += buckets_[i].read();
+      reading.count += buckets_[i].read();
+    }
+    reading.sum += sum_ns_.read();
+  }
+  void clear() {
+    for (Counter& bucket : buckets_) bucket.add(0 - bucket.read());
+    sum_ns_.add(0 - sum_ns_.read());
+  }
 
  private:
-  std::array<Counter, kBuckets> buckets_;
+  std::array<Counter, kBounds.size() + 1> buckets_;
   Counter sum_ns_;
 };
 
-/// What is known of one backend's answers. All-zero bytes are valid. The worker writes; of what is atomic any
-/// thread may read.
+/// What one worker knows of a backend's answers. All-zero bytes are valid. The worker writes; of what is
+/// atomic any thread may read.
 struct AnswerTime {
   std::atomic<uint64_t> ewma_ns;      ///< peak EWMA at `sampled_ns`; 0: nothing is known
   std::atomic<uint64_t> sampled_ns;   ///< when it was last told anything
-  std::atomic<uint64_t> answered_ns;  ///< when it last answered with SYN-ACK
-  uint32_t failing;                   ///< 1: nothing but failures since
+  std::atomic<uint64_t> answered_ns;  ///< when the backend last answered with SYN-ACK; 0: never
+  uint32_t open_flows;                ///< its flows that neither FIN nor RST has ended
+  bool has_failed;                    ///< since it last answered, and somebody was told
 
-  /// With the decay of a backend that nobody has heard of since (10 s to 1/e).
-  double ewma_at(uint64_t now_ns) const;
+  /// As it has faded since: what was long ago says little (to 1/e in kFade).
+  double faded(uint64_t now_ns) const;
+  static constexpr double kFadeNs = 5e9;
+
+  void clear() {
+    for (auto* const value : {&ewma_ns, &sampled_ns, &answered_ns})
+      value->store(0, std::memory_order_relaxed);
+    open_flows = 0;
+    has_failed = false;
+  }
 };
 
 /// What an outlier rule goes by.
 struct HandshakeEvent {
-  BackendId backend = kNoBackend;
   enum class Kind : uint8_t {
     kUnanswered,   ///< a SYN, for kPatienceNs
     kReset,        ///< a RST answers a SYN
     kUnreachable,  ///< an ICMP error
     kAnswered,     ///< a SYN-ACK, after failures
-  } kind{};
+  };
+  BackendId backend = kNoBackend;
+  Kind kind{};
   uint64_t at_ns = 0;  ///< monotonic
 };
 
@@ -63,6 +90,7 @@ struct PendingHandshake {
   uint64_t began_ns = 0;
   FlowIndex flow = kNoFlow;  ///< kNoFlow: it is over
   BackendId backend = kNoBackend;
+  bool tells = false;  ///< an outlier rule may ask for it
 };
 
 class HandshakeWatch {
@@ -78,43 +106,53 @@ class HandshakeWatch {
     std::span<HandshakeTimes> services;   ///< by ServiceId
     std::span<AnswerTime> backends;       ///< by BackendId
   };
-  explicit HandshakeWatch(const Memory& memory) : memory_(memory) {}
+  explicit HandshakeWatch(const Memory& memory)
+      : memory_(memory), mask_(static_cast<uint32_t>(memory.pending.size()) - 1) {}
 
   /// Monotonic; counts for what follows.
   void set_time(uint64_t now_ns) { now_ns_ = now_ns; }
   uint64_t now_ns() const { return now_ns_; }
 
-  /// A flow has begun with a SYN.
-  void begin(FlowIndex flow, BackendId backend);
+  /// A backend has a flow more, or less, that nothing has ended.
+  void count_open(BackendId backend, bool is_more) {
+    memory_.backends[backend].open_flows += is_more ? 1 : -1;
+  }
+
+  /// A flow has begun with a SYN. `tells`: an outlier rule may ask for what becomes of it.
+  void begin(FlowIndex flow, BackendId backend, bool tells);
   /// Its backend has answered with a SYN-ACK.
   void answer(FlowIndex flow, ServiceId service, BackendId backend);
-  /// Its handshake has failed, once. `tells`: an outlier rule may ask for that.
-  void fail(FlowIndex flow, BackendId backend, HandshakeEvent::Kind kind, bool tells);
-  /// The same for a flow without a handshake.
+  /// Its handshake has failed; that counts once.
+  void fail(FlowIndex flow, HandshakeEvent::Kind kind);
+  /// A flow without a handshake has failed to reach its backend.
   void fail(BackendId backend, HandshakeEvent::Kind kind, bool tells);
-  /// It has ended otherwise.
+  /// It is nobody's failure that it is not answered.
   void forget(FlowIndex flow);
-  /// The next one that has been pending for kPatienceNs, which is over with that.
-  std::optional<PendingHandshake> overdue();
+  /// Has the next one fail that has been pending for kPatienceNs. False: there is none.
+  bool fail_overdue();
 
   std::span<const AnswerTime> answer_times() const { return memory_.backends; }
 
   /// The control thread. Fills `events` from the front; returns how many there were.
   size_t take(std::span<HandshakeEvent> events) { return events_.pop(events); }
-  /// Any thread.
-  std::span<const HandshakeTimes> times() const { return memory_.services; }
-  uint64_t lost() const { return lost_.read(); }
+  /// The control thread, of numbers that nobody's tables and no flow refer to: whoever gets them next begins
+  /// anew.
+  void forget_service(ServiceId service) { memory_.services[service].clear(); }
+  void forget_backend(BackendId backend) { memory_.backends[backend].clear(); }
+  /// Any thread: by ServiceId and BackendId.
+  const HandshakeTimes& times_of(ServiceId service) const { return memory_.services[service]; }
+  const AnswerTime& answer_time_of(BackendId backend) const { return memory_.backends[backend]; }
 
  private:
   PendingHandshake* find(FlowIndex flow);
   void sample(AnswerTime& time, uint64_t nanoseconds);
-  void tell(const HandshakeEvent& event);
+  void fail(PendingHandshake& handshake, HandshakeEvent::Kind kind);
 
   Memory memory_;
+  uint32_t mask_;
   uint64_t now_ns_ = 0;
   uint32_t head_ = 0, tail_ = 0;  ///< of `pending`, a queue; they run on and wrap
   SpscRing<HandshakeEvent> events_{kEvents};
-  Counter lost_;
 };
 
 }  // namespace sluice::lb

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lb/pool_members.h"
+#include "lb/pool_steering.h"
 #include "lb/pool_table.h"
 
 namespace sluice::lb {
@@ -12,11 +13,10 @@ Be16 port_of(Be16 configured, const FlowKey& request) {
   return configured.network() != 0 ? configured : request.destination_port;
 }
 
-/// The backend of `service`, which the packets of `request` are for, at the endpoint of `former`: one that
-/// keeps its flows, or kNoBackend. Without NAT a port is only a name: the packets keep theirs.
-BackendId same_backend(const View& view, const Service& service, const Backend& former,
+/// The backend of a pool of `service`, which the packets of `request` are for, at the endpoint of `former`:
+/// one that keeps its flows, or kNoBackend. Without NAT a port is only a name: the packets keep theirs.
+BackendId same_backend(const View& view, const Service& service, uint32_t pool, const Backend& former,
                        const FlowKey& request) {
-  const uint32_t pool = service.pool->index();
   if (pool >= view.members.size() || view.members[pool] == nullptr) return kNoBackend;
   BackendId found = kNoBackend;
   for (const PoolMembers::Member& member : view.members[pool]->at(former.address)) {
@@ -27,6 +27,19 @@ BackendId same_backend(const View& view, const Service& service, const Backend& 
     if (meets_the_same) found = member.id;
   }
   return found;
+}
+
+/// The same of any of its pools.
+BackendId same_backend(const View& view, const Service& service, const Backend& former,
+                       const FlowKey& request) {
+  if (service.steering == nullptr) {
+    return same_backend(view, service, service.pool->index(), former, request);
+  }
+  for (const uint32_t pool : service.steering->pools()) {
+    const BackendId found = same_backend(view, service, pool, former, request);
+    if (found != kNoBackend) return found;
+  }
+  return kNoBackend;
 }
 
 /// The index of the address that answers to a flow of full-nat are sent to.
@@ -60,6 +73,9 @@ std::optional<Binding> binding_of(const View& view, const FlowTable& flows, cons
   if (id == kNoService || view.services[id].forward != former_service.forward) return std::nullopt;
   const Service& service = view.services[id];
   Binding binding{id, same_backend(view, service, former, key), flow.snat};
+  // Routes and splits steer new flows alone: where there are some, or were, a flow stays where it went.
+  const bool was_steered = service.is_steered || former_service.is_steered;
+  if (binding.backend == kNoBackend && was_steered && former.keeps_flows) binding.backend = flow.backend;
   if (binding.backend == kNoBackend) return std::nullopt;
   if (service.forward == ForwardMode::kFullNat) {
     const auto index = snat_index(view, flows.key_of(flows.at(request.peer)).destination, flow.snat);

@@ -28,8 +28,9 @@ inline bool is_bound(const View& view, const FlowEntry& flow) {
 ServiceId find_service(const View& view, const FlowKey& key);
 
 /// The numbers of a flow in `view`. Where its own do not hold any more: those of the service that its packets
-/// are for now, if that forwards them in the same way and its pool has a backend at the same endpoint that
-/// keeps its flows. Nothing: the flow ends. `flow` is either of a NAT flow's entries.
+/// are for now, if that forwards them in the same way and a pool of it has a backend at the same endpoint
+/// that keeps its flows. Where either service has routes or a split, the backend that the flow has will do
+/// too. Nothing: the flow ends. `flow` is either of a NAT flow's entries.
 std::optional<Binding> binding_of(const View& view, const FlowTable& flows, const FlowEntry& flow);
 
 /// Gives a flow, both of its entries, another binding. It counts as active there from now on.

@@ -52,12 +52,18 @@ void add_traffic_commands(Command app, Session& session) {
   auto service = app.add_noun("service", "Look at services");
   service.add("list", "Show every service with its counters").run([&session] {
     session.show("service.list", json::object(),
-                 {"service", "address", "port", "protocol", "policy", "forward", "pool", "packets", "bytes",
+                 {"service", "address", "port", "protocol", "policy", "forward", "pools", "packets", "bytes",
                   "flows", "active_flows"});
   });
   auto table = service.add("table", "Show a service's Maglev table and its SHA-256");
   table.option("SERVICE", *name, "its name").required();
-  table.run([&session, name] { session.show("service.table", {{"service", *name}}); });
+  auto pool = std::make_shared<std::string>();
+  table.option("--pool,POOL", *pool, "which of its pools; needed where it has several");
+  table.run([&session, name, pool] {
+    json params{{"service", *name}};
+    if (!pool->empty()) params["pool"] = *pool;
+    session.show("service.table", params);
+  });
 
   auto words = std::make_shared<std::vector<std::string>>();
   auto explaining = app.add("explain", "Say what would happen to a packet, and why");

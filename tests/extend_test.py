@@ -44,9 +44,9 @@ inline constexpr PolicyRow kToyPolicy{Policy::kToy, "toy", nullptr, choose_first
 """
     },
     [
-        ("lb/service.h", "kLeastConnections", ", kToy"),
+        ("lb/service.h", "kLeastResponseTime", ", kToy"),
         ("lb/policies/all.h", '#include "lb/policies/source_hash.h"', '\n#include "lb/policies/toy.h"'),
-        ("lb/policies/all.h", "kTwoChoicesPolicy, kLeastConnectionsPolicy,", " kToyPolicy,"),
+        ("lb/policies/all.h", "kLeastResponseTimePolicy,", " kToyPolicy,"),
     ],
     ["lb/pick.cpp"],
     asked="""

@@ -13,6 +13,7 @@
 
 #include "crypto/secret.h"
 #include "ctrl/access/audit.h"
+#include "ctrl/daemon/backend_runner.h"
 #include "ctrl/daemon/flows_cut_text.h"
 #include "ctrl/daemon/health_runner.h"
 #include "ctrl/daemon/heartbeat.h"
@@ -111,6 +112,7 @@ struct Daemon::Parts {
   std::unique_ptr<JsonRpc> rpc;
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<HealthRunner> health;
+  std::unique_ptr<BackendRunner> backends;
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
   std::unique_ptr<SetWatch> sets;
@@ -198,6 +200,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
       CallAudit{parts.audit.get(), [&gateway = *parts.gateway] { return gateway.generation(); }});
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthRunner>(parts.io, *parts.gateway, parts.threads, descriptors);
+  parts.backends = std::make_unique<BackendRunner>(parts.io, *parts.gateway, parts.threads);
   const auto& registry = parts.gateway->model()->registry;
   if (registry) {
     auto server = start_registry(*registry, options.state_directory, parts.registered);

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/intent/service_pools.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -32,18 +33,21 @@ BackendRules::BackendRules(const Model& model)
       has_source_v4_(model.encapsulation.source != IpAddress{}),
       has_source_v6_(model.encapsulation.source6 != IpAddress{}) {
   for (const auto& [name, service] : model.services) {
-    Demands& demands = demands_[service->pool];
-    switch (lb::row_of(service->forward).carriage) {
-      case lb::Carriage::kTranslated:
-        (service->address.address.is_v4() ? demands.nat_from_v4 : demands.nat_from_v6) = true;
-        break;
-      case lb::Carriage::kTunnelled:
-        demands.tunnel = true;
-        break;
-      case lb::Carriage::kUnchanged:
-        demands.direct = true;
-        break;
-    }
+    for (const std::string_view pool : all_pools_of(*service)) add(*service, demands_[std::string(pool)]);
+  }
+}
+
+void BackendRules::add(const ServiceModel& service, Demands& demands) {
+  switch (lb::row_of(service.forward).carriage) {
+    case lb::Carriage::kTranslated:
+      (service.address.address.is_v4() ? demands.nat_from_v4 : demands.nat_from_v6) = true;
+      break;
+    case lb::Carriage::kTunnelled:
+      demands.tunnel = true;
+      break;
+    case lb::Carriage::kUnchanged:
+      demands.direct = true;
+      break;
   }
 }
 

@@ -27,6 +27,7 @@ class BackendRules {
     bool tunnel = false;
     bool direct = false;
   };
+  static void add(const ServiceModel& service, Demands& demands);
   std::string objection(const Demands& demands, const IpAddress& address) const;
 
   dataplane::AddressSet own_;

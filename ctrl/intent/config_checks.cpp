@@ -6,9 +6,12 @@
 #include <string>
 #include <unordered_map>
 
+#include "ctrl/intent/config_pool_behaviour.h"
+#include "ctrl/intent/config_steering.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/connected_networks.h"
 #include "ctrl/intent/service_overlap.h"
+#include "ctrl/intent/service_pools.h"
 #include "lb/balancer.h"
 
 namespace sluice::ctrl {
@@ -190,13 +193,12 @@ class ServiceChecks {
   void check(const ServiceDraft& entry, size_t index) {
     index_ = index;
     const ServiceModel& service = entry.service;
-    const auto pool = pools_.find(service.pool);
-    if (!service.pool.empty() && pool == pools_.end()) {
-      fault("/pool", "there is no pool named " + quoted(service.pool));
-    }
     if (!entry.matches) return;
     check_source_addresses(service);
-    if (pool != pools_.end()) check_pool(service, pool->second);
+    for (const std::string_view name : all_pools_of(service)) {
+      const auto pool = pools_.find(name);
+      if (pool != pools_.end()) check_pool(service, pool->second);
+    }
   }
 
  private:
@@ -267,7 +269,7 @@ class ServiceChecks {
   const ConnectedNetworks networks_;
   const bool sources_are_known_;  ///< else what seems to be missing may only be misspelt
   Faults& faults_;
-  std::unordered_map<std::string, PoolFacts> pools_;
+  std::unordered_map<std::string_view, PoolFacts> pools_;
   size_t index_ = 0;
 };
 
@@ -337,6 +339,8 @@ void check_services(const Draft& draft, Faults& faults) {
     names.add(entry.service.name, index);
     checks.check(entry, index);
   }
+  check_steering(draft, faults);
+  check_seen_answers(draft, faults);
   check_overlaps(draft, faults);
 }
 

@@ -7,10 +7,12 @@
 #include "ctrl/intent/config_events.h"
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
 #include "ctrl/intent/config_remote.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
+#include "ctrl/intent/config_steering.h"
 #include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
@@ -109,6 +111,7 @@ PoolDraft decode_pool(const Cursor& from) {
   pool.health = decode_health(from.member("health"));
   pool.discover = decode_discover(from.member("discover"));
   pool.limits = decode_limits_of_pool(from.member("limits"));
+  decode_pool_behaviour(from, pool);
   return draft;
 }
 
@@ -116,7 +119,7 @@ ServiceDraft decode_service(const Cursor& from) {
   ServiceDraft draft;
   ServiceModel& service = draft.service;
   from.parse("name", parse_name, service.name);
-  from.parse("pool", parse_name, service.pool);
+  decode_steering(from, service);
   read_word(from, "protocol", protocol_of, service.protocol);
   read_word(from, "policy", policy_of, service.policy);
   read_word(from, "forward", forward_of, service.forward);

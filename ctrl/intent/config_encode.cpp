@@ -4,11 +4,13 @@
 #include "ctrl/intent/config_events.h"
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
+#include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
 #include "ctrl/intent/config_remote.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_sources.h"
+#include "ctrl/intent/config_steering.h"
 #include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
@@ -83,6 +85,7 @@ json to_json(const PoolModel& pool) {
   if (pool.table_size) object["table_size"] = *pool.table_size;
   if (pool.discover) object["discover"] = encode_discover(*pool.discover);
   if (pool.limits != PoolLimitsModel{}) object["limits"] = encode_limits(pool.limits);
+  encode_pool_behaviour(pool, object);
   return object;
 }
 
@@ -106,10 +109,10 @@ json to_json(const ServiceModel& service) {
               {"protocol", word_for(service.protocol)},
               {"policy", word_for(service.policy)},
               {"forward", word_for(service.forward)},
-              {"pool", service.pool},
               {"idle_timeout",
                {{"tcp", format_duration(service.tcp_idle_timeout)},
                 {"udp", format_duration(service.udp_idle_timeout)}}}};
+  encode_steering(service, object);
   if (!service.access.is_open()) object["access"] = encode_access(service.access);
   if (!service.limits.is_open()) object["limits"] = encode_limits(service.limits);
   return object;

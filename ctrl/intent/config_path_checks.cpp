@@ -11,6 +11,7 @@
 #include "ctrl/intent/config_checks.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/connected_networks.h"
+#include "ctrl/intent/service_pools.h"
 #include "dataplane/forward/gue.h"
 #include "dataplane/forward/ipip.h"
 #include "dataplane/tables/address_set.h"
@@ -128,8 +129,11 @@ void check_mtus(const Draft& draft, Cursor::Faults& faults) {
   std::map<std::string_view, const PoolModel*> pools;
   for (const auto& [entry, index] : draft.pools) pools.emplace(entry.pool.name, &entry.pool);
   for (const auto& [entry, index] : draft.services) {
-    const auto pool = pools.find(entry.service.pool);
-    if (entry.matches && pool != pools.end()) least.add_service(entry.service, *pool->second);
+    if (!entry.matches) continue;
+    for (const std::string_view name : all_pools_of(entry.service)) {
+      const auto pool = pools.find(name);
+      if (pool != pools.end()) least.add_service(entry.service, *pool->second);
+    }
   }
   least.report(draft, faults);
 }

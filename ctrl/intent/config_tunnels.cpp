@@ -8,6 +8,7 @@
 
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/file_reference.h"
+#include "ctrl/intent/service_pools.h"
 #include "ctrl/intent/tunnel_networks.h"
 
 namespace sluice::ctrl {
@@ -113,14 +114,15 @@ void check_direct(const Draft& draft, Faults& faults) {
   const TunnelNetworks networks(draft.model.tunnels);
   for (const auto& [entry, index] : draft.services) {
     if (entry.service.forward != lb::ForwardMode::kDirect) continue;
+    const auto used = all_pools_of(entry.service);
     for (const auto& pool : draft.pools) {
-      if (pool.value.pool.name != entry.service.pool) continue;
+      if (std::ranges::find(used, pool.value.pool.name) == used.end()) continue;
       for (const BackendModel& backend : pool.value.pool.backends) {
         const auto tunnel = networks.leading_to(backend.address);
         if (!tunnel) continue;
         faults.add("/services/" + std::to_string(index) + "/forward",
                    "direct reaches only neighbors: " + backend.address.to_string() + " of pool " +
-                       in_quotes(entry.service.pool) + " is behind tunnel " +
+                       in_quotes(pool.value.pool.name) + " is behind tunnel " +
                        in_quotes(draft.model.tunnels[*tunnel].name));
         break;
       }

@@ -11,6 +11,7 @@
 #include "ctrl/intent/connected_networks.h"
 #include "ctrl/intent/json_schema.h"
 #include "ctrl/intent/service_paths.h"
+#include "ctrl/intent/service_pools.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -122,13 +123,28 @@ class Warnings {
   }
 
   void check_service(const ServiceModel& service) {
-    const PoolModel& pool = *model_.pools.at(service.pool);
-    used_.insert(pool.name);
-    const bool any =
-        std::ranges::any_of(pool.backends, [](const auto& backend) { return backend.weight > 0; });
-    if (!any && !pool.discover) {
-      warn(services_[service.name] + "/pool",
-           "no backend of pool " + quoted(pool.name) + " takes new flows: they are dropped (no_backend)");
+    for_each_pool_name(service, [&](const std::string& name, const std::string& pointer) {
+      const PoolModel& pool = *model_.pools.at(name);
+      used_.insert(pool.name);
+      const bool any =
+          std::ranges::any_of(pool.backends, [](const auto& backend) { return backend.weight > 0; });
+      if (!any && !pool.discover) {
+        warn(services_[service.name] + pointer,
+             "no backend of pool " + quoted(pool.name) + " takes new flows: they are dropped (no_backend)");
+      }
+    });
+    check_routes(service);
+  }
+
+  /// Routes that no client's address can match.
+  void check_routes(const ServiceModel& service) {
+    const bool v4 = service.address.address.is_v4();
+    for (size_t i = 0; i < service.routes.size(); ++i) {
+      const bool any = std::ranges::any_of(
+          service.routes[i].source, [&](const Prefix& source) { return source.address.is_v4() == v4; });
+      if (any) continue;
+      warn(services_[service.name] + "/routes/" + std::to_string(i) + "/source",
+           std::string("matches no client: the service is ") + (v4 ? "IPv4" : "IPv6"));
     }
   }
 
@@ -156,10 +172,11 @@ class Warnings {
           by_place.emplace(std::pair(service->address, service->first_port), service.get());
       const bool is_apart = !is_new && other->second->protocol != service->protocol &&
                             other->second->last_port == service->last_port &&
-                            other->second->pool != service->pool;
+                            pools_of(*other->second) != pools_of(*service);
       if (is_apart) {
-        warn(services_[name] + "/pool",
-             "the same address and port is in pool " + quoted(other->second->pool) +
+        const std::string_view pool = pools_of(*other->second).front();
+        warn(services_[name] + (service->pool.empty() ? "/split" : "/pool"),
+             "the same address and port is in pool " + quoted(std::string(pool)) +
                  " for the other protocol (service " + quoted(other->second->name) +
                  "): a client that uses both meets different backends");
       }

@@ -1,5 +1,6 @@
 #include "ctrl/intent/pool_use.h"
 
+#include "ctrl/intent/service_pools.h"
 #include "lb/policies/all.h"
 
 namespace sluice::ctrl {
@@ -23,7 +24,9 @@ PoolUses pool_uses(const Model& model) {
   PoolUses uses;
   uses.reserve(model.pools.size());
   for (const auto& [name, pool] : model.pools) uses.emplace(name, PoolUse{});
-  for (const auto& [name, service] : model.services) add(*service, uses.at(service->pool));
+  for (const auto& [name, service] : model.services) {
+    for (const std::string_view pool : all_pools_of(*service)) add(*service, uses.at(pool));
+  }
   for (auto& [name, use] : uses) {
     if (!use.tcp && !use.udp) use = unused();
   }

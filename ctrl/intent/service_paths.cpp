@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ctrl/intent/service_pools.h"
+
 namespace sluice::ctrl {
 namespace {
 
@@ -44,11 +46,13 @@ ServicePaths service_paths(const Model& model) {
   ServicePaths all;
   if (wanted.empty()) return all;
   for (const auto& [name, service] : model.services) {
-    const auto found = wanted.find(service->pool);
-    if (found == wanted.end()) continue;
-    auto& [check, of_protocol, of_others] = found->second;
-    const bool speaks_it = service->protocol == protocol_of(check->type);
-    add(speaks_it ? of_protocol : of_others, path_of(*service, *check, speaks_it));
+    for (const std::string_view pool : all_pools_of(*service)) {
+      const auto found = wanted.find(pool);
+      if (found == wanted.end()) continue;
+      auto& [check, of_protocol, of_others] = found->second;
+      const bool speaks_it = service->protocol == protocol_of(check->type);
+      add(speaks_it ? of_protocol : of_others, path_of(*service, *check, speaks_it));
+    }
   }
   for (auto& [pool, paths] : wanted) {
     auto& chosen = paths.of_protocol.empty() ? paths.of_others : paths.of_protocol;

@@ -25,12 +25,19 @@ struct BackendStatus {
   std::optional<uint32_t> set_weight = {};  ///< by an operator; counts as long as it is there
   uint64_t transitions = 0;                 ///< of the effective state, since the backend is known
   std::string ejected = {};                 ///< why it is ejected as an outlier; empty: it is not
-  uint8_t tenths = 10;                      ///< of its weight that count: fewer while it starts slowly
+  /// Of its weight, that count where its pool has slow starts: it has just come up, or come back.
+  uint8_t tenths = 10;
   /// When its slow start began; nothing: it has not been looked at since, or there is none.
   std::optional<std::chrono::steady_clock::time_point> slow_start_began = {};
 
   uint32_t weight() const { return set_weight.value_or(named_weight); }
 };
+
+/// How much of a backend's weight counts at a time of its slow start: from a tenth of it to all, linearly, in
+/// steps of a tenth.
+inline constexpr uint8_t kWholeWeight = 10;
+uint8_t slow_start_tenths(std::chrono::steady_clock::duration since_begin,
+                          std::chrono::steady_clock::duration slow_start);
 
 /// The effective state, by the rules of interface.md section 5 (fail_open aside), and why.
 struct EffectiveState {

@@ -73,6 +73,21 @@ const MemberList* list_of(const MemberLists& lists, const std::string& pool) {
   return found == lists.end() ? nullptr : found->second.get();
 }
 
+/// Whether a pool has served, with what its file names, or its source: the first whom either names begin
+/// together, at the gateway's start or at the pool's.
+struct Livelihood {
+  bool file = false;
+  bool source = false;
+};
+
+Livelihood livelihood_of(const MemberList* list) {
+  Livelihood live;
+  for (size_t i = 0; list && i < list->members.size(); ++i) {
+    (list->members[i].is_from_file ? live.file : live.source) = true;
+  }
+  return live;
+}
+
 }  // namespace
 
 const BackendStatus* BackendStatuses::find(const BackendKey& key) const {
@@ -103,8 +118,22 @@ void BackendStatuses::count(const std::string& pool, const BackendStatus* before
   numbers.available -= (was_available ? 1 : 0);
 }
 
+/// Whoever comes up, or back, starts slowly; a new one has its say in that itself.
+void BackendStatuses::note_slow_start(const BackendKey& key, const BackendStatus* before,
+                                      BackendStatus& status) {
+  const bool is_active = effective_state(status).state == lb::BackendState::kActive;
+  const bool comes_back = before && effective_state(*before).state != lb::BackendState::kActive;
+  if (!is_active) status.tenths = kWholeWeight;
+  if (is_active && comes_back) {
+    status.tenths = 1;
+    status.slow_start_began.reset();
+  }
+  if (status.tenths < kWholeWeight) slow_starts_.insert(key);
+}
+
 void BackendStatuses::set(const BackendKey& key, std::optional<BackendStatus> status) {
   const auto found = statuses_.find(key);
+  if (status) note_slow_start(key, found == statuses_.end() ? nullptr : &found->second, *status);
   count(key.pool, found == statuses_.end() ? nullptr : &found->second, status ? &*status : nullptr);
   undo_.emplace_back(key, found == statuses_.end() ? std::nullopt : std::optional(found->second));
   if (!status) {
@@ -130,6 +159,7 @@ void BackendStatuses::follow(const World& before, const World& after, Time now) 
     touch(name);
     const bool checked = is_checked(after.model, name);
     const bool same_checks = checked == is_checked(before.model, name);
+    const Livelihood live = livelihood_of(old_list);
     for_each_member(old_list, new_list, [&](const Member* old, const Member* member) {
       if (old && member && *old == *member && same_checks) return;
       const HostPort& at = (member ? member : old)->at;
@@ -140,19 +170,24 @@ void BackendStatuses::follow(const World& before, const World& after, Time now) 
       }
       const auto taken_along = old_list ? set_before.end() : set_before.find(at);
       const bool is_set = taken_along != set_before.end();
-      follow(key, *member, is_set ? taken_along->second : AdminState::kActive, checked, now);
+      follow(key, *member,
+             {.admin = is_set ? taken_along->second : AdminState::kActive,
+              .is_checked = checked,
+              .starts_slowly = member->is_from_file ? live.file : live.source},
+             now);
     });
     if (!new_list) pools_.erase(name);
   }
 }
 
-/// One member: `admin` where it is new.
-void BackendStatuses::follow(const BackendKey& key, const Member& member, AdminState admin, bool checked,
+/// One member: what `newcomer` says of states counts where it is new.
+void BackendStatuses::follow(const BackendKey& key, const Member& member, const Newcomer& newcomer,
                              Time now) {
   const BackendStatus* const known = find(key);
-  BackendStatus status = known ? *known : BackendStatus{.admin = admin, .since = now};
+  BackendStatus status = known ? *known : BackendStatus{.admin = newcomer.admin, .since = now};
+  if (!known && newcomer.starts_slowly) status.tenths = 1;
   if (known && member.weight != known->named_weight) status.set_weight.reset();
-  if (!checked) {
+  if (!newcomer.is_checked) {
     if (!status.healthy) status.since = now;
     status.healthy = status.check_known = true;
     status.health_reason.clear();
@@ -229,6 +264,39 @@ bool BackendStatuses::set_health(const BackendKey& key, bool healthy, const std:
   if (changed) status.since = now;
   set(key, std::move(status));
   return changed;
+}
+
+std::set<std::string> BackendStatuses::advance_slow_starts(const Model& model,
+                                                           std::chrono::steady_clock::time_point now) {
+  std::set<std::string> differ;
+  for (auto it = slow_starts_.begin(); it != slow_starts_.end();) {
+    const BackendKey& key = *it;
+    const BackendStatus* const known = find(key);
+    if (!known || known->tenths == kWholeWeight) {  // since the last time at least, so that it stays so
+      it = slow_starts_.erase(it);
+      continue;
+    }
+    ++it;
+    const auto pool = model.pools.find(key.pool);
+    const auto slow_start =
+        pool == model.pools.end() ? std::chrono::milliseconds(0) : pool->second->slow_start;
+    BackendStatus status = *known;
+    if (!status.slow_start_began) status.slow_start_began = now;
+    status.tenths = slow_start_tenths(now - *status.slow_start_began, slow_start);
+    if (status.tenths != known->tenths && slow_start.count() > 0) differ.insert(key.pool);
+    if (status.tenths != known->tenths || !known->slow_start_began) set(key, std::move(status));
+  }
+  return differ;
+}
+
+bool BackendStatuses::set_ejected(const BackendKey& key, const std::string& reason, Time now) {
+  const BackendStatus* const known = find(key);
+  if (!known || known->ejected == reason) return false;
+  BackendStatus status = *known;
+  status.ejected = reason;
+  if (effective_state(status).state != effective_state(*known).state) status.since = now;
+  set(key, std::move(status));
+  return true;
 }
 
 void BackendStatuses::discard() {

@@ -70,6 +70,7 @@ class BackendStatuses {
                   bool check_known = true);
   /// Why it is ejected as an outlier; empty: it is not, or no longer.
   bool set_ejected(const BackendKey& key, const std::string& reason, Time now);
+  bool has_slow_starts() const { return !slow_starts_.empty(); }
   /// Moves slow starts on: answers the pools of which a weight differs with that.
   std::set<std::string> advance_slow_starts(const Model& model, std::chrono::steady_clock::time_point now);
   /// Nothing: the one that is named counts again.
@@ -80,8 +81,15 @@ class BackendStatuses {
   void discard();
 
  private:
-  void follow(const BackendKey& key, const Member& member, AdminState admin, bool checked, Time now);
+  /// A member that is new to its pool, or may differ.
+  struct Newcomer {
+    AdminState admin = AdminState::kActive;
+    bool is_checked = false;
+    bool starts_slowly = false;  ///< the pool has served before it came
+  };
+  void follow(const BackendKey& key, const Member& member, const Newcomer& newcomer, Time now);
   void set(const BackendKey& key, std::optional<BackendStatus> status);
+  void note_slow_start(const BackendKey& key, const BackendStatus* before, BackendStatus& status);
   PoolAvailability& touch(const std::string& pool);
   void count(const std::string& pool, const BackendStatus* before, const BackendStatus* after);
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/intent/service_pools.h"
 #include "ctrl/log/log_line.h"
 
 namespace sluice::ctrl {
@@ -86,12 +87,14 @@ void TransitionLog::write_services(const StatusChanges& changes, const Model& mo
   }
   if (is_lost.empty()) return;
   for (const auto& [name, service] : model.services) {
-    const auto found = is_lost.find(service->pool);
-    if (found == is_lost.end() || !service_lines_.take(now)) continue;
-    log_line(found->second ? LogLevel::kError : LogLevel::kInfo,
-             {found->second ? "service has nobody left: " : "service is back: ", "service=", name,
-              " address=", service->address.to_string(), " port=", port_text(*service),
-              " protocol=", word_for(service->protocol), " pool=", service->pool});
+    for (const std::string_view pool : pools_of(*service)) {
+      const auto found = is_lost.find(pool);
+      if (found == is_lost.end() || !service_lines_.take(now)) continue;
+      log_line(found->second ? LogLevel::kError : LogLevel::kInfo,
+               {found->second ? "service has nobody left: " : "service is back: ", "service=", name,
+                " address=", service->address.to_string(), " port=", port_text(*service),
+                " protocol=", word_for(service->protocol), " pool=", pool});
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "ctrl/intent/announcements.h"
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/intent/service_pools.h"
 #include "ctrl/resolve/compile_ledger.h"
 #include "ctrl/resolve/compile_network.h"
 #include "ctrl/resolve/compile_step.h"
@@ -35,13 +36,14 @@ class Compiler {
     tables_.hash_key = step_.model.hash_key.value_or(step_.in.kept_hash_key);
     tables_.encapsulation = step_.model.encapsulation;
     network();
-    std::vector<MovedService> moved;
+    std::vector<lb::ServiceId> moved;
     if (auto refusal = compile_pools(step_)) return tl::unexpected(std::move(*refusal));
     if (auto refusal = compile_services(step_, moved)) return tl::unexpected(std::move(*refusal));
     compile_rules(step_);
     announced_addresses();
     next_hop_addresses();
     dnat_backends();
+    mirror_backends();
     Compiled result;
     if (step_.before) {
       result.disruption = step_.services_changed
@@ -74,9 +76,20 @@ class Compiler {
     tables_.own_addresses = same_addresses ? step_.previous->own_addresses : own_addresses(tables_);
     step_.services_changed =
         !step_.before || step_.before->services != step_.model.services || !step_.snat_indexes_hold;
+    step_.services_changed |= step_.before && watches_others(*step_.before, step_.model);
     // A list of next hops that is mostly history is made anew, and so are the indexes into it.
     step_.hops_anew =
         step_.routes_changed || step_.previous->next_hops->size() > 2 * step_.ids.backend_limit() + 1024;
+  }
+
+  /// Whether services see to other pools' failures, though they are the same themselves.
+  static bool watches_others(const Model& before, const Model& now) {
+    bool others = false;
+    for_each_difference(before.pools, now.pools,
+                        [&](const std::string&, const PoolModel* then, const PoolModel* pool) {
+                          others |= then && pool && then->outlier.has_value() != pool->outlier.has_value();
+                        });
+    return others;
   }
 
   void announced_addresses() {
@@ -112,17 +125,48 @@ class Compiler {
       return;
     }
     std::set<std::string_view> pools;
+    bool is_any_steered = step_.before && has_steered_dnat(*step_.before);
     for (const auto& [name, service] : step_.model.services) {
-      if (service->forward == lb::ForwardMode::kDnat) pools.insert(service->pool);
+      if (service->forward != lb::ForwardMode::kDnat) continue;
+      is_any_steered |= is_steered(*service);
+      for (const std::string_view pool : all_pools_of(*service)) pools.insert(pool);
     }
     if (pools.empty()) return;
+    // Flows stay with a backend that neither routes nor split lead to any more.
+    const auto* const former =
+        is_any_steered && step_.previous ? step_.previous->dnat_backends.get() : nullptr;
     std::vector<IpAddress> addresses;
-    for (const std::string_view pool : pools) {
-      for (const Member& member : step_.in.effective.pools.at(pool)->members->members) {
-        addresses.push_back(member.at.address);
+    for (const auto& [name, pool] : step_.in.effective.pools) {
+      const bool is_used = pools.contains(name);
+      for (const Member& member : pool->members->members) {
+        if (is_used || (former && former->contains(member.at.address)))
+          addresses.push_back(member.at.address);
       }
     }
     tables_.dnat_backends = std::make_shared<const dataplane::AddressSet>(addresses);
+  }
+
+  /// Whose packets may be answers to copies.
+  void mirror_backends() {
+    if (!step_.services_changed && (!step_.previous->mirror_backends || has_same_addresses())) {
+      tables_.mirror_backends = step_.previous->mirror_backends;
+      return;
+    }
+    std::vector<IpAddress> addresses;
+    for (const auto& [name, service] : step_.model.services) {
+      if (!service->mirror) continue;
+      for (const Member& member : step_.in.effective.pools.at(service->mirror->pool)->members->members) {
+        addresses.push_back(member.at.address);
+      }
+    }
+    if (addresses.empty()) return;
+    tables_.mirror_backends = std::make_shared<const dataplane::AddressSet>(addresses);
+  }
+
+  static bool has_steered_dnat(const Model& model) {
+    return std::ranges::any_of(model.services, [](const auto& entry) {
+      return entry.second->forward == lb::ForwardMode::kDnat && is_steered(*entry.second);
+    });
   }
 
   /// Whether no pool has gained or lost a backend.
@@ -154,16 +198,16 @@ class Compiler {
     return {parts.begin(), parts.end()};
   }
 
-  /// By name of service: how much of its table another one makes of it.
-  std::map<std::string, double> moved_fractions(const std::vector<MovedService>& moved) const {
+  /// By name of service: how many of its new flows get another backend.
+  std::map<std::string, double> moved_fractions(const std::vector<lb::ServiceId>& moved) const {
     std::map<std::string, double> result;
-    std::map<const lb::PoolTable*, double> known;
-    for (const auto& [id, then, now] : moved) {
+    Disruption disruption(*step_.previous, tables_);
+    for (const lb::ServiceId id : moved) {
       const ServiceIdentity* const service = step_.ids.service_at(id);
       if (!service) continue;
-      const auto [place, is_new] = known.emplace(then, 0.0);
-      if (is_new) place->second = moved_fraction(*then, *step_.previous, *now, tables_);
-      result.emplace(service->name, place->second);
+      const auto fraction = disruption.between((*step_.previous->services)[id], (*tables_.services)[id],
+                                               service->address.address.is_v4());
+      if (fraction) result.emplace(service->name, *fraction);
     }
     return result;
   }

@@ -47,13 +47,8 @@ Refusal out_of_numbers(const char* what, size_t limit);
 std::optional<Refusal> compile_pools(CompileStep& step);
 
 /// The same for services. After the pools.
-struct MovedService {
-  lb::ServiceId id;
-  const lb::PoolTable* before;
-  const lb::PoolTable* now;
-};
 /// `moved`: services that are what they were, and have another table.
-std::optional<Refusal> compile_services(CompileStep& step, std::vector<MovedService>& moved);
+std::optional<Refusal> compile_services(CompileStep& step, std::vector<lb::ServiceId>& moved);
 
 /// Their rules. After the services.
 void compile_rules(CompileStep& step);

@@ -1,11 +1,17 @@
-// How much of each service's table a change of configuration moves. Pure.
+// How many of each service's new flows a change sends elsewhere. Pure.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "ctrl/intent/model.h"
 #include "dataplane/tables/tables.h"
+
+namespace sluice::lb {
+class PoolSplit;
+}
 
 namespace sluice::ctrl {
 
@@ -19,9 +25,28 @@ struct Compilation {
 double moved_fraction(const lb::PoolTable& then, const dataplane::Tables& before, const lb::PoolTable& now,
                       const dataplane::Tables& after);
 
-/// By service of `after` whose table is another: the fraction of its slots that have another backend, by
-/// endpoint. A service is compared with the one of its name, or else with the one that had its first address
-/// and port; a new one is absent.
+/// Between two generations. Remembers what it has compared, for many services have the same tables.
+class Disruption {
+ public:
+  Disruption(const dataplane::Tables& before, const dataplane::Tables& after)
+      : before_(before), after_(after) {}
+
+  /// The fraction of new flows whose backend is another, a change of pool included. Clients count as spread
+  /// evenly over all addresses of the service's family, which decides how much a route takes. Nothing: the
+  /// service has the very tables that it had.
+  std::optional<double> between(const lb::Service& then, const lb::Service& now, bool v4);
+
+ private:
+  double between(const lb::PoolTable* then, const lb::PoolTable* now);
+  double between(const lb::PoolSplit& then, const lb::PoolSplit& now);
+
+  const dataplane::Tables& before_;
+  const dataplane::Tables& after_;
+  std::map<std::pair<const lb::PoolTable*, const lb::PoolTable*>, double> known_;
+};
+
+/// By service of `after` whose tables, routes or split differ. A service is compared with the one of its
+/// name, or else with the one that had its first address and port; a new one is absent.
 std::map<std::string, double> disruption(const Compilation& before, const Compilation& after);
 
 }  // namespace sluice::ctrl

@@ -18,15 +18,30 @@ EffectiveBackend effective(const Member& member, const BackendStatus& status) {
   return backend;
 }
 
-/// Where every backend that nobody has taken out is down, and the pool fails open, they count all the same.
-void fail_open(std::vector<EffectiveBackend>& backends, const std::vector<AdminState>& admin) {
-  bool any_down = false;
+/// While anybody starts slowly, weights count in tenths: the other ones' too, so that all keep their shares.
+void weigh_slow_starts(std::vector<EffectiveBackend>& backends, const std::vector<uint8_t>& tenths) {
+  if (std::ranges::all_of(tenths, [](uint8_t each) { return each == kWholeWeight; })) return;
+  for (size_t i = 0; i < backends.size(); ++i) backends[i].weight *= tenths[i];
+}
+
+/// Whether too few of the backends that nobody has taken out are healthy.
+bool is_in_panic(const PoolModel& pool, size_t healthy, size_t counted) {
+  if (counted == 0) return false;
+  if (healthy == 0 && pool.fail_open) return true;
+  // Both are the doubles next to what they stand for, so exactly at the value is not below it.
+  return pool.panic && static_cast<double>(healthy) / static_cast<double>(counted) < *pool.panic;
+}
+
+/// Where the pool is in panic, those that are down count all the same, unless somebody has taken them out.
+void balance_over_all_in_panic(const PoolModel& pool, std::vector<EffectiveBackend>& backends,
+                               const std::vector<AdminState>& admin) {
+  size_t healthy = 0, counted = 0;
   for (size_t i = 0; i < backends.size(); ++i) {
     if (admin[i] != AdminState::kActive) continue;
-    if (backends[i].state == BackendState::kActive) return;
-    any_down |= backends[i].state == BackendState::kDown;
+    ++counted;
+    healthy += backends[i].state == BackendState::kActive;
   }
-  if (!any_down) return;
+  if (!is_in_panic(pool, healthy, counted)) return;
   for (size_t i = 0; i < backends.size(); ++i) {
     if (admin[i] == AdminState::kActive && backends[i].state == BackendState::kDown)
       backends[i].keeps_flows = true;
@@ -49,6 +64,7 @@ std::shared_ptr<const EffectivePool> effective_pool(std::shared_ptr<const PoolMo
   static const BackendStatus kUnknown;
   auto pool = std::make_shared<EffectivePool>();
   std::vector<AdminState> admin;
+  std::vector<uint8_t> tenths;
   pool->backends.reserve(members->members.size());
   admin.reserve(members->members.size());
   BackendKey key{intent->name, {}, 0};
@@ -59,8 +75,10 @@ std::shared_ptr<const EffectivePool> effective_pool(std::shared_ptr<const PoolMo
     const BackendStatus& status = found == observed.statuses.end() ? kUnknown : found->second;
     pool->backends.push_back(effective(member, status));
     admin.push_back(status.offer == Offer::kTakesFlows ? status.admin : AdminState::kDraining);
+    if (intent->slow_start.count() > 0) tenths.push_back(status.tenths);
   }
-  if (intent->fail_open) fail_open(pool->backends, admin);
+  if (!tenths.empty()) weigh_slow_starts(pool->backends, tenths);
+  balance_over_all_in_panic(*intent, pool->backends, admin);
   pool->table_size = table_size(*intent, members->present, previous);
   pool->use = use;
   pool->intent = std::move(intent);

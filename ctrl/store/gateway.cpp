@@ -6,6 +6,7 @@
 
 #include "ctrl/intent/memory_needs.h"
 #include "ctrl/resolve/compile_ledger.h"
+#include "ctrl/resolve/panic.h"
 #include "ctrl/store/gateway_parts.h"
 #include "ctrl/store/gateway_tunnels.h"
 
@@ -124,6 +125,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   }
   if (step.tunnels) tunnel_states->commit(*step.tunnels);
   if (step.model != model) ++generation;
+  log_panics(*effective, *next);
   publish(std::move(next), compiled->tables);
   follow_sets();
   changes.add({step.causes, compiled_at, time->wall(), std::move(compiled->added)},

@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/intent/service_pools.h"
 #include "ctrl/store/gateway_parts.h"
+#include "lb/handshake_watch.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -174,15 +176,26 @@ Outcome<std::vector<BackendRow>> Gateway::backends(const std::optional<std::stri
   return rows;
 }
 
-Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(const std::string& service,
-                                                                const std::optional<std::string>&) const {
+Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(
+    const std::string& service, const std::optional<std::string>& pool) const {
   const std::lock_guard lock(parts_->state);
   const auto found = parts_->model->services.find(service);
   if (found == parts_->model->services.end()) {
     return refuse(Refusal::Kind::kNotFound, "there is no service named \"" + service + "\"");
   }
-  const auto index = parts_->ids.find_pool_table(found->second->pool, found->second->protocol);
-  return parts_->tables->pools[*index];
+  const auto pools = pools_of(*found->second);
+  if (!pool && pools.size() > 1) {
+    std::string names;
+    for (const std::string_view name : pools) names.append(names.empty() ? "" : ", ").append(name);
+    return refuse(Refusal::Kind::kInvalid,
+                  "service \"" + service + "\" has several pools: give \"pool\", one of " + names);
+  }
+  const auto all = all_pools_of(*found->second);
+  if (pool && std::ranges::find(all, *pool) == all.end()) {
+    return refuse(Refusal::Kind::kNotFound, "service \"" + service + "\" has no pool \"" + *pool + "\"");
+  }
+  const std::string name(pool ? std::string_view(*pool) : pools.front());
+  return parts_->tables->pools[*parts_->ids.find_pool_table(name, found->second->protocol)];
 }
 
 Totals Gateway::Parts::count_service(lb::ServiceId id) const {
@@ -243,6 +256,7 @@ void Gateway::Parts::collect_numbers() {
         if (counted.active_flows > 0) return false;
         const std::string& name = ids.retired_service(id).name;
         service_totals.collect(name, id, model->services.contains(name), counted);
+        for (const unsigned worker : balancers) data_plane->handshakes(worker).forget_service(id);
         return true;
       },
       [&](lb::BackendId id) {
@@ -250,6 +264,7 @@ void Gateway::Parts::collect_numbers() {
         if (counted.active_flows > 0) return false;
         const BackendKey& key = ids.retired_backend(id);
         backend_totals.collect(key, id, statuses.find(key) != nullptr, counted);
+        for (const unsigned worker : balancers) data_plane->handshakes(worker).forget_backend(id);
         return true;
       });
 }

@@ -77,6 +77,21 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
      "How often its state changed since the gateway knows it."},
     {"sluice_pool_available_backends", MetricType::Gauge, "pool",
      "Backends that take new flows: active, with a weight above 0."},
+    {"sluice_pool_panic", MetricType::Gauge, "pool",
+     "1 while the pool balances over backends that are down, too: `panic` or `fail_open`. Absent without."},
+    {"sluice_service_handshake_seconds", MetricType::Histogram, "service",
+     "From SYN to SYN-ACK. Only of TCP services with `full-nat` or `dnat`: in the other modes answers do not "
+     "come by here."},
+    {"sluice_backend_handshake_seconds", MetricType::Gauge, "pool, backend",
+     "The same of a backend, as least-response-time goes by it: peaks count at once and fade slowly, a RST "
+     "or "
+     "a timeout is 1 s at least; the mean of the workers that know.",
+     "explanation/failing-backends.md"},
+    {"sluice_mirror_packets_total", MetricType::Counter, "outcome",
+     "Copies for mirrors: `sent`, or `lost` because there was no backend, no room or no way; `answered` is "
+     "what "
+     "came back. Only where a service has `mirror`.",
+     "how-to/shadow-traffic.md"},
     {"sluice_source_synced", MetricType::Gauge, "source", "1 while all that the source last said counts.",
      "explanation/sources.md"},
     {"sluice_source_updates_total", MetricType::Counter, "source",

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "ctrl/intent/config_values.h"
+#include "ctrl/intent/service_pools.h"
 #include "ctrl/telemetry/metric_family.h"
 #include "dataplane/roles/dataplane.h"
 #include "lb/port_use.h"
@@ -28,7 +29,8 @@ class FullNatPools {
   void find() {
     is_known_ = true;
     for (const auto& [name, service] : model_->services) {
-      if (service->forward == lb::ForwardMode::kFullNat) pools_.insert(service->pool);
+      if (service->forward != lb::ForwardMode::kFullNat) continue;
+      for (const std::string_view pool : pools_of(*service)) pools_.insert(pool);
     }
   }
 

@@ -205,6 +205,14 @@ std::span<const lb::AnswerCounters> DataPlane::answer_counters(unsigned worker) 
   return parts_->stations[worker]->answers();
 }
 
+lb::HandshakeWatch& DataPlane::handshakes(unsigned worker) {
+  return parts_->stations[worker]->handshakes();
+}
+
+const lb::HandshakeWatch& DataPlane::handshakes(unsigned worker) const {
+  return parts_->stations[worker]->handshakes();
+}
+
 DeviceCounters DataPlane::device_counters(unsigned port) const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(parts_->plans[port].device, &stats) != 0) return {};

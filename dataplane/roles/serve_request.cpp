@@ -4,6 +4,8 @@
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/worker/worker.h"
+#include "lb/mirror.h"
+#include "lb/pool_steering.h"
 #include "lb/rebind.h"
 
 namespace sluice::dataplane {
@@ -24,6 +26,31 @@ Explanation explain_no_service(const Tables& tables, const FlowKey& key) {
     }
   }
   return dropped(DropReason::kNoService);
+}
+
+/// What sends a client's flow to its pool. A known flow stays where it went: that is told only where it would
+/// go there now.
+void add_steering_rules(const Tables& tables, const FlowKey& key, const lb::Decision& decision,
+                        lb::DecidedRules& rules) {
+  if (decision.service == lb::kNoService || decision.is_reply) return;
+  const lb::Service& service = (*tables.services)[decision.service];
+  if (lb::is_mirrored(service, key, tables.hash_key)) rules.add({.kind = lb::DecidedRule::Kind::kMirror});
+  if (service.steering == nullptr) return;
+  const lb::PoolChoice choice = service.steering->choose(key, service.policy, tables.hash_key);
+  if (decision.outcome == lb::Outcome::kCached) {
+    const auto& members = tables.members[choice.pool];
+    const auto is_it = [&](const lb::PoolMembers::Member& member) { return member.id == decision.backend; };
+    if (members == nullptr || std::ranges::none_of(members->all(), is_it)) return;
+  }
+  if (choice.route != lb::PoolChoice::kNone) {
+    rules.add({.kind = lb::DecidedRule::Kind::kRoute,
+               .index = choice.route,
+               .has_prefix = true,
+               .prefix = choice.matched});
+  }
+  if (choice.share != lb::PoolChoice::kNone) {
+    rules.add({.kind = lb::DecidedRule::Kind::kSplit, .index = choice.share});
+  }
 }
 
 Explanation explain(Worker& worker, const FlowKey& key) {
@@ -62,6 +89,7 @@ Explanation explain(Worker& worker, const FlowKey& key) {
   result.service = decision.service;
   result.backend = decision.backend;
   result.slot = decision.slot;
+  add_steering_rules(*worker.tables, key, decision, result.rules);
   const bool to_backend = decision.backend != lb::kNoBackend && !decision.is_reply;
   if (to_backend && (*worker.tables->backends)[decision.backend].next_hop == UINT32_MAX) {
     result.verdict = Explanation::Verdict::kDropped;

@@ -1,5 +1,8 @@
 #include "dataplane/roles/station.h"
 
+#include <algorithm>
+#include <bit>
+
 #include "dataplane/esp/esp_worker.h"
 
 namespace sluice::dataplane {
@@ -27,8 +30,25 @@ Result<void> Station::map_arrays(const StationPlan& plan) {
       .and_then([&] { return map_array(answers_, lb::kMaxServices, plan.numa_node, false); })
       .and_then([&] { return map_array(counted_services_, lb::kMaxServices, plan.numa_node, false); })
       .and_then([&] { return map_array(counted_backends_, lb::kMaxBackends, plan.numa_node, false); })
+      .and_then([&] { return map_handshakes(plan); })
       .and_then([&] { return map_array(paths_, KnownPaths::kPlaces, plan.numa_node, false); })
       .and_then([&] { return map_array(drop_records_, DropRecorder::kRecords, plan.numa_node, false); });
+}
+
+Result<void> Station::map_handshakes(const StationPlan& plan) {
+  // As many as can begin while one of them waits to be given up.
+  constexpr size_t kMostPending = size_t{1} << 18;
+  const size_t entries = plan.place.balances ? plan.flow_table_entries : 1;
+  const size_t pending = std::min(std::bit_ceil(entries), kMostPending);
+  return map_array(pending_handshakes_, pending, plan.numa_node, false)
+      .and_then([&] { return map_array(handshake_places_, pending, plan.numa_node, false); })
+      .and_then([&] { return map_array(handshake_times_, lb::kMaxServices, plan.numa_node, false); })
+      .and_then([&] { return map_array(answer_times_, lb::kMaxBackends, plan.numa_node, false); })
+      .map([&] {
+        handshakes_ = std::make_unique<lb::HandshakeWatch>(
+            lb::HandshakeWatch::Memory{pending_handshakes_.elements(), handshake_places_.elements(),
+                                       handshake_times_.elements(), answer_times_.elements()});
+      });
 }
 
 Station::~Station() {
@@ -77,6 +97,7 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
     station->esp_ = std::make_shared<EspWorker>(std::move(*gcm));
     station->worker_->esp = station->esp_.get();
   }
+  station->worker_->balancer.watch(*station->handshakes_);
   station->drops_.show_to(station->watch_);
   station->drops_.record_in(station->drop_records_.elements());
   station->worker_->transmit.show_to(station->watch_);

@@ -9,6 +9,7 @@
 #include "dataplane/base/worker_limits.h"
 #include "dataplane/worker/worker.h"
 #include "lb/flow_admission.h"
+#include "lb/handshake_watch.h"
 
 namespace sluice::dataplane {
 
@@ -45,10 +46,13 @@ class Station {
   std::span<const lb::TargetCounters> services() const { return services_.elements(); }
   std::span<const lb::AnswerCounters> answers() const { return answers_.elements(); }
   std::span<const lb::TargetCounters> backends() const { return backends_.elements(); }
+  lb::HandshakeWatch& handshakes() { return *handshakes_; }
+  const lb::HandshakeWatch& handshakes() const { return *handshakes_; }
 
  private:
   explicit Station(unsigned index) : watch_(index), drops_(stats_) {}
   Result<void> map_arrays(const StationPlan& plan);
+  Result<void> map_handshakes(const StationPlan& plan);
 
   WorkerStats stats_;
   PacketWatch watch_;
@@ -61,6 +65,11 @@ class Station {
   MappedArray<lb::TargetCounters> backends_;
   MappedArray<uint32_t> cursors_;
   MappedArray<lb::AnswerCounters> answers_;
+  MappedArray<lb::PendingHandshake> pending_handshakes_;  ///< of `handshakes_`, as the next three
+  MappedArray<uint32_t> handshake_places_;
+  MappedArray<lb::HandshakeTimes> handshake_times_;
+  MappedArray<lb::AnswerTime> answer_times_;
+  std::unique_ptr<lb::HandshakeWatch> handshakes_;
   MappedArray<KnownPath> paths_;
   MappedArray<uint8_t> counted_services_;  ///< of lb::FlowAdmission
   MappedArray<uint8_t> counted_backends_;

@@ -108,6 +108,8 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   worker_.now_ns = fine_clock_.at(cycles);
   worker_.drops.recorder().begin_poll(cycles, worker_.tables->configuration);
 
+  if (worker_.place.balances) worker_.balancer.expire_handshakes(worker_.tables->view(), worker_.now_ns);
+
   unsigned touched = relay_frames();
   if (receiving) touched += relay_from_kernel(worker_, taps_);
   touched += worker_.place.receives ? poll_rx_worker(worker_) : poll_lb_worker(worker_);

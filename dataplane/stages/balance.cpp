@@ -4,6 +4,7 @@
 
 #include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/forward_known.h"
+#include "dataplane/stages/mirror.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/stages/reset_former.h"
@@ -37,15 +38,22 @@ void bind(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   worker.watch.received(*packet, meta.in_port, decision.service, decision.backend);
 }
 
+/// Whether a copy of what a client sends may have to go to a mirror.
+bool may_be_mirrored(const Worker& worker, const lb::Decision& decision) {
+  return !decision.is_reply && decision.flow != nullptr && service_of(worker, decision).is_mirrored;
+}
+
 void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   bind(worker, packet, decision);
   switch (decision.outcome) {
     case lb::Outcome::kCached:
+      if (may_be_mirrored(worker, decision)) mirror(worker, packet, decision);
       forward(worker, packet, decision);
       if (!decision.is_reply) remember_path(worker, decision);
       return;
     case lb::Outcome::kPicked:
       if (decision.former_sequence != 0) reset_former(worker, packet, decision);
+      if (may_be_mirrored(worker, decision)) mirror(worker, packet, decision);
       return forward(worker, packet, decision);
     case lb::Outcome::kNoService:
       return punt(worker, packet);

@@ -113,6 +113,7 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
 /// Works the path out of a client's flow that is bound and has just been forwarded, if its neighbor is
 /// resolved, and every stage that the service's packets must see is on the short ways too.
 inline void remember_path(Worker& worker, const lb::Decision& decision) {
+  if (service_of(worker, decision).is_mirrored) return;  // copies are made the long way
   const StageMask stages =
       worker.watch.of_service(decision.service) | police_stages(worker, decision.service);
   if ((stages & ~stage::kOfKnownPaths) != 0) return;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dataplane/packet/icmp.h"
+#include "dataplane/stages/mirror.h"
 #include "dataplane/stages/route.h"
 
 namespace sluice::dataplane {
@@ -42,6 +43,7 @@ void punt(Worker& worker, rte_mbuf* packet) {
   const PortView& port = worker.tables->ports[meta.in_port];
   const uint8_t* const ip = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l3_offset);
   if (!port.kernel || !is_own_address(*worker.tables, destination_of(ip, meta.is_v4()))) {
+    if (take_mirror_answer(worker, packet)) return;
     return worker.drops.drop(packet, DropReason::kNoService);
   }
   if (!worker.kernel_budget.take(worker.now_ms)) {

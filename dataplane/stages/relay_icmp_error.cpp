@@ -1,6 +1,7 @@
 #include "dataplane/stages/relay_icmp_error.h"
 
 #include "dataplane/forward/translate_icmp_error.h"
+#include "dataplane/packet/icmp.h"
 #include "dataplane/stages/forward.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/relay_tunnel_error.h"
@@ -26,6 +27,15 @@ void hand_to_next(Worker& worker, rte_mbuf* packet) {
   hand_over(worker, worker_of_balancer(worker.place, next), {&packet, 1});
 }
 
+/// Whether an ICMP message says that something is out of reach. A packet that is too big has come to a router
+/// that knows the way.
+bool says_unreachable(const uint8_t* message, bool is_v4) {
+  constexpr uint8_t kFragmentationNeeded = 4;
+  const auto icmp = load<IcmpHeader>(message);
+  if (!is_v4) return icmp.type == icmpv6_type::kUnreachable;
+  return icmp.type == icmp_type::kUnreachable && icmp.code != kFragmentationNeeded;
+}
+
 /// The address that a translated error comes from, as NAT elsewhere does it: an end of the flow is shown as
 /// what it is translated to; a router stays itself towards a dnat backend, which routes to clients, and is
 /// hidden where the receiver could not know it.
@@ -38,16 +48,19 @@ void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& de
   const PacketMeta& meta = meta_of(packet);
   const lb::FlowTable& flows = worker.balancer.flows();
   const FlowKey to = flows.translated_key_of(*decision.flow);
+  uint8_t* const ip = bare_ip(packet);
+  const size_t ip_header_bytes = meta.l4_offset - size_t{meta.l3_offset};
+  if (decision.is_reply && says_unreachable(ip + ip_header_bytes, meta.is_v4())) {
+    worker.balancer.note_unreachable(worker.tables->view(), *decision.flow);
+  }
   const Egress egress = decision.is_reply ? route_to(*worker.tables, to.destination, meta.in_port)
                                           : route_to_backend(*worker.tables, backend_of(worker, decision));
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
-  uint8_t* const ip = bare_ip(packet);
   if (packet->pkt_len > largest_packet(worker, egress)) {
     return worker.drops.drop(packet, DropReason::kTooBig);
   }
   const IpAddress source = error_source(source_of(ip, meta.is_v4()), flows.key_of(*decision.flow), to);
-  const DropReason reason =
-      translate_icmp_error({ip, packet->data_len}, meta.l4_offset - size_t{meta.l3_offset}, source, to);
+  const DropReason reason = translate_icmp_error({ip, packet->data_len}, ip_header_bytes, source, to);
   if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
   send(worker, egress, packet);
 }

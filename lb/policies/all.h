@@ -4,6 +4,7 @@
 #include <array>
 
 #include "lb/policies/least_connections.h"
+#include "lb/policies/least_response_time.h"
 #include "lb/policies/maglev.h"
 #include "lb/policies/random.h"
 #include "lb/policies/source_hash.h"
@@ -14,8 +15,8 @@ namespace sluice::lb {
 
 /// In the order of Policy.
 inline constexpr std::array kPolicies = {
-    kMaglevPolicy, kSourceHashPolicy, kWeightedRoundRobinPolicy,
-    kRandomPolicy, kTwoChoicesPolicy, kLeastConnectionsPolicy,
+    kMaglevPolicy,     kSourceHashPolicy,       kWeightedRoundRobinPolicy, kRandomPolicy,
+    kTwoChoicesPolicy, kLeastConnectionsPolicy, kLeastResponseTimePolicy,
 };
 
 consteval bool policies_are_in_order() {

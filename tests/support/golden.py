@@ -19,6 +19,7 @@ from scapy.packet import Packet
 from scapy.utils import PcapReader, PcapWriter
 
 import maglev
+import steering
 from control import Control
 from frames import has_right_checksums, is_announcement, is_listener_report, masked, network, parsed, source_port, tagged
 from gateway import HASH_KEY, boot_section
@@ -111,17 +112,26 @@ class Case:
         """The backend that the Maglev rule names for a new flow; `packet` may give the destination's
         address or port where the service has many."""
         wanted = next(s for s in self.config["services"] if s["name"] == service)
-        pool = next(p for p in self.config["pools"] if p["name"] == wanted["pool"])
+        protocol = maglev.TCP if wanted["protocol"] == "tcp" else maglev.UDP
+        address, port = packet.get("address", wanted["address"]), packet.get("port", wanted["port"])
+        flow = (source, source_port, address, port, protocol)
+        routes = [steering.Route(r["source"], _split_of(r)) for r in wanted.get("routes", [])]
+        name = steering.pool_of_flow(HASH_KEY, flow, _split_of(wanted), routes, wanted.get("policy"))
+        pool = next(p for p in self.config["pools"] if p["name"] == name)
         listed = [
             maglev.Backend(b["address"], b.get("port", 0), b.get("weight", 1)) for b in pool["backends"]
         ]
-        protocol = maglev.TCP if wanted["protocol"] == "tcp" else maglev.UDP
         table = maglev.build_table(HASH_KEY, listed, protocol, pool.get("table_size"))
         if wanted.get("policy") == "source-hash":
             return table[maglev.source_hash(HASH_KEY, source) % len(table)]
-        address, port = packet.get("address", wanted["address"]), packet.get("port", wanted["port"])
-        hashed = maglev.flow_hash(HASH_KEY, source, source_port, address, port, protocol)
-        return table[hashed % len(table)]
+        return table[maglev.flow_hash(HASH_KEY, *flow) % len(table)]
+
+
+def _split_of(chooser: Dict[str, Any]) -> steering.Split:
+    """The pools of a service or a route, and their weights."""
+    if "pool" in chooser:
+        return [(chooser["pool"], 1)]
+    return [(share["pool"], share.get("weight", 1)) for share in chooser["split"]]
 
 
 def _matches(frame: Packet, expectation: Expectation) -> bool:

@@ -2,6 +2,7 @@
 
 #include "ctrl/intent/config_values.h"
 #include "ctrl/rpc/methods/police_rules.h"
+#include "ctrl/rpc/methods/steering_rules.h"
 #include "ctrl/rpc/methods/words.h"
 
 namespace sluice::ctrl {
@@ -26,19 +27,26 @@ const char* word_for_verdict(Verdict verdict) {
 
 json rules_of(const dataplane::Explanation& explanation, const ExplanationNames& names) {
   json rules = json::array();
+  const lb::DecidedRule* before = nullptr;
   for (const lb::DecidedRule& rule : explanation.rules.all()) {
     auto object = names.configured ? police_rule(rule, *names.configured) : std::nullopt;
+    if (!object && names.configured) object = steering_rule(rule, before, *names.configured);
     if (object) rules.push_back(std::move(*object));
+    before = &rule;
   }
   return rules;
 }
 
-/// What access lists and limits decided.
-std::string police_text(const json& rules) {
+/// What access lists and limits decided, and what sent a new flow to its pool.
+std::string rules_text(const json& rules) {
   std::string text;
   for (const json& rule : rules) {
     const auto& kind = rule["kind"].get_ref<const std::string&>();
-    if (kind == "access" || kind == "limit") text += "; " + rule["detail"].get<std::string>();
+    const std::string detail = rule["detail"].get<std::string>();
+    if (kind == "access" || kind == "limit") text += "; " + detail;
+    if (kind == "route" || kind == "split") {
+      text += "; " + kind + ": " + rule["name"].get<std::string>() + " (" + detail + ")";
+    }
   }
   return text;
 }
@@ -74,7 +82,7 @@ json explanation_object(const dataplane::Explanation& explanation, const Explana
   }
   const bool dropped = explanation.verdict == Verdict::kDropped;
   const json rules = rules_of(explanation, names);
-  const std::string text = sentence(explanation, names) + police_text(rules);
+  const std::string text = sentence(explanation, names) + rules_text(rules);
   return {{"service", names.service ? json(*names.service) : json(nullptr)},
           {"decision", word_for_verdict(explanation.verdict)},
           {"slot", explanation.slot == UINT32_MAX ? json(nullptr) : json(explanation.slot)},

@@ -64,9 +64,10 @@ std::vector<Method> trace_methods() {
        Role::kView,
        "What would happen to a packet, decided by the data plane's own code; leaves no trace.",
        "`{service, decision, slot, backend: {pool, address, port, state}, drop_reason, rules: [{kind, name, "
-       "detail}], text}`; decision is cached, picked, dropped or to_kernel; a rule's kind is access or "
-       "limit. It "
-       "takes no token of a limit",
+       "detail}], text}`; decision is cached, picked, dropped or to_kernel; a rule's kind is access, limit, "
+       "route, split or mirror; the name of the last three is that of the pool that they lead to. It takes "
+       "no "
+       "token of a limit",
        {{"source", ParamType::kAddress, true, "the client's address"},
         {"source_port", ParamType::kInteger, true, "the client's port", 0, 65535},
         {"destination", ParamType::kAddress, true, "the service's address"},

@@ -63,6 +63,34 @@ TEST(Explanation, ADropHasItsReason) {
   for (const char* absent : {"service", "slot", "backend"}) EXPECT_EQ(object[absent], nullptr);
 }
 
+TEST(Explanation, TellsTheRouteAndTheSplitThatDecided) {
+  auto service = std::make_shared<ServiceModel>();
+  service->split = {{"web", 90}, {"canary", 10}};
+  service->routes = {{{*Prefix::parse("192.0.2.0/24")}, "", {{"left", 1}, {"right", 3}}},
+                     {{*Prefix::parse("2001:db8::/32")}, "canary"}};
+  using Kind = lb::DecidedRule::Kind;
+  const auto rules_of = [&](const std::vector<lb::DecidedRule>& decided) {
+    dataplane::Explanation picked{dataplane::Explanation::Verdict::kPicked, 1, 2, 77,
+                                  dataplane::DropReason::kNone};
+    for (const auto& rule : decided) picked.rules.add(rule);
+    return explanation_object(picked, {"web", std::nullopt, "", service});
+  };
+  EXPECT_EQ(rules_of({})["rules"], json::array());
+  EXPECT_EQ(rules_of({{.kind = Kind::kSplit, .index = 1}})["rules"],
+            (json{{{"kind", "split"}, {"name", "canary"}, {"detail", "weight 10 of 100"}}}));
+  const auto routed = rules_of(
+      {{.kind = Kind::kRoute, .index = 0, .has_prefix = true, .prefix = *Prefix::parse("192.0.2.0/24")},
+       {.kind = Kind::kSplit, .index = 1}});
+  EXPECT_EQ(routed["rules"],
+            (json{{{"kind", "route"}, {"name", "split"}, {"detail", "source 192.0.2.0/24 of routes/0"}},
+                  {{"kind", "split"}, {"name", "right"}, {"detail", "weight 3 of 4"}}}));
+  EXPECT_NE(routed["text"].get<std::string>().find("; split: right (weight 3 of 4)"), std::string::npos);
+  const auto to_pool = rules_of(
+      {{.kind = Kind::kRoute, .index = 1, .has_prefix = true, .prefix = *Prefix::parse("2001:db8::/32")}});
+  EXPECT_EQ(to_pool["rules"][0]["name"], "canary");
+  EXPECT_EQ(rules_of({{.kind = Kind::kSplit, .index = 7}})["rules"], json::array());  // changed meanwhile
+}
+
 TEST(Words, TimesAreUtcWithMilliseconds) {
   using namespace std::chrono;
   EXPECT_EQ(time_text(system_clock::time_point(milliseconds(0))), "1970-01-01T00:00:00.000Z");

@@ -63,8 +63,8 @@ const Case kCases[] = {
     {"WeightAbove", [](json& c) { at(c, "/pools/0/backends/0/weight") = 65536; },
      "/pools/0/backends/0/weight: must be 0 to 65535, not 65536"},
     {"Choice", [](json& c) { at(c, "/services/0/policy") = "magleev"; },
-     "/services/0/policy: must be maglev, source-hash, weighted-round-robin, random, two-choices or "
-     "least-connections, not \"magleev\" (did you mean \"maglev\"?)"},
+     "/services/0/policy: must be maglev, source-hash, weighted-round-robin, random, two-choices, "
+     "least-connections or least-response-time, not \"magleev\" (did you mean \"maglev\"?)"},
     {"Address", [](json& c) { at(c, "/pools/0/backends/0/address") = "198.51.100.300"; },
      "/pools/0/backends/0/address: \"198.51.100.300\" is not an IPv4 or IPv6 address"},
     {"HostBits", [](json& c) { at(c, "/services/0/address") = "203.0.113.10/24"; },

@@ -9,19 +9,13 @@
 #include <random>
 #include <set>
 
-#include "ctrl/intent/config_schema.h"
-#include "ctrl/intent/model_changes.h"
-#include "ctrl/resolve/compile.h"
-#include "lb/balancer.h"
-#include "tests/unit/ctrl/observed_world.h"
+#include "tests/unit/ctrl/compiled_flows.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
 namespace {
 
 using nlohmann::json;
-
-constexpr uint8_t kAck = TcpHeader::kAck;
 
 struct Random {
   std::mt19937 engine;
@@ -172,77 +166,6 @@ bool stays(const Draft& draft, const Flow& flow) {
   return flow.forward != "full-nat" || std::ranges::count(draft.snat, flow.snat) != 0;
 }
 
-class Gatewayish {
- public:
-  void apply(const Draft& draft) {
-    auto parsed = parse_config(config_of(draft));
-    ASSERT_TRUE(parsed) << (parsed ? "" : parsed.error().message) << config_of(draft).dump(2);
-    if (model_) share_unchanged(*model_, *parsed);
-    auto next = std::make_shared<const Model>(std::move(*parsed));
-    auto effective = test::effective(next, {}, {}, effective_.get());
-    auto result = compile({.effective = *effective,
-                           .ports = ports_,
-                           .generation = ++generation_,
-                           .before = effective_.get(),
-                           .previous = tables_.get()},
-                          ids_);
-    ASSERT_TRUE(result);
-    candidate_ = result->tables;
-    next_ = std::move(next);
-    next_effective_ = std::move(effective);
-  }
-  /// By name of service, how many flows would end: as the gateway counts them.
-  std::map<std::string, unsigned> losses() {
-    std::map<std::string, unsigned> counted;
-    for (const lb::FlowEntry& entry : entries_) {
-      const auto id = balancer_.losing_service(tables_->view(), candidate_->view(), entry, 0);
-      if (id != lb::kNoService) ++counted[ids_.last_service_at(id).name];
-    }
-    return counted;
-  }
-  void commit() {
-    ids_.commit();
-    model_ = std::exchange(next_, nullptr);
-    effective_ = std::exchange(next_effective_, nullptr);
-    tables_ = std::exchange(candidate_, nullptr);
-  }
-  void collect() {
-    ids_.collect([&](auto id) { return services_[id].active_flows.read() == 0; },
-                 [&](auto id) { return backends_[id].active_flows.read() == 0; });
-  }
-  lb::Decision send(const FlowKey& key, uint8_t flags = kAck) {
-    return balancer_.balance(tables_->view(), key, balancer_.flows().hash(key), {flags, 64}, 0);
-  }
-  void expire() { balancer_.expire(tables_->view(), 0, static_cast<unsigned>(entries_.size())); }
-  lb::FlowTable& flows() { return balancer_.flows(); }
-  const dataplane::Tables& tables() const { return *tables_; }
-  /// The gauges of numbers that are not in use any more.
-  uint64_t active_of_retired() const {
-    uint64_t active = 0;
-    for (uint32_t id = 0; id < services_.size(); ++id) {
-      if (!ids_.service_at(id)) active += services_[id].active_flows.read();
-      if (!ids_.backend_at(id)) active += backends_[id].active_flows.read();
-    }
-    return active;
-  }
-
- private:
-  std::vector<dataplane::PortInfo> ports_{{"edge", {}, 1500, "net_null", true, ""},
-                                          {"core", {}, 1500, "net_null", true, ""}};
-  IdRegistry ids_;
-  uint64_t generation_ = 0;
-  std::shared_ptr<const Model> model_, next_;
-  std::shared_ptr<const Effective> effective_, next_effective_;
-  std::shared_ptr<const dataplane::Tables> tables_, candidate_;
-  std::vector<lb::FlowEntry> entries_{1024};
-  std::vector<lb::Addresses6> addresses6_{entries_.size()};
-  std::vector<lb::FlowTable::Bucket> buckets_{lb::FlowTable::buckets_for(1024)};
-  std::vector<lb::TargetCounters> services_{512}, backends_{512};
-  std::vector<uint32_t> cursors_ = std::vector<uint32_t>(512);
-  std::vector<lb::AnswerCounters> answers_{512};
-  lb::Balancer balancer_{{entries_, addresses6_, buckets_, services_, backends_, cursors_, answers_}, {}, 1};
-};
-
 struct Known {
   Flow flow;
   FlowKey reply;
@@ -258,7 +181,7 @@ FlowKey key_of(unsigned i) {
 }
 
 /// What the twin learns of a flow that has just begun.
-Known learn(const Draft& draft, const FlowKey& key, Gatewayish& gateway, const lb::Decision& decision) {
+Known learn(const Draft& draft, const FlowKey& key, CompiledFlows& gateway, const lb::Decision& decision) {
   Known known{{key.destination.to_string(), key.protocol == IpProtocol::kUdp ? "udp" : "tcp", "", "", "",
                key.destination_port.host(), 0},
               {}};
@@ -272,7 +195,7 @@ Known learn(const Draft& draft, const FlowKey& key, Gatewayish& gateway, const l
   return known;
 }
 
-void expect_same(Gatewayish& gateway, const lb::Decision& decision, const Known& known) {
+void expect_same(CompiledFlows& gateway, const lb::Decision& decision, const Known& known) {
   const lb::Backend& backend = (*gateway.tables().backends)[decision.backend];
   EXPECT_EQ(backend.address.to_string(), known.flow.backend);
   EXPECT_TRUE(backend.keeps_flows);
@@ -293,9 +216,9 @@ class FlowIdentity : public testing::TestWithParam<unsigned> {};
 TEST_P(FlowIdentity, AFlowStaysExactlyAsLongAsItsPacketsMeetTheSame) {
   constexpr unsigned kFlows = 120;
   Random random{std::mt19937(GetParam())};
-  Gatewayish gateway;
+  CompiledFlows gateway;
   Draft draft = any_draft(random);
-  gateway.apply(draft);
+  gateway.apply(config_of(draft));
   gateway.commit();
   std::map<unsigned, Known> known;
   const auto meet = [&](unsigned i) {  // a packet of flow i
@@ -318,7 +241,7 @@ TEST_P(FlowIdentity, AFlowStaysExactlyAsLongAsItsPacketsMeetTheSame) {
   for (unsigned i = 0; i < kFlows; ++i) meet(i);
   for (int change = 0; change < 6; ++change) {
     const Draft before = std::exchange(draft, changed(draft, random));
-    ASSERT_NO_FATAL_FAILURE(gateway.apply(draft));
+    ASSERT_NO_FATAL_FAILURE(gateway.apply(config_of(draft)));
     std::map<std::string, unsigned> expected;
     for (const auto& [i, flow] : known) {
       if (stays(before, flow.flow) && !stays(draft, flow.flow))

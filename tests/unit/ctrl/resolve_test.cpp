@@ -5,6 +5,7 @@
 
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/resolve/panic.h"
 #include "lb/maglev.h"
 #include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
@@ -88,6 +89,43 @@ TEST(Resolve, SaysWhoTakesFlowsAsTheRulesDo) {
       RC_ASSERT(backend.keeps_flows == keeps);
     }
   }));
+}
+
+TEST(Resolve, BelowItsHealthyShareAPoolBalancesOverAllThatNobodyHasTakenOut) {
+  for (const double panic : {0.0, 0.3, 0.5, 0.7, 1.0}) {
+    EXPECT_TRUE(rc::check([panic] {
+      auto config = test::sample_config();
+      config["pools"][0]["panic"] = panic;
+      config["pools"][0]["health"] = {{"type", "tcp"}};
+      config["pools"][0]["backends"] = nlohmann::json::array();
+      for (int number = 11; number < 21; ++number) {
+        config["pools"][0]["backends"].push_back(
+            {{"address", "198.51.100." + std::to_string(number)}, {"port", 8080}});
+      }
+      const auto model = std::make_shared<const Model>(*parse_config(config));
+      std::map<BackendKey, BackendStatus> statuses;
+      size_t counted = 0, healthy = 0;
+      for (int number = 11; number < 21; ++number) {
+        BackendStatus& status = statuses[web(number)];
+        status.healthy = *rc::gen::arbitrary<bool>();
+        status.ejected = *rc::gen::inRange(0, 4) == 0 ? "ejected: for a test" : "";
+        status.admin = *rc::gen::inRange(0, 4) == 0 ? AdminState::kMaintenance : AdminState::kActive;
+        counted += status.admin == AdminState::kActive;
+        healthy += status.admin == AdminState::kActive && status.healthy && status.ejected.empty();
+      }
+      // In whole numbers: the shares have one decimal.
+      const bool in_panic = counted > 0 && healthy * 10 < static_cast<size_t>(panic * 10 + 0.5) * counted;
+      const auto effective = test::effective(model, statuses);
+      for (const EffectiveBackend& backend : effective->pools.at("web")->backends) {
+        const BackendStatus& status = statuses.at({"web", backend.at.address, backend.at.port});
+        const bool is_well = status.healthy && status.ejected.empty();
+        RC_ASSERT(backend.takes_flows() == (status.admin == AdminState::kActive && (is_well || in_panic)));
+      }
+      const Panic panic_now = panic_of(*effective->pools.at("web"));
+      RC_ASSERT(panic_now.down == (in_panic ? counted - healthy : 0));
+      RC_ASSERT(panic_now.healthy == healthy);
+    }));
+  }
 }
 
 TEST(Resolve, TheTableOfAPoolWithASourceNeverShrinks) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 
+#include "lb/handshake_watch.h"
 #include "tests/unit/lb/fixtures.h"
 
 namespace sluice::lb {
@@ -43,8 +44,9 @@ class PickTest : public testing::Test {
 
 TEST_F(PickTest, EveryPolicyFindsNobodyInAnEmptyPool) {
   pool = PoolTable::build(0, {}, 251, kKey, {.schedule = true});
-  for (const auto policy : {Policy::kMaglev, Policy::kSourceHash, Policy::kWeightedRoundRobin,
-                            Policy::kRandom, Policy::kTwoChoices, Policy::kLeastConnections}) {
+  for (const auto policy :
+       {Policy::kMaglev, Policy::kSourceHash, Policy::kWeightedRoundRobin, Policy::kRandom,
+        Policy::kTwoChoices, Policy::kLeastConnections, Policy::kLeastResponseTime}) {
     EXPECT_EQ(pick_one(policy).backend, kNoBackend);
   }
 }
@@ -106,6 +108,74 @@ TEST_F(PickTest, LeastConnectionsLetsEqualsTakeTurns) {
   std::map<BackendId, unsigned> count;
   for (unsigned i = 0; i < 30; ++i) ++count[pick_one(Policy::kLeastConnections).backend];
   EXPECT_EQ(count, (std::map<BackendId, unsigned>{{0, 10}, {1, 10}, {2, 10}}));
+}
+
+/// What a worker knows of answers, for least-response-time.
+class PickByAnswers : public PickTest {
+ protected:
+  static constexpr uint64_t kNow = 1'000'000'000'000, kMs = 1'000'000;
+
+  void know(BackendId id, uint64_t nanoseconds, uint32_t open = 0, uint64_t at = kNow) {
+    answers[id].ewma_ns = nanoseconds;
+    answers[id].sampled_ns = at;
+    answers[id].open_flows = open;
+  }
+  /// How often each is picked, its flows ending at once.
+  std::map<BackendId, unsigned> shares(unsigned count) {
+    std::map<BackendId, unsigned> result;
+    for (unsigned i = 0; i < count; ++i) {
+      ++result[pick(*pool, Policy::kLeastResponseTime, key, kKey,
+                    {.backends = backends,
+                     .load = load,
+                     .cursor = cursor,
+                     .random = random,
+                     .answer_times = answers.data(),
+                     .now_ns = kNow})
+                   .backend];
+    }
+    return result;
+  }
+
+  std::array<AnswerTime, 8> answers{};
+};
+
+TEST_F(PickByAnswers, ASlowBackendGetsFewFlows) {
+  set_weights({1, 1, 1, 1, 1, 1, 1, 1});
+  for (BackendId id = 0; id < 8; ++id) know(id, id == 3 ? 10 * kMs : kMs);
+  EXPECT_LE(shares(8000)[3], 8000u / 8 / 4);
+}
+
+TEST_F(PickByAnswers, AFailingOneGetsLessThanAQuarterOfItsShareHoweverFewThereAre) {
+  for (const unsigned count : {2u, 3u, 8u}) {
+    set_weights(std::vector<uint32_t>(count, 1));
+    for (BackendId id = 0; id < count; ++id) know(id, id == 0 ? HandshakeWatch::kFailureNs : kMs);
+    EXPECT_LE(shares(8000)[0], 8000 / count / 4) << count;
+  }
+}
+
+TEST_F(PickByAnswers, ANewOneIsProbedAtOnceWithOneFlow) {
+  set_weights({1, 1, 1});
+  for (const BackendId id : {0u, 1u}) know(id, kMs);
+  EXPECT_GT(shares(300)[2], 150u);  // whenever it is drawn
+  answers[2].open_flows = 1;
+  EXPECT_LT(shares(300)[2], 5u);  // until it has answered
+}
+
+TEST_F(PickByAnswers, FlowsThatAreOpenCountAndSoDoWeights) {
+  set_weights({1, 1});
+  know(0, kMs, 9);
+  know(1, kMs, 3);
+  EXPECT_GT(shares(300)[1], 270u);
+  set_weights({4, 1});
+  EXPECT_GT(shares(300)[0], 270u);
+}
+
+TEST_F(PickByAnswers, WhatWasLongAgoFades) {
+  set_weights({1, 1, 1});
+  know(0, HandshakeWatch::kFailureNs, 0, kNow - static_cast<uint64_t>(20 * AnswerTime::kFadeNs));
+  know(1, kMs);
+  know(2, kMs);
+  EXPECT_GT(shares(300)[0], 150u);  // it is tried again
 }
 
 }  // namespace

@@ -1,0 +1,95 @@
+#include "lb/handshake_watch.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sluice::lb {
+namespace {
+
+void set(std::atomic<uint64_t>& value, uint64_t number) {
+  value.store(number, std::memory_order_relaxed);
+}
+uint64_t get(const std::atomic<uint64_t>& value) {
+  return value.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+double AnswerTime::faded(uint64_t now_ns) const {
+  const auto since = static_cast<double>(now_ns - std::min(now_ns, get(sampled_ns)));
+  return static_cast<double>(get(ewma_ns)) * std::exp(-since / kFadeNs);
+}
+
+/// One that is slower than what is known counts at once, one that is faster only by and by: it is the peaks
+/// that clients wait for.
+void HandshakeWatch::sample(AnswerTime& time, uint64_t nanoseconds) {
+  const double faded = time.faded(now_ns_), fresh = static_cast<double>(nanoseconds);
+  const auto since = static_cast<double>(now_ns_ - std::min(now_ns_, get(time.sampled_ns)));
+  const double weight = std::exp(-since / AnswerTime::kFadeNs);  // of what was before
+  const double known = static_cast<double>(get(time.ewma_ns));
+  const double next = fresh >= faded ? fresh : known * weight + fresh * (1 - weight);
+  set(time.ewma_ns, std::max<uint64_t>(1, static_cast<uint64_t>(next)));
+  set(time.sampled_ns, now_ns_);
+}
+
+PendingHandshake* HandshakeWatch::find(FlowIndex flow) {
+  const uint32_t place = memory_.places[flow & mask_];
+  if (place - head_ >= tail_ - head_) return nullptr;
+  PendingHandshake& handshake = memory_.pending[place & mask_];
+  return handshake.flow == flow ? &handshake : nullptr;
+}
+
+void HandshakeWatch::begin(FlowIndex flow, BackendId backend, bool tells) {
+  forget(flow);  // an older one of an entry that was given up
+  if (tail_ - head_ > mask_) return;
+  memory_.pending[tail_ & mask_] = {now_ns_, flow, backend, tells};
+  memory_.places[flow & mask_] = tail_++;
+}
+
+void HandshakeWatch::answer(FlowIndex flow, ServiceId service, BackendId backend) {
+  AnswerTime& time = memory_.backends[backend];
+  set(time.answered_ns, now_ns_);
+  if (time.has_failed) {
+    time.has_failed = false;
+    events_.push({backend, HandshakeEvent::Kind::kAnswered, now_ns_});
+  }
+  PendingHandshake* const handshake = find(flow);
+  if (handshake == nullptr) return;
+  const uint64_t took_ns = now_ns_ - handshake->began_ns;
+  handshake->flow = kNoFlow;
+  memory_.services[service].add(took_ns);
+  sample(time, took_ns);
+}
+
+void HandshakeWatch::fail(PendingHandshake& handshake, HandshakeEvent::Kind kind) {
+  handshake.flow = kNoFlow;
+  sample(memory_.backends[handshake.backend], std::max(now_ns_ - handshake.began_ns, kFailureNs));
+  fail(handshake.backend, kind, handshake.tells);
+}
+
+void HandshakeWatch::fail(FlowIndex flow, HandshakeEvent::Kind kind) {
+  if (PendingHandshake* const handshake = find(flow); handshake != nullptr) fail(*handshake, kind);
+}
+
+void HandshakeWatch::fail(BackendId backend, HandshakeEvent::Kind kind, bool tells) {
+  if (!tells) return;
+  memory_.backends[backend].has_failed = true;
+  events_.push({backend, kind, now_ns_});  // where there is no room, so many have failed that one is enough
+}
+
+void HandshakeWatch::forget(FlowIndex flow) {
+  if (PendingHandshake* const handshake = find(flow); handshake != nullptr) handshake->flow = kNoFlow;
+}
+
+bool HandshakeWatch::fail_overdue() {
+  for (; head_ != tail_; ++head_) {
+    PendingHandshake& handshake = memory_.pending[head_ & mask_];
+    if (handshake.flow == kNoFlow) continue;
+    if (now_ns_ - handshake.began_ns < kPatienceNs) return false;
+    fail(handshake, HandshakeEvent::Kind::kUnanswered);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace sluice::lb

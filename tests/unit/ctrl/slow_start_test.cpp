@@ -1,0 +1,185 @@
+// Slow starts: when they begin, how they go on, and what they do to tables.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ctrl/intent/config_schema.h"
+#include "ctrl/intent/model_changes.h"
+#include "ctrl/observed/backend_statuses.h"
+#include "lb/pool_table.h"
+#include "tests/unit/ctrl/observed_world.h"
+#include "tests/unit/ctrl/sample_config.h"
+
+namespace sluice::ctrl {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Steady = std::chrono::steady_clock::time_point;
+
+BackendKey web(int number) {
+  return {"web", *IpAddress::parse("198.51.100." + std::to_string(number)), 8080};
+}
+
+json config_with(const char* slow_start) {
+  json config = test::sample_config();
+  config["pools"][0]["slow_start"] = slow_start;
+  config["pools"][0]["health"] = {{"type", "tcp"}};
+  return config;
+}
+
+class SlowStart : public testing::Test {
+ protected:
+  SlowStart() { follow(config_with("30s")); }
+
+  void follow(const json& config) {
+    auto parsed = parse_config(config);
+    ASSERT_TRUE(parsed);
+    Model next = std::move(*parsed);
+    if (model_) share_unchanged(*model_, next);
+    const auto before = std::exchange(model_, std::make_shared<const Model>(std::move(next)));
+    test::follow(statuses_, before ? *before : Model{}, *model_, {});
+    statuses_.commit();
+  }
+  /// The weights that count, in order of address.
+  std::vector<uint32_t> weights() {
+    const auto effective = test::effective(model_, statuses_.all());
+    std::vector<uint32_t> result;
+    for (const EffectiveBackend& backend : effective->pools.at("web")->backends) {
+      result.push_back(backend.takes_flows() ? backend.weight : 0);
+    }
+    return result;
+  }
+  bool advance(milliseconds at) {
+    const bool differs = statuses_.advance_slow_starts(*model_, Steady(seconds(100) + at)).contains("web");
+    statuses_.commit();
+    return differs;
+  }
+  void check(int number, bool healthy) {
+    statuses_.set_health(web(number), healthy, "", {});
+    statuses_.commit();
+  }
+
+  std::shared_ptr<const Model> model_;
+  BackendStatuses statuses_;
+};
+
+using Weights = std::vector<uint32_t>;
+
+TEST_F(SlowStart, NobodyStartsSlowlyWhenTheGatewayStarts) {
+  EXPECT_EQ(weights(), (Weights{1, 2, 1}));
+  EXPECT_FALSE(statuses_.has_slow_starts());
+}
+
+TEST_F(SlowStart, WhoComesBackFromDownGrowsFromATenthToAllInTime) {
+  check(12, false);
+  EXPECT_EQ(weights(), (Weights{1, 0, 1}));
+  check(12, true);
+  EXPECT_EQ(weights(), (Weights{10, 2, 10}));  // tenths of 1, 2 and 1
+  EXPECT_FALSE(advance(milliseconds(0)));
+  uint32_t before = 2;
+  for (int ms = 0; ms <= 30'000; ms += 100) {
+    advance(milliseconds(ms));
+    const uint32_t now = ms < 30'000 ? weights()[1] : 20;
+    const double line = 20 * (0.1 + 0.9 * ms / 30'000);
+    EXPECT_LE(now, line + 1e-9) << ms;
+    EXPECT_GT(now, line - 2 - 1e-9) << ms;  // less than a tenth of the weight below it
+    EXPECT_LE(now - before, 2u) << ms;
+    before = now;
+  }
+  EXPECT_EQ(weights(), (Weights{1, 2, 1}));
+  advance(milliseconds(30'100));
+  EXPECT_FALSE(statuses_.has_slow_starts());
+}
+
+TEST_F(SlowStart, SoDoWhoIsAddedAndWhoIsSetActive) {
+  json config = config_with("30s");
+  config["pools"][0]["backends"].push_back({{"address", "198.51.100.14"}, {"port", 8080}, {"weight", 3}});
+  follow(config);
+  EXPECT_EQ(weights(), (Weights{10, 20, 10, 3}));
+  advance(milliseconds(0));
+  advance(milliseconds(30'000));
+  EXPECT_EQ(weights(), (Weights{1, 2, 1, 3}));
+  for (const AdminState away : {AdminState::kDraining, AdminState::kMaintenance}) {
+    statuses_.set_admin(web(11), away, {});
+    statuses_.set_admin(web(11), AdminState::kActive, {});
+    statuses_.commit();
+    EXPECT_EQ(weights(), (Weights{1, 20, 10, 30}));
+    advance(milliseconds(100'000));
+    advance(milliseconds(130'000));
+    EXPECT_EQ(weights(), (Weights{1, 2, 1, 3}));
+  }
+}
+
+TEST_F(SlowStart, APoolThatIsNewStartsAtOnce) {
+  json config = config_with("30s");
+  config["pools"].push_back(config["pools"][0]);
+  config["pools"][3]["name"] = "other";
+  follow(config);
+  EXPECT_FALSE(statuses_.has_slow_starts());
+}
+
+TEST_F(SlowStart, WhoGoesDownAgainBeginsAnew) {
+  check(12, false);
+  check(12, true);
+  advance(milliseconds(0));
+  EXPECT_TRUE(advance(milliseconds(20'000)));
+  EXPECT_EQ(weights(), (Weights{10, 14, 10}));
+  check(12, false);
+  EXPECT_EQ(weights(), (Weights{1, 0, 1}));
+  check(12, true);
+  EXPECT_EQ(weights(), (Weights{10, 2, 10}));
+}
+
+TEST_F(SlowStart, WithoutOneEverybodyCountsAtOnce) {
+  follow(config_with("0s"));
+  check(12, false);
+  check(12, true);
+  EXPECT_EQ(weights(), (Weights{1, 2, 1}));
+  EXPECT_FALSE(advance(milliseconds(0)));  // nothing to publish
+  advance(milliseconds(100));
+  EXPECT_FALSE(statuses_.has_slow_starts());
+}
+
+TEST_F(SlowStart, WhatIsTakenBackLeavesNoTrace) {
+  check(12, false);
+  statuses_.set_health(web(12), true, "", {});
+  EXPECT_EQ(weights()[1], 2u);
+  statuses_.discard();
+  EXPECT_EQ(weights(), (Weights{1, 0, 1}));
+  check(12, true);
+  EXPECT_EQ(weights(), (Weights{10, 2, 10}));
+}
+
+/// Each step gives the starting backend its share, and hardly anything else moves. That some slots of others
+/// do is how a Maglev table of these weights is filled; docs/explanation/failing-backends.md has figures.
+TEST(SlowStartTable, EachStepMovesHardlyAnythingButItsShare) {
+  constexpr uint32_t kSize = 65537;
+  const SipKey key{1, 2};
+  for (const uint32_t others : {1u, 2u, 3u, 4u}) {
+    std::vector<lb::BackendId> before;
+    for (uint32_t tenths = 1; tenths <= 10; ++tenths) {
+      std::vector<lb::WeightedEndpoint> endpoints;
+      for (uint32_t id = 0; id <= others; ++id) {
+        endpoints.push_back(
+            {{IpAddress::v4(Be32::from_host(0x0a140000 + id)), Be16::from_host(80), IpProtocol::kTcp},
+             id == 0 ? tenths : 10,
+             id});
+      }
+      const auto table = lb::PoolTable::build(0, endpoints, kSize, key, {});
+      const auto slots = table->slots();
+      const double formula = tenths / (10.0 * others + tenths);
+      const double share = static_cast<double>(table->slot_counts()[0]) / kSize;
+      EXPECT_NEAR(share / formula, 1, 0.1) << others << " others, " << tenths;
+      size_t moved = 0;
+      for (size_t i = 0; i < before.size(); ++i)
+        moved += before[i] != slots[i] && before[i] != 0 && slots[i] != 0;
+      EXPECT_LE(moved, kSize / 1000) << others << " others, " << tenths;
+      before.assign(slots.begin(), slots.end());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::ctrl
