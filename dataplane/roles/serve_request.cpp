@@ -63,21 +63,28 @@ Explanation explain(Worker& worker, const FlowKey& key) {
     Explanation refused = dropped(reason);
     refused.service = decision.service;
     refused.rules = rules;
+    if (decision.limit == lb::Limit::kBackendFlows) {  // of the pool that it was sent to
+      add_steering_rules(*worker.tables, key, decision, refused.rules);
+    }
     return refused;
   }
   Explanation result;
+  const auto drop = [&result](DropReason reason) {
+    result.verdict = Explanation::Verdict::kDropped;
+    result.drop = reason;
+  };
   result.rules = rules;
   switch (decision.outcome) {
     case lb::Outcome::kNoService:
       return explain_no_service(*worker.tables, key);
     case lb::Outcome::kNoBackend:
-      result = dropped(DropReason::kNoBackend);
+      drop(DropReason::kNoBackend);
       break;
     case lb::Outcome::kPortExhausted:
-      result = dropped(DropReason::kPortExhausted);
+      drop(DropReason::kPortExhausted);
       break;
     case lb::Outcome::kRateLimited:
-      result = dropped(DropReason::kRateLimited);
+      drop(DropReason::kRateLimited);
       break;
     case lb::Outcome::kCached:
       result.verdict = Explanation::Verdict::kCached;
