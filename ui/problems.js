@@ -128,7 +128,7 @@ export function servicesOf(state, pool) {
   if (!indexes.has(state)) {
     const index = new Map();
     for (const service of state.services.rows) {
-      for (const name of poolsOf(service)) {
+      for (const name of service.pools) {
         if (!index.has(name)) index.set(name, []);
         index.get(name).push(service.service);
       }
@@ -136,18 +136,6 @@ export function servicesOf(state, pool) {
     indexes.set(state, index);
   }
   return indexes.get(state).get(pool) ?? [];
-}
-
-/** The pools that a service may send new flows to, whatever rules choose among them. */
-export function poolsOf(service) {
-  const pools = new Set();
-  const add = (rule) => {
-    if (typeof rule?.pool === "string" && rule.pool) pools.add(rule.pool);
-    for (const part of Array.isArray(rule?.split) ? rule.split : []) add(part);
-  };
-  add(service);
-  for (const route of Array.isArray(service.routes) ? service.routes : []) add(route);
-  return [...pools];
 }
 
 function ofPools(state) {

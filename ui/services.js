@@ -2,14 +2,13 @@
 
 import { byId, element, setAttribute, setText, show } from "./dom.js";
 import { count, several, short, total } from "./format.js";
-import { poolsOf } from "./problems.js";
 import { Table } from "./table.js";
 
 let rates;
 let pools; // by name
 
 function poolsText(service) {
-  const names = poolsOf(service);
+  const names = service.pools;
   if (!names.length) return "none";
   return names
     .map((name) => {
@@ -20,7 +19,7 @@ function poolsText(service) {
 }
 
 function poolsSign(service) {
-  const used = poolsOf(service).map((name) => pools.get(name)).filter(Boolean);
+  const used = service.pools.map((name) => pools.get(name)).filter(Boolean);
   if (used.some((pool) => pool.available === 0)) return "bad";
   return used.some((pool) => pool.available < pool.listed) ? "warning" : "well";
 }

@@ -113,11 +113,13 @@ json ui_services(json list, const Gateway& gateway, size_t most) {
   const size_t all = list.size();
   if (all > most) {
     auto& rows = list.get_ref<json::array_t&>();
-    std::ranges::stable_partition(rows, [&](const json& row) {
-      const auto pool = row.find("pool");
-      return pool != row.end() && pool->is_string() &&
-             gateway.availability(pool->get_ref<const std::string&>()).available == 0;
-    });
+    const auto is_in_trouble = [&](const json& row) {
+      const auto& pools = row["pools"].get_ref<const json::array_t&>();
+      return std::ranges::any_of(pools, [&](const json& pool) {
+        return gateway.availability(pool.get_ref<const std::string&>()).available == 0;
+      });
+    };
+    std::ranges::stable_partition(rows, is_in_trouble);
     rows.resize(most);
   }
   return {{"rows", std::move(list)},

@@ -57,7 +57,7 @@ def _services(run: float) -> Dict[str, Any]:
     keys = ("service", "address", "port", "protocol", "policy", "forward", "pool")
     return {
         "rows": [
-            {**dict(zip(keys, row)), "packets": int(run * row[7]), "bytes": int(run * row[7] * 640),
+            {**dict(zip(keys, row)), "pools": [row[6]], "packets": int(run * row[7]), "bytes": int(run * row[7] * 640),
              "flows": int(run * row[7] / 110), "active_flows": row[8]}
             for row in rows
         ],

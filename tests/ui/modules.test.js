@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { changeWords, eventWords, readStream } from "../../ui/events.js";
 import { count, duration, endpoint, listed, moment, percent, roughly, scaled, short, total } from "../../ui/format.js";
-import { poolsOf, problemsOf } from "../../ui/problems.js";
+import { problemsOf } from "../../ui/problems.js";
 import { countersOf, Rates } from "../../ui/rates.js";
 
 test("figures have three digits and a unit of thousands", () => {
@@ -76,7 +76,7 @@ function state(changes = {}) {
     stuck_workers: [],
     since: {},
     drops: [{ reason: "no_backend", count: 0, since: null, last: null }],
-    services: { rows: [{ service: "site", pool: "web" }], omitted: 0, flows: 0 },
+    services: { rows: [{ service: "site", pools: ["web"] }], omitted: 0, flows: 0 },
     pools: { rows: [{ pool: "web", listed: 2, available: 2, states: { active: 2 }, omitted: 0,
       backends: [backend("192.0.2.1"), backend("192.0.2.2")] }], omitted: 0 },
     sources: [],
@@ -147,13 +147,6 @@ test("everything else that is wrong is said, the worst first", () => {
   assert.ok(!keys.includes("drop/fragment")); // its last packet is eleven seconds ago
   assert.equal(new Set(keys).size, keys.length);
   assert.equal(found.find((problem) => problem.key === "drop/no_backend").why, "nobody");
-});
-
-test("a service's pools are found whatever rule chooses among them", () => {
-  assert.deepEqual(poolsOf({ pool: "a" }), ["a"]);
-  assert.deepEqual(poolsOf({ pool: null, split: [{ pool: "a", weight: 9 }, { pool: "b", weight: 1 }] }), ["a", "b"]);
-  assert.deepEqual(poolsOf({ pool: "a", routes: [{ source: [], pool: "c" }, { split: [{ pool: "a" }, { pool: "d" }] }] }), ["a", "c", "d"]);
-  assert.deepEqual(poolsOf({}), []);
 });
 
 test("counters of everything that has a rate are taken from a document", () => {

@@ -1,5 +1,6 @@
 """The page that one watches the gateway on, in a browser and before real gateways."""
 
+import copy
 import json
 import os
 import pathlib
@@ -21,8 +22,6 @@ IMAGES = ROOT / "docs" / "images"
 HOSTILE = "<img/src=x/onerror=document.title=1>"  # as a name may be: visible ASCII without spaces
 CLIENT, VIP = "198.18.10.100", "203.0.113.10"
 SERVED, NOWHERE, TOO_FAR = 40, 7, 3  # packets that the gateway receives; those that are too far are the service's too
-# A stream that ends at once and is asked for again: of one that is not there a browser complains by itself.
-QUIET = {"/events": {"body": "", "type": "text/event-stream"}}
 LOOKS = [(width, scheme) for width in ("wide", "narrow") for scheme in ("light", "dark")]
 SIZES = {"wide": {"width": 1440, "height": 900}, "narrow": {"width": 390, "height": 844}}
 
@@ -90,7 +89,7 @@ def test_modules(browser):
 def test_figures_are_those_of_the_metrics(browser, gateway):
     eventually(lambda: gateway.metrics()['sluice_service_flows_total{service="site"}'] == SERVED + TOO_FAR,
                "all are received", 30)  # fmt: skip
-    look(browser, gateway, answers=QUIET)
+    look(browser, gateway)
 
     def shown():
         return {
@@ -153,6 +152,22 @@ def test_a_killed_backend_is_shown_with_why_and_since_when(browser, gateway, pla
         place.serve(dead)
     browser.wait(f"{row} === null", 60)
     browser.await_text("#verdict-text", "All is well")
+
+
+def test_events_of_the_gateway_are_shown_as_they_come(browser, gateway):
+    look(browser, gateway)
+    browser.await_text("#events-state", "Live")
+    name = {"pool": "web", "address": BACKENDS[0], "port": PORT}
+    for state in ("draining", "active"):
+        gateway.call("backend.set", **name, state=state)
+        browser.await_text("#events-list li:first-child", f"web {BACKENDS[0]}:{PORT} is {state}")
+    config = copy.deepcopy(gateway.config)
+    config["pools"][0]["backends"][0]["weight"] = 2
+    applied = gateway.call("config.apply", config=config)["generation"]
+    browser.await_text("#events-list", f"Generation {applied} was applied")
+    browser.await_text("#generation", str(applied))
+    gateway.call("config.apply", config=gateway.config)
+    assert browser.complaints() == []
 
 
 def test_what_changed_is_told_without_events_too(browser, gateway):
@@ -230,7 +245,7 @@ def test_names_are_text(browser, make_gateway):
                  "pool": HOSTILE}]  # fmt: skip
     gateway = make_gateway("hostile", pools=pools, services=services)
     gateway.call("backend.set", pool=HOSTILE, address="198.18.10.11", port=80, state="maintenance")
-    look(browser, gateway, answers=QUIET)
+    look(browser, gateway)
     browser.await_text("#services-table", HOSTILE)
     browser.await_text("#pools h3", HOSTILE)
     browser.await_text("#problems", f"Pool {HOSTILE}: nobody takes new flows")
@@ -244,7 +259,7 @@ def test_a_thousand_backends(browser, make_gateway):
     """And of those only what has changed is touched."""
     backends = [{"address": f"198.18.{30 + i // 250}.{1 + i % 250}", "port": 80} for i in range(1000)]
     gateway = make_gateway("large", pools=[{"name": "large", "backends": backends}])
-    look(browser, gateway, answers=QUIET)
+    look(browser, gateway)
     browser.await_text("#backends-count", "1,000 in 1 pool")
     rows = "document.querySelectorAll('.backends .rows .row').length"
     assert browser.evaluate(rows) < 20
@@ -342,7 +357,7 @@ def test_pictures_of_the_page(browser, gateway, tmp_path, name, width, scheme, i
     answers = {
         "/ui/state": {"body": documents.state(now, is_well)},
         "/ui/start": {"body": {"history": documents.history(now, is_well), "drop_reasons": drop_words(gateway)}},
-        **QUIET,
+        "/events": {"body": "", "type": "text/event-stream"},
     }
     size = {**SIZES[width], "height": 1290 if width == "wide" and not is_well else 844}
     look(browser, gateway, scheme=scheme, answers=answers, **size)
