@@ -24,6 +24,7 @@ constexpr auto kFolders = std::to_array<Folder>({
     {"ctrl/rpc/", LogComponent::kControl},
     {"ctrl/access/", LogComponent::kControl},
     {"ctrl/remote/", LogComponent::kControl},
+    {"ctrl/tunnel/", LogComponent::kTunnel},
     {"dataplane/", LogComponent::kDataplane},
 });
 

@@ -19,11 +19,13 @@ enum class LogComponent : uint8_t {
   kLedger,
   kRegistry,
   kSource,
+  kTunnel,
 };
 
 /// As the configuration and lines have them, in the order of the enumeration.
-inline constexpr std::array<std::string_view, 10> kLogComponents = {
-    "backend", "control", "daemon", "dataplane", "gateway", "health", "http", "ledger", "registry", "source"};
+inline constexpr std::array<std::string_view, 11> kLogComponents = {
+    "backend", "control", "daemon",   "dataplane", "gateway", "health",
+    "http",    "ledger",  "registry", "source",    "tunnel"};
 
 /// Which one a source file logs for, by the folder that it lies in; kDaemon for folders without one.
 LogComponent log_component_of(std::string_view source_file);

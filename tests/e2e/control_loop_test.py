@@ -66,6 +66,8 @@ CALLS = {
     "ledger.submit": lambda config: [
         {"profile": "opaque", "payload": base64.b64encode(b"x" * 60_000).decode()}
     ],
+    "log.list": lambda config: [{}],
+    "log.set": lambda config: [{"component": "http", "level": "info"}],
     "neighbor.list": lambda config: [{}],
     "service.list": lambda config: [{}],
     "service.table": lambda config: [{"service": "service-3"}],

@@ -77,7 +77,8 @@ def watched(work, far):
     targets.write_text(json.dumps([{"targets": [f"{each['address']}:{each['port']}" for each in tcp4["backends"]]}]))
     config["sources"] = [{"name": "files", "type": "file"}]
     found = {"name": "found", "discover": {"source": "files", "path": str(targets)}}
-    config["pools"].append({**found, "health": {"type": "tcp", "interval": "1s", "timeout": "1s"}})
+    config["pools"].append({**found, "fail_open": True,
+                            "health": {"type": "tcp", "interval": "1s", "timeout": "1s"}})  # fmt: skip
     config["registry"] = {"http": "127.0.0.1:9466"}
     config["tunnels"] = [tunnel(work, "dc2", EDGE4 + "1", EDGE4 + "99", "10.99.0.0/16", 4097, 4098, "11" * 20, "22" * 20)]
     config["tunnel_state"] = str(work / "tunnels")
