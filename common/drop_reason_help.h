@@ -80,12 +80,10 @@ inline constexpr auto kDropReasonHelp = std::to_array<DropReasonHelp>({
     {"denied",
      "the service's `access` does not let the source send ([list](../how-to/block-a-list.md)); or an answer "
      "to a NAT flow that did not come in by the port that its backend is reached by; or, at an ESP tunnel, "
-     "what is "
-     "forged, repeated or in clear",
+     "what is forged, repeated or in clear",
      "`sluicectl explain` names the prefix and the set; else somebody on another side makes up answers, or "
      "the backend's way back leads by another port than the way there; `sluicectl tunnel list` has the "
-     "reasons of "
-     "tunnels",
+     "reasons of tunnels",
      "decisions/0019-loops.md"},
     {"inspected", "taken by an inspection", "reserved for inspections to come: always 0 in this version"},
 });

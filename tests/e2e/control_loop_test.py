@@ -78,6 +78,12 @@ CALLS = {
     "system.methods": lambda config: [{}],
     "system.topology": lambda config: [{}],
     "trace.explain": lambda config: [FLOW],
+    "tunnel.list": lambda config: [{}],
+    "tunnel.rekey": lambda config: [{
+        "tunnel": "none",
+        "in": {"spi": 4096, "algorithm": "aes-128-gcm", "key": "a1" * 20},
+        "out": {"spi": 4097, "algorithm": "aes-128-gcm", "key": "b1" * 20},
+    }],
 }  # fmt: skip
 
 
