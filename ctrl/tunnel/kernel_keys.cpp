@@ -80,7 +80,7 @@ KernelKeys::~KernelKeys() {
 
 void KernelKeys::wake() {
   const uint64_t one = 1;
-  static_cast<void>(::write(waker_, &one, sizeof one));
+  static_cast<void>(!::write(waker_, &one, sizeof one));
 }
 
 void KernelKeys::ask_again() {
@@ -119,7 +119,7 @@ bool KernelKeys::await(int events) {
   const int ready = ::poll(wanted, events >= 0 ? 2 : 1, events >= 0 ? -1 : kRetryMs);
   if (ready < 0 && errno != EINTR) return false;
   uint64_t count = 0;
-  static_cast<void>(::read(waker_, &count, sizeof count));
+  static_cast<void>(!::read(waker_, &count, sizeof count));
   return true;
 }
 

@@ -49,7 +49,8 @@ void send_check(Worker& worker, const CheckPacket& check) {
   const PacketMeta& meta = meta_of(packet);
   const Egress egress = route_to(*worker.tables, check.backend, meta.in_port);
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
-  const lb::Backend backend{.address = check.backend};
+  lb::Backend backend;
+  backend.address = check.backend;
   const PathRewrite path = path_rewrite(check.mode, {backend, worker.tables->encapsulation, meta.is_v4()});
   const size_t needed = packet->pkt_len + path.outer.bytes;
   // Nobody is to be told: the sender is here, and has its own deadline.

@@ -45,7 +45,7 @@ TEST(Log, JournaldGetsThePriority) {
 }
 
 TEST(Log, TextIsOneLineThatNoTerminalObeys) {
-  const auto line = logged({"info", "text"}, false, "by a\nb\x1b[31m\x7f \xc3\xa9");
+  const auto line = logged({"info", "text"}, LogTarget::kStderr, "by a\nb\x1b[31m\x7f \xc3\xa9");
   EXPECT_TRUE(line.ends_with("warning: by a\\x0ab\\x1b[31m\\x7f \xc3\xa9\n")) << line;
 }
 
