@@ -39,9 +39,10 @@ class CompiledFlows {
     next_ = std::move(next);
     next_effective_ = std::move(effective);
   }
-  /// By name of service, how many flows would end: as the gateway counts them.
+  /// By name of service, how many flows would end: as the gateway counts them. None at the first time.
   std::map<std::string, unsigned> losses() {
     std::map<std::string, unsigned> counted;
+    if (!tables_) return counted;
     for (const lb::FlowEntry& entry : entries_) {
       const auto id = balancer_.losing_service(tables_->view(), candidate_->view(), entry, 0);
       if (id != lb::kNoService) ++counted[ids_.last_service_at(id).name];
