@@ -1,6 +1,9 @@
 // The documentation against the code: links lead somewhere, names are where they are said to be, and the
 // reference is what the programs say of themselves. SLUICE_UPDATE_DOCS=1 writes the generated pages anew.
+#include <algorithm>
+#include <array>
 #include <regex>
+#include <string_view>
 
 #include "ctrl/rpc/methods/methods.h"
 #include "dataplane/roles/topology.h"
@@ -185,11 +188,13 @@ TEST(Methods, AreNamedByNounAndVerbAndDescribed) {
 
 TEST(Methods, OnlyAdminsChangeTheConfiguration) {
   for (const auto& method : all_methods()) {
-    const bool changes = method.name == "config.apply" || method.name == "config.rollback";
-    const bool operates = method.name == "backend.set" || method.name == "capture.start" ||
-                          method.name == "capture.stop" || method.name == "flow.flush" ||
-                          method.name == "ledger.submit" || method.name == "log.set" ||
-                          method.name == "source.release";
+    constexpr auto kChange = std::to_array<std::string_view>(
+        {"config.apply", "config.confirm", "config.rollback", "config.save", "tunnel.rekey"});
+    constexpr auto kOperate =
+        std::to_array<std::string_view>({"backend.set", "capture.start", "capture.stop", "drops.recent",
+                                         "flow.flush", "ledger.submit", "log.set", "source.release"});
+    const bool changes = std::ranges::find(kChange, method.name) != kChange.end();
+    const bool operates = std::ranges::find(kOperate, method.name) != kOperate.end();
     EXPECT_EQ(method.role, changes ? Role::kAdmin : operates ? Role::kOperate : Role::kView) << method.name;
   }
 }
