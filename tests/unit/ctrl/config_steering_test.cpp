@@ -75,7 +75,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"EmptySplit", [](json& c) { at(c, "/services/0/split") = json::array(); },
              "/services/0/split: must have at least 1 element"},
         Case{"RouteSource", [](json& c) { at(c, "/services/0/routes/0/source/1") = "2001:db8:77::1/48"; },
-             "/services/0/routes/0/source/1: \"2001:db8:77::1/48\" has host bits set"},
+             "/services/0/routes/0/source/1: \"2001:db8:77::1/48\" has host bits set; the network is "
+             "2001:db8:77::/48"},
         Case{"RouteWithoutPool", [](json& c) { at(c, "/services/0/routes/0").erase("pool"); },
              "/services/0/routes/0/pool: \"pool\" is missing, or \"split\" instead"},
         Case{"RouteWithoutSource", [](json& c) { at(c, "/services/0/routes/0").erase("source"); },
