@@ -183,7 +183,7 @@ def test_explain_takes_two_to_five_words():
 
 def test_sigterm_stops_a_gateway_that_is_still_starting(tmp_path):
     """It waits for the ledger's key, which nobody writes into the pipe."""
-    os.mkfifo(tmp_path / "key")
+    os.mkfifo(tmp_path / "key", 0o600)
     config = wireless_configuration("starting")
     config["ledger"] = {
         "origin": "starting.example/log",
