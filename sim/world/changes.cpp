@@ -88,6 +88,7 @@ void Changes::set_alive(BackendHost& host, bool is_alive) {
   if (host.is_alive == is_alive) return;
   world_.trace_.say(world_.now(), name_of(host) + (is_alive ? " lives again" : " dies"));
   host.is_alive = is_alive;
+  if (is_alive) host.alive_since = world_.now();
   if (!is_alive) host.server.forget();
   world_.disturb_backend(host);
   world_.disturb_pool(host.pool, true);

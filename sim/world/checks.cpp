@@ -10,7 +10,8 @@ namespace {
 
 constexpr uint64_t kMostWaiting = 4096;  ///< packets that may wait for neighbors, or between workers
 constexpr Nanoseconds kProbes = 3 * kSecondNs;
-constexpr Nanoseconds kPatience = 40 * kSecondNs;  ///< for connections to give up, at the latest
+constexpr Nanoseconds kUntilFound = 3 * kSecondNs;  ///< it is asked for once a second (RFC 4861, 10)
+constexpr Nanoseconds kPatience = 40 * kSecondNs;   ///< for connections to give up, at the latest
 /// After the longest idle timeout, a lone FIN's minute, and a round of expiry.
 constexpr Nanoseconds kUntilEmpty = 75 * kSecondNs;
 
@@ -36,7 +37,8 @@ Connection& World::begin_connection(unsigned service, const IpAddress& client) {
   Connection& connection = *connections_.back();
   connections_by_client_[{client, port}] = &connection;
   const ServicePlan& plan = scenario_.services[service];
-  if (!is_pool_sound(plan.pool) || may_give_way(plan)) connection.disturb();
+  const bool is_sure = is_pool_sound(plan.pool) && !has_returning(plan.pool) && !may_give_way(plan);
+  if (!is_sure) connection.disturb();
   connection.start();
   return connection;
 }
@@ -63,6 +65,13 @@ bool World::is_pool_sound(unsigned pool) const {
     has_one = true;
   }
   return has_one;
+}
+
+/// Whether a new flow may have to wait for a backend that was silent, until it is found again.
+bool World::has_returning(unsigned pool) const {
+  return std::ranges::any_of(backends_, [&](const auto& host) {
+    return host->pool == pool && host->alive_since != 0 && now() < host->alive_since + kUntilFound;
+  });
 }
 
 void World::disturb_backend(const BackendHost& host) {

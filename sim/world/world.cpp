@@ -127,6 +127,10 @@ void World::send_to_gateway(Packet packet) {
 
 void World::put_on_wire(unsigned port, Frame frame) {
   remember(frame);
+  carry(port, frame);
+}
+
+void World::carry(unsigned port, const Frame& frame) {
   if (wire_chance_.happens(faults_.lost)) return;
   const unsigned copies = wire_chance_.happens(faults_.doubled) ? 2 : 1;
   for (unsigned copy = 0; copy < copies; ++copy) {

@@ -27,6 +27,7 @@ struct BackendHost {
   unsigned place;  ///< among the pool's
   Server server;
   bool is_alive = true;
+  Nanoseconds alive_since = 0;
   bool is_found_down = false;  ///< by the health checks
   ctrl::AdminState state = ctrl::AdminState::kActive;
 };
@@ -66,6 +67,7 @@ class World final : public ClientWorld {
 
   // Wires.
   void put_on_wire(unsigned port, Frame frame);
+  void carry(unsigned port, const Frame& frame);
   void remember(const Frame& frame);
   void take_from_wire(unsigned port, Frame frame);
   Nanoseconds wire_delay();
@@ -83,6 +85,7 @@ class World final : public ClientWorld {
   }
   bool takes_new(const BackendHost& host) const;
   bool is_pool_sound(unsigned pool) const;
+  bool has_returning(unsigned pool) const;
   bool may_give_way(const ServicePlan& service) const;
   void disturb_backend(const BackendHost& host);
   void disturb_pool(unsigned pool, bool only_new);
