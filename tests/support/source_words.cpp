@@ -13,6 +13,7 @@
 #include <istream>
 #include <nlohmann/json.hpp>
 
+#include "ctrl/log/log.h"
 #include "ctrl/source/source_types.h"
 
 namespace sluice::ctrl {
@@ -162,5 +163,6 @@ int run(int count, char** arguments) {
 
 int main(int count, char** arguments) {
   if (count < 2) return 2;
+  sluice::ctrl::open_log({}, sluice::ctrl::LogTarget::kStderr);  // standard output is for the words
   return sluice::ctrl::run(count, arguments);
 }
