@@ -1,4 +1,4 @@
-"""Fixtures of the page's tests: a place, one browser and gateways."""
+"""Fixtures of the page's tests: for each file a place and a browser, which end with it, and gateways."""
 
 import pytest
 
@@ -6,14 +6,14 @@ from browser import Browser, install
 from place import Place
 from wireless import wireless_configuration
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(tmp_path_factory):
     made = Place(tmp_path_factory.mktemp("page"))
     yield made
     made.namespace.remove()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(place):
     install()
     with Browser(place.namespace, place.directory / "browser.log") as running:
