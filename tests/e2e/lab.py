@@ -42,16 +42,19 @@ class Answer(NamedTuple):
 
 
 class Lab:
-    """Namespaces, servers and a gateway. A context manager: leaves nothing behind."""
+    """Namespaces, servers and a gateway. A context manager: leaves nothing behind. A second one of the same process
+    has a `name`."""
 
-    def __init__(self, has_ledger: bool = False, **boot: Any):
+    def __init__(self, has_ledger: bool = False, name: str = "", **boot: Any):
         clear_leftovers()
-        self.work = work_directory()
-        self.topology = Topology(VIPS_ON_BACKENDS)
+        self.work = work_directory() / name
+        self.work.mkdir(exist_ok=True)
+        tag = f"{owner_tag()}-{name}" if name else owner_tag()
+        self.topology = Topology(VIPS_ON_BACKENDS, tag)
         try:
             self.client = self.topology.client
             self.backends = start_backends(list(self.topology.backends.values()), self.work)
-            config = lab_configuration(owner_tag(), **boot)
+            config = lab_configuration(tag, **boot)
             if has_ledger:
                 config["ledger"] = ledger_section(self.work, ingress=ingress_section())
             self.gateway = Gateway(self.work / "gateway", config, self.topology.gateway)

@@ -69,7 +69,7 @@ def far(work):
 @pytest.fixture(scope="module")
 def watched(work, far):
     """A gateway that has everything: a ledger, a source, a registry, a tunnel, a set, health checks, remote control."""
-    lab = Lab(has_ledger=True)
+    lab = Lab(has_ledger=True, name="watched")
     config = lab.gateway.config
     # What the source names passes its checks: the backends' own HTTP servers.
     tcp4 = next(pool for pool in config["pools"] if pool["name"] == "tcp4")

@@ -56,7 +56,8 @@ def test_the_service_leaves_no_core_and_has_two_capabilities(unit):
 @pytest.fixture(scope="module")
 def bounded(unit):
     """The lab with its gateway within the unit's bounds: ledger, registry, and a port that the kernel shares."""
-    lab = Lab(has_ledger=True)
+    lab = Lab(has_ledger=True, name="bounded")
+    lab.work.parent.chmod(0o711)  # its user passes through
     config = lab.gateway.config
     config["ports"][0]["kernel"] = True
     config["registry"] = {"http": "127.0.0.1:9466"}

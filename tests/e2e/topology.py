@@ -9,7 +9,7 @@ a VIP straight to the client (direct, ipip, gue).
 
 from typing import Dict, List
 
-from namespaces import Namespace, owner_tag
+from namespaces import Namespace
 
 BACKENDS = ("b1", "b2", "b3")
 EDGE4, EDGE6 = "198.18.10.", "2001:db8:10::"
@@ -35,9 +35,8 @@ def backend6(number: int) -> str:
 class Topology:
     """Makes the namespaces and their wires; `remove` takes all of it away."""
 
-    def __init__(self, vips: List[str]):
+    def __init__(self, vips: List[str], tag: str):
         self._all: List[Namespace] = []
-        tag = owner_tag()
         try:
             self.switch = self._namespace("switch", tag)
             self.client = self._namespace("client", tag)
