@@ -23,7 +23,7 @@ class UnreadGateway(Gateway):
         self.write()
         self.reader, writer = os.pipe()
         fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES)
-        self.process = spawn(SLUICED, "--config", self.file, *arguments, stderr=writer)
+        self.process = spawn(SLUICED, "--config", self.file, "--state", self.state, *arguments, stderr=writer)
         os.close(writer)
         eventually(self._answers, "sluiced answers on its control socket", seconds)
         return self
