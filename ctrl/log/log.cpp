@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -56,8 +57,8 @@ struct Field {
   std::string value;  ///< JSON
 };
 
-bool shows_fields = false;  ///< lines are JSON, or go to the journal
-bool is_journal = false;
+std::atomic<bool> shows_fields = false;  ///< lines are JSON, or go to the journal
+std::atomic<bool> is_journal = false;
 /// Of the line that this thread logs, if any. The sink formats at once, on the thread that logs.
 thread_local const Field* field = nullptr;
 
@@ -162,8 +163,14 @@ int tag_of(const log_msg& message) {
 /// Hands lines to a LogWriter, but for repeats.
 class QueueSink : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  QueueSink(LogTarget target, std::shared_ptr<LogWriter> writer)
-      : target_(target), writer_(std::move(writer)) {}
+  explicit QueueSink(std::shared_ptr<LogWriter> writer) : writer_(std::move(writer)) {}
+
+  /// How lines are written from now on. While others log.
+  void write_as(LogTarget target, std::unique_ptr<spdlog::formatter> formatter) {
+    const std::lock_guard lock(mutex_);
+    target_ = target;
+    formatter_ = std::move(formatter);
+  }
 
  protected:
   void sink_it_(const log_msg& message) override {
@@ -179,9 +186,22 @@ class QueueSink : public spdlog::sinks::base_sink<std::mutex> {
                                   RepeatFilter::Time::clock::now());
   }
 
-  LogTarget target_;
+  LogTarget target_ = LogTarget::kStderr;
   std::shared_ptr<LogWriter> writer_;
 };
+
+/// The one logger of the process, which log_line() uses without holding it: it stays until the end.
+struct Logger {
+  std::shared_ptr<QueueSink> sink;
+  std::shared_ptr<spdlog::logger> logger;
+};
+
+Logger make_logger(std::shared_ptr<LogWriter> writer) {
+  auto sink = std::make_shared<QueueSink>(std::move(writer));
+  auto logger = std::make_shared<spdlog::logger>("sluice", sink);
+  logger->set_level(spdlog::level::trace);  // log_line() asks log_takes()
+  return {std::move(sink), std::move(logger)};
+}
 
 /// Of the whole process, since stderr and the journal are; null before the first open_log().
 std::shared_ptr<LogWriter>& writer() {
@@ -252,14 +272,13 @@ void open_log(const LogModel& log, LogTarget target) {
   const int descriptor = own_stderr();
   if (!writer()) writer() = make_writer(target, descriptor);
   writer()->describe_loss_by(loss_line(target, formatter->clone()));
-  auto sink = std::make_shared<QueueSink>(target, writer());
-  sink->set_formatter(std::move(formatter));
-  auto logger = std::make_shared<spdlog::logger>("sluice", std::move(sink));
-  logger->set_level(spdlog::level::trace);  // log_line() asks log_takes()
+  static const Logger one = make_logger(writer());
+  one.sink->write_as(target, std::move(formatter));
   shows_fields = log.format == "json" || target == LogTarget::kJournal;
   is_journal = target == LogTarget::kJournal;
   set_log_levels(log);
-  spdlog::set_default_logger(std::move(logger));
+  // Only at the start: to replace a logger is to free it, and other threads may be logging.
+  if (spdlog::default_logger_raw() != one.logger.get()) spdlog::set_default_logger(one.logger);
 }
 
 void flush_log() {

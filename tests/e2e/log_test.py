@@ -1,5 +1,6 @@
 """The log: one that nobody reads, levels of components, repeats, and journald."""
 
+import concurrent.futures
 import fcntl
 import json
 import os
@@ -118,6 +119,17 @@ def test_the_configuration_has_the_last_word_on_levels(wireless):
     eventually(lambda: {each["level"] for each in gateway.call("log.list")} == {"error"}, "the levels are the new ones")
     fault = gateway.refusal("config.apply", config={**config, "log": {"levels": {"nobody": "info"}}})
     assert "/log/levels/nobody" in str(fault.data["faults"])
+
+
+def test_the_log_changes_while_others_write_to_it(wireless):
+    gateway = wireless()
+    config = gateway.call("config.get")["config"]
+    with concurrent.futures.ThreadPoolExecutor(3) as others:
+        writing = [others.submit(log_much, gateway, 200) for _ in range(3)]
+        for number in range(40):
+            gateway.call("config.apply", config={**config, "log": {"format": "json" if number % 2 else "text"}})
+        assert [each.result() for each in writing] == [200] * 3
+    assert gateway.stop() == 0
 
 
 def test_a_line_that_comes_again_and_again_is_counted(wireless):
