@@ -11,7 +11,7 @@ import pytest
 import credentials
 from credentials import DAY, KEYS, token
 from namespaces import run
-from processes import eventually
+from processes import SLUICECTL, eventually, spawn, stop
 from remote_site import RemoteSite
 
 BACKEND = {"pool": "web", "address": "198.18.20.11", "port": 8080}
@@ -203,6 +203,37 @@ def test_sluicectl_speaks_from_afar(site, tmp_path):
     assert site.ctl("stats", who="ops", url="http://127.0.0.1:1").returncode == 2
     assert site.ctl("stats", who="ops", url="https://127.0.0.1:1").returncode == 4
     assert site.gateway.ctl("backend", "weight", "web", "198.18.20.11:8080", "1").returncode == 0
+
+
+def test_events_come_from_afar(site, tmp_path):
+    file = tmp_path / "token"
+    file.write_text(token("view"))
+    kinds = "backend_state"
+    curl = spawn(
+        "curl", "-sSN", "-m", "60", "--cacert", site.authority.file, "-H", f"Authorization: Bearer {token('view')}",
+        f"{site.url}/events?kinds={kinds}", log=tmp_path / "curl",
+    )  # fmt: skip
+    client = spawn(
+        SLUICECTL, "--remote", site.url, "--ca", site.authority.file, "--token", f"file:{file}", "-o", "json",
+        "events", "--kind", kinds, "-c", "1", log=tmp_path / "client",
+    )  # fmt: skip
+    try:
+        eventually(lambda: "retry:" in (tmp_path / "curl").read_text(), "curl listens")
+
+        def told():
+            for state in ("draining", "active"):
+                site.gateway.call("backend.set", **BACKEND, state=state)
+            return client.poll() is not None
+
+        eventually(told, "sluicectl has an event", 30)
+        assert client.wait() == 0
+        event = json.loads((tmp_path / "client").read_text())
+        assert event["kind"] == kinds and event["pool"] == "web"
+        assert "event: backend_state\ndata: {" in (tmp_path / "curl").read_text()
+    finally:
+        stop(curl)
+        stop(client)
+    assert site.curl("/events")[0] == 401
 
 
 def test_an_untrusted_server_gets_no_token(site, tmp_path):
