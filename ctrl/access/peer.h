@@ -14,8 +14,8 @@ namespace sluice::ctrl {
 
 struct Peer {
   Role role = Role::kView;
-  uid_t uid = 0;        ///< of a process on this host
-  pid_t pid = 0;        ///< likewise; 0: from afar
+  uid_t uid = 0;             ///< of a process on this host
+  pid_t pid = 0;             ///< likewise; 0: from afar
   std::string subject = {};  ///< the name of that process's user; of a certificate, of a token
   std::string issuer = "unix";
   std::string address = {};  ///< where the connection comes from, with its port; empty: from this host

@@ -52,7 +52,8 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
 }
 
 std::vector<std::string> all_parts(const Model& model) {
-  std::vector<std::string> parts{"encap", "events", "log", "neighbors", "routes", "snat", "sources", "tunnels"};
+  std::vector<std::string> parts{"encap",  "events", "log",     "neighbors",
+                                 "routes", "snat",   "sources", "tunnels"};
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);
   compare("set/", decltype(model.sets){}, model.sets, parts);

@@ -6,7 +6,8 @@
 
 namespace sluice::ctrl {
 
-/// In block style, strings quoted, so that none is taken for anything else; keys that are plain words are not.
+/// In block style, strings quoted, so that none is taken for anything else; keys that are plain words are
+/// not.
 std::string yaml_text(const nlohmann::json& value);
 
 }  // namespace sluice::ctrl

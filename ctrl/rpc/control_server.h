@@ -23,7 +23,8 @@ struct ControlLimits {
       size_t{64} << 20;  ///< after a refusal, before the next line: then the peer is dropped
   std::chrono::milliseconds request{30'000};  ///< from a request's first byte to its last
   std::chrono::milliseconds line_end{1'000};  ///< how long a request broken off at a line end is waited for
-  std::chrono::milliseconds write_stall{8'000};     ///< a peer that takes nothing of an answer or event for this long is dropped
+  std::chrono::milliseconds write_stall{
+      8'000};  ///< a peer that takes nothing of an answer or event for this long is dropped
   std::chrono::milliseconds unasked_stall{60'000};  ///< the same, of a capture's pieces
   std::chrono::milliseconds idle{600'000};          ///< without a request, where nobody may notify it
 };

@@ -50,8 +50,9 @@ class Transmit {
   void send_to_kernel(uint16_t port, rte_mbuf* frame);
   /// Whether this worker has a TX queue of a port; else another one sends for it.
   bool has_queue(uint16_t port) const { return queue_ < buffers_[port].target.queues; }
-  /// Hands a bare packet that is to be encrypted (PacketMeta::tunnel) to the worker that sends for this one: what
-  /// leaves has its number from who sends it. False: its ring is full, and the packet is the caller's still.
+  /// Hands a bare packet that is to be encrypted (PacketMeta::tunnel) to the worker that sends for this one:
+  /// what leaves has its number from who sends it. False: its ring is full, and the packet is the caller's
+  /// still.
   bool hand_over_bare(rte_mbuf* packet) { return to_transmit_->push(packet); }
   /// Takes over a frame that another worker put into its to_transmit ring.
   void relay(rte_mbuf* frame);

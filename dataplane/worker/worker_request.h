@@ -12,8 +12,8 @@
 
 #include "common/flow_key.h"
 #include "dataplane/base/drop_reason.h"
-#include "lb/decided_rule.h"
 #include "dataplane/tables/drop_recorder.h"
+#include "lb/decided_rule.h"
 #include "lb/flow_entry.h"
 
 namespace sluice::dataplane {

@@ -9,7 +9,7 @@ import time
 
 from gateway import Gateway, boot_section
 from namespaces import Namespace, clear_leftovers, owner_tag, work_directory
-from processes import eventually, spawn, stop
+from processes import eventually, stop
 
 URL = "http://203.0.113.10/"
 LEFT, RIGHT = "198.18.30.1", "198.18.30.2"

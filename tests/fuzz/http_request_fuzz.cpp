@@ -1,5 +1,5 @@
-// What strangers send to the HTTP servers, head and body: in whatever pieces it comes, it is read alike, and no more
-// is taken than may be.
+// What strangers send to the HTTP servers, head and body: in whatever pieces it comes, it is read alike, and
+// no more is taken than may be.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
