@@ -32,8 +32,9 @@ struct Draw {
 
   /// Whether a backend has as many flows as it may have.
   bool is_full(BackendId id) const {
+    if (flows.empty()) return false;
     const uint32_t most = backends[id].most_flows;
-    return most != 0 && !flows.empty() && flows[id].load(std::memory_order_relaxed) >= most;
+    return most != 0 && flows[id].load(std::memory_order_relaxed) >= most;
   }
 };
 
