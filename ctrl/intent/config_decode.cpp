@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_events.h"
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
@@ -25,14 +26,6 @@ using std::chrono::milliseconds;
 template <typename Enum>
 void read_word(const Cursor& parent, const char* key, Enum (*value_of)(std::string_view), Enum& target) {
   if (const Cursor word = parent.member(key)) target = value_of(word.value().get_ref<const std::string&>());
-}
-
-void read_duration(const Cursor& parent, const char* key, milliseconds shortest, milliseconds& target) {
-  const Cursor text = parent.member(key);
-  milliseconds duration{};
-  if (!text.parse(parse_duration, duration)) return;
-  if (duration < shortest) return text.fault("must be at least " + format_duration(shortest));
-  target = duration;
 }
 
 void read_limit(const Cursor& limits, const char* key, dataplane::RateLimit& target) {

@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/service_pools.h"
 
@@ -13,14 +14,6 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kShortestEjection{100};
-
-void read_duration(const Cursor& parent, const char* key, milliseconds shortest, milliseconds& target) {
-  const Cursor text = parent.member(key);
-  milliseconds duration{};
-  if (!text.parse(parse_duration, duration)) return;
-  if (duration < shortest) return text.fault("must be at least " + format_duration(shortest));
-  target = duration;
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/file_reference.h"
 #include "ctrl/intent/source_keys.h"
@@ -17,14 +18,6 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kFile = "file:";
 constexpr milliseconds kShortestResync{1000};
-
-void read_duration(const Cursor& parent, const char* key, milliseconds shortest, milliseconds& target) {
-  const Cursor text = parent.member(key);
-  milliseconds duration{};
-  if (!text.parse(parse_duration, duration)) return;
-  if (duration < shortest) return text.fault("must be at least " + format_duration(shortest));
-  target = duration;
-}
 
 void decode_tls(const Cursor& tls, SourceTlsModel& target) {
   if (!tls) return;
