@@ -1,6 +1,7 @@
 #include "lb/balancer.h"
 
 #include "lb/flow_admission.h"
+#include "lb/flow_attachments.h"
 #include "lb/handshake_watch.h"
 #include "lb/pool_steering.h"
 #include "lb/rebind.h"
@@ -45,7 +46,8 @@ bool takes_new_flows(const Backend& backend) {
 /// and whoever holds the connection's other end decides (RFC 5961, section 4).
 bool begins_anew(const View& view, const FlowEntry& flow, const PacketFacts& packet) {
   return is_opening(packet.tcp_flags) && !flow.is_reply &&
-         (flow.is_closed() || !takes_new_flows(view.backends[flow.backend]));
+         (flow.is_closed() || flow.watch == FlowWatch::kBlocked ||
+          !takes_new_flows(view.backends[flow.backend]));
 }
 
 /// Whether a packet may move the state of its flow on: few do.
@@ -305,6 +307,7 @@ void Balancer::count_begun(const FlowEntry& flow) {
 }
 
 void Balancer::count_gone(const FlowEntry& flow) {
+  if (attachments_ != nullptr) attachments_->end(flow.is_reply ? flow.peer : flows_.index_of(flow));
   services_[flow.service].active_flows.add(-1);
   backends_[flow.backend].active_flows.add(-1);
   if (admission_ != nullptr) {

@@ -22,6 +22,7 @@
 namespace sluice::lb {
 
 class FlowAdmission;
+class FlowAttachments;
 
 enum class Outcome : uint8_t { kCached, kPicked, kNoService, kNoBackend, kPortExhausted, kRateLimited };
 
@@ -57,6 +58,9 @@ class Balancer {
   const FlowTable& flows() const { return flows_; }
   /// Has handshakes watched from now on, by what outlives this. Before the first flow.
   void watch(HandshakeWatch& handshakes) { handshakes_ = &handshakes; }
+
+  /// Tells of flows that have something attached when they end. It outlives this. Before the first flow.
+  void tell_ends_to(FlowAttachments& attachments) { attachments_ = &attachments; }
 
   /// The short way for by far the most packets: whether a packet with the key of `flow` goes on with it, and
   /// changes nothing about its state. The packet is none that begins, ends or resets a connection. Then the
@@ -169,7 +173,8 @@ class Balancer {
   EvictedFlows evicted_;
   uint64_t random_;
   FlowIndex expiry_cursor_ = 0;
-  HandshakeWatch* handshakes_ = nullptr;  ///< null: nobody asks how long they take, or which fail
+  FlowAttachments* attachments_ = nullptr;  ///< null: nothing is ever attached to flows
+  HandshakeWatch* handshakes_ = nullptr;    ///< null: nobody asks how long they take, or which fail
 };
 
 }  // namespace sluice::lb

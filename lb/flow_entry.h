@@ -26,6 +26,15 @@ constexpr bool is_unanswered(FlowState state) {
   return state == FlowState::kStray || state == FlowState::kEmbryonic || state == FlowState::kHandshake;
 }
 
+/// Which packets of a flow a stage beside those that forward has to see: they go no short way.
+enum class FlowWatch : uint8_t {
+  kNever,     ///< none, and none has been looked at
+  kOver,      ///< none any more
+  kRequests,  ///< what the client sends
+  kBoth,      ///< both directions
+  kBlocked,   ///< both, and nothing of it is sent on: a SYN begins another flow
+};
+
 using FlowIndex = uint32_t;
 inline constexpr FlowIndex kNoFlow = UINT32_MAX;
 
@@ -50,6 +59,7 @@ struct alignas(64) FlowEntry {
   bool is_reply = false;
   bool is_settled = false;  ///< what neither begins nor ends anything changes no state of this entry
   uint8_t begun = 0;        ///< when the flow began, by FlowTable's coarse clock
+  FlowWatch watch = FlowWatch::kNever;  ///< FlowTable::set_watch() alone writes it
   uint8_t source_mark = 0;  ///< of a request: where its source's flows are counted (SourceLimits); 0: nowhere
 
   /// Whether it has ended. Where the backend is not seen, its FIN is not waited for.

@@ -239,6 +239,9 @@ FlowTable::Yielding* FlowTable::yielding(FlowState state) {
 /// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
 bool FlowTable::is_settled(const FlowEntry& entry) {
   if (entry.is_closed()) return false;
+  const bool is_watched =
+      entry.watch >= FlowWatch::kBoth || (entry.watch == FlowWatch::kRequests && !entry.is_reply);
+  if (is_watched) return false;
   switch (entry.state) {
     case FlowState::kStray:
       return !entry.is_reply;
@@ -275,6 +278,15 @@ void FlowTable::set_state(FlowEntry& entry, FlowState state, uint8_t ended) {
   };
   change(request);
   if (request.peer != kNoFlow) change(entries_[request.peer]);
+}
+
+void FlowTable::set_watch(FlowEntry& entry, FlowWatch watch) {
+  const auto change = [&](FlowEntry& one) {
+    one.watch = watch;
+    one.is_settled = is_settled(one);
+  };
+  change(entry);
+  if (entry.peer != kNoFlow) change(entries_[entry.peer]);
 }
 
 bool FlowTable::has_lasted(const FlowEntry& entry) {

@@ -103,6 +103,8 @@ class FlowTable {
 
   /// Changes the state of a flow, and what has ended it, in both its entries.
   void set_state(FlowEntry& entry, FlowState state, uint8_t ended);
+  /// Changes which packets of a flow are to be seen, in both its entries.
+  void set_watch(FlowEntry& entry, FlowWatch watch);
   /// Whether a flow whose backend is not seen has gone on for longer than a round trip takes (a second), and
   /// is to be taken for answered. Those that began with a SYN must have gone on after it.
   static bool has_lasted(const FlowEntry& entry);

@@ -25,7 +25,7 @@ INCLUDED_BY_NOBODY = {"sim", "tests", "perf"}
 # The sub-folders of a folder in layers: an include goes to the same sub-folder or to a lower layer.
 LAYERS = {
     "dataplane": [
-        {"base"}, {"tables"}, {"packet"}, {"esp"}, {"device"}, {"neighbor"}, {"forward"}, {"worker"}, {"ingress"}, {"stages"},
+        {"base"}, {"tables"}, {"packet"}, {"esp"}, {"inspect"}, {"device"}, {"neighbor"}, {"forward"}, {"worker"}, {"ingress"}, {"stages"},
         {"roles"},
     ],
     "ctrl": [
@@ -38,6 +38,7 @@ CLIENT_MAY_INCLUDE = {"ctrl/intent", "ctrl/net", "ctrl/wire/pcapng.h", "ctrl/wir
 CONFINED = {
     r"rte_": {"dataplane", "sim"},
     r"pcap/": {"dataplane", "sim"},
+    r"hs(_\w+)?\.h": {"dataplane"},
     r"(nlohmann|yaml-cpp|valijson)/": {"ctrl", "sluicectl", "sim"},
     r"(openssl/(?!ssl\.h|err\.h|x509v3\.h)|intel-ipsec-mb|ipsec-mb)": {"crypto"},
     r"openssl/(ssl|err|x509v3)\.h": {"crypto", "ctrl"},  # TLS has a socket, and crypto has none

@@ -14,6 +14,7 @@
 #include "common/siphash.h"
 #include "ctrl/intent/events_model.h"
 #include "ctrl/intent/health_type.h"
+#include "ctrl/intent/inspection_model.h"
 #include "ctrl/intent/ledger_model.h"
 #include "ctrl/intent/log_model.h"
 #include "ctrl/intent/registry_model.h"
@@ -88,6 +89,7 @@ struct ServiceModel {
   std::chrono::milliseconds udp_idle_timeout{30'000};
   AccessModel access = {};
   LimitsModel limits = {};
+  std::string inspect;  ///< an inspection; empty: none
   bool operator==(const ServiceModel&) const = default;
 };
 
@@ -125,6 +127,7 @@ struct Model {
   dataplane::Encapsulation encapsulation;
   std::vector<SourceModel> sources;
   SharedMap<SetModel> sets;
+  SharedMap<InspectionModel> inspections;
   std::vector<TunnelModel> tunnels;
   std::string tunnel_state;  ///< a directory; with `tunnels` alone
   SharedMap<PoolModel> pools;

@@ -7,6 +7,7 @@
 
 #include "ctrl/intent/model.h"
 #include "ctrl/intent/pool_use.h"
+#include "ctrl/observed/inspection_contents.h"
 #include "ctrl/observed/member.h"
 #include "ctrl/observed/set_contents.h"
 #include "lb/backend.h"
@@ -41,6 +42,7 @@ struct Effective {
   MemberLists members;  ///< of all pools, as they were observed
   SharedMap<EffectivePool> pools;
   SetContents sets = {};  ///< of the intent's sets
+  InspectionContents inspections = {};
 };
 
 }  // namespace sluice::ctrl

@@ -17,8 +17,10 @@ struct Observed {
   const MemberLists& members;
   const std::map<BackendKey, BackendStatus>& statuses;  ///< absent: active and healthy, of the named weight
   const SetContents& sets = kNoSets;
+  const InspectionContents& inspections = kNoInspections;
 
   static inline const SetContents kNoSets = {};
+  static inline const InspectionContents kNoInspections = {};
 };
 
 /// `touched`: pools of which a status or a weight differs from when `previous` was made; those whose intent

@@ -57,6 +57,8 @@ struct Change;
 struct DiffEntry;
 struct Effective;
 struct HistoryEntry;
+struct InspectionReading;
+struct InspectionRow;
 struct PoolAvailability;
 struct RecentDrop;
 struct SetReading;
@@ -133,6 +135,14 @@ class Gateway {
   /// there can be none, else later on the thread of resume_by(). Other changes may come between.
   using ApplyAnswer = std::function<void(Outcome<ApplyResult>)>;
   void apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer);
+  /// The part of apply() that may take long, for its rules are compiled: it keeps nobody else waiting.
+  struct Preparation;
+  using Prepared = Outcome<std::shared_ptr<const Preparation>>;
+  Prepared prepare(const nlohmann::json& config, const ApplyOptions& options);
+  /// The same of rollback().
+  Prepared prepare_rollback(uint64_t generation);
+  /// The rest of it.
+  void apply(std::shared_ptr<const Preparation> prepared, const ApplyOptions& options, ApplyAnswer answer);
   /// A configuration that could not even be read was to be applied: `lines` say what is wrong with it.
   void note_unreadable(const std::vector<std::string>& lines);
   Outcome<std::vector<DiffEntry>> diff(const nlohmann::json& config) const;
@@ -188,6 +198,15 @@ class Gateway {
   /// wait.
   void observe(std::vector<SetReading> readings);
   std::vector<SetRow> sets() const;
+
+  // Inspections.
+  /// Compiles what has not been compiled yet, at the start. On a thread of its own: it may take a while.
+  void compile_inspections();
+  /// What their files have now, compiled; what failed leaves the old rules. On a thread that may wait.
+  void observe(std::vector<InspectionReading> readings);
+  std::vector<InspectionRow> inspections() const;
+  /// Those whose rules are not compiled yet, and why. Never waits.
+  std::vector<std::string> unready_inspections() const;
 
   // ESP tunnels.
   /// Gives a tunnel other security associations; its configuration stays as it is. Faults point into the

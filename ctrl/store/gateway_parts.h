@@ -19,6 +19,7 @@
 #include "ctrl/log/notice_log.h"
 #include "ctrl/observed/backend_statuses.h"
 #include "ctrl/observed/ejections.h"
+#include "ctrl/observed/inspection_contents.h"
 #include "ctrl/observed/members.h"
 #include "ctrl/observed/set_contents.h"
 #include "ctrl/observed/transition_log.h"
@@ -41,7 +42,8 @@
 
 namespace sluice::ctrl {
 
-class TunnelStates;  // ctrl/tunnel/tunnel_states.h
+class InspectionTotals;  // ctrl/store/inspection_totals.h
+class TunnelStates;      // ctrl/tunnel/tunnel_states.h
 class TunnelPlan;
 
 /// A step from the present state to the next.
@@ -60,6 +62,7 @@ struct Step {
   Mode mode = Mode::kTake;
   std::vector<Cause> causes = {};
   SetContents sets = {};  ///< of the model's sets
+  InspectionContents inspections = {};
 };
 
 /// Somebody who waits for a backend to be quiet, or gone.
@@ -97,6 +100,7 @@ struct Gateway::Parts {
   Members members;
   Ejections ejections;
   BackendStatuses statuses;
+  std::shared_ptr<InspectionTotals> inspection_totals;  ///< null before the start
   SetContents set_contents;                             ///< that `set_rows` tell of
   std::map<std::string, SetRow, std::less<>> set_rows;  ///< of the present intent's sets
   std::shared_ptr<const Effective> effective;           ///< what `tables` were compiled from

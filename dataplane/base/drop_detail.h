@@ -30,6 +30,10 @@ enum class DropDetail : uint8_t {
   kServiceLimit,
   kSourceLimit,
   kTunnel,
+  kInspectionRule,
+  kInspectionPending,
+  kSegmentContradicts,
+  kSegmentNotHeld,
   kAfterLast,  ///< no detail: how many there are
 };
 inline constexpr size_t kDropDetails = static_cast<size_t>(DropDetail::kAfterLast);
@@ -56,6 +60,10 @@ inline constexpr std::array<std::string_view, kDropDetails> kDropDetailTexts = {
     "beyond a limit of its service",
     "beyond a limit for its source",
     "a tunnel refused it",
+    "an inspection rule matched in its flow",
+    "the rules of its inspection are not compiled yet",
+    "it has other bytes at places of its stream that are taken",
+    "too early in its stream, and there was no room to hold it, or no end to waiting",
 };
 
 inline constexpr std::string_view text_of(DropDetail detail) {

@@ -22,6 +22,7 @@
 namespace sluice::dataplane {
 
 struct TunnelTables;  // dataplane/esp/tunnel_tables.h
+class Inspection;     // dataplane/inspect/inspection.h
 
 /// A neighbor to resolve: a gateway or an on-link backend. Backends refer to it by index.
 struct NextHop {
@@ -60,6 +61,8 @@ struct Membership {
 };
 
 using RuleList = std::vector<std::shared_ptr<const lb::ServiceRules>>;
+
+using InspectionList = std::vector<std::shared_ptr<Inspection>>;
 
 /// Parts that did not change are shared with the generation before.
 struct Tables {
@@ -107,6 +110,11 @@ struct Tables {
   std::shared_ptr<const std::vector<Ingress>> ingress;
   /// ESP tunnels and their security associations. Null: there are none.
   std::shared_ptr<const TunnelTables> tunnels;
+  /// By ServiceId: what its packets' payloads are scanned by; null where by nothing. Null: no service has
+  /// one.
+  std::shared_ptr<const InspectionList> inspections;
+  /// The `generation` that last gave a service an inspection which had none; 0: none has, or had.
+  uint64_t inspection_generation = 0;
 
   /// Whether an address is this gateway's own. Nothing that comes in from a wire may have it as source: the
   /// answer would go round.

@@ -32,7 +32,8 @@ namespace sluice::dataplane {
 using PacketRing = SpscRing<rte_mbuf*>;
 
 class HashWorker;
-class EspWorker;  // dataplane/esp/esp_worker.h
+class EspWorker;      // dataplane/esp/esp_worker.h
+class InspectWorker;  // dataplane/inspect/inspect_worker.h
 
 /// What of ARP and NDP is copied to other workers, whose rings a flood shall not fill.
 struct NeighborCopies {
@@ -91,8 +92,10 @@ struct Worker {
   std::vector<PacketRing*> to_transmit{};
   std::vector<PacketRing*> from_transmit{};
   SpscRing<WorkerRequest*>* requests = nullptr;
-  CheckLane* checks = nullptr;  ///< null: none come by here
-  EspWorker* esp = nullptr;     ///< null: this worker neither encrypts nor decrypts
+  CheckLane* checks = nullptr;          ///< null: none come by here
+  EspWorker* esp = nullptr;             ///< null: this worker neither encrypts nor decrypts
+  InspectWorker* inspection = nullptr;  ///< null: this worker has no flows
+  bool inspects = false;                ///< some service has an inspection, or had one
 
   /// The ledger ingress; empty and null without one. Rings by hash worker: transactions, as they were
   /// received, and answers, bare IP packets.
