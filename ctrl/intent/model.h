@@ -124,6 +124,7 @@ struct Model {
   std::vector<IpAddress> snat;
   dataplane::Encapsulation encapsulation;
   std::vector<SourceModel> sources;
+  std::string services_from;  ///< source that brings services besides `services`; empty: none
   SharedMap<SetModel> sets;
   std::vector<TunnelModel> tunnels;
   std::string tunnel_state;  ///< a directory; with `tunnels` alone
