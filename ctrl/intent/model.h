@@ -126,6 +126,7 @@ struct Model {
   std::vector<IpAddress> snat;
   dataplane::Encapsulation encapsulation;
   std::vector<SourceModel> sources;
+  std::string services_from;  ///< source that brings services besides `services`; empty: none
   SharedMap<SetModel> sets;
   SharedMap<InspectionModel> inspections;
   std::vector<TunnelModel> tunnels;

@@ -154,10 +154,13 @@ class Gateway {
   /// Has the history on disk be what history() says. On a thread that may wait.
   void keep_history();
   /// Of the configuration: what health, an operator's states and flushes do to Tables leaves it as it is.
-  /// Never waits, nor do the next three.
+  /// Never waits, nor do the next four.
   uint64_t generation() const;
   bool last_apply_succeeded() const;
-  std::shared_ptr<const Model> model() const;  ///< the intent
+  /// The intent: what people applied.
+  std::shared_ptr<const Model> intent() const;
+  /// The intent, and the services and pools that `services_from` brings.
+  std::shared_ptr<const Model> model() const;
   /// What counts: the intent, and its pools with all their members.
   std::shared_ptr<const Effective> effective() const;
   nlohmann::json configuration() const;  ///< what is applied, defaults filled in
