@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,6 +44,16 @@ class HttpVisit {
   /// Who asks; or what is answered instead of what was asked for.
   virtual tl::expected<Peer, HttpAnswer> admit(const HttpRequestFacts& request) = 0;
   virtual void failed(HttpFault fault) = 0;
+  /// A request of somebody who was let in has its answer, but for what a stream goes on with.
+  struct Answered {
+    std::string_view path;
+    std::string_view method;
+    std::string_view traceparent;
+    const Peer& peer;
+    unsigned status;
+    std::chrono::system_clock::time_point began;
+  };
+  virtual void answered(const Answered&) {}
 };
 
 class HttpGate {

@@ -142,7 +142,7 @@ awaitable<std::optional<HttpAnswer>> answer_to(HttpConversation& conversation, s
   if (auto refused = refusal_of(conversation, request, path, peer)) co_return std::move(*refused);
   const auto post = site.posts.find(path);
   if (post != site.posts.end() && request.is_post()) {
-    const std::unique_ptr<HttpPost> begun = post->second(peer);
+    const std::unique_ptr<HttpPost> begun = post->second(peer, {});
     std::optional<HttpAnswer> answer = co_await take_post(conversation, unread, request, *begun, limits);
     co_return answer;
   }

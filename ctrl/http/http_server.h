@@ -76,7 +76,9 @@ class HttpServer {
     std::function<void(std::function<void()>)> make_pieces = {};
     Pages verbose = {};  ///< instead of `pages`, where the query says `verbose`
     /// By path: begins a request with a body. Only behind a gate, which says who `peer` is.
-    std::map<std::string, std::function<std::unique_ptr<HttpPost>(const Peer& peer)>, std::less<>> posts = {};
+    /// `traceparent`: the field of that name, if it has one.
+    using Post = std::function<std::unique_ptr<HttpPost>(const Peer& peer, std::string_view traceparent)>;
+    std::map<std::string, Post, std::less<>> posts = {};
     /// Runs what asks pages and trees, on their thread; here where this is empty.
     std::function<void(std::function<void()>)> ask = {};
   };

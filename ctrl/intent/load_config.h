@@ -2,6 +2,7 @@
 // `sluicectl config validate` judge. Pure but for reading the file.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
@@ -14,6 +15,7 @@ namespace sluice::ctrl {
 struct LoadedConfig {
   ConfigFile file;
   Model model;
+  std::chrono::system_clock::time_point reading_began = {};  ///< of a file that load_config() has read
 };
 
 /// Or every fault, a line each: `file:line:column: message (pointer)`.

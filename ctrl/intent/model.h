@@ -23,6 +23,7 @@
 #include "ctrl/intent/shared_map.h"
 #include "ctrl/intent/source_model.h"
 #include "ctrl/intent/steering_model.h"
+#include "ctrl/intent/tracing_model.h"
 #include "ctrl/intent/tunnel_model.h"
 #include "dataplane/device/boot_config.h"
 #include "dataplane/tables/encapsulation.h"
@@ -138,6 +139,7 @@ struct Model {
   HttpModel http;
   std::optional<RegistryModel> registry;
   EventsModel events;
+  std::optional<TracingModel> tracing;
   std::optional<RemoteModel> remote;
   AuditModel audit;
   LogModel log;

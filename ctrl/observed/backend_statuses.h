@@ -23,6 +23,16 @@ struct BackendTransition {
   lb::BackendState to;
   std::string reason;
   bool is_checked;  ///< false: its check could not be made
+  std::string reason_before = {};
+  std::chrono::system_clock::time_point since_before = {};  ///< since when it was in `from`
+};
+
+/// A backend that is no member of its pool any more, as it was last.
+struct BackendEnd {
+  BackendKey key;
+  lb::BackendState state;
+  std::string reason;
+  std::chrono::system_clock::time_point since;
 };
 
 struct PoolAvailability {
@@ -41,6 +51,7 @@ struct PoolTransition {
 struct StatusChanges {
   std::vector<BackendTransition> backends;
   std::vector<PoolTransition> pools;  ///< in order of name
+  std::vector<BackendEnd> gone = {};
 };
 
 class BackendStatuses {

@@ -83,7 +83,7 @@ HttpServer::Site RemoteServer::Running::site_of(Behind& behind) {
   }
   site.ask = [&control = behind.control](std::function<void()> job) { asio::post(control, std::move(job)); };
   const auto posts = std::make_shared<RpcPosts>(RpcPosts{behind.control, behind.rpc});
-  site.posts["/rpc"] = [posts](const Peer& peer) { return std::make_unique<RpcPost>(posts, peer); };
+  site.posts["/rpc"] = [posts](const Peer& peer, std::string_view) { return std::make_unique<RpcPost>(posts, peer); };
   return site;
 }
 

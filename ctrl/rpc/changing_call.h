@@ -13,10 +13,13 @@
 
 namespace sluice::ctrl {
 
+class SpanQueue;
+
 /// Where calls that change something are told of, refused ones too.
 struct CallAudit {
   Audit* audit = nullptr;                     ///< null: on the log alone, for people
   std::function<uint64_t()> generation = {};  ///< of the configuration, on any thread
+  SpanQueue* spans = nullptr;                 ///< of requests that are to be traced; null: none is
 };
 
 /// Borrows the method and the audit.

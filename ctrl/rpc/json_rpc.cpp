@@ -188,7 +188,8 @@ JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThr
   for (const auto& method : methods_) by_name_.emplace(method.name, &method);
 }
 
-asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer, Notify notify) {
+asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer, Notify notify,
+                                             std::string) {
   const bool is_large = text.size() > kReadAtOnce;
   Parsed parsed = co_await read(text);
   Request request = std::move(parsed.request);

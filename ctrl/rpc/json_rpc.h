@@ -51,8 +51,10 @@ class JsonRpc {
 
   /// The answer as a line; empty where none is due (notifications). Requests of a batch are carried out one
   /// after another; other work of the event loop goes on between them. `text` and `peer` must live until
-  /// then; methods may keep `notify`.
-  boost::asio::awaitable<std::string> answer(std::string_view text, const Peer& peer, Notify notify = {});
+  /// then; methods may keep `notify`. `traceparent`: what came with the text; what a request has itself goes
+  /// before it.
+  boost::asio::awaitable<std::string> answer(std::string_view text, const Peer& peer, Notify notify = {},
+                                             std::string traceparent = {});
 
  private:
   using Request = std::shared_ptr<nlohmann::json>;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 namespace sluice::ctrl {
 
 struct MethodContext;
+class OpenSpan;
 
 enum class ParamType : uint8_t {
   kString,
@@ -57,7 +59,8 @@ using Notify = std::function<Notified(std::string_view method, const nlohmann::j
 struct Call {
   const nlohmann::json& params;  ///< an object that fits the method's params
   const Peer& peer;
-  const Notify& notify;  ///< empty where nothing can be sent unasked
+  const Notify& notify;                 ///< empty where nothing can be sent unasked
+  std::shared_ptr<OpenSpan> span = {};  ///< that tells of the request; null: nobody wants to know
 };
 
 using Answer = Outcome<nlohmann::json>;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@
 
 namespace sluice::ctrl {
 
+class OpenSpan;
+
 enum class ChangeCause : uint8_t { kConfig, kSource, kHealth, kEjection, kOperator };
 inline constexpr std::array<std::string_view, 5> kChangeCauses = {"config", "source", "health", "ejection",
                                                                   "operator"};
@@ -27,6 +30,7 @@ struct Cause {
   ChangeCause cause;
   std::string object;  ///< "pool/web", "config/7", "backend/web/192.0.2.1:80"
   std::chrono::system_clock::time_point seen;
+  std::shared_ptr<OpenSpan> span = {};  ///< that tells of it; null: none does
 };
 
 /// One for each publication and cause.

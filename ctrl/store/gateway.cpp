@@ -19,7 +19,8 @@ Gateway::~Gateway() {
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author, SipKey kept_hash_key,
-                                                const std::string& history_directory, TimeSource* time) {
+                                                const std::string& history_directory, TimeSource* time,
+                                                std::optional<std::chrono::system_clock::time_point>) {
   if (auto enough = check_memory(memory_needs(model), available_memory()); !enough) {
     return tl::unexpected(enough.error());
   }

@@ -50,6 +50,8 @@ namespace sluice::ctrl {
 class ChangeLog;
 class EventHub;
 class IdRegistry;
+class OpenSpan;
+class SpanQueue;
 class TimeSource;
 enum class ChangeCause : uint8_t;
 struct BackendStatus;
@@ -76,6 +78,9 @@ struct ApplyOptions {
   std::string author = {};         ///< "file", or the peer's user
   /// Taken back by itself unless it is confirmed within that time. Nothing: it holds.
   std::optional<std::chrono::milliseconds> confirm = {};
+  /// That tells of the request; of a `config.apply` it is the span of the change. Null: the change has its
+  /// own.
+  std::shared_ptr<OpenSpan> span = {};
 };
 
 struct ApplyResult {
@@ -122,9 +127,10 @@ class Gateway {
   /// `kept_hash_key` counts as long as the configuration has none. The history of configurations goes on in
   /// `history_directory`; empty: it is of this process alone. `time` outlives the gateway; null: the
   /// machine's.
-  static Result<std::unique_ptr<Gateway>> start(Model model, std::string author, SipKey kept_hash_key = {},
-                                                const std::string& history_directory = {},
-                                                TimeSource* time = nullptr);
+  /// `reading_began`: when somebody began to read the configuration, for the span of it.
+  static Result<std::unique_ptr<Gateway>> start(
+      Model model, std::string author, SipKey kept_hash_key = {}, const std::string& history_directory = {},
+      TimeSource* time = nullptr, std::optional<std::chrono::system_clock::time_point> reading_began = {});
   ~Gateway();
 
   // Configuration. All or nothing: on a Refusal nothing has changed. A configuration whose boot settings
@@ -147,7 +153,8 @@ class Gateway {
   void note_unreadable(const std::vector<std::string>& lines);
   Outcome<std::vector<DiffEntry>> diff(const nlohmann::json& config) const;
   Outcome<ApplyResult> rollback(uint64_t generation, const std::string& author);
-  void rollback(uint64_t generation, const std::string& author, ApplyAnswer answer);
+  void rollback(uint64_t generation, const std::string& author, ApplyAnswer answer,
+                std::shared_ptr<OpenSpan> span = {});
   std::vector<HistoryEntry> history();
   /// That generation, which was to be confirmed, holds.
   Outcome<void> confirm(uint64_t generation);
@@ -297,6 +304,9 @@ class Gateway {
   /// Who wants to know what happens. Any thread may tell.
   EventHub& events();
   const EventHub& events() const;
+  /// What happens as spans, for whoever wants them. Any thread.
+  SpanQueue& spans();
+  const SpanQueue& spans() const;
   /// The captures that run from now on. Control thread.
   void capture(std::shared_ptr<const dataplane::Captures> captures);
   /// The way of health checks through the data plane. Control loop; never waits.

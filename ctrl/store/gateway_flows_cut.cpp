@@ -126,7 +126,8 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
   parts_->take_counted(std::move(admitted->model), options, finish);
 }
 
-void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer) {
+void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer,
+                       std::shared_ptr<OpenSpan>) {
   auto model = parts_->remembered(generation);
   if (!model) return answer(tl::unexpected(std::move(model.error())));
   auto with_sets = read_sets(std::move(*model));

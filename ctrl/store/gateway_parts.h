@@ -29,12 +29,14 @@
 #include "ctrl/resolve/resolve.h"
 #include "ctrl/store/busy_ratios.h"
 #include "ctrl/store/change_log.h"
+#include "ctrl/store/change_spans.h"
 #include "ctrl/store/departed_backends.h"
 #include "ctrl/store/event_hub.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/history_store.h"
 #include "ctrl/store/ledger_questions.h"
 #include "ctrl/store/pending_change.h"
+#include "ctrl/store/span_queue.h"
 #include "ctrl/store/time_source.h"
 #include "ctrl/store/worker_questions.h"
 #include "dataplane/roles/dataplane.h"
@@ -114,6 +116,8 @@ struct Gateway::Parts {
   std::mutex keeping;  ///< of `history_store`; `state` may be taken while it is held
   HistoryStore history_store;
   EventHub events;
+  SpanQueue spans;  ///< before all that may hold an open one
+  ChangeSpans change_spans;
   std::vector<bool> links;       ///< of ports, as they were told last. Control thread
   uint64_t checkpoint_size = 0;  ///< the same of the ledger
   SipKey kept_hash_key;
@@ -196,6 +200,10 @@ struct Gateway::Parts {
   /// Takes back what was not confirmed in time.
   void take_back_unconfirmed();
   void tell(const StatusChanges& changes);
+  void trace(const StatusChanges& changes);
+  /// What backends are as the gateway stops: their states end with it.
+  void trace_last_states();
+  void settle_change_spans();  ///< with or without `state`
   void tell_sources();
   void tell_links();
   /// The last attempt to apply something has failed. With or without locks.

@@ -53,6 +53,9 @@ class Published {
   }
   /// Whether every worker works with the newest object.
   bool seen_by_all() const { return oldest_seen() == version_; }
+  /// The number of the newest object, and of that which a worker has taken.
+  uint64_t version() const { return version_; }
+  uint64_t seen_by(size_t index) const { return readers_[index].seen_.load(std::memory_order_acquire); }
   /// The newest object, for the control thread.
   const T& current() const { return *entries_.back()->object; }
   /// How many objects wait to be freed.

@@ -159,6 +159,14 @@ bool DataPlane::settled() const {
   return parts_->published->seen_by_all();
 }
 
+uint64_t DataPlane::publication() const {
+  return parts_->published->version();
+}
+
+uint64_t DataPlane::publication_of(unsigned worker) const {
+  return parts_->published->seen_by(worker);
+}
+
 void DataPlane::capture(std::shared_ptr<const Captures> captures) {
   parts_->captures->publish(std::move(captures));
 }

@@ -95,6 +95,9 @@ class DataPlane {
   void publish(std::shared_ptr<const Tables> tables);
   /// Whether every worker works with the newest Tables.
   bool settled() const;
+  /// The number of the newest Tables, which publish() gives them, and of those that a worker works with.
+  uint64_t publication() const;
+  uint64_t publication_of(unsigned worker) const;
   /// Makes these the captures that every worker shows packets to, each from its next poll on.
   void capture(std::shared_ptr<const Captures> captures);
   /// Whether every worker works with the newest captures.

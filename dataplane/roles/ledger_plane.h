@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "common/histogram.h"
 #include "common/result.h"
 #include "dataplane/ingress/ledger_reach.h"
 #include "dataplane/ingress/ledger_request.h"
+#include "dataplane/ingress/transaction_trace.h"
 #include "ledger/outcome.h"
 
 namespace sluice::dataplane {
@@ -41,6 +43,12 @@ class LedgerPlane {
   uint64_t answers_lost() const;
   /// Puts a request before the sealing hash worker. False: its ring is full, ask later.
   bool ask(LedgerRequest& request);
+  /// Has that share of the transactions of the network told of, 0 to 1, by their ids.
+  void sample_transactions(double share);
+  /// Those that have come to their end; fills `room`, or takes all that there are.
+  size_t take_traces(std::span<TransactionTrace> room);
+  /// Sampled ones that there was no room for.
+  uint64_t traces_lost() const;
 
  private:
   LedgerStation& station_;
