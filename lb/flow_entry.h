@@ -1,6 +1,7 @@
 // One direction of a flow, as the flow table keeps it. Values of the worker that owns the table.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "lb/backend.h"
@@ -48,16 +49,19 @@ struct alignas(64) FlowEntry {
 
   PackedKey key;    ///< FlowTable::key_of() has all of it
   Rewrite rewrite;  ///< NAT: what its packets become; else nothing
+
+  // These sixteen bytes are what is asked for each packet, of eight flows at once.
   ServiceId service = kNoService;
   BackendId backend = kNoBackend;
   uint32_t last_seen_ms = 0;  ///< wraps after 49 days; compare by subtraction
-  FlowIndex peer = kNoFlow;
-  Be16 translated_port;  ///< full-nat: the source port towards the backend; gue: the outer one, once known
-  uint8_t snat = 0;      ///< full-nat: index into Tables::snat
-  uint8_t ended = 0;     ///< what ended it, as bits, and nobody went on after
-  FlowState state = FlowState::kFree;  ///< FlowTable::set_state() alone writes it
+  bool is_settled = false;    ///< what neither begins nor ends anything changes no state of this entry
   bool is_reply = false;
-  bool is_settled = false;  ///< what neither begins nor ends anything changes no state of this entry
+  FlowState state = FlowState::kFree;  ///< FlowTable::set_state() alone writes it
+  uint8_t ended = 0;                   ///< what ended it, as bits, and nobody went on after
+
+  FlowIndex peer = kNoFlow;
+  Be16 translated_port;     ///< full-nat: the source port towards the backend; gue: the outer one, once known
+  uint8_t snat = 0;         ///< full-nat: index into Tables::snat
   uint8_t begun = 0;        ///< when the flow began, by FlowTable's coarse clock
   FlowWatch watch = FlowWatch::kNever;  ///< FlowTable::set_watch() alone writes it
   uint8_t source_mark = 0;  ///< of a request: where its source's flows are counted (SourceLimits); 0: nowhere
@@ -69,5 +73,6 @@ struct alignas(64) FlowEntry {
   }
 };
 static_assert(sizeof(FlowEntry) == 64);
+static_assert(offsetof(FlowEntry, service) % 16 == 0 && offsetof(FlowEntry, peer) % 16 == 0);
 
 }  // namespace sluice::lb

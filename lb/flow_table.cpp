@@ -114,7 +114,8 @@ void FlowTable::split(Bucket& from, Bucket& to) {
   from.tag = {};
   // Whom it has displaced lie elsewhere, and may be of either from now on.
   to.displaced = all.displaced;
-  may_overcount_ |= all.displaced != 0;
+  to.round = all.round;
+  may_overcount_ |= displaced(all) != 0;
   for (size_t way = 0; way < Bucket::kWays; ++way) {
     if (all.tag[way] == 0) continue;
     const uint64_t hash = this->hash(key_of(entries_[all.index[way]]));
@@ -122,6 +123,18 @@ void FlowTable::split(Bucket& from, Bucket& to) {
     const bool is_at_home = &first == &from || &first == &to;
     &(is_at_home ? first : second) == &from ? add(from, kept, all, way) : add(to, moved, all, way);
   }
+}
+
+/// One entry more of the bucket's lies elsewhere.
+void FlowTable::count_displaced(Bucket& bucket) {
+  bucket.displaced = displaced(bucket) + 1;
+  bucket.round = round_;
+}
+
+/// One that did lies there no more.
+void FlowTable::count_replaced(Bucket& bucket) {
+  check(displaced(bucket) != 0, "a bucket counts the flows that it displaced");
+  --bucket.displaced;
 }
 
 FlowTable::Bucket* FlowTable::bucket_with_room(uint64_t hash) {
@@ -146,7 +159,7 @@ bool FlowTable::move_one_from(Bucket& bucket) {
     other.tag[to] = bucket.tag[way];
     other.index[to] = bucket.index[way];
     bucket.tag[way] = 0;
-    &other == &first ? --first.displaced : ++first.displaced;
+    &other == &first ? count_replaced(first) : count_displaced(first);
     return true;
   }
   return false;
@@ -166,7 +179,7 @@ FlowEntry& FlowTable::take(Bucket& bucket, const FlowKey& key, uint64_t hash, ui
   bucket.tag[way] = tag_of(hash);
   bucket.index[way] = index;
   Bucket& first = buckets_[first_bucket(hash)];
-  if (&bucket != &first) ++first.displaced;
+  if (&bucket != &first) count_displaced(first);
   ++used_;
   return entry;
 }
@@ -217,8 +230,7 @@ void FlowTable::remove_one(FlowEntry& entry) {
   Bucket& first = buckets_[first_bucket(hash)];
   if (!clear(first)) {
     check(clear(buckets_[second_bucket(hash)]), "a flow's entry is in one of its two buckets");
-    check(first.displaced != 0, "a bucket counts the flows that it displaced");
-    --first.displaced;
+    count_replaced(first);
   }
   entry.state = FlowState::kFree;
   entry.is_settled = false;
@@ -226,7 +238,7 @@ void FlowTable::remove_one(FlowEntry& entry) {
   free_ = index;
   --used_;
   if (used_ == 0 && may_overcount_) {
-    for (Bucket& bucket : buckets_.first(in_use_)) bucket.displaced = 0;
+    ++round_;  // all counts at once, however many buckets there are
     may_overcount_ = false;
   }
 }

@@ -27,8 +27,10 @@ class FlowTable {
     static constexpr unsigned kWays = 8;
     std::array<uint16_t, kWays> tag{};  ///< of the hash; 0 is a free way
     std::array<FlowIndex, kWays> index{};
-    uint32_t displaced = 0;  ///< entries that would be here, had they not found it full
-    uint32_t unused[3] = {};
+    uint32_t displaced =
+        0;               ///< entries that would be here, had they not found it full; FlowTable::displaced()
+    uint32_t round = 0;  ///< of the table, in which they were counted
+    uint32_t unused[2] = {};
 
     /// The ways that have that tag, as bits.
     unsigned ways(uint16_t wanted) const {
@@ -134,6 +136,8 @@ class FlowTable {
   }
   FlowEntry& at(FlowIndex index) { return entries_[index]; }
   const FlowEntry& at(FlowIndex index) const { return entries_[index]; }
+  /// How many entries lie elsewhere that would be in that bucket, at most.
+  uint32_t displaced(const Bucket& bucket) const { return bucket.round == round_ ? bucket.displaced : 0; }
   size_t size() const { return used_; }
   size_t capacity() const { return entries_.size(); }
 
@@ -181,6 +185,8 @@ class FlowTable {
   bool has_key(const FlowEntry& entry, const PackedKey& packed, const FlowKey& key) const;
   void grow();
   void split(Bucket& from, Bucket& to);
+  void count_displaced(Bucket& bucket);
+  void count_replaced(Bucket& bucket);
   FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash);
   bool move_one_from(Bucket& bucket);
@@ -205,6 +211,7 @@ class FlowTable {
   size_t in_use_;               ///< buckets
   size_t mask_;                 ///< the least of all ones that is not below their numbers
   bool may_overcount_ = false;  ///< Bucket::displaced, of some buckets that were split
+  uint32_t round_ = 0;          ///< how often it became empty, and those counts were forgotten
   FlowHash hash_;
   std::array<Yielding, 5> yielding_;  ///< by state, from kStray to kAnswered
   size_t used_ = 0;
@@ -216,7 +223,7 @@ inline FlowEntry* FlowTable::candidate(uint64_t hash) {
   const Bucket& bucket = buckets_[first_bucket(hash)];
   FlowIndex index = bucket.first(tag_of(hash));
   if (index == kNoFlow) [[unlikely]] {
-    if (bucket.displaced != 0) index = buckets_[second_bucket(hash)].first(tag_of(hash));
+    if (displaced(bucket) != 0) index = buckets_[second_bucket(hash)].first(tag_of(hash));
     if (index == kNoFlow) return nullptr;
   }
   FlowEntry* const entry = &entries_[index];
@@ -252,7 +259,7 @@ inline FlowEntry* FlowTable::find(const FlowKey& key, uint64_t hash) {
   const PackedKey packed = PackedKey::of(key);
   const Bucket& first = buckets_[first_bucket(hash)];
   FlowEntry* const found = find_in(first, tag_of(hash), packed, key);
-  if (found != nullptr || first.displaced == 0) return found;
+  if (found != nullptr || displaced(first) == 0) return found;
   return find_in(buckets_[second_bucket(hash)], tag_of(hash), packed, key);
 }
 

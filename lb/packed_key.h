@@ -57,10 +57,10 @@ static_assert(sizeof(PackedKey) == 16);
 static_assert(offsetof(PackedKey, source) + PackedKey::kIpv4Offset == offsetof(Ipv4Header, source));
 
 /// What translation does to the packets of one flow that go one way: their new ends, and what is to be added
-/// to checksums for it (checksum_changed()). The ends lie as in a PackedKey.
+/// to checksums for it (checksum_changed()). The ends, and what IPv4's checksum gets, lie as in a PackedKey.
 struct alignas(16) Rewrite {
-  uint16_t to_header_checksum = 0;  ///< of IPv4, with one hop taken
   uint16_t to_l4_checksum = 0;      ///< of TCP and UDP
+  uint16_t to_header_checksum = 0;  ///< of IPv4, with one hop taken
   Be32 source, destination;         ///< IPv4's
   Be16 source_port, destination_port;
 
@@ -88,8 +88,8 @@ inline Rewrite Rewrite::between(const FlowKey& from, const FlowKey& to) {
   ports.add(addresses);
   addresses.replace(Be16::from_network(1), Be16());  // the TTL is the low byte of its word
   const PackedKey ends = PackedKey::of(to);
-  return {addresses.summand(), ports.summand(),  ends.source,
-          ends.destination,    ends.source_port, ends.destination_port};
+  return {ports.summand(),  addresses.summand(), ends.source,
+          ends.destination, ends.source_port,    ends.destination_port};
 }
 
 }  // namespace sluice::lb

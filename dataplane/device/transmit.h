@@ -4,6 +4,7 @@
 
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <span>
@@ -43,6 +44,15 @@ class Transmit {
   }
   /// The same for a frame that has been shown to whoever looks.
   void send_shown(uint16_t port, rte_mbuf* frame) { add(port, frame); }
+  /// The same for several, kBuffer at most.
+  void send_shown(uint16_t port, std::span<rte_mbuf* const> frames) {
+    Buffer& buffer = buffers_[port];
+    if (buffer.count + frames.size() > kBuffer) [[unlikely]]
+      flush(port);
+    std::copy(frames.begin(), frames.end(), buffer.frames.begin() + buffer.count);
+    buffer.count += static_cast<unsigned>(frames.size());
+    pending_ |= uint64_t{1} << port;
+  }
   /// The same for a frame that was made here, or came from a kernel tap: counts it as originated.
   void send_new(uint16_t port, rte_mbuf* frame);
   /// Takes over a frame, without VLAN tags, for the kernel's tap of configured port `port`; dropped

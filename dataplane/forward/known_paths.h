@@ -33,6 +33,14 @@ class KnownPaths {
   /// `places`: kPlaces of them, zeroed, outliving this.
   explicit KnownPaths(std::span<KnownPath> places) : places_(places) {}
 
+  /// The place that a path of those two would have. A number, or lanes of them.
+  template <typename Number>
+  static Number place_of(Number service, Number backend) {
+    // Backends of one pool, whose ids mostly follow each other, lie side by side, in few pages of memory.
+    return (backend + service * 0x9e3779b1u) & static_cast<uint32_t>(kPlaces - 1);
+  }
+  /// Whichever path has that place.
+  const KnownPath& at(size_t place) const { return places_[place]; }
   /// The path of a service's flows to a backend, or null where none is known for that version.
   const KnownPath* find(lb::ServiceId service, lb::BackendId backend, uint32_t version) const {
     const uint64_t target = both(service, backend);
@@ -46,10 +54,6 @@ class KnownPaths {
   /// One word, to be loaded and compared as such.
   static uint64_t both(lb::ServiceId service, lb::BackendId backend) {
     return uint64_t{backend} << 32 | service;
-  }
-  /// Backends of one pool, whose ids mostly follow each other, lie side by side, in few pages of memory.
-  static size_t place_of(lb::ServiceId service, lb::BackendId backend) {
-    return (backend + service * 0x9e3779b1u) % kPlaces;
   }
 
   std::span<KnownPath> places_;

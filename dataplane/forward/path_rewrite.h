@@ -42,8 +42,8 @@ struct LinkHeader {
 struct PathRewrite {
   Treatment treatment = Treatment::kKeep;
   StageMask stages = 0;        ///< of known paths alone: what their packets must see
-  LinkHeader link{};           ///< of known paths alone
   uint16_t most_ip_bytes = 0;  ///< of known paths alone: a larger packet does not fit the port, once treated
+  LinkHeader link{};           ///< of known paths alone
   OuterHeader outer{};         ///< kEncapsulate
 };
 /// What a mode goes by.

@@ -189,7 +189,7 @@ TEST(FlowTable, FillsToItsCapacityHoweverSmallItIs) {
       }
       for (uint32_t i = 0; i < capacity; ++i) ASSERT_NE(table.find(numbered_key(i)), nullptr);
       for (uint32_t i = 0; i < capacity; ++i) table.flows->erase(*table.find(numbered_key(i)));
-      for (const FlowTable::Bucket& bucket : table.buckets) ASSERT_EQ(bucket.displaced, 0u);
+      for (const FlowTable::Bucket& bucket : table.buckets) ASSERT_EQ(table.flows->displaced(bucket), 0u);
     }
   }
 }
@@ -349,7 +349,7 @@ TEST(FlowTable, LooksAtSecondBucketsNoMoreOnceTheyAreEmpty) {
   const auto displaced = [&] {
     return std::accumulate(
         table.buckets.begin(), table.buckets.end(), size_t{0},
-        [](size_t sum, const FlowTable::Bucket& bucket) { return sum + bucket.displaced; });
+        [&](size_t sum, const FlowTable::Bucket& bucket) { return sum + table.flows->displaced(bucket); });
   };
   EXPECT_GT(displaced(), 0u);
   for (uint32_t i = 0; i < 40'960; ++i) table.flows->erase(*table.find(numbered_key(i)));
