@@ -32,7 +32,6 @@
 namespace sluice::ctrl {
 namespace {
 
-constexpr const char* kText = "text/plain; charset=utf-8";
 
 HttpAnswer metrics_page(const Monitored& of) {
   auto sources = gateway_metrics(*of.gateway, of.facts.version);
@@ -54,10 +53,10 @@ HttpAnswer metrics_page(const Monitored& of) {
 
 HttpAnswer health_page(const Monitored& of) {
   const auto stuck = of.heartbeat.stuck(std::chrono::steady_clock::now());
-  if (stuck.empty()) return {200, kText, "ok\n"};
+  if (stuck.empty()) return {200, kPlainText, "ok\n"};
   std::string text = "workers that do not move:";
   for (const unsigned worker : stuck) text += " " + std::to_string(worker);
-  return {503, kText, text + "\n"};
+  return {503, kPlainText, text + "\n"};
 }
 
 HttpAnswer version_page(const Monitored& of) {

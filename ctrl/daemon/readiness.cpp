@@ -15,8 +15,8 @@ bool stands_in_the_way(const ReadyCondition& condition) {
 
 HttpAnswer ready_answer(const std::vector<ReadyCondition>& conditions, const std::string& ready) {
   const auto first = std::ranges::find_if(conditions, stands_in_the_way);
-  if (first == conditions.end()) return {200, "text/plain; charset=utf-8", ready + "\n"};
-  return {503, "text/plain; charset=utf-8", first->text + "\n"};
+  if (first == conditions.end()) return {200, kPlainText, ready + "\n"};
+  return {503, kPlainText, first->text + "\n"};
 }
 
 HttpAnswer verbose_ready_answer(const std::vector<ReadyCondition>& conditions) {
@@ -28,7 +28,7 @@ HttpAnswer verbose_ready_answer(const std::vector<ReadyCondition>& conditions) {
             more + "\n";
   }
   text += is_ready ? "readyz check passed\n" : "readyz check failed\n";
-  return {is_ready ? 200u : 503u, "text/plain; charset=utf-8", text};
+  return {is_ready ? 200u : 503u, kPlainText, text};
 }
 
 void add_pool_conditions(std::vector<ReadyCondition>& conditions, const Gateway& gateway) {

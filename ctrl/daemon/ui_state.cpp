@@ -134,7 +134,7 @@ void UiState::see_conditions(const TrafficTotals& totals, Spells::Time now) {
 void UiState::answer(std::string_view path, const HttpServer::Reply& reply) {
   if (path == "state") return state_page(reply);
   if (path == "start") return reply(start_page());
-  reply({404, "text/plain; charset=utf-8", "not found\n"});
+  reply({404, kPlainText, "not found\n"});
 }
 
 HttpAnswer UiState::start_page() const {

@@ -20,7 +20,7 @@ namespace {
 constexpr size_t kMostAnswerBytes = 4096;
 
 /// One call as nghttp2's callbacks see it.
-struct Call {
+struct GrpcCall {
   std::string request;
   size_t sent = 0;
   std::vector<uint8_t> answer;
@@ -39,7 +39,7 @@ std::optional<unsigned> number(std::string_view text) {
 
 int on_header(nghttp2_session*, const nghttp2_frame*, const uint8_t* name, size_t name_size,
               const uint8_t* value, size_t value_size, uint8_t, void* user) {
-  Call& call = *static_cast<Call*>(user);
+  GrpcCall& call = *static_cast<GrpcCall*>(user);
   const std::string_view key = text_of({name, name_size});
   const std::string_view text = text_of({value, value_size});
   if (key == ":status") call.http_status = number(text).value_or(0);
@@ -48,14 +48,14 @@ int on_header(nghttp2_session*, const nghttp2_frame*, const uint8_t* name, size_
 }
 
 int on_data(nghttp2_session*, uint8_t, int32_t, const uint8_t* bytes, size_t size, void* user) {
-  Call& call = *static_cast<Call*>(user);
+  GrpcCall& call = *static_cast<GrpcCall*>(user);
   if (call.answer.size() + size > kMostAnswerBytes) return NGHTTP2_ERR_CALLBACK_FAILURE;
   call.answer.insert(call.answer.end(), bytes, bytes + size);
   return 0;
 }
 
 int on_stream_close(nghttp2_session*, int32_t, uint32_t error_code, void* user) {
-  Call& call = *static_cast<Call*>(user);
+  GrpcCall& call = *static_cast<GrpcCall*>(user);
   call.is_closed = true;
   call.error_code = error_code;
   return 0;
@@ -63,7 +63,7 @@ int on_stream_close(nghttp2_session*, int32_t, uint32_t error_code, void* user) 
 
 ssize_t read_request(nghttp2_session*, int32_t, uint8_t* buffer, size_t room, uint32_t* flags,
                      nghttp2_data_source*, void* user) {
-  Call& call = *static_cast<Call*>(user);
+  GrpcCall& call = *static_cast<GrpcCall*>(user);
   const size_t size = std::min(room, call.request.size() - call.sent);
   std::memcpy(buffer, call.request.data() + call.sent, size);
   call.sent += size;
@@ -73,7 +73,7 @@ ssize_t read_request(nghttp2_session*, int32_t, uint8_t* buffer, size_t room, ui
 
 using Session = std::unique_ptr<nghttp2_session, decltype(&::nghttp2_session_del)>;
 
-Session new_session(Call& call) {
+Session new_session(GrpcCall& call) {
   nghttp2_session_callbacks* made = nullptr;
   if (::nghttp2_session_callbacks_new(&made) != 0) throw CheckImpossible("HTTP/2: no memory");
   const std::unique_ptr<nghttp2_session_callbacks, decltype(&::nghttp2_session_callbacks_del)> callbacks(
@@ -118,7 +118,7 @@ boost::asio::awaitable<void> send_what_is_due(nghttp2_session& session, CheckCon
   }
 }
 
-boost::asio::awaitable<void> run(nghttp2_session& session, CheckConnection& connection, const Call& call) {
+boost::asio::awaitable<void> run(nghttp2_session& session, CheckConnection& connection, const GrpcCall& call) {
   std::array<uint8_t, 4096> bytes;
   for (;;) {
     co_await send_what_is_due(session, connection);
@@ -132,7 +132,7 @@ boost::asio::awaitable<void> run(nghttp2_session& session, CheckConnection& conn
   }
 }
 
-std::string judge(const Call& call) {
+std::string judge(const GrpcCall& call) {
   if (call.error_code != NGHTTP2_NO_ERROR) {
     throw CheckFailed(std::string("HTTP/2 stream ended: ") + ::nghttp2_http2_strerror(call.error_code));
   }
@@ -154,7 +154,7 @@ boost::asio::awaitable<std::string> check_grpc(const CheckTarget& target) {
   const HealthCheck& check = target.check;
   const auto connection = open_connection(target, CheckConnection::Kind::kStream, target.port);
   co_await connection->connect();
-  Call call;
+  GrpcCall call;
   call.request = grpc_health_request(check.service);
   const Session session = new_session(call);
   submit(*session, check.host.empty() ? endpoint_text(target.address, target.port) : check.host);

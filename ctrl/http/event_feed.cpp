@@ -13,7 +13,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr auto kText = "text/plain; charset=utf-8";
 constexpr size_t kMostPending = size_t{1} << 20;  ///< bytes that a reader may be behind
 constexpr std::chrono::seconds kBetweenComments{15};
 
@@ -80,9 +79,9 @@ std::optional<EventKinds> kinds_of(std::string_view query) {
 
 HttpAnswer events_answer(EventHub& hub, asio::io_context& io, std::string_view query) {
   const auto kinds = kinds_of(query);
-  if (!kinds) return {400, kText, "the query may have kinds=KIND,KIND\n"};
+  if (!kinds) return {400, kPlainText, "the query may have kinds=KIND,KIND\n"};
   const auto feed = std::make_shared<EventFeed>(io);
-  if (!feed->listen(hub, *kinds)) return {503, kText, "too many follow the events already\n"};
+  if (!feed->listen(hub, *kinds)) return {503, kPlainText, "too many follow the events already\n"};
   HttpAnswer answer{200, "text/event-stream", ""};
   answer.stream = [feed] { return feed->next(); };
   return answer;

@@ -11,7 +11,6 @@ namespace {
 using boost::asio::awaitable;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kText = "text/plain; charset=utf-8";
 
 /// Whether a request names one host, as RFC 9112, 3.2 asks of all but HTTP/1.0.
 bool names_its_host(const RequestHead& request) {
@@ -46,9 +45,9 @@ awaitable<bool> arrive(HttpConversation& conversation, HttpGate& gate, const Htt
 
 std::optional<HttpAnswer> refusal_of(HttpConversation& conversation, const RequestHead& request,
                                      std::string_view path, Peer& peer) {
-  if (!names_its_host(request)) return HttpAnswer{400, kText, "a request names one Host\n"};
+  if (!names_its_host(request)) return HttpAnswer{400, kPlainText, "a request names one Host\n"};
   if (!conversation.visit) return std::nullopt;
-  if (is_of_another_site(request)) return HttpAnswer{403, kText, "this is no page of this server\n"};
+  if (is_of_another_site(request)) return HttpAnswer{403, kPlainText, "this is no page of this server\n"};
   auto admitted = conversation.visit->admit({path, request.authorization(), request.authorizations()});
   if (!admitted) return std::move(admitted.error());
   conversation.is_known = true;
@@ -69,8 +68,8 @@ awaitable<std::optional<HttpAnswer>> take_post(HttpConversation& conversation, s
   for (bool wants_more = true; wants_more;) {
     std::string piece;
     const auto state = request.read_body(unread, piece);
-    if (state == RequestHead::State::kBodyTooLarge) co_return HttpAnswer{413, kText, "too large\n"};
-    if (state == RequestHead::State::kMalformed) co_return HttpAnswer{400, kText, "bad request\n"};
+    if (state == RequestHead::State::kBodyTooLarge) co_return HttpAnswer{413, kPlainText, "too large\n"};
+    if (state == RequestHead::State::kMalformed) co_return HttpAnswer{400, kPlainText, "bad request\n"};
     wants_more = post.take(piece) && state == RequestHead::State::kUnfinished;
     if (!wants_more) break;
     const auto got = co_await connection.read_some(unread, kPiece, deadline);

@@ -54,7 +54,6 @@ namespace {
 
 using Tcp = asio::ip::tcp;
 
-constexpr const char* kText = "text/plain; charset=utf-8";
 
 /// The entry of a tree that `path` lies in.
 auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
@@ -111,10 +110,10 @@ awaitable<HttpAnswer> find(const HttpServer::Site& site, const RequestHead& requ
   if (site.posts.contains(path)) co_return post_only();
   if (page == pages.end() && asked == site.asked.end() && tree == site.trees.end() &&
       queried == site.queried.end()) {
-    co_return HttpAnswer{404, kText, "not found\n"};
+    co_return HttpAnswer{404, kPlainText, "not found\n"};
   }
   if (!request.is_get() && !request.is_head()) {
-    co_return HttpAnswer{405, kText, "GET or HEAD only\n"};
+    co_return HttpAnswer{405, kPlainText, "GET or HEAD only\n"};
   }
   if (page != pages.end() && !site.ask) co_return page->second();
   // Named, as GCC 12 destroys a closure twice that stands in an awaited expression.
@@ -264,7 +263,7 @@ awaitable<bool> read_request(HttpConversation& conversation, std::string& unread
   const unsigned status = state == RequestHead::State::kTooLarge       ? 431
                           : state == RequestHead::State::kBodyTooLarge ? 413
                                                                        : 400;
-  const HttpAnswer answer{status, kText, "bad request\n"};
+  const HttpAnswer answer{status, kPlainText, "bad request\n"};
   const HttpHead head = head_of(answer, true, false);
   const bool is_taken = co_await write_whole(connection, answer, head, true, false, limits);
   if (is_taken) co_await connection.finish();

@@ -20,10 +20,12 @@
 
 namespace sluice::ctrl {
 
+inline constexpr const char* kPlainText = "text/plain; charset=utf-8";
+
 /// What a page answers.
 struct HttpAnswer {
   unsigned status = 200;
-  std::string content_type = "text/plain; charset=utf-8";
+  std::string content_type = kPlainText;
   std::string body;
   std::string cache_control = "no-store";
   std::string gzip_body = {};  ///< the body compressed, for peers that accept that; empty: there is none

@@ -13,18 +13,17 @@
 namespace sluice::ctrl {
 namespace {
 
-constexpr const char* kText = "text/plain; charset=utf-8";
 constexpr const char* kBytes = "application/octet-stream";
 constexpr const char* kJson = "application/json";
 constexpr const char* kForEver = "public, max-age=31536000, immutable";
 
 HttpAnswer not_found() {
-  return {404, kText, "not found\n"};
+  return {404, kPlainText, "not found\n"};
 }
 
 HttpAnswer unreadable(const Error& error) {
   log_error({"the log cannot be read: ", error.message});
-  return {500, kText, "the log cannot be read\n"};
+  return {500, kPlainText, "the log cannot be read\n"};
 }
 
 /// A page of something that never changes once it is there.
@@ -37,7 +36,7 @@ Result<HttpAnswer> page_of(const char* content_type, Result<std::optional<std::s
 Result<HttpAnswer> checkpoint_page(ledger::LogReader& log) {
   auto note = log.checkpoint();
   if (!note) return tl::unexpected(note.error());
-  return HttpAnswer{200, kText, std::move(*note)};
+  return HttpAnswer{200, kPlainText, std::move(*note)};
 }
 
 Result<HttpAnswer> tile_page(ledger::LogReader& log, const ledger::TilePath& tile) {
@@ -55,7 +54,7 @@ Result<HttpAnswer> proof_page(ledger::LogReader& log, uint64_t index) {
   auto proof = log.proof(index);
   if (!proof) return tl::unexpected(proof.error());
   if (!*proof) return not_found();
-  return HttpAnswer{200, kText, std::move(**proof)};  // another one under the next checkpoint
+  return HttpAnswer{200, kPlainText, std::move(**proof)};  // another one under the next checkpoint
 }
 
 /// `<txid>`, or `<profile>/<txid>` where payloads of several profiles may have that id.
@@ -93,7 +92,7 @@ void LedgerPages::answer(std::string_view path, const HttpServer::Reply& reply) 
 
 void LedgerPages::prove(const dataplane::LocateRequest& wanted, const HttpServer::Reply& reply) {
   gateway_.locate(wanted, [this, reply](const Outcome<std::optional<uint64_t>>& index) {
-    if (!index) return reply({503, kText, index.error().message + "\n"});
+    if (!index) return reply({503, kPlainText, index.error().message + "\n"});
     if (!*index) return reply(not_found());
     read([at = **index](ledger::LogReader& log) { return proof_page(log, at); }, reply);
   });
@@ -103,7 +102,7 @@ void LedgerPages::read(Page page, const HttpServer::Reply& reply) {
   const auto done = [reply](Result<HttpAnswer> answer) {
     reply(answer ? std::move(*answer) : unreadable(answer.error()));
   };
-  if (!reader_->read(std::move(page), done)) reply({503, kText, "too much of the log is being read\n"});
+  if (!reader_->read(std::move(page), done)) reply({503, kPlainText, "too much of the log is being read\n"});
 }
 
 }  // namespace sluice::ctrl

@@ -11,7 +11,6 @@
 namespace sluice::ctrl {
 namespace {
 
-constexpr auto kText = "text/plain; charset=utf-8";
 
 Result<void> parse_query(std::string_view query, QuietRequest& request) {
   for (const std::string_view parameter : parts_of(query, '&')) {
@@ -34,7 +33,7 @@ Result<void> parse_query(std::string_view query, QuietRequest& request) {
 
 HttpAnswer answer_of(const Outcome<QuietAnswer>& outcome, bool until_gone) {
   if (!outcome) {
-    return {outcome.error().kind == Refusal::Kind::kNotFound ? 404u : 503u, kText,
+    return {outcome.error().kind == Refusal::Kind::kNotFound ? 404u : 503u, kPlainText,
             outcome.error().message + "\n"};
   }
   const nlohmann::json body = {{"quiet", outcome->quiet},
@@ -72,8 +71,8 @@ Result<std::optional<QuietRequest>> parse_quiet_path(std::string_view path) {
 void answer_quiet_page(Gateway& gateway, ControlThreads& threads, std::string_view path,
                        const HttpServer::Reply& reply) {
   const auto wanted = parse_quiet_path(path);
-  if (!wanted) return reply({400, kText, wanted.error().message + "\n"});
-  if (!*wanted) return reply({404, kText, "not found\n"});
+  if (!wanted) return reply({400, kPlainText, wanted.error().message + "\n"});
+  if (!*wanted) return reply({404, kPlainText, "not found\n"});
   threads.answer([&gateway, request = **wanted, reply] {
     gateway.await_quiet(request.key, request.until_gone, request.timeout,
                         [reply, until_gone = request.until_gone](const Outcome<QuietAnswer>& outcome) {

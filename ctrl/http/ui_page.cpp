@@ -23,7 +23,7 @@ HttpAnswer ui_page() {
 }
 
 HttpAnswer ui_redirect() {
-  HttpAnswer answer{308, "text/plain; charset=utf-8", "/ui\n"};
+  HttpAnswer answer{308, kPlainText, "/ui\n"};
   answer.fields = {{"Location", "../ui"}};
   return answer;
 }

@@ -17,7 +17,7 @@ namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 10s;  // for the handshake of TLS
+constexpr auto kHandshakeTime = 10s;  // for the handshake of TLS
 constexpr Http2Connection::Limits kLimits{.streams = 128, .header_bytes = 32768, .silence = 30s};
 constexpr size_t kMostMessageBytes = 65536;
 constexpr size_t kAtOnce = 256;  // instances in a message: less than the 4 MiB that clients take
@@ -229,7 +229,7 @@ awaitable<void> converse_in_grpc(std::shared_ptr<RegistryParts> parts, std::shar
   const auto link = std::make_shared<Http2Link>();
   const StopSignal::Registration ends(*stop, [&link] { link->stop.stop(); });
   auto stream = std::make_unique<ServerStream>(parts->io, std::move(socket), link->stop);
-  stream->expires_after(kPatience);
+  stream->expires_after(kHandshakeTime);
   if (auto context = access->tls()) co_await stream->secure(std::move(context));
   stream->expires_after(24h * 365);  // from here on silence is asked about
   GrpcConversation conversation(*parts, *access, stream->session());

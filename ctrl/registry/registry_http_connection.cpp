@@ -22,7 +22,7 @@ using boost::system::error_code;
 using namespace std::chrono_literals;
 using Parser = http::request_parser<http::string_body>;
 
-constexpr auto kPatience = 10s;  // for a request to be whole, and for an answer to be taken
+constexpr auto kRequestTime = 10s;  // for a request to be whole, and for an answer to be taken
 constexpr auto kIdle = 60s;      // between two requests
 constexpr uint32_t kMostHeaderBytes = 16384;
 constexpr uint64_t kMostBodyBytes = 65536;
@@ -72,7 +72,7 @@ awaitable<bool> HttpConversation::exchange() {
   if (!is_whole) co_return false;
   const bool keeps_alive = parser.get().keep_alive();
   const RegistryHttpAnswer answer = co_await answer_to(parser);
-  stream_.expires_after(kPatience);
+  stream_.expires_after(kRequestTime);
   const std::string text = text_of(answer, keeps_alive);
   co_await stream_.write(bytes_of(text));
   co_return keeps_alive;
@@ -80,7 +80,7 @@ awaitable<bool> HttpConversation::exchange() {
 
 /// False: there is none, or it cannot be read, which has been answered.
 awaitable<bool> HttpConversation::receive(Parser& parser) {
-  stream_.expires_after(pending_.empty() ? kIdle : kPatience);
+  stream_.expires_after(pending_.empty() ? kIdle : kRequestTime);
   bool was_invited = false, has_begun = !pending_.empty();
   for (;;) {
     error_code error;
@@ -101,7 +101,7 @@ awaitable<bool> HttpConversation::receive(Parser& parser) {
     std::array<uint8_t, 16384> bytes;
     const size_t got = co_await stream_.read_some(bytes);
     if (got == 0) co_return false;
-    if (!std::exchange(has_begun, true)) stream_.expires_after(kPatience);
+    if (!std::exchange(has_begun, true)) stream_.expires_after(kRequestTime);
     pending_ += sluice::ctrl::text_of(std::span<const uint8_t>(bytes).first(got));
   }
 }
@@ -109,7 +109,7 @@ awaitable<bool> HttpConversation::receive(Parser& parser) {
 awaitable<bool> HttpConversation::refuse(unsigned status, std::string message) {
   const std::string text =
       text_of(RegistryHttpAnswer{status, error_json("INVALID_ARGUMENT", message)}, false);
-  stream_.expires_after(kPatience);
+  stream_.expires_after(kRequestTime);
   co_await stream_.write(bytes_of(text));
   co_return false;
 }
@@ -128,7 +128,7 @@ awaitable<RegistryHttpAnswer> HttpConversation::answer_to(Parser& parser) {
 }
 
 awaitable<void> HttpConversation::wait_for_change(const RegistryWait& wait) {
-  stream_.expires_after(wait.time + kPatience);
+  stream_.expires_after(wait.time + kRequestTime);
   asio::steady_timer timer(parts_.io, wait.time);
   const StopSignal::Registration ends(stop_, [&timer] { timer.cancel(); });
   const RegistryWatcher watcher(parts_, wait.service, [&] {
@@ -144,7 +144,7 @@ awaitable<void> HttpConversation::wait_for_change(const RegistryWait& wait) {
 awaitable<void> converse_in_http(std::shared_ptr<RegistryParts> parts, std::shared_ptr<RegistryAccess> access,
                                  asio::ip::tcp::socket socket, std::shared_ptr<StopSignal> stop) {
   ServerStream stream(parts->io, std::move(socket), *stop);
-  stream.expires_after(kPatience);
+  stream.expires_after(kRequestTime);
   if (auto context = access->tls()) co_await stream.secure(std::move(context));
   HttpConversation conversation(*parts, *access, stream, *stop);
   co_await conversation.run();

@@ -8,22 +8,21 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kText = "text/plain; charset=utf-8";
 constexpr std::string_view kOpenPage = "/healthz";
 
 HttpAnswer refusal(Authentication why, bool has_token) {
   const std::string words = name_of(why);
   if (why == Authentication::kLimited) {
     return {.status = 429,
-            .content_type = kText,
+            .content_type = kPlainText,
             .body = "too many failures: try again later\n",
             .fields = {{"Retry-After", std::to_string(FailureLimiter::kPause.count())}}};
   }
   if (why == Authentication::kRole) {
-    return {.status = 403, .content_type = kText, .body = "known, but without a role\n"};
+    return {.status = 403, .content_type = kPlainText, .body = "known, but without a role\n"};
   }
   return {.status = 401,
-          .content_type = kText,
+          .content_type = kPlainText,
           .body = "not authenticated: " + words + "\n",
           .fields = {{"WWW-Authenticate", has_token ? R"(Bearer error="invalid_token")" : "Bearer"}}};
 }

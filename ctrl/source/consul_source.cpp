@@ -20,12 +20,12 @@ using asio::awaitable;
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 8s;
+constexpr auto kConsulPatience = 8s;
 constexpr auto kLongestWait = 600s;  // Consul's own limit
 constexpr auto kLeastPause = 100ms;  // changes elsewhere may wake a query again and again
 constexpr size_t kMostBodyBytes = size_t{32} << 20;
 constexpr size_t kMostQuickQueries = 16;
-constexpr UrlDefaults kDefaults{.port = 8500, .tls_port = 8501};
+constexpr UrlDefaults kConsulPorts{.port = 8500, .tls_port = 8501};
 
 struct Subscription {
   Subscription(SourceSink& sink, SubscriptionId id, const DiscoverModel& what)
@@ -75,7 +75,7 @@ class ConsulSource : public Source {
   ConsulSource(const SourceModel& model, SourceContext context)
       : Source(context),
         model_(model),
-        servers_(context.io, model, kDefaults),
+        servers_(context.io, model, kConsulPorts),
         quick_(context.io, kMostQuickQueries) {}
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
@@ -147,7 +147,7 @@ awaitable<void> ConsulSource::query(Subscription& subscription) {
     request.secret = token->reveal();
   }
   const milliseconds blocked = subscription.index == 0 ? 0ms : wait_time() * 17 / 16;
-  auto exchange = co_await servers_.ask(request, blocked + kPatience, subscription.stop);
+  auto exchange = co_await servers_.ask(request, blocked + kConsulPatience, subscription.stop);
   if (exchange->status() != 200) {
     servers_.turn_away();
     throw PeerFault("HTTP status " + std::to_string(exchange->status()));
@@ -157,7 +157,7 @@ awaitable<void> ConsulSource::query(Subscription& subscription) {
     servers_.turn_away();
     throw PeerFault("Consul has no leader");
   }
-  const std::string body = co_await exchange->read_rest(kMostBodyBytes, kPatience);
+  const std::string body = co_await exchange->read_rest(kMostBodyBytes, kConsulPatience);
   const auto entries = read_consul_health(body);
   if (!entries) throw PeerFault("its answer cannot be read: " + entries.error().message);
   subscription.index = next_consul_index(subscription.index, exchange->field("x-consul-index"));

@@ -23,7 +23,7 @@ constexpr uint16_t kDatagramBytes = 1232;  // goes through any path (DNS flag da
 constexpr auto kTcpPatience = 3s;
 constexpr auto kMostTime = 9s;  // of one lookup
 constexpr std::array kFamilies = {DnsType::kA, DnsType::kAaaa};
-constexpr std::array kPatience = {1000ms, 2000ms};
+constexpr std::array kAttemptTimes = {1000ms, 2000ms};
 constexpr std::chrono::seconds kHostsTtl = 30s;
 constexpr unsigned kFormatError = 1, kNotImplemented = 4;
 
@@ -136,7 +136,7 @@ awaitable<DnsAnswer> DnsClient::ask_all(const std::string& name, DnsType type, S
   const auto servers = servers_now();
   const size_t first = preferred_;
   std::string reasons;
-  for (const auto patience : kPatience) {
+  for (const auto patience : kAttemptTimes) {
     reasons.clear();
     for (size_t i = 0; i < servers.size(); ++i) {
       const size_t which = (first + i) % servers.size();

@@ -11,10 +11,10 @@ namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 8s;  // silence is to be noticed within resync and 10 s
-constexpr size_t kMostPageBytes = size_t{32} << 20;
-constexpr size_t kMostErrorBytes = 65536;
-constexpr UrlDefaults kDefaults{.port = 2379, .tls_port = 2379};
+constexpr auto kEtcdPatience = 8s;  // silence is to be noticed within resync and 10 s
+constexpr size_t kMostEtcdPageBytes = size_t{32} << 20;
+constexpr size_t kMostEtcdErrorBytes = 65536;
+constexpr UrlDefaults kEtcdPorts{.port = 2379, .tls_port = 2379};
 
 bool is_about_the_token(const EtcdRefusal& refusal) {
   return refusal.code() == EtcdError::kUnauthenticated ||
@@ -26,14 +26,14 @@ bool is_about_the_token(const EtcdRefusal& refusal) {
 EtcdClient::EtcdClient(asio::io_context& io, const SourceModel& model)
     : username_(model.username),
       password_file_(model.password_file),
-      servers_(io, model, kDefaults),
+      servers_(io, model, kEtcdPorts),
       authentication_(io, 1) {}
 
 awaitable<std::unique_ptr<HttpExchange>> EtcdClient::ask(HttpRequest request, StopSignal& stop) {
-  auto exchange = co_await servers_.ask(request, kPatience, stop);
+  auto exchange = co_await servers_.ask(request, kEtcdPatience, stop);
   if (exchange->status() == 200) co_return exchange;
   const unsigned status = exchange->status();
-  const std::string body = co_await exchange->read_rest(kMostErrorBytes, kPatience);
+  const std::string body = co_await exchange->read_rest(kMostEtcdErrorBytes, kEtcdPatience);
   const EtcdError error = read_etcd_error(body);
   const bool is_of_etcd = !error.message.empty();
   if (!is_of_etcd || status / 100 == 5) servers_.turn_away();
@@ -50,13 +50,13 @@ awaitable<void> EtcdClient::authenticate(uint64_t refused, StopSignal& stop) {
   std::unique_ptr<HttpExchange> exchange;
   std::string reason;
   try {
-    exchange = co_await servers_.ask(request, kPatience, stop);
+    exchange = co_await servers_.ask(request, kEtcdPatience, stop);
   } catch (const PeerFault& fault) {
     reason = fault.what();
   }
   crypto::erase({reinterpret_cast<uint8_t*>(request.body.data()), request.body.size()});
   if (!reason.empty()) throw PeerFault(reason);
-  const crypto::SecretText body(co_await exchange->read_rest(kMostErrorBytes, kPatience));
+  const crypto::SecretText body(co_await exchange->read_rest(kMostEtcdErrorBytes, kEtcdPatience));
   ++token_number_;
   if (exchange->status() != 200) {
     const EtcdError error = read_etcd_error(body.reveal());
@@ -105,7 +105,7 @@ awaitable<std::unique_ptr<HttpExchange>> EtcdClient::post(std::string path, std:
 
 awaitable<EtcdPage> EtcdClient::range(std::string request, StopSignal& stop) {
   auto exchange = co_await post("/v3/kv/range", std::move(request), stop);
-  const std::string body = co_await exchange->read_rest(kMostPageBytes, kPatience);
+  const std::string body = co_await exchange->read_rest(kMostEtcdPageBytes, kEtcdPatience);
   auto page = read_etcd_page(body);
   if (!page) throw PeerFault("an answer to a range cannot be read: " + page.error().message);
   co_return std::move(*page);

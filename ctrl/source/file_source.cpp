@@ -31,11 +31,6 @@ using boost::system::error_code;
 constexpr size_t kLargestFile = size_t{32} << 20;
 constexpr std::chrono::seconds kPoll{1};
 
-std::string directory_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 /// In how many entries two sets differ.
 size_t difference(std::vector<Instance> a, std::vector<Instance> b) {
   const auto key = [](const Instance& one) { return std::tie(one.address, one.name, one.port, one.weight); };

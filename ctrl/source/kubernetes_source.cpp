@@ -21,16 +21,16 @@ namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 8s;  // silence is to be noticed within resync and 10 s
-constexpr auto kMostListTime = 60s;
+constexpr auto kKubernetesPatience = 8s;  // silence is to be noticed within resync and 10 s
+constexpr auto kMostWholeListTime = 60s;
 constexpr size_t kPageSlices = 250;
 constexpr size_t kMostPageBytes = size_t{32} << 20;
 constexpr size_t kMostErrorBytes = 65536;
-constexpr size_t kMostListsAtOnce = 16;
-constexpr int kMostListAttempts = 3;
+constexpr size_t kMostKubernetesListsAtOnce = 16;
+constexpr int kMostPageAttempts = 3;
 constexpr int kMostShortWatches = 3;  // in a row: what ends at once is no watch
 constexpr unsigned kHttpGone = 410;
-constexpr UrlDefaults kDefaults{.port = 80, .tls_port = 443};
+constexpr UrlDefaults kKubernetesPorts{.port = 80, .tls_port = 443};
 constexpr const char* kPodDirectory = "/var/run/secrets/kubernetes.io/serviceaccount/";
 
 /// The history that a watch or a list's continuation needs is gone: list anew.
@@ -102,7 +102,7 @@ ListedEntry entry_of(const EndpointSlice& slice, const std::string& wanted_port)
 class KubernetesClient {
  public:
   KubernetesClient(asio::io_context& io, const SourceModel& model)
-      : lists(io, kMostListsAtOnce), token_file_(model.token_file), servers_(io, model, kDefaults) {}
+      : lists(io, kMostKubernetesListsAtOnce), token_file_(model.token_file), servers_(io, model, kKubernetesPorts) {}
 
   awaitable<std::unique_ptr<HttpExchange>> get(std::string target, StopSignal& stop);
   Turns lists;
@@ -126,10 +126,10 @@ awaitable<std::unique_ptr<HttpExchange>> KubernetesClient::get(std::string targe
     request.secret_field = "Authorization";
     request.secret = token->reveal();
   }
-  auto exchange = co_await servers_.ask(request, kPatience, stop);
+  auto exchange = co_await servers_.ask(request, kKubernetesPatience, stop);
   if (exchange->status() == 200) co_return exchange;
   if (exchange->status() == kHttpGone) throw HistoryGone();
-  const std::string body = co_await exchange->read_rest(kMostErrorBytes, kPatience);
+  const std::string body = co_await exchange->read_rest(kMostErrorBytes, kKubernetesPatience);
   const std::string message = read_kubernetes_status(body);
   servers_.turn_away();
   throw PeerFault("HTTP status " + std::to_string(exchange->status()) +
@@ -166,7 +166,7 @@ std::string KubernetesSubscription::target() const {
 
 awaitable<Listing> KubernetesSubscription::list(bool to_watch, StopSignal& stop) {
   const Turns::Turn turn = co_await client_->lists.take(stop);
-  for (int attempt = 1; attempt <= kMostListAttempts; ++attempt) {
+  for (int attempt = 1; attempt <= kMostPageAttempts; ++attempt) {
     try {
       Listing listing = co_await list_once(stop);
       if (to_watch) version_ = listing.version;
@@ -186,7 +186,7 @@ awaitable<Listing> KubernetesSubscription::list_once(StopSignal& stop) {
     const std::string page_target = target() + "&limit=" + std::to_string(kPageSlices) +
                                     (next.empty() ? "" : "&continue=" + percent_encoded(next));
     auto exchange = co_await client_->get(page_target, stop);
-    const std::string body = co_await exchange->read_rest(kMostPageBytes, kPatience);
+    const std::string body = co_await exchange->read_rest(kMostPageBytes, kKubernetesPatience);
     const auto page = read_slice_page(body);
     if (!page) throw PeerFault("a list cannot be read: " + page.error().message);
     for (const EndpointSlice& slice : page->slices) {
@@ -194,7 +194,7 @@ awaitable<Listing> KubernetesSubscription::list_once(StopSignal& stop) {
     }
     listing.version = page->version;
     next = page->next;
-    if (std::chrono::steady_clock::now() - begun > kMostListTime) throw PeerFault("listing takes too long");
+    if (std::chrono::steady_clock::now() - begun > kMostWholeListTime) throw PeerFault("listing takes too long");
   } while (!next.empty());
   co_return listing;
 }

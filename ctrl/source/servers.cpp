@@ -10,7 +10,7 @@ namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;
 
-constexpr auto kPatience = 3s;        // for each address, with the handshake of TLS
+constexpr auto kConnectTime = 3s;        // for each address, with the handshake of TLS
 constexpr size_t kMostAddresses = 4;  // of one endpoint are tried
 
 }  // namespace
@@ -39,7 +39,7 @@ awaitable<std::unique_ptr<ClientStream>> Servers::connect_to(const ServerUrl& ur
   for (const IpAddress& address : std::span(addresses).first(std::min(addresses.size(), kMostAddresses))) {
     try {
       auto stream = std::make_unique<ClientStream>(io_, stop);
-      stream->expires_after(kPatience);
+      stream->expires_after(kConnectTime);
       const TlsPeer peer{tls_.server_name.empty() ? url.host : tls_.server_name, address, false};
       co_await stream->connect(address, url.port);
       if (context != nullptr) co_await stream->secure(*context, peer, protocol_);

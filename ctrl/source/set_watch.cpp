@@ -46,11 +46,6 @@ struct File {
   }
 };
 
-std::string directory_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 class SetWatch::Thread {

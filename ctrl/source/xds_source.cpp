@@ -20,11 +20,11 @@ using asio::awaitable;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kPatience = 8s;  // for the first answer of a stream
+constexpr auto kXdsPatience = 8s;  // for the first answer of a stream
 constexpr auto kForEver = 24h * 365;
 constexpr auto kMostLag = 5s;  // of the stream behind a list, before what it has not told counts as missed
 constexpr auto kLagStep = 250ms;
-constexpr UrlDefaults kDefaults{.port = 80, .tls_port = 443};
+constexpr UrlDefaults kXdsPorts{.port = 80, .tls_port = 443};
 constexpr const char* kStateOfTheWorld =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 constexpr const char* kIncremental =
@@ -56,7 +56,7 @@ bool is_same(const std::optional<AdsState::Known>& a, const std::optional<AdsSta
 class XdsSource : public Source {
  public:
   XdsSource(const SourceModel& model, SourceContext context)
-      : Source(context), model_(model), servers_(context.io, model, kDefaults, "h2"), state_(fresh_state()) {}
+      : Source(context), model_(model), servers_(context.io, model, kXdsPorts, "h2"), state_(fresh_state()) {}
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
     const bool is_first = std::exchange(is_running_, true) == false;
@@ -144,7 +144,7 @@ awaitable<void> XdsSource::follow() {
   send(state_.open(is_fresh));
   for (bool is_first = true;; is_first = false) {
     const std::string message =
-        co_await stream->next(is_first ? std::optional<std::chrono::milliseconds>(kPatience) : std::nullopt);
+        co_await stream->next(is_first ? std::optional<std::chrono::milliseconds>(kXdsPatience) : std::nullopt);
     const AdsState::Taken taken = state_.take(message);
     send(taken.replies);
     if (!taken.refusal.empty()) {
@@ -223,7 +223,7 @@ awaitable<void> XdsSource::list(AdsState& state) {
     ~Stopping() { stream.stop(); }
   } stopping{*stream};
   for (const std::string& message : state.open(true)) stream->send(message);
-  const auto until = Clock::now() + kPatience;
+  const auto until = Clock::now() + kXdsPatience;
   const auto is_known = [&](const auto& entry) {
     // What the stream does not know either is not waited for.
     return state.of(entry.second.cluster) || !state_.of(entry.second.cluster);

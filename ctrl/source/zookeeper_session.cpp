@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kHandshakePatience = 5s;
-constexpr UrlDefaults kDefaults{.port = 2181, .tls_port = 2281};
+constexpr UrlDefaults kZookeeperPorts{.port = 2181, .tls_port = 2281};
 
 }  // namespace
 
@@ -45,7 +45,7 @@ struct ZookeeperSession::Link {
 };
 
 ZookeeperSession::ZookeeperSession(asio::io_context& io, const SourceModel& model)
-    : io_(io), model_(model), servers_(io, model, kDefaults, {}), connecting_(io, 1) {}
+    : io_(io), model_(model), servers_(io, model, kZookeeperPorts, {}), connecting_(io, 1) {}
 
 void ZookeeperSession::spawn(awaitable<void> task) {
   ctrl::spawn(io_.get_executor(), std::move(task), [self = shared_from_this()](std::exception_ptr failure) {

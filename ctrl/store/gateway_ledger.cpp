@@ -14,12 +14,12 @@ tl::unexpected<Refusal> no_ledger() {
   return refuse(Refusal::Kind::kNotFound, "this gateway has no ledger");
 }
 
-tl::unexpected<Refusal> no_answer() {
+tl::unexpected<Refusal> no_ledger_answer() {
   return refuse(Refusal::Kind::kUnavailable, "the ledger did not answer in time",
                 "submitting a transaction again is safe: it gets the receipt of the first time");
 }
 
-tl::unexpected<Refusal> too_many() {
+tl::unexpected<Refusal> too_many_requests() {
   return refuse(Refusal::Kind::kUnavailable, "too many requests wait for the ledger already", "try again");
 }
 
@@ -32,21 +32,21 @@ const dataplane::LedgerPlane* Gateway::ledger() const {
 void Gateway::submit(ledger::Profile profile, std::vector<uint8_t> payload, SubmitAnswer answer) {
   if (!ledger()) return answer(no_ledger());
   const auto finish = [answer](Question* answered) {
-    if (!answered) return answer(no_answer());
+    if (!answered) return answer(no_ledger_answer());
     answer(std::get<SubmitRequest>(*answered).answer);
   };
   if (!parts_->ledger_questions.ask(SubmitRequest{profile, std::move(payload), {}}, finish)) {
-    answer(too_many());
+    answer(too_many_requests());
   }
 }
 
 void Gateway::locate(const dataplane::LocateRequest& wanted, LocateAnswer answer) {
   if (!ledger()) return answer(no_ledger());
   const auto finish = [answer](Question* answered) {
-    if (!answered) return answer(no_answer());
+    if (!answered) return answer(no_ledger_answer());
     answer(std::get<LocateRequest>(*answered).index);
   };
-  if (!parts_->ledger_questions.ask(wanted, finish)) answer(too_many());
+  if (!parts_->ledger_questions.ask(wanted, finish)) answer(too_many_requests());
 }
 
 }  // namespace sluice::ctrl

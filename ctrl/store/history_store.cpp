@@ -27,7 +27,7 @@ using nlohmann::json;
 using std::chrono::microseconds;
 using std::chrono::system_clock;
 
-constexpr size_t kMostBytes = size_t{256} << 20;  ///< of one file
+constexpr size_t kMostFileBytes = size_t{256} << 20;  ///< of one file
 constexpr std::string_view kSuffix = ".json";
 constexpr int kDigits = 20;
 
@@ -157,7 +157,7 @@ HistoryStore::Found HistoryStore::read() const {
   if (!is_open()) return found;
   for (const uint64_t generation : generations_in(directory_)) {
     found.last = generation;
-    const auto text = read_whole_file(file_of(generation), kMostBytes);
+    const auto text = read_whole_file(file_of(generation), kMostFileBytes);
     auto file = text ? parse(*text) : std::nullopt;
     if (file && file->entry.generation == generation) {
       found.entries.push_back(std::move(file->entry));
@@ -169,7 +169,7 @@ HistoryStore::Found HistoryStore::read() const {
 }
 
 Result<json> HistoryStore::configuration(uint64_t generation) const {
-  const auto text = read_whole_file(file_of(generation), kMostBytes);
+  const auto text = read_whole_file(file_of(generation), kMostFileBytes);
   if (!text) return tl::unexpected(text.error());
   const auto file = parse(*text);
   if (!file) return fail(file_of(generation) + ": is torn");

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kPiece = size_t{48} << 10;  ///< bytes of a file that are passed on together
 // In one tick, for each capture: some milliseconds of the control loop.
-constexpr size_t kMostBytes = size_t{1} << 20;
+constexpr size_t kMostStepBytes = size_t{1} << 20;
 constexpr size_t kMostPackets = 4096;
 
 void add_text(std::string& text, std::string_view name, const std::string& value) {
@@ -106,7 +106,7 @@ bool PacketCaptures::drain(Running& running) {
            running.bytes + running.piece.size() < running.request.bytes && !running.is_unheard;
   };
   const bool is_empty = running.capture->drain([&](const auto& note, uint64_t time_ns, auto bytes) {
-    if (!has_room() || step_bytes >= kMostBytes || step_packets >= kMostPackets) return false;
+    if (!has_room() || step_bytes >= kMostStepBytes || step_packets >= kMostPackets) return false;
     const std::string* const comment = comment_of(note);
     if (comment == nullptr) return false;
     pcapng::add_packet(running.piece, {note.port, time_ns, bytes, note.length, *comment});

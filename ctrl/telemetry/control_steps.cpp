@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::array<uint64_t, 9> kBounds = {100'000,    500'000,    1'000'000,   5'000'000,    10'000'000,
                                              25'000'000, 50'000'000, 250'000'000, 1'000'000'000};
-constexpr double kNanosecondsPerSecond = 1e9;
 
 uint64_t time_on_cpu() {
   timespec time{};

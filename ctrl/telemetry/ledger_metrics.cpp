@@ -10,7 +10,6 @@ namespace {
 
 using dataplane::LedgerPlane;
 
-constexpr double kNanosecondsPerSecond = 1e9;
 
 MetricSource histogram(const MetricRow& row, const LedgerPlane& ledger,
                        HistogramReading (LedgerPlane::*read)() const, double unit) {

@@ -12,6 +12,8 @@
 
 namespace sluice::ctrl {
 
+inline constexpr double kNanosecondsPerSecond = 1e9;
+
 inline prometheus::ClientMetric sample(prometheus::MetricType type, double value,
                                        std::vector<prometheus::ClientMetric::Label> labels = {}) {
   prometheus::ClientMetric metric;

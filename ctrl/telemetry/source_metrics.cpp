@@ -88,7 +88,6 @@ void add_source_series(std::vector<MetricSource>& sources, const Gateway& gatewa
             [](const Row::Pool& pool) { return static_cast<double>(pool.instances); });
   each_pool(metric("sluice_source_held"), [](const Row::Pool& pool) { return pool.is_held ? 1.0 : 0.0; });
   sources.push_back(family(metric("sluice_change_seconds"), [&gateway](auto& samples) {
-    constexpr double kNanosecondsPerSecond = 1e9;
     for (size_t i = 0; i < kChangeCauses.size(); ++i) {
       auto sample =
           histogram_sample(gateway.change_log().seconds(static_cast<ChangeCause>(i)), kNanosecondsPerSecond);

@@ -61,4 +61,9 @@ Result<FollowedFile> read_followed_file(const std::string& path, size_t largest)
   return fail(path + ": is larger than " + std::to_string(largest >> 20) + " MiB");
 }
 
+std::string directory_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 }  // namespace sluice::ctrl

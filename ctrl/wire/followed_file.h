@@ -22,6 +22,9 @@ FileSignature look_at_file(const std::string& path);
 /// Whether both are of one file, whatever is in it.
 bool is_same_file(const FileSignature& a, const FileSignature& b);
 
+/// The directory that an absolute path lies in.
+std::string directory_of(const std::string& path);
+
 struct FollowedFile {
   std::string text;
   FileSignature signature;

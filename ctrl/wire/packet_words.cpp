@@ -13,9 +13,9 @@ namespace sluice::ctrl {
 namespace {
 
 /// What has not been read yet.
-class Bytes {
+class UnreadBytes {
  public:
-  explicit Bytes(std::span<const uint8_t> bytes) : left_(bytes) {}
+  explicit UnreadBytes(std::span<const uint8_t> bytes) : left_(bytes) {}
 
   template <typename Header>
   std::optional<Header> take() {
@@ -61,7 +61,7 @@ std::string ports_text(Be16 source, Be16 destination) {
   return " " + std::to_string(source.host()) + " -> " + std::to_string(destination.host());
 }
 
-std::string transport_words(IpProtocol protocol, Bytes bytes) {
+std::string transport_words(IpProtocol protocol, UnreadBytes bytes) {
   std::string text = ", " + protocol_text(protocol);
   if (protocol == IpProtocol::kTcp) {
     const auto tcp = bytes.take<TcpHeader>();
@@ -82,7 +82,7 @@ std::string transport_words(IpProtocol protocol, Bytes bytes) {
   return text;
 }
 
-std::string ipv4_words(Bytes bytes) {
+std::string ipv4_words(UnreadBytes bytes) {
   const auto ip = bytes.take<Ipv4Header>();
   if (!ip) return "ipv4 cut off";
   std::string text =
@@ -98,7 +98,7 @@ std::string ipv4_words(Bytes bytes) {
   return text + transport_words(ip->protocol, bytes);
 }
 
-std::string ipv6_words(Bytes bytes) {
+std::string ipv6_words(UnreadBytes bytes) {
   const auto ip = bytes.take<Ipv6Header>();
   if (!ip) return "ipv6 cut off";
   const std::string text = "ipv6 " + IpAddress::v6(ip->source.data()).to_string() + " -> " +
@@ -111,7 +111,7 @@ std::string ipv6_words(Bytes bytes) {
 }  // namespace
 
 std::string packet_words(std::span<const uint8_t> front, uint32_t length) {
-  Bytes bytes(front);
+  UnreadBytes bytes(front);
   std::string text = std::to_string(length) + " bytes, ";
   const auto ethernet = bytes.take<EthernetHeader>();
   if (!ethernet) return text + "ethernet cut off";

@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-void list(MethodContext& context, const Call& call, Reply reply) {
+void list_backends(MethodContext& context, const Call& call, Reply reply) {
   std::optional<std::string> pool;
   if (call.params.contains("pool")) pool = call.params["pool"].get<std::string>();
   const auto backends = context.gateway.backends(pool);
@@ -27,7 +27,7 @@ AdminState admin_state(std::string_view word) {
                                  : AdminState::kActive;
 }
 
-void set(MethodContext& context, const Call& call, Reply reply) {
+void set_backend(MethodContext& context, const Call& call, Reply reply) {
   std::optional<uint32_t> weight;
   std::optional<AdminState> state;
   if (call.params.contains("weight")) weight = call.params["weight"].get<uint32_t>();
@@ -61,7 +61,7 @@ void quiet(MethodContext& context, const Call& call, Reply reply) {
                               });
 }
 
-Subject subject(const MethodContext& context, const json& params) {
+Subject subject_backend(const MethodContext& context, const json& params) {
   const BackendKey key = backend_key(params);
   Subject subject{backend_text(key), ""};
   const auto rows = context.gateway.backends(key.pool);
@@ -84,7 +84,7 @@ std::vector<Method> backend_methods() {
        "`origin` is "
        "`file` or the source",
        {{"pool", ParamType::kString, false, "this pool's only"}},
-       list},
+       list_backends},
       {"backend.quiet",
        Role::kView,
        "Waits until no worker can begin a flow to a backend any more, or until its last flow has ended.",
@@ -120,9 +120,9 @@ std::vector<Method> backend_methods() {
          0,
          0,
          {"active", "draining", "maintenance"}}},
-       set,
+       set_backend,
        Where::kChanges,
-       subject},
+       subject_backend},
   };
 }
 

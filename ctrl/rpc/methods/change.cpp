@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-void list(MethodContext& context, const Call& call, Reply reply) {
+void list_changes(MethodContext& context, const Call& call, Reply reply) {
   std::optional<ChangeCause> cause;
   if (call.params.contains("cause")) {
     const auto& word = call.params["cause"].get_ref<const std::string&>();
@@ -49,7 +49,7 @@ std::vector<Method> change_methods() {
          0,
          0,
          {kChangeCauses.begin(), kChangeCauses.end()}}},
-       list},
+       list_changes},
   };
 }
 

@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 constexpr auto kHashKey = "/gateway/hash_key";
 constexpr auto kHidden = "(hidden)";
 
-void get(MethodContext& context, const Call& call, Reply reply) {
+void get_config(MethodContext& context, const Call& call, Reply reply) {
   json config = context.gateway.configuration();
   const json::json_pointer hash_key(kHashKey);
   if (call.peer.role < Role::kAdmin && config.contains(hash_key)) config[hash_key] = kHidden;
@@ -141,7 +141,7 @@ void save(MethodContext& context, const Call&, Reply reply) {
   reply(json{{"generation", generation}, {"file", file}});
 }
 
-Subject subject(const MethodContext& context, const json& params) {
+Subject subject_config(const MethodContext& context, const json& params) {
   const bool is_dry = params.value("dry_run", false);
   return {is_dry ? "the configuration (dry run)" : "the configuration",
           "generation " + std::to_string(context.gateway.generation())};
@@ -164,7 +164,7 @@ std::vector<Method> config_methods() {
        "What is applied, defaults filled in.",
        "`{generation, config}`; `hash_key` is hidden from all but admin",
        {},
-       get},
+       get_config},
       {"config.validate",
        Role::kView,
        "Checks a configuration without applying it.",
@@ -191,7 +191,7 @@ std::vector<Method> config_methods() {
          "time"}},
        apply,
        Where::kChanges,
-       subject},
+       subject_config},
       {"config.confirm",
        Role::kAdmin,
        "Has a generation hold that was applied with `confirm`.",
@@ -199,7 +199,7 @@ std::vector<Method> config_methods() {
        {{"generation", ParamType::kInteger, true, "the one that is pending in config.history"}},
        confirm,
        Where::kChanges,
-       subject},
+       subject_config},
       {"config.save",
        Role::kAdmin,
        "Writes what is applied to the file that the gateway was started with, whole or not at all. Its "
@@ -208,7 +208,7 @@ std::vector<Method> config_methods() {
        {},
        save,
        Where::kChanges,
-       subject},
+       subject_config},
       {"config.history",
        Role::kView,
        "The last 20 generations of the configuration, those before a restart too.",
@@ -223,7 +223,7 @@ std::vector<Method> config_methods() {
        {{"generation", ParamType::kInteger, true, "one of config.history"}},
        rollback,
        Where::kChanges,
-       subject},
+       subject_config},
   };
 }
 

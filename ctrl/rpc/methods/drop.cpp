@@ -19,7 +19,7 @@ using nlohmann::json;
 
 constexpr int64_t kMostDrops = 100'000;
 
-void get(MethodContext& context, const Call&, Reply reply) {
+void get_drops(MethodContext& context, const Call&, Reply reply) {
   const auto totals = traffic_totals(context.gateway.data_plane());
   json object = json::object();
   for (size_t i = 0; i < dataplane::kDropReasons; ++i) {
@@ -111,7 +111,7 @@ std::vector<Method> drop_methods() {
        "How many packets were dropped, by reason.",
        "`{reason: count}` for every reason, zeros included",
        {},
-       get,
+       get_drops,
        Where::kLoop},
       {"drops.recent",
        Role::kOperate,

@@ -47,7 +47,7 @@ json flow_object(const dataplane::FlowSnapshot& flow, const Gateway& gateway) {
           {"worker", flow.worker}};
 }
 
-void list(MethodContext& context, const Call& call, Reply reply) {
+void list_flows(MethodContext& context, const Call& call, Reply reply) {
   std::optional<std::string> service;
   if (call.params.contains("service")) service = call.params["service"].get<std::string>();
   const size_t limit = call.params.value("limit", size_t{100});
@@ -86,7 +86,7 @@ std::vector<Method> flow_methods() {
        "idle_seconds, worker}`",
        {{"service", ParamType::kString, false, "this service's only"},
         {"limit", ParamType::kInteger, false, "at most this many; 100 if not given", 1, kMaxFlows}},
-       list},
+       list_flows},
       {"flow.flush",
        Role::kOperate,
        "Ends the flows of a backend: each is picked anew with its next packet.",

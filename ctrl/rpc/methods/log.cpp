@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-void list(MethodContext&, const Call&, Reply reply) {
+void list_log(MethodContext&, const Call&, Reply reply) {
   json components = json::array();
   for (size_t i = 0; i < kLogComponents.size(); ++i) {
     components.push_back(
@@ -22,13 +22,13 @@ LogComponent component_of(const json& params) {
   return *log_component_named(params["component"].get_ref<const std::string&>());
 }
 
-void set(MethodContext&, const Call& call, Reply reply) {
+void set_log_level(MethodContext&, const Call& call, Reply reply) {
   const LogComponent component = component_of(call.params);
   set_log_level(component, call.params["level"].get_ref<const std::string&>());
   reply(json{{"component", call.params["component"]}, {"level", log_level_of(component)}});
 }
 
-Subject subject(const MethodContext&, const json& params) {
+Subject subject_component(const MethodContext&, const json& params) {
   return {params["component"].get<std::string>(), std::string(log_level_of(component_of(params)))};
 }
 
@@ -41,7 +41,7 @@ std::vector<Method> log_methods() {
        "What each component of the daemon logs.",
        "a list of `{component, level}`: the least severe level that is logged",
        {},
-       list},
+       list_log},
       {"log.set",
        Role::kOperate,
        "Sets the level of a component, until `log` of the configuration changes or the daemon ends.",
@@ -60,9 +60,9 @@ std::vector<Method> log_methods() {
          0,
          0,
          {kLogLevelNames.begin(), kLogLevelNames.end()}}},
-       set,
+       set_log_level,
        Where::kAnswers,
-       subject},
+       subject_component},
   };
 }
 

@@ -22,7 +22,7 @@ const char* word_for_state(dataplane::NeighborState state) {
   return "";
 }
 
-void list(MethodContext& context, const Call&, Reply reply) {
+void list_neighbors(MethodContext& context, const Call&, Reply reply) {
   const auto ports = context.gateway.data_plane().ports();
   json rows = json::array();
   for (const auto& neighbor : context.gateway.data_plane().neighbors()) {
@@ -43,7 +43,7 @@ std::vector<Method> neighbor_methods() {
            "The neighbors that ARP and NDP know, and the static ones.",
            "a list of `{port, address, mac, state}`",
            {},
-           list}};
+           list_neighbors}};
 }
 
 }  // namespace sluice::ctrl

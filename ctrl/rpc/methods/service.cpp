@@ -24,7 +24,7 @@ std::string address_text(const Prefix& prefix) {
                                                               : prefix.to_string();
 }
 
-void list(MethodContext& context, const Call&, Reply reply) {
+void list_services(MethodContext& context, const Call&, Reply reply) {
   json rows = json::array();
   const auto model = context.gateway.model();
   for (const auto& [name, service] : model->services) {
@@ -71,7 +71,7 @@ std::vector<Method> service_methods() {
        "go "
        "to, `split`, `routes` and `mirror` are there where the configuration has them",
        {},
-       list},
+       list_services},
       {"service.table",
        Role::kView,
        "The Maglev table of a service, in a form that two gateways can compare.",

@@ -26,7 +26,7 @@ json source_object(const SourceRow& row) {
           {"pools", std::move(pools)}};
 }
 
-void list(MethodContext& context, const Call&, Reply reply) {
+void list_sources(MethodContext& context, const Call&, Reply reply) {
   json rows = json::array();
   for (const SourceRow& row : context.gateway.sources()) rows.push_back(source_object(row));
   reply(std::move(rows));
@@ -40,7 +40,7 @@ void release(MethodContext& context, const Call& call, Reply reply) {
   reply(json{{"released", std::move(*released)}});
 }
 
-Subject subject(const MethodContext& context, const json& params) {
+Subject subject_source(const MethodContext& context, const json& params) {
   const auto& name = params["source"].get_ref<const std::string&>();
   for (const SourceRow& row : context.gateway.sources()) {
     if (row.name == name) return {"source " + name, std::string(word_for(row.state))};
@@ -60,7 +60,7 @@ std::vector<Method> source_methods() {
        "instances, held}]}`; `state` is that of its worst pool: `connecting`, `synced`, `held`, `stale` or "
        "`failed`; times in Unix seconds, null where it has never answered",
        {},
-       list},
+       list_sources},
       {"source.release",
        Role::kOperate,
        "Lets an update through that a guard, or `on_empty: hold`, holds back.",
@@ -69,7 +69,7 @@ std::vector<Method> source_methods() {
         {"pool", ParamType::kString, false, "this pool's only"}},
        release,
        Where::kChanges,
-       subject},
+       subject_source},
   };
 }
 

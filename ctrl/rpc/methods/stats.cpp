@@ -6,7 +6,7 @@ namespace {
 
 using nlohmann::json;
 
-json port_objects(const TrafficTotals& totals) {
+json port_totals(const TrafficTotals& totals) {
   json rows = json::array();
   for (const auto& port : totals.ports) {
     rows.push_back({{"port", port.name},
@@ -19,7 +19,7 @@ json port_objects(const TrafficTotals& totals) {
   return rows;
 }
 
-json worker_objects(const dataplane::DataPlane& data_plane) {
+json worker_totals(const dataplane::DataPlane& data_plane) {
   json rows = json::array();
   for (const auto& worker : data_plane.workers()) {
     const auto& stats = data_plane.stats(worker.index);
@@ -41,7 +41,7 @@ json worker_objects(const dataplane::DataPlane& data_plane) {
   return rows;
 }
 
-void get(MethodContext& context, const Call&, Reply reply) {
+void get_stats(MethodContext& context, const Call&, Reply reply) {
   const auto& data_plane = context.gateway.data_plane();
   const auto totals = traffic_totals(data_plane);
   const auto uptime = std::chrono::system_clock::now() - context.facts.started;
@@ -52,8 +52,8 @@ void get(MethodContext& context, const Call&, Reply reply) {
              {"transmitted_packets", totals.transmitted},
              {"dropped_packets", totals.all_dropped()},
              {"consumed_packets", totals.consumed},
-             {"ports", port_objects(totals)},
-             {"workers", worker_objects(data_plane)}});
+             {"ports", port_totals(totals)},
+             {"workers", worker_totals(data_plane)}});
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ std::vector<Method> stats_methods() {
        "dropped_packets, consumed_packets, ports, workers}`; at rest received + originated = transmitted + "
        "dropped + consumed",
        {},
-       get,
+       get_stats,
        Where::kLoop},
   };
 }

@@ -36,7 +36,7 @@ json tunnel_object(const TunnelRow& row) {
           {"dropped", std::move(dropped)}};
 }
 
-void list(MethodContext& context, const Call&, Reply reply) {
+void list_tunnels(MethodContext& context, const Call&, Reply reply) {
   json rows = json::array();
   for (const TunnelRow& row : context.gateway.tunnels()) rows.push_back(tunnel_object(row));
   reply(std::move(rows));
@@ -140,7 +140,7 @@ void rekey(MethodContext& context, const Call& call, Reply reply) {
   reply(json::object());
 }
 
-Subject subject(const MethodContext& context, const json& params) {
+Subject subject_tunnel(const MethodContext& context, const json& params) {
   const auto& name = params["tunnel"].get_ref<const std::string&>();
   for (const TunnelRow& row : context.gateway.tunnels()) {
     if (row.tunnel != name) continue;
@@ -164,7 +164,7 @@ std::vector<Method> tunnel_methods() {
        "packets_out, dropped: {reason: count}}`; `state` is `up`, `no_keys`, `exhausted` or `held`; `in` and "
        "`out` are null without keys; times in Unix seconds, `expires` null for static keys",
        {},
-       list},
+       list_tunnels},
       {"tunnel.rekey",
        Role::kAdmin,
        "Gives a tunnel new keys. The new outbound one counts at once; what comes with the old inbound one is "
@@ -179,7 +179,7 @@ std::vector<Method> tunnel_methods() {
          "how long the old inbound key counts; `60s` if it is left out"}},
        rekey,
        Where::kChanges,
-       subject},
+       subject_tunnel},
   };
 }
 
