@@ -83,7 +83,9 @@ HttpServer::Site RemoteServer::Running::site_of(Behind& behind) {
   }
   site.ask = [&control = behind.control](std::function<void()> job) { asio::post(control, std::move(job)); };
   const auto posts = std::make_shared<RpcPosts>(RpcPosts{behind.control, behind.rpc});
-  site.posts["/rpc"] = [posts](const Peer& peer, std::string_view) { return std::make_unique<RpcPost>(posts, peer); };
+  site.posts["/rpc"] = [posts](const Peer& peer, std::string_view traceparent) {
+    return std::make_unique<RpcPost>(posts, peer, traceparent);
+  };
   return site;
 }
 
@@ -122,8 +124,8 @@ Result<std::unique_ptr<RemoteServer>> RemoteServer::start(const RemoteModel& mod
   if (!authenticator) return tl::unexpected(authenticator.error());
   std::unique_ptr<RemoteServer> remote(new RemoteServer());
   Running& running = *remote->running_;
-  running.gate =
-      std::make_shared<RemoteGate>(std::move(*authenticator), model.roles, running.counts, behind.audit);
+  running.gate = std::make_shared<RemoteGate>(std::move(*authenticator), model.roles, running.counts,
+                                              behind.audit, behind.spans);
   auto server =
       HttpServer::open(running.io, {.listen = model.listen, .key = "remote.listen", .gate = running.gate},
                        running.site_of(behind), kLimits);
