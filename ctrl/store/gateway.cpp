@@ -84,6 +84,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
   if (span) span->set("sluice.generation", static_cast<int64_t>(parts.generation));
   parts.change_spans.add({std::move(span), compile_began, compiled_at, parts.time->wall(),
                           parts.data_plane->publication(), workers, parts.tables->generation});
+  parts.sample_transactions(*parts.model);
   parts.follow_sets();
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {
@@ -169,6 +170,7 @@ uint64_t Gateway::Parts::publish(std::shared_ptr<const Effective> next,
   tables.swap(new_tables);
   data_plane->publish(tables);
   spans.turn(model->tracing.has_value());
+  sample_transactions(*model);
   last_published = time->steady();
   return data_plane->publication();
 }
@@ -257,6 +259,7 @@ void Gateway::tick() {
   const auto now = parts_->time->wall();
   if (is_settled) parts_->changes.settle(now);
   parts_->settle_change_spans();
+  parts_->trace_transactions();
   parts_->changes.watch_flows(now, [this](lb::BackendId id) { return parts_->flows_begun(id); });
   parts_->log_notices();
   parts_->tell_links();

@@ -119,8 +119,9 @@ struct Gateway::Parts {
   const std::shared_ptr<SpanQueue> span_queue = std::make_shared<SpanQueue>();
   SpanQueue& spans = *span_queue;
   ChangeSpans change_spans;
-  std::vector<bool> links;       ///< of ports, as they were told last. Control thread
-  uint64_t checkpoint_size = 0;  ///< the same of the ledger
+  uint64_t transactions_lost = 0;  ///< sampled ones that are counted as dropped already. Control thread
+  std::vector<bool> links;         ///< of ports, as they were told last. Control thread
+  uint64_t checkpoint_size = 0;    ///< the same of the ledger
   SipKey kept_hash_key;
   std::atomic<uint64_t> generation = 0;  ///< of the configuration; Tables have their own
   std::atomic<bool> last_apply_succeeded = true;
@@ -214,6 +215,8 @@ struct Gateway::Parts {
   /// What backends are as the gateway stops: their states end with it.
   void trace_last_states();
   void settle_change_spans();  ///< with or without `state`
+  void sample_transactions(const Model& next);
+  void trace_transactions();  ///< control thread
   void tell_sources();
   void tell_links();
   /// The last attempt to apply something has failed. With or without locks.

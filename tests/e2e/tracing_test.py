@@ -1,6 +1,7 @@
 """Traces by OTLP over HTTP, to a receiver that decodes them by OpenTelemetry's own definitions."""
 
 import copy
+import hashlib
 import json
 import os
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 from control import Control
 from events_test import Listener, configuration
 from gateway import Gateway
-from otlp_receiver import Receiver
+from ledger_site import WIRE4, LedgerSite
+from otlp_receiver import Receiver, install
 from processes import eventually
 from remote_site import RemoteSite
 from wireless import free_port
@@ -261,3 +263,31 @@ def test_a_receiver_is_configured_at_run_time_and_its_headers_are_secret(tmp_pat
         gateway.call("config.apply", config=weighed(gateway, 9))
         time.sleep(0.5)
         assert not [span for span in receiver.spans if span.attributes.get("sluice.generation", 0) >= last]
+
+
+def test_sampled_transactions_are_traces_with_their_stages(tmp_path):
+    install()
+    with LedgerSite(tmp_path) as site:
+        with site.gateway.namespace.entered():
+            receiver = Receiver()
+        with receiver:
+            payload = os.urandom(200)
+            tracing = {"otlp": receiver.url, "transactions": 1}
+            began = time.time()
+            site.gateway.call("config.apply", config={**site.gateway.config, "tracing": tracing})
+            receipt = site.store(payload)
+            (transaction,) = receiver.await_spans(lambda span: span.name == "transaction")
+            assert transaction.attributes["sluice.txid"] == hashlib.sha256(payload).hexdigest() == receipt.txid.hex()
+            assert transaction.attributes["client.address"] == WIRE4 + "100" and transaction.attributes["client.port"] > 0
+            assert transaction.attributes["sluice.end"] == "stored"
+            assert began - 1 <= transaction.start <= transaction.end <= time.time() + 1
+            stages = receiver.await_spans(lambda span: span.parent == transaction.id, 5)
+            stages.sort(key=lambda span: ["received", "hashed", "sealed", "durable", "answered"].index(span.name))
+            assert len({span.name for span in stages}) == 5
+            for before, after in zip(stages, stages[1:]):
+                assert before.trace == after.trace == transaction.trace and before.end == after.start
+            assert (stages[0].start, stages[-1].end) == (transaction.start, transaction.end)
+            site.gateway.call("config.apply", config={**site.gateway.config, "tracing": {**tracing, "transactions": 0}})
+            site.store(os.urandom(200))
+            assert site.gateway.stop(30) == 0
+            assert len([span for span in receiver.spans if span.name == "transaction"]) == 1

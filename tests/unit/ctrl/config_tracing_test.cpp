@@ -39,6 +39,17 @@ TEST(ConfigTracing, IsReadAndWritten) {
   EXPECT_FALSE(to_json(*parse_config(test::sample_config())).contains("tracing"));
 }
 
+TEST(ConfigTracing, SamplesAShareOfTransactions) {
+  const json tracing = {{"otlp", "http://127.0.0.1:4318"}, {"transactions", 0.001}};
+  EXPECT_EQ(parse_config(with_tracing(tracing))->tracing->transactions, 0.001);
+  EXPECT_EQ(to_json(*parse_config(with_tracing(tracing)))["tracing"]["transactions"], 0.001);
+  EXPECT_EQ(parse_config(with_tracing({{"otlp", "http://127.0.0.1:4318"}}))->tracing->transactions, 0);
+  for (const double share : {-0.1, 1.1}) {
+    EXPECT_EQ(faults_of({{"otlp", "http://127.0.0.1:4318"}, {"transactions", share}}),
+              std::vector<std::string>{"/tracing/transactions"});
+  }
+}
+
 TEST(ConfigTracing, IsARunTimeSetting) {
   const auto without = parse_config(test::sample_config());
   auto with = parse_config(with_tracing({{"otlp", "http://127.0.0.1:4318"}}));
