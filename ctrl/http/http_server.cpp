@@ -54,7 +54,6 @@ namespace {
 
 using Tcp = asio::ip::tcp;
 
-
 /// The entry of a tree that `path` lies in.
 auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
   return std::ranges::find_if(trees, [&](const auto& tree) { return path.starts_with(tree.first); });
