@@ -19,6 +19,7 @@
 #include "ctrl/daemon/heartbeat.h"
 #include "ctrl/daemon/monitoring_pages.h"
 #include "ctrl/daemon/process.h"
+#include "ctrl/daemon/remote_runner.h"
 #include "ctrl/daemon/source_runner.h"
 #include "ctrl/daemon/system_call_filter.h"
 #include "ctrl/daemon/systemd_notify.h"
@@ -34,7 +35,6 @@
 #include "ctrl/net/spawn.h"
 #include "ctrl/observed/lease_table.h"
 #include "ctrl/registry/registry_server.h"
-#include "ctrl/remote/remote_server.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/source/set_watch.h"
@@ -95,7 +95,7 @@ struct Daemon::Parts {
   DaemonOptions options;
   DaemonFacts facts;
   std::unique_ptr<Audit> audit;
-  std::unique_ptr<RemoteServer> remote;  ///< before `io`, which may hold what is to be answered
+  std::unique_ptr<RemoteRunner> remote;  ///< before `io`, which may hold what is to be answered
   asio::io_context io{1};
   asio::signal_set signals{io, SIGHUP};  ///< and those that stop it, from run() on
   asio::steady_timer tick_timer{io}, beat_timer{io}, idle_timer{io}, lameduck_timer{io},
@@ -219,13 +219,9 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.monitored.registry = parts.registry.get();
   parts.ui = std::make_unique<UiState>(parts.monitored, *parts.context);
   parts.monitored.ui = parts.ui.get();
-  if (!parts.gateway->model()->audit.file.empty()) parts.monitored.audit = parts.audit.get();
-  if (const auto& remote = parts.gateway->model()->remote) {
-    auto server =
-        RemoteServer::start(*remote, {parts.io, *parts.rpc, *parts.audit, monitoring_site(parts.monitored)});
-    if (!server) return tl::unexpected(server.error());
-    parts.remote = std::move(*server);
-    parts.monitored.remote = parts.remote.get();
+  parts.remote = std::make_unique<RemoteRunner>(parts.io, *parts.rpc, *parts.audit, parts.monitored);
+  if (auto started = parts.remote->start(*parts.gateway->model()); !started) {
+    return tl::unexpected(started.error());
   }
   return daemon;
 }
@@ -273,6 +269,7 @@ bool Daemon::run() {
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, log_target());
+  remote->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
   sources->follow(model);
   sets->follow(model->sets);
@@ -359,7 +356,7 @@ void Daemon::Parts::stop() {
   if (!leaving) notify_stopping({});
   leaving = stopping = true;
   control->stop();
-  if (remote) remote->stop();
+  remote->stop();
   health->stop();
   gateway->stop();
   io.stop();
