@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "ctrl/daemon/usage_error.h"
-#include "ctrl/net/open_secrets.h"
 #include "sluicectl/command_line.h"
 #include "sluicectl/completion.h"
 
@@ -14,8 +13,6 @@ namespace {
 int main(int argc, char** argv) {
   CLI::App app;
   Session session;
-  ctrl::tell_of_open_secrets(
-      [](const std::string& warning) { std::fprintf(stderr, "sluicectl: warning: %s\n", warning.c_str()); });
   add_command_line(app, session);
   app.set_version_flag("--version", "sluicectl " SLUICE_VERSION);
   try {

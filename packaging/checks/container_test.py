@@ -85,7 +85,7 @@ def podman(root, tmp_path_factory):
 @pytest.fixture(scope="module")
 def image(podman, packages):
     """Built from the Containerfile, on the clean root in the place of Debian's image."""
-    podman("build", *podman.policy, "--network=host", "--pull-never", f"--build-arg=BASE={BASE}", "--tag=localhost/sluice:latest",
+    podman("build", *podman.policy, "--format=docker", "--network=host", "--pull-never", f"--build-arg=BASE={BASE}", "--tag=localhost/sluice:latest",
            "--file", CONTAINER / "Containerfile", packages)  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def test_the_quadlet_sample_starts_a_gateway_that_says_when_it_is_ready(podman, 
         assert podman("exec", "sluice", "stat", "-c", "%u %U", "/proc/1").stdout == "960 sluice\n"
         assert podman("exec", "sluice", "touch", "/usr/written", check=False).returncode != 0
         podman("healthcheck", "run", "sluice")
-        generation = lambda: json.loads(podman("exec", "sluice", "sluicectl", "call", "system.info").stdout)["generation"]
+        generation = lambda: json.loads(podman("exec", "sluice", "sluicectl", "-o", "json", "call", "system.info").stdout)["generation"]
         assert generation() == 1
         (folder / "sluice.yaml").write_text(CONFIGURATION.replace("8080", "8081") % cpu)
         (reload,) = [value for key, value in quadlet.sections(CONTAINER / "sluice.container")["Service"] if key == "ExecReload"]
