@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
 #include "ctrl/store/gateway_spans.h"
 #include "lb/service_rules.h"
@@ -115,7 +116,11 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& asked, App
   }
   ApplyOptions options = asked;
   const auto began = parts_->time->wall();
-  auto admitted = parts_->admit(model(), config, options);
+  const auto now = model();
+  auto admitted = parts_->admit(now, config, options);
+  if (admitted) {
+    if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
+  }
   options.span = parts_->trace_admission(began, options, admitted);
   if (!admitted) {
     if (!options.dry_run) parts_->note_refused(admitted.error().message, admitted.error().faults);
