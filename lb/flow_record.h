@@ -61,7 +61,7 @@ struct FlowRecord {
 struct FlowShare {
   uint64_t below = 0;  ///< of 2^32 values of a flow's hash: 0 has none, 2^32 all
 
-  static FlowShare of(double fraction) { return {static_cast<uint64_t>(fraction * 4294967296.0)}; }
+  static constexpr FlowShare of(double fraction) { return {static_cast<uint64_t>(fraction * 4294967296.0)}; }
   bool has(uint32_t hash) const { return hash < below; }
   bool operator==(const FlowShare&) const = default;
 };
