@@ -46,6 +46,7 @@
 #include "ctrl/store/packet_captures.h"
 #include "ctrl/store/traffic_totals.h"
 #include "ctrl/telemetry/control_steps.h"
+#include "ctrl/telemetry/flow_log.h"
 #include "ctrl/telemetry/nats_publisher.h"
 #include "ctrl/tunnel/kernel_keys.h"
 
@@ -123,6 +124,8 @@ struct Daemon::Parts {
   LedgerRoom ledger_room;
   LedgerWatch ledger_watch;
   LogModel log;
+  std::unique_ptr<FlowRecordReader> flow_records;
+  std::unique_ptr<FlowLog> flow_log;
   std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
   bool leaving = false;                 ///< asked to stop: /readyz says so
   bool stopping = false;
@@ -183,6 +186,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
       Gateway::start(std::move(config.model), "file", hash_key, options.state_directory + "/history");
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
+  parts.flow_records = std::make_unique<FlowRecordReader>(*parts.gateway);
+  parts.flow_log = std::make_unique<FlowLog>(*parts.gateway, *parts.flow_records);
   if (const auto model = parts.gateway->model(); model->ledger) {
     auto reader = LedgerReader::open(parts.io, model->ledger->directory);
     if (!reader) return tl::unexpected(reader.error());
@@ -255,6 +260,7 @@ bool Daemon::run() {
   parts.sources->stop();
   parts.sets.reset();
   parts.registry.reset();
+  parts.flow_records->stop();
   settle_log(true);
   parts.log_totals();
   const auto failure = parts.ledger_failure();
@@ -273,6 +279,7 @@ bool Daemon::run() {
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, log_target());
+  flow_log->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
   sources->follow(model);
   sets->follow(model->sets);
@@ -304,6 +311,7 @@ void Daemon::Parts::follow_signals() {
 void Daemon::Parts::reload() {
   notify_reloading();
   audit->reopen();
+  flow_log->reopen();
   threads.change([this] { apply_file(); });
 }
 
@@ -456,6 +464,7 @@ void Daemon::Parts::log_totals() const {
   }
   log_info(
       {"stopped: ", totals.to_string(), reasons.empty() ? std::string() : " (" + reasons.substr(1) + ")"});
+  if (const auto flows = flow_log->totals_text()) log_info({"flow_log: ", *flows});
   if (const auto* ledger = gateway->ledger()) {
     log_with_field("the ledger stopped", "ledger_totals", totals_object(*ledger));
   }

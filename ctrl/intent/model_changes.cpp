@@ -36,6 +36,7 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
   };
   note(before.encapsulation == after.encapsulation, "encap");
   note(before.events == after.events, "events");
+  note(before.flow_log == after.flow_log, "flow_log");
   note(before.log == after.log, "log");
   note(before.neighbors == after.neighbors, "neighbors");
   note(before.routes == after.routes, "routes");
@@ -54,6 +55,7 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
 std::vector<std::string> all_parts(const Model& model) {
   std::vector<std::string> parts{"encap",  "events", "log",     "neighbors",
                                  "routes", "snat",   "sources", "tunnels"};
+  parts.emplace_back("flow_log");
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);
   compare("set/", decltype(model.sets){}, model.sets, parts);

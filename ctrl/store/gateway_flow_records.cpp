@@ -18,6 +18,7 @@ std::shared_ptr<const dataplane::FlowReading> Gateway::Parts::flow_reading_for(c
   const lb::FlowShares shares{share(next.flow_log ? next.flow_log->sample : 0),
                               share(next.tracing ? next.tracing->flows : 0)};
   if (shares == lb::FlowShares{}) return nullptr;
+  if (tables && tables->flow_reading && tables->flow_reading->shares == shares) return tables->flow_reading;
   if (!flow_lanes) {
     auto lanes = std::make_shared<dataplane::FlowLanes>(static_cast<unsigned>(data_plane->workers().size()));
     const std::lock_guard lock(instant);

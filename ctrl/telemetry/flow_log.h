@@ -1,0 +1,34 @@
+// The flow log: has records of flows written where the configuration says. Control thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ctrl/telemetry/flow_reader.h"
+
+namespace sluice::ctrl {
+
+struct Model;
+class FlowFile;
+
+class FlowLog {
+ public:
+  /// Borrows both.
+  FlowLog(const Gateway& gateway, FlowRecordReader& reader) : gateway_(gateway), reader_(reader) {}
+
+  /// Writes to where a configuration says from now on.
+  void follow(const Model& model);
+  /// Makes the file anew.
+  void reopen();
+  /// What became of all, for people; nothing where there never was a flow log.
+  std::optional<std::string> totals_text() const;
+
+ private:
+  const Gateway& gateway_;
+  FlowRecordReader& reader_;
+  std::string destination_;         ///< empty: nowhere
+  std::shared_ptr<FlowFile> file_;  ///< null: it goes elsewhere
+};
+
+}  // namespace sluice::ctrl
