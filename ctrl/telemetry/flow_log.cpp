@@ -32,11 +32,4 @@ void FlowLog::reopen() {
   if (file_) file_->reopen();
 }
 
-std::optional<std::string> FlowLog::totals_text() const {
-  const auto lanes = gateway_.flow_lanes();
-  if (!lanes) return std::nullopt;
-  return std::to_string(lanes->told(lb::FlowReader::kLog)) + " flows told of, " +
-         std::to_string(lanes->lost(lb::FlowReader::kLog)) + " lost";
-}
-
 }  // namespace sluice::ctrl

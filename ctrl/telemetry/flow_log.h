@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "ctrl/telemetry/flow_reader.h"
@@ -21,8 +20,6 @@ class FlowLog {
   void follow(const Model& model);
   /// Makes the file anew.
   void reopen();
-  /// What became of all, for people; nothing where there never was a flow log.
-  std::optional<std::string> totals_text() const;
 
  private:
   const Gateway& gateway_;
