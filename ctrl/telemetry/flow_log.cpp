@@ -11,21 +11,26 @@
 namespace sluice::ctrl {
 
 void FlowLog::follow(const Model& model) {
-  const auto& wanted = model.flow_log;
   const auto lanes = gateway_.flow_lanes();
-  const std::string destination = wanted && lanes ? destination_text(*wanted) : "";
-  if (destination == destination_) return;
-  destination_ = destination;
+  if (!lanes) return;  // nobody ever asked for records
+  const std::string destination = model.flow_log ? destination_text(*model.flow_log) : "";
+  if (destination != destination_) {
+    destination_ = destination;
+    write_to(model.flow_log, FlowTally(lanes, lb::FlowReader::kLog));
+  }
+  reader_.start();
+}
+
+void FlowLog::write_to(const std::optional<FlowLogModel>& wanted, const FlowTally& tally) {
   file_.reset();
-  if (destination.empty()) return reader_.listen(lb::FlowReader::kLog, nullptr);
-  const FlowTally tally(lanes, lb::FlowReader::kLog);
+  if (!wanted) return reader_.listen(lb::FlowReader::kLog, nullptr);
   if (wanted->kind == FlowLogModel::Kind::kFile) {
     file_ = std::make_shared<FlowFile>(wanted->path, tally);
     reader_.listen(lb::FlowReader::kLog, file_);
   } else {
     reader_.listen(lb::FlowReader::kLog, std::make_shared<IpfixExporter>(*wanted, tally));
   }
-  log_info({"flow_log: records of flows go to ", destination});
+  log_info({"flow_log: records of flows go to ", destination_});
 }
 
 void FlowLog::reopen() {

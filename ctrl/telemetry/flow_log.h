@@ -2,9 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "ctrl/intent/flow_log_model.h"
 #include "ctrl/telemetry/flow_reader.h"
+#include "ctrl/telemetry/flow_tally.h"
 
 namespace sluice::ctrl {
 
@@ -22,6 +25,8 @@ class FlowLog {
   void reopen();
 
  private:
+  void write_to(const std::optional<FlowLogModel>& wanted, const FlowTally& tally);
+
   const Gateway& gateway_;
   FlowRecordReader& reader_;
   std::string destination_;         ///< empty: nowhere

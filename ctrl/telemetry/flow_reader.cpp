@@ -36,16 +36,20 @@ FlowRecordReader::~FlowRecordReader() {
   stop();
 }
 
-void FlowRecordReader::listen(lb::FlowReader reader, std::shared_ptr<FlowListener> listener) {
+void FlowRecordReader::start() {
   const std::lock_guard lock(mutex_);
-  wanted_[static_cast<size_t>(reader)] = std::move(listener);
-  if (thread_.joinable() || ends_ || !wanted_[static_cast<size_t>(reader)]) return;
+  if (thread_.joinable() || ends_) return;
   // Signals are for the control thread.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
   thread_ = std::thread([this] { run(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void FlowRecordReader::listen(lb::FlowReader reader, std::shared_ptr<FlowListener> listener) {
+  const std::lock_guard lock(mutex_);
+  wanted_[static_cast<size_t>(reader)] = std::move(listener);
 }
 
 void FlowRecordReader::stop() {

@@ -21,12 +21,15 @@ namespace sluice::ctrl {
 
 class FlowRecordReader {
  public:
-  /// Borrows `gateway`. The thread starts with the first listener.
+  /// Borrows `gateway`.
   explicit FlowRecordReader(const Gateway& gateway) : gateway_(gateway) {}
   ~FlowRecordReader();
   FlowRecordReader(const FlowRecordReader&) = delete;
   FlowRecordReader& operator=(const FlowRecordReader&) = delete;
 
+  /// Starts the thread, if it does not run: once there are records, whoever they are for. Numbers of services
+  /// and backends wait for it.
+  void start();
   /// Who is told of what is for `reader` from now on; null: nobody. Whoever was before it is finished. What
   /// comes while there is nobody is counted as lost.
   void listen(lb::FlowReader reader, std::shared_ptr<FlowListener> listener);
