@@ -39,6 +39,7 @@
 #include "ctrl/store/packet_captures.h"
 #include "ctrl/store/span_queue.h"
 #include "ctrl/telemetry/control_steps.h"
+#include "ctrl/telemetry/flow_log.h"
 #include "ctrl/telemetry/nats_publisher.h"
 #include "ctrl/telemetry/trace_exporter.h"
 #include "ctrl/tunnel/kernel_keys.h"
@@ -109,6 +110,8 @@ struct Daemon::Parts {
   std::unique_ptr<UiState> ui;
   Rounds rounds{io};
   LogModel log;
+  std::unique_ptr<FlowRecordReader> flow_records;
+  std::unique_ptr<FlowLog> flow_log;
   std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
   std::unique_ptr<TraceExporter> traces;
   bool leaving = false;  ///< asked to stop: /readyz says so
@@ -156,6 +159,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
                                 options.state_directory + "/history", nullptr, config.reading_began);
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
+  parts.flow_records = std::make_unique<FlowRecordReader>(*parts.gateway);
+  parts.flow_log = std::make_unique<FlowLog>(*parts.gateway, *parts.flow_records);
   parts.traces = std::make_unique<TraceExporter>(parts.gateway->spans(), options.version);
   if (const auto model = parts.gateway->model(); model->ledger) {
     auto reader = LedgerReader::open(parts.io, model->ledger->directory);
@@ -223,6 +228,7 @@ bool Daemon::run() {
   parts.sources->stop();
   parts.sets.reset();
   parts.registry.reset();
+  parts.flow_records->stop();
   parts.traces->stop(kLastSpans);
   settle_log(true);
   log_totals(*parts.gateway);
@@ -238,6 +244,7 @@ bool Daemon::run() {
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, log_target());
+  flow_log->follow(*model);
   remote->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
   traces->follow(*model);
@@ -271,6 +278,7 @@ void Daemon::Parts::follow_signals() {
 void Daemon::Parts::reload() {
   notify_reloading();
   audit->reopen();
+  flow_log->reopen();
   threads.change([this] { apply_file(); });
 }
 

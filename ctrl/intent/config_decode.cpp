@@ -6,6 +6,7 @@
 
 #include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_events.h"
+#include "ctrl/intent/config_flow_log.h"
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_pool_behaviour.h"
@@ -178,6 +179,7 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   model.remote = decode_remote(root.member("remote"));
   model.audit = decode_audit(root.member("audit"));
   model.events = decode_events(root.member("events"));
+  model.flow_log = decode_flow_log(root.member("flow_log"));
   model.tracing = decode_tracing(root.member("tracing"));
   const Cursor log = root.member("log");
   log.read("level", model.log.level);

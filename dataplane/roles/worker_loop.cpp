@@ -10,6 +10,7 @@
 
 #include "dataplane/base/packet.h"
 #include "dataplane/stages/carry_checks.h"
+#include "dataplane/stages/account.h"
 #include "dataplane/stages/encapsulate.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/relay_from_kernel.h"
@@ -93,6 +94,7 @@ bool WorkerLoop::step(uint64_t cycles) {
 }
 
 void WorkerLoop::end() {
+  tell_last_flows(worker_);
   give_up_tunnels(worker_);
   worker_.neighbors.give_up();
   worker_.drops.free_pending();
@@ -106,6 +108,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   const uint32_t elapsed_ms = now_ms - worker_.now_ms;
   worker_.now_ms = now_ms;
   worker_.now_ns = fine_clock_.at(cycles);
+  if (worker_.accounts != nullptr) worker_.accounts->set_time(worker_.now_ns, now_ms);
   worker_.drops.recorder().begin_poll(cycles, worker_.tables->configuration);
 
   if (worker_.place.balances) worker_.balancer.expire_handshakes(worker_.tables->view(), worker_.now_ns);
@@ -139,6 +142,7 @@ void WorkerLoop::take_newest_tables() {
   find_tunnels_anew(worker_);
   worker_.neighbors.adopt_static(*newest, worker_.now_ms, worker_.transmit);
   adopt_rules(worker_);
+  account_flows(worker_);
 }
 
 void WorkerLoop::take_newest_captures() {
