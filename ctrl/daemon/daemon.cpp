@@ -40,6 +40,7 @@
 #include "ctrl/store/span_queue.h"
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/flow_log.h"
+#include "ctrl/telemetry/flow_spans.h"
 #include "ctrl/telemetry/nats_publisher.h"
 #include "ctrl/telemetry/trace_exporter.h"
 #include "ctrl/tunnel/kernel_keys.h"
@@ -114,7 +115,8 @@ struct Daemon::Parts {
   std::unique_ptr<FlowLog> flow_log;
   std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
   std::unique_ptr<TraceExporter> traces;
-  bool leaving = false;  ///< asked to stop: /readyz says so
+  std::shared_ptr<FlowSpans> flow_spans;  ///< null: no flow is traced
+  bool leaving = false;                   ///< asked to stop: /readyz says so
   bool stopping = false;
   Monitored monitored{facts, steps, rounds.heartbeat(), rounds.ledger_room(), leaving, threads, io};
   ControlThreads threads;  ///< last, so that they have ended before what they use goes
@@ -248,6 +250,7 @@ void Daemon::Parts::follow_model() {
   remote->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
   traces->follow(*model);
+  FlowSpans::follow(flow_spans, *flow_records, *gateway, *model);
   sources->follow(model);
   sets->follow(model->sets);
   health->follow();
