@@ -154,9 +154,6 @@ std::span<HashJob*> HashWorker::read_framing(std::span<rte_mbuf*> packets) {
 
 /// Those of the jobs that are to be hashed.
 std::span<HashJob*> HashWorker::begin(std::span<HashJob*> jobs) {
-  for (const HashJob* job : jobs) {
-    if (is_coap(*job)) exchanges_.prefetch_entry(job->exchange_hash);
-  }
   size_t begun = 0;
   hash_count_ = 0;
   for (HashJob* job : jobs) {
@@ -182,7 +179,7 @@ bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
     payload = read_coap(datagram, most_payload_[meta.in_port], requester);
     if (payload.empty()) return false;
     job.exchange_hash = exchanges_.hash_of(requester, datagram);
-    exchanges_.prefetch_bucket(job.exchange_hash);
+    exchanges_.prefetch(job.exchange_hash);
   } else {
     requester.channel = ledger::Channel::kNone;  // nobody to answer: the rest is for the rate and the profile
     requester.ingress = meta.ingress;
@@ -230,9 +227,8 @@ bool HashWorker::is_repeated(Requester& requester, uint64_t exchange_hash) {
     case ledger::CoapExchanges::Seen::kAnswered:
       break;
   }
-  const Outcome first = verdict.answer->outcome;
-  counters_.count(ledger::has_receipt(first) ? Outcome::kDuplicate : first);
-  send({requester, first, verdict.answer->receipt});
+  counters_.count(ledger::has_receipt(verdict.outcome) ? Outcome::kDuplicate : verdict.outcome);
+  send({requester, verdict.outcome, *verdict.receipt});
   return true;
 }
 
