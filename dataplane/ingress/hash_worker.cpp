@@ -89,7 +89,10 @@ unsigned HashWorker::poll(uint64_t now_ns) {
   now_ns_ = now_ns;
   take_jobs_back();
   unsigned touched = take_packets();
-  if (sealer_ != nullptr) touched += sealer_->poll(now_ns);
+  if (sealer_ != nullptr) {
+    touched += sealer_->poll(now_ns);
+    answer_clients(sealer_->own_answers());
+  }
   touched += answer_clients();
   jobs_under_way_.set(kHashJobs - free_.size() + fetched_.size());
   polls_.add();
@@ -273,12 +276,20 @@ rte_mbuf* HashWorker::gather(const ledger::Parsed& parsed) {
   return buffer;
 }
 
-/// Ids first: the sealer's window is fetched while the leaves are hashed, and so is the next burst.
+/// Ids first: the sealer's window is fetched while the leaves are hashed, and so is the next burst. A
+/// transaction that comes alone has both hashed side by side.
 void HashWorker::hash(std::span<HashJob* const> jobs) {
-  engine_.hash(std::span(hashes_).first(jobs.size()));
+  const auto ids = std::span(hashes_).first(jobs.size());
+  const auto leaves = std::span(hashes_).subspan(kHashBurst, jobs.size());
+  const bool is_alone = jobs.size() == 1;
+  if (is_alone) {
+    engine_.hash(std::array{ids.front(), leaves.front()});
+  } else {
+    engine_.hash(ids);
+  }
   if (sealer_ != nullptr) sealer_->prefetch(jobs);
   if (fetched_.empty()) fetch_packets();
-  engine_.hash(std::span(hashes_).subspan(kHashBurst, jobs.size()));
+  if (!is_alone) engine_.hash(leaves);
   if (!are_bytes_fetched_) fetch_bytes(fetched_);
   are_bytes_fetched_ = true;
   pass_on(jobs);

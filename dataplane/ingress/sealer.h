@@ -43,6 +43,10 @@ class Sealer {
   /// Takes hashed transactions, no more than room(), and frees their packets.
   void offer(std::span<HashJob* const> jobs, uint64_t now_ns);
 
+  /// Answers of the last poll to requests that this hash worker has parsed: they take no ring. Valid until
+  /// the next poll.
+  std::span<const ledger::Answer> own_answers() const { return std::span(taken_).first(own_answers_); }
+
   // For the control thread.
   bool ask(LedgerRequest& request) { return requests_.push(&request); }
   /// Seals what is open and refuses whatever comes.
@@ -89,6 +93,7 @@ class Sealer {
   ledger::Ingest ingest_;
   std::array<ledger::Answer, kSealBurst> taken_;  // for take_answers(): too large to be laid out in each poll
   ledger::Answer offered_;                        // to the transaction that is offered
+  size_t own_answers_ = 0;                        // at the front of taken_
   size_t look_ups_ = 0;                           // under way
   uint64_t blocks_under_way_ = 0;                 // with the journal thread
   uint64_t blocks_ended_ = 0;
