@@ -63,7 +63,7 @@ std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty) {
   std::vector<test::ServiceSpec> specs = {main_service(duty)};
   for (unsigned i = 1; i < duty.services; ++i) {
     test::ServiceSpec other = specs.front();
-    other.address = "203.0." + std::to_string(114 + i / 256) + "." + std::to_string(i % 256);
+    other.address = IpAddress::v4(Be32::from_host(0xcb007200 + i)).to_string();  // from 203.0.114.0 on
     other.backends.resize(1);
     specs.push_back(other);
   }

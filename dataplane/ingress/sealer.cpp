@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/check.h"
+#include "dataplane/base/free_packets.h"
 #include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
@@ -19,6 +20,11 @@ constexpr std::array<uint64_t, 9> kBlockBounds = {1, 4, 16, 64, 256, 1024, 4096,
 
 LedgerRequest& request_of(const ledger::Requester& requester) {
   return *reinterpret_cast<LedgerRequest*>(requester.ticket);
+}
+
+/// Of the hash worker that runs the sealer.
+bool is_own(const Answer& answer) {
+  return answer.requester.channel == Channel::kCoap && answer.requester.home == 0;
 }
 
 /// The asker may free the request from here on.
@@ -116,7 +122,15 @@ unsigned Sealer::take_answers() {
   if (is_watching_) {
     for (const Answer& answer : room_for.first(count)) watch_.answered(answer, now_ns_);
   }
-  for (const Answer& answer : room_for.first(count)) deliver(answer);
+  own_answers_ = 0;
+  for (Answer& answer : room_for.first(count)) {
+    if (!is_own(answer)) {
+      deliver(answer);
+      continue;
+    }
+    Answer& place = taken_[own_answers_++];
+    if (&place != &answer) place = answer;
+  }
   return static_cast<unsigned>(count);
 }
 
@@ -150,7 +164,7 @@ void Sealer::offer(std::span<HashJob* const> jobs, uint64_t now_ns) {
     if (job->gathered != nullptr) packets[count++] = job->gathered;
     job->packet = job->gathered = nullptr;
   }
-  rte_pktmbuf_free_bulk(packets.data(), count);
+  free_packets(std::span(packets).first(count));
 }
 
 void Sealer::offer(const HashJob& job) {

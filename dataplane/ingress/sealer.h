@@ -44,6 +44,10 @@ class Sealer {
   /// Takes hashed transactions, no more than room(), and frees their packets.
   void offer(std::span<HashJob* const> jobs, uint64_t now_ns);
 
+  /// Answers of the last poll to requests that this hash worker has parsed: they take no ring. Valid until
+  /// the next poll.
+  std::span<const ledger::Answer> own_answers() const { return std::span(taken_).first(own_answers_); }
+
   // For the control thread.
   bool ask(LedgerRequest& request) { return requests_.push(&request); }
   /// Has transactions of the network that are sampled told of.
@@ -97,9 +101,10 @@ class Sealer {
   std::array<ledger::Answer, kSealBurst> taken_;  // for take_answers(): too large to be laid out in each poll
   ledger::Answer offered_;                        // to the transaction that is offered
   TransactionWatch watch_;
-  bool is_watching_ = false;       // in this poll
-  size_t look_ups_ = 0;            // under way
-  uint64_t blocks_under_way_ = 0;  // with the journal thread
+  bool is_watching_ = false;                      // in this poll
+  size_t own_answers_ = 0;                        // at the front of taken_
+  size_t look_ups_ = 0;                           // under way
+  uint64_t blocks_under_way_ = 0;                 // with the journal thread
   uint64_t blocks_ended_ = 0;
   uint64_t look_ups_ended_ = 0;
   StallWatch block_watch_;
