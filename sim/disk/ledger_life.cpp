@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
 
 #include "crypto/sha256_openssl.h"
 #include "ledger/checkpoint.h"
@@ -13,6 +15,7 @@ namespace {
 
 constexpr uint64_t kWindow = 100'000;  ///< more than a life has transactions
 constexpr unsigned kMostStarts = 12, kMostSteps = 60;
+constexpr uint64_t kPatienceNs = 4'000'000;  ///< steps of a millisecond
 
 std::span<const uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -20,6 +23,15 @@ std::span<const uint8_t> bytes_of(const std::string& text) {
 
 crypto::Sha256 make_engine() {
   return std::move(*crypto::Sha256::create(crypto::Sha256Engine::openssl));
+}
+
+ledger::JournalSettings settings(const std::string& directory) {
+  ledger::JournalSettings settings{.directory = directory};
+  settings.segment_bytes = 32'768;
+  settings.allocate_bytes = 8192;
+  settings.checkpoint_interval_ns = 0;
+  settings.checkpoint_patience_ns = kPatienceNs;
+  return settings;
 }
 
 ledger::IngestLimits limits() {
@@ -73,6 +85,7 @@ void LedgerLife::live() {
   for (unsigned start = 0; start < starts; ++start) {
     const bool is_last = start + 1 == starts;
     if (!is_last && chance_.happens(850)) disk_.cut_after(chance_.between(1, 120));
+    if (!released_.empty() && chance_.happens(200)) begin_with_another_key();
     begin_process();
     if (process_->journal) work(static_cast<unsigned>(chance_.between(1, kMostSteps)));
     trace_.say(now_ns_, disk_.is_cut() ? "the power goes" : "the process ends");
@@ -81,16 +94,37 @@ void LedgerLife::live() {
   }
 }
 
+std::map<std::string, std::string> LedgerLife::files() const {
+  std::map<std::string, std::string> all;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_)) {
+    if (!entry.is_regular_file() || entry.path().filename() == "lock") continue;
+    std::ifstream file(entry.path(), std::ios::binary);
+    all[entry.path()] = {std::istreambuf_iterator<char>(file), {}};
+  }
+  return all;
+}
+
+/// A start that is refused changes no byte but the lock.
+void LedgerLife::begin_with_another_key() {
+  const auto before = files();
+  const auto another = std::make_unique<Process>(seed_);
+  auto journal = ledger::Journal::open(disk_, settings(directory_),
+                                       std::move(*crypto::NoteSigner::generate("simulated.example/log")),
+                                       make_engine(), another->ids);
+  if (journal) violate("it starts with another key");
+  if (files() != before) violate("a start that was refused has changed files");
+  trace_.say(now_ns_, "a start with another key is refused");
+}
+
 void LedgerLife::begin_process() {
   process_ = std::make_unique<Process>(seed_);
   disk_.set_full(false);
-  ledger::JournalSettings settings{.directory = directory_};
-  settings.segment_bytes = 32'768;
-  settings.allocate_bytes = 8192;
-  settings.checkpoint_interval_ns = 0;
+  disk_.refuse_files(false);
+  without_room_ns_.reset();
+  must_refuse_ = false;
   auto signer = crypto::NoteSigner::parse(signer_.private_line().reveal());
   auto journal =
-      ledger::Journal::open(disk_, std::move(settings), std::move(*signer), make_engine(), process_->ids);
+      ledger::Journal::open(disk_, settings(directory_), std::move(*signer), make_engine(), process_->ids);
   by_ticket_.clear();
   if (!journal) {
     if (!disk_.is_cut()) violate("it does not start: " + journal.error().message);
@@ -128,6 +162,7 @@ void LedgerLife::work(unsigned steps) {
         break;
       default:
         disk_.set_full(chance_.happens(200));
+        disk_.refuse_files(chance_.happens(300));
         process_->journal->look_for_room(now_ns_);
     }
     if (process_->journal->failure() && !disk_.is_cut()) {
@@ -185,6 +220,7 @@ void LedgerLife::check_receipt(const ledger::Answer& answer) {
   trace_.mix(index);
   if (answer.receipt.leaf_hash != crypto::sha256_leaf(bytes_of(payload)))
     violate("a receipt has another leaf hash");
+  if (must_refuse_ && !by_index_.contains(index)) violate("it goes on though no checkpoint finds room");
   const auto before = acknowledged_.find(payload);
   if (before != acknowledged_.end() && before->second != index) {
     violate("a transaction was at " + std::to_string(before->second) + ", and is at " +
@@ -197,10 +233,29 @@ void LedgerLife::check_receipt(const ledger::Answer& answer) {
 
 void LedgerLife::release() {
   if (ledger::SyncTask* const task = process_->journal->begin_checkpoint(now_ns_, true)) {
+    const uint64_t before = process_->journal->checkpoint_size();
     task->run();
     process_->journal->end(task);
+    note_room(process_->journal->checkpoint_size() > before);
   }
   if (!disk_.is_cut()) note_checkpoint();
+}
+
+/// Blocks that were taken before are given their receipts first.
+void LedgerLife::note_room(bool has_room) {
+  if (has_room) {
+    without_room_ns_.reset();
+    must_refuse_ = false;
+  } else if (!without_room_ns_) {
+    without_room_ns_ = now_ns_;
+  } else if (now_ns_ >= *without_room_ns_ + 2 * kPatienceNs) {
+    while (ledger::SyncTask* const task = process_->journal->begin_sync()) {
+      task->run();
+      process_->journal->end(task);
+    }
+    take_answers();
+    must_refuse_ = !process_->journal->failure();
+  }
 }
 
 void LedgerLife::note_checkpoint() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,14 @@ class LedgerLife {
 
   [[noreturn]] void violate(const std::string& what);
   void begin_process();
+  void begin_with_another_key();
+  std::map<std::string, std::string> files() const;
   void work(unsigned steps);
   void offer();
   void append();
   void take_answers();
   void release();
+  void note_room(bool has_room);
   void note_checkpoint();
   void check_receipt(const ledger::Answer& answer);
   void check_after_start();
@@ -58,6 +62,8 @@ class LedgerLife {
   std::map<std::string, uint64_t> acknowledged_;  ///< index by payload
   std::map<uint64_t, std::string> by_index_;      ///< the same the other way round
   std::vector<Released> released_;
+  std::optional<uint64_t> without_room_ns_;  ///< since when no checkpoint finds any
+  bool must_refuse_ = false;                 ///< for it has taken too long
   std::unique_ptr<Process> process_;
 };
 
