@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint64_t kWindow = 100'000;  ///< more than a life has transactions
 constexpr unsigned kMostStarts = 12, kMostSteps = 60;
+constexpr uint32_t kExchanges = 64;
+constexpr size_t kRemembered = 20;           ///< messages that may be sent again
 constexpr uint64_t kPatienceNs = 4'000'000;  ///< steps of a millisecond
 
 std::span<const uint8_t> bytes_of(const std::string& text) {
@@ -60,6 +62,7 @@ struct LedgerLife::Process {
   size_t bytes;
   std::unique_ptr<std::byte[], Free> memory;
   ledger::RecentIds ids;
+  ledger::CoapExchanges exchanges{kExchanges, {}};
   ledger::OutcomeCounters counters;
   std::unique_ptr<ledger::Journal> journal;
   std::unique_ptr<ledger::Ingest> ingest;
@@ -171,24 +174,55 @@ void LedgerLife::work(unsigned steps) {
   }
 }
 
-void LedgerLife::offer() {
+/// A client's message: Message IDs and tokens are few, so that other transactions come under used ones; one
+/// in some is sent again as it was.
+LedgerLife::Message LedgerLife::draw_message() {
+  if (!sent_.empty() && chance_.happens(150)) return chance_.pick(sent_);
+  Message message;
   const bool is_repeat = next_payload_ > 0 && chance_.happens(200);
   const uint64_t number = is_repeat ? chance_.below(next_payload_) : next_payload_++;
-  std::string payload = "transaction " + std::to_string(number);
-  payload.resize(payload.size() + number * 37 % 900, '.');
+  message.payload = "transaction " + std::to_string(number);
+  message.payload.resize(message.payload.size() + number * 37 % 900, '.');
+  ledger::Requester& requester = message.requester;
+  requester.channel = ledger::Channel::kCoap;
+  requester.address = IpAddress::v4(Be32::from_host(0xc6120a00 + static_cast<uint32_t>(chance_.below(3))));
+  requester.port = Be16::from_host(5683);
+  requester.exchange.message_id = static_cast<uint16_t>(chance_.below(6));
+  requester.exchange.token_size = 1;
+  requester.exchange.token[0] = static_cast<uint8_t>(chance_.below(3));
+  sent_.push_back(message);
+  if (sent_.size() > kRemembered) sent_.pop_front();
+  return message;
+}
+
+void LedgerLife::offer() {
+  Message message = draw_message();
+  const std::string& payload = message.payload;
+  const std::string bytes = std::to_string(message.requester.exchange.message_id) + "/" +
+                            std::to_string(message.requester.exchange.token[0]) + "/" + payload;
+  ledger::CoapExchanges& exchanges = process_->exchanges;
+  const uint64_t hash = exchanges.hash_of(message.requester, bytes_of(bytes));
+  const auto verdict = exchanges.note(message.requester, hash, now_ns_);
+  if (verdict.seen == ledger::CoapExchanges::Seen::kPending) return;
+  if (verdict.seen == ledger::CoapExchanges::Seen::kAnswered) return check_receipt(*verdict.answer, payload);
   ledger::Transaction transaction;
   transaction.payload = bytes_of(payload).data();
   transaction.size = static_cast<uint32_t>(payload.size());
   transaction.txid = crypto::sha256(bytes_of(payload));
   transaction.leaf_hash = crypto::sha256_leaf(bytes_of(payload));
-  transaction.requester.channel = ledger::Channel::kControl;
-  transaction.requester.ticket = number;
+  transaction.requester = message.requester;
+  by_ticket_[message.requester.ticket] = payload;
   ledger::Answer answer;
   const ledger::Decision decision = process_->ingest->offer(transaction, now_ns_, answer);
-  by_ticket_[number] = payload;
   if (decision == ledger::Decision::kUnderWay) return;
   if (decision == ledger::Decision::kLookUp && !process_->journal->complete(answer)) return;
-  check_receipt(answer);
+  take_answer(answer);
+}
+
+/// What is no receipt is judged anew when it is sent again.
+void LedgerLife::take_answer(const ledger::Answer& answer) {
+  check_receipt(answer, by_ticket_.at(answer.requester.ticket));
+  process_->exchanges.answered(answer, ledger::has_receipt(answer.outcome) ? UINT64_MAX : now_ns_);
 }
 
 void LedgerLife::append() {
@@ -208,14 +242,13 @@ void LedgerLife::take_answers() {
   while (ledger::OpenBlock* const block = process_->journal->next_finished()) process_->ingest->finish(block);
   std::array<ledger::Answer, 16> answers;
   while (const size_t count = process_->ingest->take_answers(answers)) {
-    for (size_t i = 0; i < count; ++i) check_receipt(answers[i]);
+    for (size_t i = 0; i < count; ++i) take_answer(answers[i]);
   }
 }
 
 /// A receipt is for ever: one index for a payload, one payload for an index.
-void LedgerLife::check_receipt(const ledger::Answer& answer) {
+void LedgerLife::check_receipt(const ledger::Answer& answer, const std::string& payload) {
   if (!ledger::has_receipt(answer.outcome)) return;
-  const std::string& payload = by_ticket_.at(answer.requester.ticket);
   const uint64_t index = answer.receipt.index;
   trace_.mix(index);
   if (answer.receipt.leaf_hash != crypto::sha256_leaf(bytes_of(payload)))
