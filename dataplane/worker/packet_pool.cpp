@@ -36,8 +36,8 @@ PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned i
   return {packets, static_cast<uint16_t>(std::min<unsigned>(room, UINT16_MAX))};
 }
 
-Result<rte_mempool*> make_packet_pool(const PoolSize& size, int numa_node) {
-  const std::string name = "packets" + std::to_string(numa_node);
+Result<rte_mempool*> make_packet_pool(const PoolSize& size, int numa_node, uint16_t device) {
+  const std::string name = "packets" + std::to_string(numa_node) + "_" + std::to_string(device);
   const auto create = [&](int node) {
     return rte_pktmbuf_pool_create(name.c_str(), size.packets, kPoolCache, sizeof(PacketMeta), size.data_room,
                                    node);

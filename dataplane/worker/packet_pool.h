@@ -23,7 +23,8 @@ struct PoolSize {
 PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned in_rings,
                    uint16_t largest_mtu);
 
-/// The pool of that node; `numa_node` -1: anywhere.
-Result<rte_mempool*> make_packet_pool(const PoolSize& size, int numa_node);
+/// The pool of that node; `numa_node` -1: anywhere. `device`: a port that uses it, by which its name differs
+/// from that of any other data plane in the process.
+Result<rte_mempool*> make_packet_pool(const PoolSize& size, int numa_node, uint16_t device);
 
 }  // namespace sluice::dataplane
