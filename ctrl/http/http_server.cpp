@@ -54,7 +54,6 @@ namespace {
 
 using Tcp = asio::ip::tcp;
 
-
 /// The entry of a tree that `path` lies in.
 auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
   return std::ranges::find_if(trees, [&](const auto& tree) { return path.starts_with(tree.first); });
@@ -278,7 +277,7 @@ awaitable<void> converse(HttpConversation& conversation, const HttpServer::Site&
     conversation.since = Clock::now();
   };
   std::string unread;
-  for (bool keep_alive = true; keep_alive;) {
+  for (bool keep_alive = true; keep_alive && !conversation.is_last;) {
     RequestHead request(limits.header_bytes, limits.body_bytes);
     turn_to(true);
     const bool is_read = co_await read_request(conversation, unread, request, limits);

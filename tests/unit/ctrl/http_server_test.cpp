@@ -8,6 +8,8 @@
 
 #include <atomic>
 #include <boost/asio/post.hpp>
+#include <functional>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
@@ -346,6 +348,30 @@ TEST_F(HttpServerTest, ASlowReaderGetsTheWholeAnswer) {
     received += bytes;
   }
   EXPECT_EQ(received, kLarge);
+}
+
+TEST_F(HttpServerTest, WhenItStopsWhoWaitsIsEndedAndWhoHasAskedIsAnswered) {
+  std::promise<std::function<void()>> asked;
+  bool is_first = true;
+  make_pieces_ = [&](std::function<void()> job) {
+    if (std::exchange(is_first, false)) return asked.set_value(std::move(job));
+    job();
+  };
+  serve();
+  Client idle(port_), following(port_), asking(port_);
+  idle.send("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(idle.receive("hello\n").ends_with("hello\n"));
+  following.send("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(following.receive("\n\n").ends_with("\n\n"));
+  asking.send("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::function<void()> job = asked.get_future().get();
+  boost::asio::post(io_, [&] {
+    server_->stop();
+    job();
+  });
+  EXPECT_EQ(idle.receive(), "");
+  following.receive();
+  EXPECT_TRUE(asking.receive().ends_with("piece\n\r\n0\r\n\r\n")) << "and its connection ends";
 }
 
 TEST_F(HttpServerTest, TakesTheAbsoluteForm) {
