@@ -218,8 +218,7 @@ Failure failure_of_status(unsigned status, std::string body) {
 }
 
 std::string request_text(const std::string& method, const json& params) {
-  const json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", 1}};
-  return request.dump(-1, ' ', false, json::error_handler_t::replace);
+  return request_object(method, params, 1).dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 Attempt<json> RemoteClient::call(const std::string& method, const json& params) {

@@ -38,8 +38,10 @@
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_reader.h"
 #include "ctrl/store/packet_captures.h"
+#include "ctrl/store/span_queue.h"
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/nats_publisher.h"
+#include "ctrl/telemetry/trace_exporter.h"
 #include "ctrl/tunnel/kernel_keys.h"
 
 namespace sluice::ctrl {
@@ -48,6 +50,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 namespace {
+
+constexpr std::chrono::seconds kLastSpans{2};  ///< for those that wait at the end
 
 /// The key that counts where the configuration gives none.
 SipKey kept_hash_key(const Model& model, const std::string& state_directory) {
@@ -66,6 +70,14 @@ Result<std::unique_ptr<RegistryServer>> start_registry(RegistryModel model,
                                                        LeaseTable& table) {
   if (model.state.empty()) model.state = state_directory + "/registry";
   return RegistryServer::start(model, table);
+}
+
+/// A file that could not be read, of a change that comes to nothing.
+void trace_unreadable(OpenSpan& span, const std::vector<std::string>& lines) {
+  const std::string why = lines.empty() ? "the configuration file is not valid" : lines.front();
+  span.set("sluice.author", "file");
+  span.add_step("config.read", span.start(), std::chrono::system_clock::now(), {}, &why);
+  span.fail(why);
 }
 
 }  // namespace
@@ -99,7 +111,8 @@ struct Daemon::Parts {
   Rounds rounds{io};
   LogModel log;
   std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
-  bool leaving = false;                 ///< asked to stop: /readyz says so
+  std::unique_ptr<TraceExporter> traces;
+  bool leaving = false;  ///< asked to stop: /readyz says so
   bool stopping = false;
   Monitored monitored{facts, steps, rounds.heartbeat(), rounds.ledger_room(), leaving, threads, io};
   ControlThreads threads;  ///< last, so that they have ended before what they use goes
@@ -110,7 +123,7 @@ struct Daemon::Parts {
   void reload();
   void leave();
   void apply_file();
-  Outcome<ApplyResult> apply_counted(const nlohmann::json& config);
+  Outcome<ApplyResult> apply_counted(const nlohmann::json& config, std::shared_ptr<OpenSpan> span);
   void stop();
 };
 
@@ -140,10 +153,11 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   config.model.boot.log = log_data_plane;
   parts.log = config.model.log;
   const SipKey hash_key = kept_hash_key(config.model, options.state_directory);
-  auto gateway =
-      Gateway::start(std::move(config.model), "file", hash_key, options.state_directory + "/history");
+  auto gateway = Gateway::start(std::move(config.model), "file", hash_key,
+                                options.state_directory + "/history", nullptr, config.reading_began);
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
+  parts.traces = std::make_unique<TraceExporter>(parts.gateway->spans(), options.version);
   if (const auto model = parts.gateway->model(); model->ledger) {
     auto reader = LedgerReader::open(parts.io, model->ledger->directory);
     if (!reader) return tl::unexpected(reader.error());
@@ -158,7 +172,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
                     *parts.captures, [&parts](auto job) { asio::post(parts.io, std::move(job)); }});
   parts.rpc = std::make_unique<JsonRpc>(
       parts.context->methods, parts.context.get(), &parts.threads,
-      CallAudit{parts.audit.get(), [&gateway = *parts.gateway] { return gateway.generation(); }});
+      CallAudit{parts.audit.get(), [&gateway = *parts.gateway] { return gateway.generation(); },
+                &parts.gateway->spans()});
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthRunner>(parts.io, *parts.gateway, parts.threads, descriptors);
   parts.backends = std::make_unique<BackendRunner>(parts.io, *parts.gateway, parts.threads);
@@ -180,7 +195,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.monitored.registry = parts.registry.get();
   parts.ui = std::make_unique<UiState>(parts.monitored, *parts.context);
   parts.monitored.ui = parts.ui.get();
-  parts.remote = std::make_unique<RemoteRunner>(parts.io, *parts.rpc, *parts.audit, parts.monitored);
+  parts.remote = std::make_unique<RemoteRunner>(parts.io, *parts.rpc, *parts.audit, parts.gateway->spans(),
+                                                parts.monitored);
   if (auto started = parts.remote->start(*parts.gateway->model()); !started) {
     return tl::unexpected(started.error());
   }
@@ -208,6 +224,7 @@ bool Daemon::run() {
   parts.sources->stop();
   parts.sets.reset();
   parts.registry.reset();
+  parts.traces->stop(kLastSpans);
   settle_log(true);
   log_totals(*parts.gateway);
   const bool is_settled = is_ledger_settled(*parts.gateway);
@@ -224,6 +241,7 @@ void Daemon::Parts::follow_model() {
   if (model->log != log) open_log(log = model->log, log_target());
   remote->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
+  traces->follow(*model);
   sources->follow(model);
   sets->follow(model->sets);
   health->follow();
@@ -259,10 +277,11 @@ void Daemon::Parts::reload() {
 
 /// Waits for the workers' count of flows that end, as what is to be changed after this does. Throws where the
 /// gateway stops meanwhile.
-Outcome<ApplyResult> Daemon::Parts::apply_counted(const nlohmann::json& config) {
+Outcome<ApplyResult> Daemon::Parts::apply_counted(const nlohmann::json& config,
+                                                  std::shared_ptr<OpenSpan> span) {
   auto answered = std::make_shared<std::promise<Outcome<ApplyResult>>>();
   auto result = answered->get_future();
-  gateway->apply(config, {.if_generation = {}, .author = "file"},
+  gateway->apply(config, {.if_generation = {}, .author = "file", .span = std::move(span)},
                  [answered = std::move(answered)](Outcome<ApplyResult> outcome) {
                    answered->set_value(std::move(outcome));
                  });
@@ -276,11 +295,13 @@ void Daemon::Parts::apply_file() {
     for (const auto& line : faults) all += (all.empty() ? "" : "; ") + line;
     log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
   };
+  auto span = gateway->spans().open("config.apply", std::chrono::system_clock::now());
   const auto config = load_config(options.config_file);
   if (!config) {
     stays("", config.error());
     gateway->note_unreadable(config.error());
-  } else if (const auto applied = apply_counted(config->file.config); applied) {
+    if (span) trace_unreadable(*span, config.error());
+  } else if (const auto applied = apply_counted(config->file.config, std::move(span)); applied) {
     log_info({options.config_file, " applied: generation ", applied->generation, ", ",
               applied->changed.size(), " changed, ", flows_cut_text(applied->flows_cut)});
     for (const auto& line : config->file.describe(applied->warnings)) log_warning({line});

@@ -43,6 +43,7 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
   note(before.routes == after.routes, "routes");
   note(before.snat == after.snat, "snat");
   note(before.sources == after.sources, "sources");
+  note(before.tracing == after.tracing, "tracing");
   note(before.tunnels == after.tunnels && before.tunnel_state == after.tunnel_state, "tunnels");
   compare("pool/", before.pools, after.pools, changed);
   compare("service/", before.services, after.services, changed);
@@ -54,8 +55,8 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
 }
 
 std::vector<std::string> all_parts(const Model& model) {
-  std::vector<std::string> parts{"audit",  "encap",  "events", "log",     "neighbors",
-                                 "remote", "routes", "snat",   "sources", "tunnels"};
+  std::vector<std::string> parts{"audit",  "encap", "events",  "log",     "neighbors", "remote",
+                                 "routes", "snat",  "sources", "tracing", "tunnels"};
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);
   compare("set/", decltype(model.sets){}, model.sets, parts);

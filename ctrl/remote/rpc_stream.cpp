@@ -81,19 +81,23 @@ class RpcStream : public std::enable_shared_from_this<RpcStream> {
 struct StreamedCall {
   std::string request;
   Peer peer;
+  std::string traceparent;
   std::shared_ptr<RpcStream> stream;
 };
 
 boost::asio::awaitable<void> call_and_tell(JsonRpc& rpc, std::shared_ptr<StreamedCall> call) {
-  std::string line = co_await rpc.answer(call->request, call->peer, call->stream->notify());
+  std::string line =
+      co_await rpc.answer(call->request, call->peer, call->stream->notify(), call->traceparent);
   call->stream->answered(std::move(line));
 }
 
 }  // namespace
 
-HttpAnswer stream_answer(boost::asio::io_context& control, JsonRpc& rpc, std::string request, Peer peer) {
+HttpAnswer stream_answer(boost::asio::io_context& control, JsonRpc& rpc, std::string request, Peer peer,
+                         std::string traceparent) {
   const auto stream = std::make_shared<RpcStream>(control);
-  const auto call = std::make_shared<StreamedCall>(StreamedCall{std::move(request), std::move(peer), stream});
+  const auto call = std::make_shared<StreamedCall>(
+      StreamedCall{std::move(request), std::move(peer), std::move(traceparent), stream});
   spawn(control.get_executor(), call_and_tell(rpc, call), [call](std::exception_ptr failure) {
     if (failure) call->stream->answered("");
   });

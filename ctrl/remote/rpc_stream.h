@@ -14,6 +14,7 @@ namespace sluice::ctrl {
 
 /// The request is carried out on the control thread, as `control` comes to it; the answer's stream is for
 /// that thread (from_afar.h). A client that goes is noticed within kBetweenBlanks.
-HttpAnswer stream_answer(boost::asio::io_context& control, JsonRpc& rpc, std::string request, Peer peer);
+HttpAnswer stream_answer(boost::asio::io_context& control, JsonRpc& rpc, std::string request, Peer peer,
+                         std::string traceparent);
 
 }  // namespace sluice::ctrl

@@ -9,6 +9,7 @@
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_spans.h"
 #include "ctrl/store/gateway_tunnels.h"
 
 namespace sluice::ctrl {
@@ -107,8 +108,11 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
             .mode = mode,
             .sets = std::move(sets)};
   for (const BackendKey& key : reweighed) step.touched_pools.insert(key.pool);
-  step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall}};
+  const auto own_span = options.span ? nullptr : begin_change(spans, options, now.wall);
+  step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall,
+                  own_span ? own_span : options.span}};
   auto result = take(step);
+  note_outcome(own_span, result);
   if (!result || !result->is_applied) return result;
   members.follow(*before, *next, std::move(prepared), now);
   if (!same) remember(before, base, options, now, *result);
@@ -138,16 +142,19 @@ Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const std::shared_ptr<co
   return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(warnings)};
 }
 
-Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
+Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& asked) {
   Parts& parts = *parts_;
-  if (auto same = parts.check_generation(options.if_generation); !same) {
+  if (auto same = parts.check_generation(asked.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
+  ApplyOptions options = asked;
+  const auto began = parts.time->wall();
   const auto now = model();
   auto admitted = parts.admit(now, config, options);
   if (admitted) {
     if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
   }
+  options.span = parts.trace_admission(began, options, admitted);
   if (!admitted) {
     if (!options.dry_run) parts.note_refused(admitted.error().message, admitted.error().faults);
     return tl::unexpected(std::move(admitted.error()));
@@ -161,6 +168,7 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
   auto result =
       parts.take(admitted->model, options, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
   if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
+  parts.trace_outcome(options.span, result);
   if (result) result->warnings = std::move(admitted->warnings);
   return result;
 }

@@ -5,6 +5,7 @@
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_spans.h"
 #include "lb/service_rules.h"
 
 namespace sluice::ctrl {
@@ -109,22 +110,27 @@ void Gateway::Parts::take_counted(std::shared_ptr<const Model> next, const Apply
   if (!questions.ask(std::move(requests), balancers, finish)) go_on(std::nullopt);
 }
 
-void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer) {
-  if (auto same = parts_->check_generation(options.if_generation); !same) {
+void Gateway::apply(const nlohmann::json& config, const ApplyOptions& asked, ApplyAnswer answer) {
+  if (auto same = parts_->check_generation(asked.if_generation); !same) {
     return answer(tl::unexpected(std::move(same.error())));
   }
+  ApplyOptions options = asked;
+  const auto began = parts_->time->wall();
   const auto now = model();
   auto admitted = parts_->admit(now, config, options);
   if (admitted) {
     if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
   }
+  options.span = parts_->trace_admission(began, options, admitted);
   if (!admitted) {
     if (!options.dry_run) parts_->note_refused(admitted.error().message, admitted.error().faults);
     return answer(tl::unexpected(std::move(admitted.error())));
   }
-  const auto finish = [this, is_dry = options.dry_run, warnings = std::move(admitted->warnings),
+  const auto finish = [this, is_dry = options.dry_run, span = options.span,
+                       warnings = std::move(admitted->warnings),
                        answer = std::move(answer)](Outcome<ApplyResult> result) {
     if (!is_dry) parts_->last_apply_succeeded = result.has_value();
+    parts_->trace_outcome(span, result);
     if (result) result->warnings = warnings;
     answer(std::move(result));
   };
@@ -132,16 +138,25 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
 }
 
 void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer,
-                       std::shared_ptr<OpenSpan>) {
+                       std::shared_ptr<OpenSpan> span) {
+  const auto began = parts_->time->wall();
+  ApplyOptions options{.author = author, .span = std::move(span)};
+  const auto refuse = [&](Refusal& refusal) {
+    note_read(begin_change(parts_->spans, options, began), parts_->time->wall(), &refusal);
+    answer(tl::unexpected(std::move(refusal)));
+  };
   auto model = parts_->remembered(generation);
-  if (!model) return answer(tl::unexpected(std::move(model.error())));
+  if (!model) return refuse(model.error());
   auto with_sets = read_sets(std::move(*model));
-  if (!with_sets) return answer(tl::unexpected(std::move(with_sets.error())));
-  const auto finish = [this, answer = std::move(answer)](Outcome<ApplyResult> result) {
+  if (!with_sets) return refuse(with_sets.error());
+  options.span = begin_change(parts_->spans, options, began);
+  note_read(options.span, parts_->time->wall(), nullptr);
+  const auto finish = [this, span = options.span, answer = std::move(answer)](Outcome<ApplyResult> result) {
     parts_->last_apply_succeeded = result.has_value();
+    parts_->trace_outcome(span, result);
     answer(std::move(result));
   };
-  parts_->take_counted(std::move(*with_sets), {.author = author}, finish);
+  parts_->take_counted(std::move(*with_sets), options, finish);
 }
 
 }  // namespace sluice::ctrl
