@@ -8,6 +8,8 @@
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_answers.h"
 #include "ctrl/store/traffic_totals.h"
+#include "dataplane/roles/dataplane.h"
+#include "dataplane/roles/ledger_plane.h"
 #include "dataplane/tables/flow_lanes.h"
 
 namespace sluice::ctrl {

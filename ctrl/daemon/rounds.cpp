@@ -7,6 +7,7 @@
 #include "ctrl/daemon/source_runner.h"
 #include "ctrl/daemon/systemd_notify.h"
 #include "ctrl/daemon/ui_state.h"
+#include "ctrl/intent/model.h"
 #include "ctrl/log/log.h"
 #include "ctrl/log/log_line.h"
 #include "ctrl/net/pause.h"
@@ -16,6 +17,8 @@
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/packet_captures.h"
 #include "ctrl/store/traffic_totals.h"
+#include "dataplane/roles/dataplane.h"
+#include "dataplane/roles/ledger_plane.h"
 
 namespace sluice::ctrl {
 

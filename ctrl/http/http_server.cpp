@@ -292,7 +292,7 @@ awaitable<void> converse(HttpConversation& conversation, const HttpServer::Site&
     conversation.since = Clock::now();
   };
   std::string unread;
-  for (bool keep_alive = true; keep_alive;) {
+  for (bool keep_alive = true; keep_alive && !conversation.is_last;) {
     RequestHead request(limits.header_bytes, limits.body_bytes);
     turn_to(true);
     const bool is_read = co_await read_request(conversation, unread, request, limits);

@@ -45,7 +45,7 @@ Result<std::string> parse_subject(std::string_view text) {
   return std::string(text);
 }
 
-void decode_access(const Cursor& nats, NatsModel& model) {
+void decode_nats_access(const Cursor& nats, NatsModel& model) {
   nats.read("user", model.user);
   nats.parse("password", parse_secret_file, model.password_file);
   nats.parse("token", parse_secret_file, model.token_file);
@@ -70,7 +70,7 @@ EventsModel decode_events(const Cursor& events) {
     if (text.parse(parse_server, server)) model.nats->servers.push_back(std::move(server));
   });
   nats.parse("subject", parse_subject, model.nats->subject);
-  decode_access(nats, *model.nats);
+  decode_nats_access(nats, *model.nats);
   return model;
 }
 

@@ -16,7 +16,7 @@ struct Told {
   std::set<std::string> files;
 };
 
-Told& told() {
+Told& told_secrets() {
   static Told all;
   return all;
 }
@@ -24,12 +24,12 @@ Told& told() {
 }  // namespace
 
 void tell_of_open_secrets(std::function<void(const std::string& warning)> tell) {
-  const std::lock_guard lock(told().mutex);
-  told().tell = std::move(tell);
+  const std::lock_guard lock(told_secrets().mutex);
+  told_secrets().tell = std::move(tell);
 }
 
 void note_secret(const std::string& reference, bool is_open_to_others) {
-  Told& all = told();
+  Told& all = told_secrets();
   const std::lock_guard lock(all.mutex);
   if (!is_open_to_others) {
     all.files.erase(reference);

@@ -13,8 +13,8 @@
 #include "ctrl/log/log_line.h"
 #include "ctrl/net/pause.h"
 #include "ctrl/net/spawn.h"
+#include "ctrl/remote/from_afar.h"
 #include "ctrl/remote/rpc_post.h"
-#include "ctrl/store/awaited_reply.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -34,31 +34,6 @@ constexpr HttpLimits kLimits{.connections = 1024,
                              .idle = 60s,
                              .request = 10s,
                              .progress = 10s};
-
-using Stream = decltype(HttpAnswer::stream);
-
-awaitable<void> hand_on(std::shared_ptr<Stream> stream,
-                        std::function<void(std::optional<std::string>)> done) {
-  std::optional<std::string> piece = co_await (*stream)();
-  done(std::move(piece));
-}
-
-/// What a page answers on the control thread, for the thread of remote control: a stream is asked for each of
-/// its pieces where it belongs, and ends there too.
-HttpAnswer from_afar(HttpAnswer answer, asio::io_context& control) {
-  if (!answer.stream) return answer;
-  const std::shared_ptr<Stream> stream(new Stream(std::move(answer.stream)), [&control](Stream* ended) {
-    asio::post(control, [last = std::unique_ptr<Stream>(ended)] {});
-  });
-  answer.stream = [stream, &control]() -> awaitable<std::optional<std::string>> {
-    return awaited_reply<std::optional<std::string>>([stream, &control](const auto& done) {
-      spawn(control.get_executor(), hand_on(stream, done), [done](std::exception_ptr failure) {
-        if (failure) done(std::nullopt);
-      });
-    });
-  };
-  return answer;
-}
 
 }  // namespace
 
@@ -93,6 +68,11 @@ HttpServer::Site RemoteServer::Running::site_of(Behind& behind) {
   const auto posts = std::make_shared<RpcPosts>(RpcPosts{behind.control, behind.rpc});
   site.posts["/rpc"] = [posts](const Peer& peer, std::string_view traceparent) {
     return std::make_unique<RpcPost>(posts, peer, traceparent);
+  };
+  const auto streams = std::make_shared<RpcPosts>(RpcPosts{behind.control, behind.rpc});
+  streams->tell_more = true;
+  site.posts["/rpc/stream"] = [streams](const Peer& peer, std::string_view traceparent) {
+    return std::make_unique<RpcPost>(streams, peer, traceparent);
   };
   return site;
 }

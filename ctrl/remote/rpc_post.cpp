@@ -6,6 +6,8 @@
 #include <variant>
 
 #include "ctrl/net/spawn.h"
+#include "ctrl/remote/from_afar.h"
+#include "ctrl/remote/rpc_stream.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -85,6 +87,11 @@ void RpcPost::answer(std::function<void(HttpAnswer)> reply) {
   if (!refusal_.empty()) return reply(json_answer(status_, std::move(refusal_)));
   const auto asked = std::make_shared<Asked>(
       Asked{std::move(request_), std::move(peer_), std::move(traceparent_), std::move(reply)});
+  if (shared_->tell_more) {
+    return asked->reply(from_afar(stream_answer(shared_->control, shared_->rpc, std::move(asked->request),
+                                                std::move(asked->peer), std::move(asked->traceparent)),
+                                  shared_->control));
+  }
   spawn(shared_->control.get_executor(), carry_out(shared_, asked), [asked](std::exception_ptr failure) {
     if (failure) asked->reply({.status = 500, .body = "internal error\n"});
   });

@@ -20,7 +20,8 @@ struct RpcPosts {
   static constexpr size_t kMostBytes = size_t{256} << 20;  ///< of bodies at a time
   boost::asio::io_context& control;
   JsonRpc& rpc;
-  size_t bytes = 0;  ///< the thread of remote control alone
+  size_t bytes = 0;        ///< the thread of remote control alone
+  bool tell_more = false;  ///< answers go on with what methods tell later (rpc_stream.h)
 };
 
 class RpcPost : public HttpPost {

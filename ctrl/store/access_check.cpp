@@ -13,14 +13,14 @@
 namespace sluice::ctrl {
 namespace {
 
-std::string port_of(const std::string& listen) {
+std::string port_in(const std::string& listen) {
   return listen.substr(listen.rfind(':') + 1);
 }
 
 /// Binding an address shows whether it may be had. Where the port is the one that is bound already, only the
 /// change itself can show it: that closes the one before it opens the other.
 Result<void> check_listen(const RemoteModel* now, const RemoteModel& next) {
-  if (now && port_of(now->listen) == port_of(next.listen)) return {};
+  if (now && port_in(now->listen) == port_in(next.listen)) return {};
   boost::asio::io_context io;
   const auto acceptor = open_acceptor(io, next.listen, "remote.listen");
   if (!acceptor) return fail(acceptor.error().message, "/remote/listen");

@@ -59,6 +59,16 @@ def test_without_a_client_certificate_nobody_is_let_in(tmp_path, generated):
         assert "PRIVATE" not in registry.gateway.log.read_text()
 
 
+def test_a_key_that_others_may_read_is_told_of_and_used(tmp_path, generated):
+    files = certificates(tmp_path / "server", "registry.test")
+    pathlib.Path(files["key"]).chmod(0o644)
+    registry = RegistrySite(tmp_path / "gateway", tls={"certificate": files["certificate"], "key": f"file:{files['key']}"})
+    with registry.gateway:
+        registry.curl_options = ["--cacert", files["ca"]]
+        assert registry.curl("GET", "/v1/services")[0] == 200
+        assert registry.gateway.log.read_text().count(f"{files['key']} is open to others than its owner: chmod 600") == 1
+
+
 def curl_error(registry):
     done = run("curl", "-sS", "-m", "10", *registry.curl_options, registry.url("/v1/services"), check=False)
     return "TLS alert" if done.returncode in (35, 56) else done.stderr
