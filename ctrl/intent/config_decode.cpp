@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_events.h"
 #include "ctrl/intent/config_health.h"
+#include "ctrl/intent/config_inspections.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
@@ -121,6 +122,7 @@ ServiceDraft decode_service(const Cursor& from) {
   read_duration(timeouts, "udp", milliseconds(1000), service.udp_idle_timeout);
   service.access = decode_access(from.member("access"));
   service.limits = decode_limits_of_service(from.member("limits"));
+  from.parse("inspect", parse_name, service.inspect);
 
   const bool has_address = from.parse("address", parse_network, service.address);
   const Cursor port = from.member("port");
@@ -210,6 +212,7 @@ Draft decode(const Cursor& root) {
   decode_encapsulation(root.member("encap"), draft.model.encapsulation);
   decode_sources(root.member("sources"), draft);
   decode_sets(root.member("sets"), draft);
+  decode_inspections(root.member("inspections"), draft);
   root.member("pools").each([&](const Cursor& pool, size_t index) {
     draft.pools.push_back({decode_pool(pool), index});
   });
