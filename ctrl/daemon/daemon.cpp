@@ -37,6 +37,7 @@
 #include "ctrl/remote/remote_server.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
+#include "ctrl/source/inspection_watch.h"
 #include "ctrl/source/set_watch.h"
 #include "ctrl/store/control_threads.h"
 #include "ctrl/store/event_hub.h"
@@ -116,6 +117,7 @@ struct Daemon::Parts {
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
   std::unique_ptr<SetWatch> sets;
+  std::unique_ptr<InspectionWatch> inspections;
   std::unique_ptr<KernelKeys> kernel_keys;  ///< once a tunnel has its keys from there
   std::unique_ptr<RegistryServer> registry;
   std::unique_ptr<UiState> ui;
@@ -138,7 +140,8 @@ struct Daemon::Parts {
   void reload();
   void leave();
   void apply_file();
-  Outcome<ApplyResult> apply_counted(const nlohmann::json& config);
+  void apply_prepared(std::shared_ptr<const LoadedConfig> config, const Gateway::Prepared& prepared);
+  Outcome<ApplyResult> apply_counted(std::shared_ptr<const Gateway::Preparation> prepared);
   void stop();
   awaitable<void> tick();
   awaitable<void> beat();
@@ -212,6 +215,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.sets = std::make_unique<SetWatch>([gateway = parts.gateway.get()](std::vector<SetReading> readings) {
     gateway->observe(std::move(readings));
   });
+  parts.inspections = std::make_unique<InspectionWatch>(
+      [gateway = parts.gateway.get()](std::vector<InspectionReading> readings) {
+        gateway->observe(std::move(readings));
+      });
   parts.monitored.gateway = parts.gateway.get();
   parts.monitored.ledger_pages = parts.ledger_pages.get();
   parts.monitored.health = &parts.health->checks();
@@ -235,6 +242,7 @@ bool Daemon::run() {
   if (const auto filtered = filter_system_calls(); !filtered) log_warning({filtered.error().message});
   parts.gateway->resume_by([&parts](std::function<void()> job) { parts.threads.answer(std::move(job)); });
   parts.gateway->on_change([&parts] { asio::post(parts.io, [&parts] { parts.follow_model(); }); });
+  parts.threads.prepare([&parts] { parts.gateway->compile_inspections(); });
   parts.follow_model();
   for (const int stop : {SIGTERM, SIGINT}) parts.signals.add(stop);
   parts.follow_signals();
@@ -254,6 +262,7 @@ bool Daemon::run() {
   parts.gateway->keep_history();
   parts.sources->stop();
   parts.sets.reset();
+  parts.inspections.reset();
   parts.registry.reset();
   settle_log(true);
   parts.log_totals();
@@ -276,6 +285,7 @@ void Daemon::Parts::follow_model() {
   NatsPublisher::follow(nats, io, gateway->events(), *model);
   sources->follow(model);
   sets->follow(model->sets);
+  inspections->follow(model->inspections);
   health->follow();
   follow_kernel_keys(*model);
 }
@@ -304,38 +314,48 @@ void Daemon::Parts::follow_signals() {
 void Daemon::Parts::reload() {
   notify_reloading();
   audit->reopen();
-  threads.change([this] { apply_file(); });
+  threads.prepare([this] { apply_file(); });
 }
 
 /// Waits for the workers' count of flows that end, as what is to be changed after this does. Throws where the
 /// gateway stops meanwhile.
-Outcome<ApplyResult> Daemon::Parts::apply_counted(const nlohmann::json& config) {
+Outcome<ApplyResult> Daemon::Parts::apply_counted(std::shared_ptr<const Gateway::Preparation> prepared) {
   auto answered = std::make_shared<std::promise<Outcome<ApplyResult>>>();
   auto result = answered->get_future();
-  gateway->apply(config, {.if_generation = {}, .author = "file"},
+  gateway->apply(std::move(prepared), {.if_generation = {}, .author = "file"},
                  [answered = std::move(answered)](Outcome<ApplyResult> outcome) {
                    answered->set_value(std::move(outcome));
                  });
   return result.get();
 }
 
-/// On the thread of changes.
+/// On the thread of preparations: its rules may take long to compile.
 void Daemon::Parts::apply_file() {
-  const auto stays = [this](const std::string& message, const std::vector<std::string>& faults) {
-    std::string all = message;
-    for (const auto& line : faults) all += (all.empty() ? "" : "; ") + line;
-    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
-  };
-  const auto config = load_config(options.config_file);
+  auto config = load_config(options.config_file);
   if (!config) {
-    stays("", config.error());
+    std::string all;
+    for (const auto& line : config.error()) all += (all.empty() ? "" : "; ") + line;
+    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
     gateway->note_unreadable(config.error());
-  } else if (const auto applied = apply_counted(config->file.config); applied) {
+    return notify_ready("generation " + std::to_string(gateway->generation()));
+  }
+  auto prepared = gateway->prepare(config->file.config, {.if_generation = {}, .author = "file"});
+  threads.change([this, config = std::make_shared<const LoadedConfig>(std::move(*config)),
+                  prepared = std::move(prepared)] { apply_prepared(config, prepared); });
+}
+
+/// On the thread of changes.
+void Daemon::Parts::apply_prepared(std::shared_ptr<const LoadedConfig> config,
+                                   const Gateway::Prepared& prepared) {
+  const auto applied = prepared ? apply_counted(*prepared) : tl::unexpected(prepared.error());
+  if (applied) {
     log_info({options.config_file, " applied: generation ", applied->generation, ", ",
               applied->changed.size(), " changed, ", flows_cut_text(applied->flows_cut)});
     for (const auto& line : config->file.describe(applied->warnings)) log_warning({line});
   } else {
-    stays(applied.error().message, config->file.describe(applied.error().faults));
+    std::string all = applied.error().message;
+    for (const auto& line : config->file.describe(applied.error().faults)) all += "; " + line;
+    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
   }
   notify_ready("generation " + std::to_string(gateway->generation()));
 }

@@ -9,6 +9,7 @@
 #include "ctrl/resolve/panic.h"
 #include "ctrl/store/gateway_parts.h"
 #include "ctrl/store/gateway_tunnels.h"
+#include "ctrl/store/inspection_compiler.h"
 
 namespace sluice::ctrl {
 
@@ -41,6 +42,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   for (const dataplane::WorkerInfo& worker : parts.data_plane->workers()) {
     if (worker.balances) parts.balancers.push_back(worker.index);
   }
+  parts.inspection_compiler =
+      std::make_shared<InspectionCompiler>(static_cast<unsigned>(parts.balancers.size()));
   parts.model = std::make_shared<const Model>(std::move(model));
   const Model nothing;
   auto prepared = parts.members.prepare(nothing, *parts.model);
@@ -48,8 +51,16 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.members.follow(nothing, *parts.model, std::move(prepared), parts.time->now());
   parts.commit_statuses();
   parts.generation = parts.open_history(history_directory);
+  // Where time is simulated, no other thread compiles.
+  auto inspections = time != nullptr ? parts.inspections_for(*parts.model, nullptr)
+                                     : parts.pending_inspections(*parts.model);
+  if (!inspections) {
+    const auto& faults = inspections.error().faults;
+    return fail(faults.empty() ? inspections.error().message : faults.front().message);
+  }
   parts.effective = std::make_shared<const Effective>(
-      resolve(parts.model, {parts.members.lists(), parts.statuses.all(), parts.contents_for(*parts.model)},
+      resolve(parts.model,
+              {parts.members.lists(), parts.statuses.all(), parts.contents_for(*parts.model), *inspections},
               {}, nullptr));
   std::shared_ptr<TunnelStates> tunnel_states;
   const auto workers = static_cast<unsigned>(parts.data_plane->workers().size());
@@ -76,6 +87,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.tables = compiled->tables;
   if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
   parts.follow_sets();
+  parts.follow_inspections();
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {
     parts.history.add({parts.generation, parts.time->wall(), std::move(author), "", compiled->changed},
@@ -86,7 +98,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   auto next = std::make_shared<const Effective>(
-      resolve(step.model, {step.members, statuses.all(), step.sets}, step.touched_pools, effective.get()));
+      resolve(step.model, {step.members, statuses.all(), step.sets, step.inspections}, step.touched_pools,
+              effective.get()));
   auto compiled = compile({.effective = *next,
                            .ports = ports,
                            .generation = tables->generation + 1,
@@ -129,6 +142,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   log_panics(*effective, *next);
   publish(std::move(next), compiled->tables);
   follow_sets();
+  follow_inspections();
   changes.add({step.causes, compiled_at, time->wall(), std::move(compiled->added)},
               [this](lb::BackendId id) { return flows_begun(id); });
   commit_statuses();
@@ -138,7 +152,10 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
 }
 
 Step Gateway::Parts::step_now() const {
-  return {.model = model, .members = effective->members, .sets = effective->sets};
+  return {.model = model,
+          .members = effective->members,
+          .sets = effective->sets,
+          .inspections = effective->inspections};
 }
 
 void Gateway::Parts::publish(std::shared_ptr<const Effective> next,
@@ -252,6 +269,7 @@ void Gateway::maintain() {
   }
   answer_quiet();
   unused.clear();  // with no lock held: it may take a while
+  parts_->inspection_compiler->tidy();
   parts_->take_back_unconfirmed();
   parts_->hash_history();
 }

@@ -61,17 +61,20 @@ bool is_same(const Model& a, const Model& b) {
          changed_parts(a, b).empty();
 }
 
-/// Whether there is room for the pools of another configuration.
+/// Whether there is room for the pools and streams of another configuration.
 Outcome<void> check_growth(const Model& before, const Model& after) {
-  MemoryNeed need = pool_memory(after);
-  const uint64_t now = pool_memory(before).bytes;
-  need.bytes -= std::min(need.bytes, now);
-  const auto enough = check_memory({need}, available_memory());
+  const auto growth = [&](MemoryNeed (*needed)(const Model&)) {
+    MemoryNeed need = needed(after);
+    need.bytes -= std::min(need.bytes, needed(before).bytes);
+    return need;
+  };
+  const auto enough = check_memory({growth(pool_memory), growth(inspection_memory)}, available_memory());
   if (enough) return {};
-  return tl::unexpected(Refusal{Refusal::Kind::kUnavailable,
-                                enough.error().message,
-                                "nothing was applied: a smaller table_size of the pools needs less",
-                                {{need.pointer, enough.error().message}}});
+  return tl::unexpected(
+      Refusal{Refusal::Kind::kUnavailable,
+              enough.error().message,
+              "nothing was applied: a smaller table_size of pools, or fewer streams or bytes, need less",
+              {{enough.error().pointer, enough.error().message}}});
 }
 
 }  // namespace
@@ -82,7 +85,12 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
   const bool same = is_same(*next, *model);
   const std::vector<BackendKey> reweighed = statuses.reset_weights();
   SetContents sets = contents_for(*next);
-  if (same && reweighed.empty() && sets == effective->sets) {
+  auto inspections = inspections_for(*next, nullptr);
+  if (!inspections) {
+    statuses.discard();
+    return tl::unexpected(std::move(inspections.error()));
+  }
+  if (same && reweighed.empty() && sets == effective->sets && *inspections == effective->inspections) {
     return ApplyResult{
         .generation = generation, .flows_cut = std::map<std::string, uint64_t>(), .is_applied = true};
   }
@@ -106,7 +114,8 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
             .members = prepared.lists,
             .tunnels = std::move(*tunnels),
             .mode = mode,
-            .sets = std::move(sets)};
+            .sets = std::move(sets),
+            .inspections = std::move(*inspections)};
   for (const BackendKey& key : reweighed) step.touched_pools.insert(key.pool);
   step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall}};
   auto result = take(step);
@@ -139,16 +148,26 @@ Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const std::shared_ptr<co
   return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(warnings)};
 }
 
-Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
+Gateway::Prepared Gateway::prepare(const nlohmann::json& config, const ApplyOptions& options) {
   Parts& parts = *parts_;
   if (auto same = parts.check_generation(options.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
   auto admitted = parts.admit(model(), config, options);
-  if (!admitted) {
-    if (!options.dry_run) parts.note_refused(admitted.error().message, admitted.error().faults);
-    return tl::unexpected(std::move(admitted.error()));
+  auto compiled = admitted ? parts.inspections_for(*admitted->model, &config)
+                           : tl::unexpected(std::move(admitted.error()));
+  if (!compiled) {
+    if (!options.dry_run) parts.note_refused(compiled.error().message, compiled.error().faults);
+    return tl::unexpected(std::move(compiled.error()));
   }
+  return std::make_shared<const Preparation>(
+      Preparation{std::move(admitted->model), std::move(admitted->warnings), std::move(*compiled)});
+}
+
+Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
+  Parts& parts = *parts_;
+  const auto admitted = prepare(config, options);
+  if (!admitted) return tl::unexpected(admitted.error());
   const std::lock_guard turn(parts.turn);
   if (!options.dry_run) parts.await_turn();
   const std::lock_guard state(parts.state);
@@ -156,9 +175,9 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
     return tl::unexpected(std::move(same.error()));
   }
   auto result =
-      parts.take(admitted->model, options, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
+      parts.take((*admitted)->model, options, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
   if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
-  if (result) result->warnings = std::move(admitted->warnings);
+  if (result) result->warnings = (*admitted)->warnings;
   return result;
 }
 

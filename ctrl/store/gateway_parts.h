@@ -44,8 +44,8 @@
 
 namespace sluice::ctrl {
 
-class InspectionTotals;  // ctrl/store/inspection_totals.h
-class TunnelStates;      // ctrl/tunnel/tunnel_states.h
+class InspectionCompiler;  // ctrl/store/inspection_compiler.h
+class TunnelStates;        // ctrl/tunnel/tunnel_states.h
 class TunnelPlan;
 
 /// A step from the present state to the next.
@@ -64,6 +64,14 @@ struct Step {
   Mode mode = Mode::kTake;
   std::vector<Cause> causes = {};
   SetContents sets = {};  ///< of the model's sets
+  InspectionContents inspections = {};
+};
+
+/// A configuration that may be applied, and what takes long to make of it, which is only kept here: it is
+/// found again where it was compiled.
+struct Gateway::Preparation {
+  std::shared_ptr<const Model> model;
+  std::vector<Fault> warnings = {};
   InspectionContents inspections = {};
 };
 
@@ -102,10 +110,10 @@ struct Gateway::Parts {
   Members members;
   Ejections ejections;
   BackendStatuses statuses;
-  std::shared_ptr<InspectionTotals> inspection_totals;  ///< null before the start
-  SetContents set_contents;                             ///< that `set_rows` tell of
-  std::map<std::string, SetRow, std::less<>> set_rows;  ///< of the present intent's sets
-  std::shared_ptr<const Effective> effective;           ///< what `tables` were compiled from
+  std::shared_ptr<InspectionCompiler> inspection_compiler;  ///< it outlives the workers' use
+  SetContents set_contents;                                 ///< that `set_rows` tell of
+  std::map<std::string, SetRow, std::less<>> set_rows;      ///< of the present intent's sets
+  std::shared_ptr<const Effective> effective;               ///< what `tables` were compiled from
   std::shared_ptr<const dataplane::Tables> tables;
   ChangeLog changes;
   DepartedBackends departed;
@@ -209,6 +217,14 @@ struct Gateway::Parts {
   /// The last attempt to apply something has failed. With or without locks.
   void note_refused(const std::string& message, const std::vector<Fault>& faults);
   const PoolModel* pool(const std::string& name) const;
+  /// What the inspections of a model are: compiled before, or now, which may take long; or a fault, which
+  /// points into `config`, the document that the model was read from, if there is one. With or without locks.
+  Outcome<InspectionContents> inspections_for(const Model& next, const nlohmann::json* config);
+  /// The same before anything is compiled.
+  Outcome<InspectionContents> pending_inspections(const Model& next);
+  void follow_inspections();  ///< once Tables are published
+  /// Publishes what was compiled apart from a change. With no lock held.
+  void observe_inspections(InspectionContents compiled);
   /// What the sets of a model have in them: what was read with it, else what they have now.
   SetContents contents_for(const Model& next) const;
   void follow_sets();  ///< once Tables are published
