@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_warnings.h"
 #include "ctrl/intent/memory_needs.h"
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
 #include "ctrl/store/gateway_tunnels.h"
 
@@ -24,8 +25,6 @@ nlohmann::json boot_settings(const Model& model) {
   boot.http = model.http;
   boot.ledger = model.ledger;
   boot.registry = model.registry;
-  boot.remote = model.remote;
-  boot.audit = model.audit;
   return to_json(boot);
 }
 
@@ -153,7 +152,11 @@ Gateway::Prepared Gateway::prepare(const nlohmann::json& config, const ApplyOpti
   if (auto same = parts.check_generation(options.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
-  auto admitted = parts.admit(model(), config, options);
+  const auto now = model();
+  auto admitted = parts.admit(now, config, options);
+  if (admitted) {
+    if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
+  }
   auto compiled = admitted ? parts.inspections_for(*admitted->model, &config)
                            : tl::unexpected(std::move(admitted.error()));
   if (!compiled) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
 #include "lb/service_rules.h"
 
