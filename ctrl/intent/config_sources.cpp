@@ -149,7 +149,25 @@ std::optional<DiscoverModel> decode_discover(const Cursor& from) {
   return discover;
 }
 
+namespace {
+
+void check_services_from(const Cursor& root, const Draft& draft) {
+  const std::string& name = draft.model.services_from;
+  if (name.empty()) return;
+  const auto source = std::ranges::find_if(
+      draft.sources, [&](const auto& candidate) { return candidate.value.name == name; });
+  const Cursor place = root.member("services_from");
+  if (source == draft.sources.end()) {
+    place.fault("there is no source named \"" + name + "\"");
+  } else if (source->value.type != "xds") {
+    place.fault("a source of type " + source->value.type + " brings no services: only xds does");
+  }
+}
+
+}  // namespace
+
 void check_sources(const Cursor& root, const Draft& draft, Cursor::Faults& faults) {
+  check_services_from(root, draft);
   std::set<std::string> names;
   root.member("sources").each([&](const Cursor& source, size_t index) {
     const auto entry = std::ranges::find(draft.sources, index, &Listed<SourceModel>::index);

@@ -41,7 +41,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   for (const dataplane::WorkerInfo& worker : parts.data_plane->workers()) {
     if (worker.balances) parts.balancers.push_back(worker.index);
   }
-  parts.model = std::make_shared<const Model>(std::move(model));
+  parts.intent = parts.model = std::make_shared<const Model>(std::move(model));
   const Model nothing;
   auto prepared = parts.members.prepare(nothing, *parts.model);
   parts.statuses.follow({nothing, {}}, {*parts.model, prepared.lists}, parts.time->wall());
@@ -79,12 +79,13 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {
     parts.history.add({parts.generation, parts.time->wall(), std::move(author), "", compiled->changed},
-                      without_set_contents(parts.model));
+                      without_set_contents(parts.intent));
   }
   return gateway;
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
+  const bool is_new_intent = step.intent != nullptr && step.intent != intent;
   auto next = std::make_shared<const Effective>(
       resolve(step.model, {step.members, statuses.all(), step.sets}, step.touched_pools, effective.get()));
   auto compiled = compile({.effective = *next,
@@ -95,7 +96,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
                            .flushed = step.flushed,
                            .kept_hash_key = kept_hash_key,
                            .balancers = static_cast<unsigned>(balancers.size()),
-                           .configuration = generation + (step.model != model ? 1 : 0),
+                           .configuration = generation + (is_new_intent ? 1 : 0),
                            .tunnels = associations_of(tunnel_states, step.tunnels),
                            .tunnels_before = associations_of(tunnel_states, nullptr)},
                           ids);
@@ -125,7 +126,12 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
     departed.add(ids.retired_backend(id));
   }
   if (step.tunnels) tunnel_states->commit(*step.tunnels);
-  if (step.model != model) ++generation;
+  if (is_new_intent) {
+    ++generation;
+    kept.push_back(step.intent);
+    const std::lock_guard lock(instant);
+    intent = step.intent;
+  }
   log_panics(*effective, *next);
   publish(std::move(next), compiled->tables);
   follow_sets();
@@ -138,7 +144,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
 }
 
 Step Gateway::Parts::step_now() const {
-  return {.model = model, .members = effective->members, .sets = effective->sets};
+  return {.intent = {}, .model = model, .members = effective->members, .sets = effective->sets};
 }
 
 void Gateway::Parts::publish(std::shared_ptr<const Effective> next,
@@ -174,6 +180,10 @@ uint64_t Gateway::generation() const {
 }
 bool Gateway::last_apply_succeeded() const {
   return parts_->last_apply_succeeded;
+}
+std::shared_ptr<const Model> Gateway::intent() const {
+  const std::lock_guard lock(parts_->instant);
+  return parts_->intent;
 }
 std::shared_ptr<const Model> Gateway::model() const {
   const std::lock_guard lock(parts_->instant);

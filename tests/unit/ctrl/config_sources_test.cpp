@@ -184,5 +184,18 @@ TEST(ConfigSources, TypesHaveKeysAndAnEntryInTheSchema) {
   EXPECT_TRUE(std::ranges::is_sorted(source_types(), {}, &SourceType::name));
 }
 
+TEST(ServicesFrom, IsASourceThatBringsServices) {
+  json config = test::sample_config();
+  config["services_from"] = "mesh";
+  EXPECT_EQ(faults(config), Pointers{"/services_from"});
+  config["sources"] = {{{"name", "mesh"}, {"type", "file"}}};
+  EXPECT_EQ(faults(config), Pointers{"/services_from"});
+  config["sources"] = {{{"name", "mesh"}, {"type", "xds"}, {"endpoints", {"192.0.2.9:15010"}}}};
+  const auto parsed = parse_config(config);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->services_from, "mesh");
+  EXPECT_EQ(to_json(*parsed)["services_from"], "mesh");
+}
+
 }  // namespace
 }  // namespace sluice::ctrl
