@@ -67,6 +67,9 @@ void check_source(const Cursor& source, const SourceModel& model, const Draft& d
     check_keys(source, keys->source, kCommon, model.type, faults);
   }
   if (model.name == "file") source.member("name").fault("\"file\" is what a pool's own backends are from");
+  if (model.type == "dns" && model.tls.enabled && model.endpoints.empty()) {
+    source.member("tls").fault("needs \"servers\": the system's are asked without TLS");
+  }
   if (model.max_ttl < model.min_ttl) source.member("max_ttl").fault("must be at least \"min_ttl\"");
   if (model.resolver.empty()) return;
   const bool is_dns = std::ranges::any_of(draft.sources, [&](const auto& other) {
