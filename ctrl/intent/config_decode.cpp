@@ -211,6 +211,7 @@ Draft decode(const Cursor& root) {
   });
   decode_encapsulation(root.member("encap"), draft.model.encapsulation);
   decode_sources(root.member("sources"), draft);
+  root.read("services_from", draft.model.services_from);
   decode_sets(root.member("sets"), draft);
   decode_inspections(root.member("inspections"), draft);
   root.member("pools").each([&](const Cursor& pool, size_t index) {

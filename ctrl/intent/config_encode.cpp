@@ -144,6 +144,7 @@ json settings_to_json(const Model& model) {
   });
   config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
   config["sources"] = encode_list(model.sources, encode_source);
+  if (!model.services_from.empty()) config["services_from"] = model.services_from;
   config["sets"] = encode_list(model.sets, [](const auto& entry) { return encode_set(*entry.second); });
   config["inspections"] =
       encode_list(model.inspections, [](const auto& entry) { return encode_inspection(*entry.second); });

@@ -42,6 +42,7 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
   note(before.remote == after.remote, "remote");
   note(before.routes == after.routes, "routes");
   note(before.snat == after.snat, "snat");
+  note(before.services_from == after.services_from, "services_from");
   note(before.sources == after.sources, "sources");
   note(before.tunnels == after.tunnels && before.tunnel_state == after.tunnel_state, "tunnels");
   for_each_difference(before.inspections, after.inspections,

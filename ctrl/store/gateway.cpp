@@ -44,7 +44,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   }
   parts.inspection_compiler =
       std::make_shared<InspectionCompiler>(static_cast<unsigned>(parts.balancers.size()));
-  parts.model = std::make_shared<const Model>(std::move(model));
+  parts.intent = parts.model = std::make_shared<const Model>(std::move(model));
   const Model nothing;
   auto prepared = parts.members.prepare(nothing, *parts.model);
   parts.statuses.follow({nothing, {}}, {*parts.model, prepared.lists}, parts.time->wall());
@@ -91,12 +91,13 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {
     parts.history.add({parts.generation, parts.time->wall(), std::move(author), "", compiled->changed},
-                      without_set_contents(parts.model));
+                      without_set_contents(parts.intent));
   }
   return gateway;
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
+  const bool is_new_intent = step.intent != nullptr && step.intent != intent;
   auto next = std::make_shared<const Effective>(
       resolve(step.model, {step.members, statuses.all(), step.sets, step.inspections}, step.touched_pools,
               effective.get()));
@@ -108,7 +109,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
                            .flushed = step.flushed,
                            .kept_hash_key = kept_hash_key,
                            .balancers = static_cast<unsigned>(balancers.size()),
-                           .configuration = generation + (step.model != model ? 1 : 0),
+                           .configuration = generation + (is_new_intent ? 1 : 0),
                            .tunnels = associations_of(tunnel_states, step.tunnels),
                            .tunnels_before = associations_of(tunnel_states, nullptr)},
                           ids);
@@ -138,7 +139,12 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
     departed.add(ids.retired_backend(id));
   }
   if (step.tunnels) tunnel_states->commit(*step.tunnels);
-  if (step.model != model) ++generation;
+  if (is_new_intent) {
+    ++generation;
+    kept.push_back(step.intent);
+    const std::lock_guard lock(instant);
+    intent = step.intent;
+  }
   log_panics(*effective, *next);
   publish(std::move(next), compiled->tables);
   follow_sets();
@@ -152,7 +158,8 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
 }
 
 Step Gateway::Parts::step_now() const {
-  return {.model = model,
+  return {.intent = {},
+          .model = model,
           .members = effective->members,
           .sets = effective->sets,
           .inspections = effective->inspections};
@@ -191,6 +198,10 @@ uint64_t Gateway::generation() const {
 }
 bool Gateway::last_apply_succeeded() const {
   return parts_->last_apply_succeeded;
+}
+std::shared_ptr<const Model> Gateway::intent() const {
+  const std::lock_guard lock(parts_->instant);
+  return parts_->intent;
 }
 std::shared_ptr<const Model> Gateway::model() const {
   const std::lock_guard lock(parts_->instant);

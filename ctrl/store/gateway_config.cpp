@@ -81,7 +81,7 @@ Outcome<void> check_growth(const Model& before, const Model& after) {
 Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const ApplyOptions& options,
                                           Step::Mode mode) {
   const auto now = time->now();
-  const bool same = is_same(*next, *model);
+  const bool same = is_same(*next, *intent);
   const std::vector<BackendKey> reweighed = statuses.reset_weights();
   SetContents sets = contents_for(*next);
   auto inspections = inspections_for(*next, nullptr);
@@ -93,7 +93,7 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
     return ApplyResult{
         .generation = generation, .flows_cut = std::map<std::string, uint64_t>(), .is_applied = true};
   }
-  if (same) next = model;  // what was set at run time is no part of it: no generation
+  if (same) next = intent;  // what was set at run time is no part of it: no generation
   auto states = tunnel_states;
   auto tunnels = plan_tunnels(states, *next, static_cast<unsigned>(data_plane->workers().size()),
                               mode == Step::Mode::kRehearse);
@@ -105,11 +105,13 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
     const std::lock_guard lock(instant);
     tunnel_states = std::move(states);
   }
-  const auto before = model;
+  const auto before = model, intent_before = intent;
   const uint64_t base = generation;
-  Members::Prepared prepared = members.prepare(*before, *next);
-  statuses.follow({*before, effective->members}, {*next, prepared.lists}, now.wall);
-  Step step{.model = next,
+  const OfferedModel offered = with_offered_services(next);
+  Members::Prepared prepared = members.prepare(*before, *offered.model);
+  statuses.follow({*before, effective->members}, {*offered.model, prepared.lists}, now.wall);
+  Step step{.intent = next,
+            .model = offered.model,
             .members = prepared.lists,
             .tunnels = std::move(*tunnels),
             .mode = mode,
@@ -119,8 +121,8 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
   step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall}};
   auto result = take(step);
   if (!result || !result->is_applied) return result;
-  members.follow(*before, *next, std::move(prepared), now);
-  if (!same) remember(before, base, options, now, *result);
+  members.follow(*before, *offered.model, std::move(prepared), now);
+  if (!same) remember(intent_before, base, options, now, *result);
   return result;
 }
 
@@ -152,7 +154,7 @@ Gateway::Prepared Gateway::prepare(const nlohmann::json& config, const ApplyOpti
   if (auto same = parts.check_generation(options.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
-  const auto now = model();
+  const auto now = intent();
   auto admitted = parts.admit(now, config, options);
   if (admitted) {
     if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
@@ -191,7 +193,7 @@ Outcome<std::vector<DiffEntry>> Gateway::diff(const nlohmann::json& config) cons
 }
 
 nlohmann::json Gateway::configuration() const {
-  return to_json(*model());
+  return to_json(*intent());
 }
 
 }  // namespace sluice::ctrl

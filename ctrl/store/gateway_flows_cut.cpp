@@ -68,8 +68,8 @@ Outcome<ApplyResult> Gateway::Parts::take_rehearsed(const Model& next, const App
   const std::lock_guard lock(state);
   if (is_stopping) return refuse(Refusal::Kind::kUnavailable, "nothing was applied: sluiced is stopping");
   if (auto same = check_generation(options.if_generation); !same) return tl::unexpected(same.error());
-  Model again = next;  // what it shares with the model of now may be more, or less
-  share_unchanged(*model, again);
+  Model again = next;  // what it shares with the intent of now may be more, or less
+  share_unchanged(*intent, again);
   return take(std::make_shared<const Model>(std::move(again)), options, Step::Mode::kTake);
 }
 

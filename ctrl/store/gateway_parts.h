@@ -55,7 +55,8 @@ struct Step {
     kRehearse,
     kTakeUnlessFlowsEnd,  ///< rehearse it where flows may end, so that they can be counted first
   };
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Model> intent;  ///< null: the present one
+  std::shared_ptr<const Model> model;   ///< the intent with what `services_from` brings
   MemberLists members;
   std::set<std::string> touched_pools = {};  ///< those of which a status differs
   std::vector<BackendKey> flushed = {};
@@ -98,15 +99,17 @@ struct Gateway::Parts {
   std::mutex turn;
   /// Of all that is not said to have another; held while Tables are compiled.
   mutable std::mutex state;
-  /// Of `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and retiring: held
-  /// for an instant. What is new is set under `state` as well, so that either suffices to read it.
+  /// Of `intent`, `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and
+  /// retiring: held for an instant. What is new is set under `state` as well, so that either suffices to read
+  /// it.
   mutable std::mutex instant;
   std::mutex hashing;  ///< of `hash`; apart from the others, `state` may be taken while it is held
 
   std::vector<dataplane::PortInfo> ports;
   std::vector<unsigned> balancers;  ///< the workers that have flows
   IdRegistry ids;
-  std::shared_ptr<const Model> model;  ///< the intent
+  std::shared_ptr<const Model> intent;  ///< what people applied
+  std::shared_ptr<const Model> model;   ///< that, with the services and pools that `services_from` brings
   Members members;
   Ejections ejections;
   BackendStatuses statuses;
@@ -187,7 +190,13 @@ struct Gateway::Parts {
 
   /// Makes Tables what the workers see, and with them what counts.
   void publish(std::shared_ptr<const Effective> next, std::shared_ptr<const dataplane::Tables> new_tables);
-  /// Publishes what the members of those pools are now, if that differs. With `turn` held too.
+  /// An intent with what `services_from` brings now.
+  OfferedModel with_offered_services(const std::shared_ptr<const Model>& of) const;
+  bool has_flows(const std::string& pool) const;
+  /// Publishes what the members of those pools are now, if that differs, and the services that a source
+  /// brings. With `turn` held too.
+  void publish_observed(const std::set<std::string>& pools, std::chrono::system_clock::time_point seen);
+  /// The members alone.
   void publish_members(const std::set<std::string>& pools, std::chrono::system_clock::time_point seen);
   /// Withdrawn members of a pool whose last flow has ended.
   std::vector<HostPort> ended_members(const EffectivePool& pool) const;
