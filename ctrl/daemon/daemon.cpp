@@ -38,8 +38,10 @@
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_reader.h"
 #include "ctrl/store/packet_captures.h"
+#include "ctrl/store/span_queue.h"
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/nats_publisher.h"
+#include "ctrl/telemetry/trace_exporter.h"
 #include "ctrl/tunnel/kernel_keys.h"
 
 namespace sluice::ctrl {
@@ -48,6 +50,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 namespace {
+
+constexpr std::chrono::seconds kLastSpans{2};  ///< for those that wait at the end
 
 /// The key that counts where the configuration gives none.
 SipKey kept_hash_key(const Model& model, const std::string& state_directory) {
@@ -66,6 +70,14 @@ Result<std::unique_ptr<RegistryServer>> start_registry(RegistryModel model,
                                                        LeaseTable& table) {
   if (model.state.empty()) model.state = state_directory + "/registry";
   return RegistryServer::start(model, table);
+}
+
+/// A file that could not be read, of a change that comes to nothing.
+void trace_unreadable(OpenSpan& span, const std::vector<std::string>& lines) {
+  const std::string why = lines.empty() ? "the configuration file is not valid" : lines.front();
+  span.set("sluice.author", "file");
+  span.add_step("config.read", span.start(), std::chrono::system_clock::now(), {}, &why);
+  span.fail(why);
 }
 
 }  // namespace
@@ -100,7 +112,8 @@ struct Daemon::Parts {
   Rounds rounds{io};
   LogModel log;
   std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
-  bool leaving = false;                 ///< asked to stop: /readyz says so
+  std::unique_ptr<TraceExporter> traces;
+  bool leaving = false;  ///< asked to stop: /readyz says so
   bool stopping = false;
   Monitored monitored{facts, steps, rounds.heartbeat(), rounds.ledger_room(), leaving, threads, io};
   ControlThreads threads;  ///< last, so that they have ended before what they use goes
@@ -142,10 +155,11 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   config.model.boot.log = log_data_plane;
   parts.log = config.model.log;
   const SipKey hash_key = kept_hash_key(config.model, options.state_directory);
-  auto gateway =
-      Gateway::start(std::move(config.model), "file", hash_key, options.state_directory + "/history");
+  auto gateway = Gateway::start(std::move(config.model), "file", hash_key,
+                                options.state_directory + "/history", nullptr, config.reading_began);
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
+  parts.traces = std::make_unique<TraceExporter>(parts.gateway->spans(), options.version);
   if (const auto model = parts.gateway->model(); model->ledger) {
     auto reader = LedgerReader::open(parts.io, model->ledger->directory);
     if (!reader) return tl::unexpected(reader.error());
@@ -160,7 +174,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
                     *parts.captures, [&parts](auto job) { asio::post(parts.io, std::move(job)); }});
   parts.rpc = std::make_unique<JsonRpc>(
       parts.context->methods, parts.context.get(), &parts.threads,
-      CallAudit{parts.audit.get(), [&gateway = *parts.gateway] { return gateway.generation(); }});
+      CallAudit{parts.audit.get(), [&gateway = *parts.gateway] { return gateway.generation(); },
+                &parts.gateway->spans()});
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthRunner>(parts.io, *parts.gateway, parts.threads, descriptors);
   parts.backends = std::make_unique<BackendRunner>(parts.io, *parts.gateway, parts.threads);
@@ -216,6 +231,7 @@ bool Daemon::run() {
   parts.sets.reset();
   parts.inspections.reset();
   parts.registry.reset();
+  parts.traces->stop(kLastSpans);
   settle_log(true);
   log_totals(*parts.gateway);
   const bool is_settled = is_ledger_settled(*parts.gateway);
@@ -232,6 +248,7 @@ void Daemon::Parts::follow_model() {
   if (model->log != log) open_log(log = model->log, log_target());
   remote->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
+  traces->follow(*model);
   sources->follow(model);
   sets->follow(model->sets);
   inspections->follow(model->inspections);
@@ -280,15 +297,17 @@ Outcome<ApplyResult> Daemon::Parts::apply_counted(std::shared_ptr<const Gateway:
 
 /// On the thread of preparations: its rules may take long to compile.
 void Daemon::Parts::apply_file() {
+  auto span = gateway->spans().open("config.apply", std::chrono::system_clock::now());
   auto config = load_config(options.config_file);
   if (!config) {
     std::string all;
     for (const auto& line : config.error()) all += (all.empty() ? "" : "; ") + line;
     log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
     gateway->note_unreadable(config.error());
+    if (span) trace_unreadable(*span, config.error());
     return notify_ready("generation " + std::to_string(gateway->generation()));
   }
-  auto prepared = gateway->prepare(config->file.config, {.if_generation = {}, .author = "file"});
+  auto prepared = gateway->prepare(config->file.config, {.author = "file", .span = std::move(span)});
   threads.change([this, config = std::make_shared<const LoadedConfig>(std::move(*config)),
                   prepared = std::move(prepared)] { apply_prepared(config, prepared); });
 }

@@ -15,6 +15,7 @@
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_steering.h"
+#include "ctrl/intent/config_tracing.h"
 #include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
@@ -179,6 +180,7 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   model.remote = decode_remote(root.member("remote"));
   model.audit = decode_audit(root.member("audit"));
   model.events = decode_events(root.member("events"));
+  model.tracing = decode_tracing(root.member("tracing"));
   const Cursor log = root.member("log");
   log.read("level", model.log.level);
   log.read("format", model.log.format);

@@ -12,6 +12,7 @@
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_steering.h"
+#include "ctrl/intent/config_tracing.h"
 #include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
@@ -158,6 +159,7 @@ json settings_to_json(const Model& model) {
   if (model.remote) config["remote"] = encode_remote(*model.remote);
   if (model.audit != AuditModel{}) config["audit"] = encode_audit(model.audit);
   if (model.events != EventsModel()) config["events"] = encode_events(model.events);
+  if (model.tracing) config["tracing"] = encode_tracing(*model.tracing);
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
   if (!model.log.levels.empty()) config["log"]["levels"] = model.log.levels;
   return config;

@@ -9,6 +9,7 @@
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_spans.h"
 #include "ctrl/store/gateway_tunnels.h"
 
 namespace sluice::ctrl {
@@ -118,8 +119,11 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
             .sets = std::move(sets),
             .inspections = std::move(*inspections)};
   for (const BackendKey& key : reweighed) step.touched_pools.insert(key.pool);
-  step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall}};
+  const auto own_span = options.span ? nullptr : begin_change(spans, options, now.wall);
+  step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall,
+                  own_span ? own_span : options.span}};
   auto result = take(step);
+  note_outcome(own_span, result);
   if (!result || !result->is_applied) return result;
   members.follow(*before, *offered.model, std::move(prepared), now);
   if (!same) remember(intent_before, base, options, now, *result);
@@ -149,30 +153,43 @@ Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const std::shared_ptr<co
   return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(warnings)};
 }
 
-Gateway::Prepared Gateway::prepare(const nlohmann::json& config, const ApplyOptions& options) {
+Gateway::Prepared Gateway::prepare(const nlohmann::json& config, const ApplyOptions& asked) {
   Parts& parts = *parts_;
-  if (auto same = parts.check_generation(options.if_generation); !same) {
+  if (auto same = parts.check_generation(asked.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
+  ApplyOptions options = asked;
+  const auto began = parts.time->wall();
   const auto now = intent();
   auto admitted = parts.admit(now, config, options);
   if (admitted) {
     if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
   }
-  auto compiled = admitted ? parts.inspections_for(*admitted->model, &config)
-                           : tl::unexpected(std::move(admitted.error()));
-  if (!compiled) {
-    if (!options.dry_run) parts.note_refused(compiled.error().message, compiled.error().faults);
-    return tl::unexpected(std::move(compiled.error()));
+  InspectionContents inspections;
+  if (admitted) {
+    auto compiled = parts.inspections_for(*admitted->model, &config);
+    if (compiled) {
+      inspections = std::move(*compiled);
+    } else {
+      admitted = tl::unexpected(std::move(compiled.error()));
+    }
   }
-  return std::make_shared<const Preparation>(
-      Preparation{std::move(admitted->model), std::move(admitted->warnings), std::move(*compiled)});
+  options.span = parts.trace_admission(began, options, admitted);
+  if (!admitted) {
+    if (!options.dry_run) parts.note_refused(admitted.error().message, admitted.error().faults);
+    return tl::unexpected(std::move(admitted.error()));
+  }
+  return std::make_shared<const Preparation>(Preparation{std::move(admitted->model), options.span,
+                                                         std::move(admitted->warnings),
+                                                         std::move(inspections)});
 }
 
-Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
+Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& asked) {
   Parts& parts = *parts_;
-  const auto admitted = prepare(config, options);
+  const auto admitted = prepare(config, asked);
   if (!admitted) return tl::unexpected(admitted.error());
+  ApplyOptions options = asked;
+  options.span = (*admitted)->span;
   const std::lock_guard turn(parts.turn);
   if (!options.dry_run) parts.await_turn();
   const std::lock_guard state(parts.state);
@@ -183,6 +200,7 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
       parts.take((*admitted)->model, options, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
   if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
   if (result) result->warnings = (*admitted)->warnings;
+  parts.trace_outcome(options.span, result);
   return result;
 }
 

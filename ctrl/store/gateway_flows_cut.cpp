@@ -5,6 +5,7 @@
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_spans.h"
 #include "lb/service_rules.h"
 
 namespace sluice::ctrl {
@@ -109,11 +110,14 @@ void Gateway::Parts::take_counted(std::shared_ptr<const Model> next, const Apply
   if (!questions.ask(std::move(requests), balancers, finish)) go_on(std::nullopt);
 }
 
-void Gateway::apply(std::shared_ptr<const Preparation> prepared, const ApplyOptions& options,
+void Gateway::apply(std::shared_ptr<const Preparation> prepared, const ApplyOptions& asked,
                     ApplyAnswer answer) {
+  ApplyOptions options = asked;
+  options.span = prepared->span;
   const auto finish = [this, is_dry = options.dry_run, prepared,
                        answer = std::move(answer)](Outcome<ApplyResult> result) {
     if (!is_dry) parts_->last_apply_succeeded = result.has_value();
+    parts_->trace_outcome(prepared->span, result);
     if (result) result->warnings = prepared->warnings;
     answer(std::move(result));
   };
@@ -126,21 +130,30 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
   apply(std::move(*prepared), options, std::move(answer));
 }
 
-Gateway::Prepared Gateway::prepare_rollback(uint64_t generation) {
+Gateway::Prepared Gateway::prepare_rollback(uint64_t generation, const ApplyOptions& options) {
+  const auto began = parts_->time->wall();
+  const auto refuse_traced = [&](Refusal& refusal) {
+    note_read(begin_change(parts_->spans, options, began), parts_->time->wall(), &refusal);
+    return tl::unexpected(std::move(refusal));
+  };
   auto model = parts_->remembered(generation);
-  if (!model) return tl::unexpected(std::move(model.error()));
+  if (!model) return refuse_traced(model.error());
   auto with_sets = read_sets(std::move(*model));
-  if (!with_sets) return tl::unexpected(std::move(with_sets.error()));
+  if (!with_sets) return refuse_traced(with_sets.error());
   auto inspections = parts_->inspections_for(**with_sets, nullptr);
-  if (!inspections) return tl::unexpected(std::move(inspections.error()));
-  return std::make_shared<const Preparation>(Preparation{std::move(*with_sets), {}, std::move(*inspections)});
+  if (!inspections) return refuse_traced(inspections.error());
+  auto span = begin_change(parts_->spans, options, began);
+  note_read(span, parts_->time->wall(), nullptr);
+  return std::make_shared<const Preparation>(
+      Preparation{std::move(*with_sets), std::move(span), {}, std::move(*inspections)});
 }
 
 void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer,
                        std::shared_ptr<OpenSpan> span) {
-  auto prepared = prepare_rollback(generation);
+  const ApplyOptions options{.author = author, .span = std::move(span)};
+  auto prepared = prepare_rollback(generation, options);
   if (!prepared) return answer(tl::unexpected(std::move(prepared.error())));
-  apply(std::move(*prepared), {.author = author, .span = std::move(span)}, std::move(answer));
+  apply(std::move(*prepared), options, std::move(answer));
 }
 
 }  // namespace sluice::ctrl

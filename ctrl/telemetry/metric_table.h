@@ -40,6 +40,11 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
      "Events that did not reach who follows them: `socket` and `sse`, where one did not keep up and was "
      "closed; `nats`, where no server took them for long.",
      "how-to/follow-events.md"},
+    {"sluice_trace_spans_total", MetricType::Counter, "result",
+     "What became of spans: `exported`, a receiver has them; `dropped`, there was no room for them, or no "
+     "time "
+     "at the end; `failed`, no receiver took them.",
+     "how-to/trace-with-opentelemetry.md"},
     {"process_cpu_seconds_total", MetricType::Counter, "", "CPU time of all threads."},
     {"process_resident_memory_bytes", MetricType::Gauge, "", "Memory that is resident, without huge pages."},
     {"process_virtual_memory_bytes", MetricType::Gauge, "", "Address space in use."},

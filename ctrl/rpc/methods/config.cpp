@@ -20,10 +20,21 @@ using std::chrono::milliseconds;
 constexpr auto kHashKey = "/gateway/hash_key";
 constexpr auto kHidden = "(hidden)";
 
+/// Whether a value is one of the headers that a receiver of traces knows the gateway by.
+bool is_header(std::string_view pointer) {
+  return pointer.starts_with("/tracing/headers");
+}
+
+void hide_secrets(json& config) {
+  const json::json_pointer hash_key(kHashKey), headers("/tracing/headers");
+  if (config.contains(hash_key)) config[hash_key] = kHidden;
+  if (!config.contains(headers)) return;
+  for (auto& [name, value] : config[headers].items()) value = kHidden;
+}
+
 void get_config(MethodContext& context, const Call& call, Reply reply) {
   json config = context.gateway.configuration();
-  const json::json_pointer hash_key(kHashKey);
-  if (call.peer.role < Role::kAdmin && config.contains(hash_key)) config[hash_key] = kHidden;
+  if (call.peer.role < Role::kAdmin) hide_secrets(config);
   reply(json{{"generation", context.gateway.generation()}, {"config", std::move(config)}});
 }
 
@@ -34,7 +45,8 @@ void diff(MethodContext& context, const Call& call, Reply reply) {
   bool needs_restart = false;
   for (const auto& entry : *entries) {
     const bool hidden =
-        call.peer.role < Role::kAdmin && std::string_view(entry.pointer).starts_with("/gateway");
+        call.peer.role < Role::kAdmin && (std::string_view(entry.pointer).starts_with("/gateway") ||
+                                          entry.pointer == "/tracing" || is_header(entry.pointer));
     changes.push_back({{"pointer", entry.pointer},
                        {"before", hidden ? json(kHidden) : entry.before},
                        {"after", hidden ? json(kHidden) : entry.after},
@@ -105,6 +117,7 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
   auto confirm = confirm_of(call.params);
   if (!confirm) return reply(tl::unexpected(std::move(confirm.error())));
   options.confirm = *confirm;
+  options.span = call.span;
   const bool has_inspections = call.params["config"].contains("inspections");
   prepare_and_apply(context, options, has_inspections, std::move(reply),
                     [config = call.params["config"], options](Gateway& gateway) {
@@ -115,8 +128,10 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
 void rollback(MethodContext& context, const Call& call, Reply reply) {
   const auto generation = call.params["generation"].get<uint64_t>();
   const bool has_inspections = !context.gateway.model()->inspections.empty();
-  prepare_and_apply(context, {.author = call.peer.subject}, has_inspections, std::move(reply),
-                    [generation](Gateway& gateway) { return gateway.prepare_rollback(generation); });
+  prepare_and_apply(context, {.author = call.peer.subject, .span = call.span}, has_inspections, std::move(reply),
+                    [generation, author = call.peer.subject, span = call.span](Gateway& gateway) {
+                      return gateway.prepare_rollback(generation, {.author = author, .span = span});
+                    });
 }
 
 void history(MethodContext& context, const Call&, Reply reply) {
@@ -182,7 +197,7 @@ std::vector<Method> config_methods() {
       {"config.get",
        Role::kView,
        "What is applied, defaults filled in.",
-       "`{generation, config}`; `hash_key` is hidden from all but admin",
+       "`{generation, config}`; `hash_key` and `tracing.headers` are hidden from all but admin",
        {},
        get_config},
       {"config.validate",
