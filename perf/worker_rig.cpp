@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "dataplane/base/packet.h"
+#include "dataplane/stages/account.h"
 
 namespace sluice::perf {
 namespace {
@@ -68,6 +69,10 @@ std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty) {
   }
   auto tables = test::make_tables(specs);
   if (duty.fed_by_flowgen) tables->ports[test::kEdge].mac = *MacAddress::parse("00:01:02:03:04:01");
+  if (duty.is_accounted) {
+    tables->flow_reading = std::make_shared<const dataplane::FlowReading>(
+        dataplane::FlowReading{std::make_shared<dataplane::FlowLanes>(1), {lb::FlowShare::of(1)}});
+  }
   tables->neighbors.clear();
   for (unsigned i = 0; i < duty.backends; ++i) {
     const std::string address = backend_address(duty, i);
@@ -92,6 +97,7 @@ WorkerRig::WorkerRig(const Duty& duty, rte_mempool* pool, uint16_t device)
   dataplane::Worker& worker = station_->worker();
   worker.tables = tables_.get();
   worker.neighbors.adopt_static(*tables_, 0, worker.transmit);
+  dataplane::account_flows(worker);
 }
 
 uint64_t WorkerRig::dropped() const {

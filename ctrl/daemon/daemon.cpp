@@ -40,6 +40,7 @@
 #include "ctrl/store/packet_captures.h"
 #include "ctrl/store/span_queue.h"
 #include "ctrl/telemetry/control_steps.h"
+#include "ctrl/telemetry/flow_log.h"
 #include "ctrl/telemetry/nats_publisher.h"
 #include "ctrl/telemetry/trace_exporter.h"
 #include "ctrl/tunnel/kernel_keys.h"
@@ -111,6 +112,8 @@ struct Daemon::Parts {
   std::unique_ptr<UiState> ui;
   Rounds rounds{io};
   LogModel log;
+  std::unique_ptr<FlowRecordReader> flow_records;
+  std::unique_ptr<FlowLog> flow_log;
   std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
   std::unique_ptr<TraceExporter> traces;
   bool leaving = false;  ///< asked to stop: /readyz says so
@@ -160,6 +163,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
   parts.traces = std::make_unique<TraceExporter>(parts.gateway->spans(), options.version);
+  parts.flow_records = std::make_unique<FlowRecordReader>(*parts.gateway);
+  parts.flow_log = std::make_unique<FlowLog>(*parts.gateway, *parts.flow_records);
   if (const auto model = parts.gateway->model(); model->ledger) {
     auto reader = LedgerReader::open(parts.io, model->ledger->directory);
     if (!reader) return tl::unexpected(reader.error());
@@ -232,6 +237,7 @@ bool Daemon::run() {
   parts.inspections.reset();
   parts.registry.reset();
   parts.traces->stop(kLastSpans);
+  parts.flow_records->stop();
   settle_log(true);
   log_totals(*parts.gateway);
   const bool is_settled = is_ledger_settled(*parts.gateway);
@@ -246,6 +252,7 @@ bool Daemon::run() {
 void Daemon::Parts::follow_model() {
   const auto model = gateway->model();
   if (model->log != log) open_log(log = model->log, log_target());
+  flow_log->follow(*model);
   remote->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
   traces->follow(*model);
@@ -280,6 +287,7 @@ void Daemon::Parts::follow_signals() {
 void Daemon::Parts::reload() {
   notify_reloading();
   audit->reopen();
+  flow_log->reopen();
   threads.prepare([this] { apply_file(); });
 }
 

@@ -8,6 +8,7 @@
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_answers.h"
 #include "ctrl/store/traffic_totals.h"
+#include "dataplane/tables/flow_lanes.h"
 
 namespace sluice::ctrl {
 
@@ -20,6 +21,10 @@ void log_totals(const Gateway& gateway) {
   }
   log_info(
       {"stopped: ", totals.to_string(), reasons.empty() ? std::string() : " (" + reasons.substr(1) + ")"});
+  if (const auto lanes = gateway.flow_lanes()) {
+    log_info({"flow_log: ", lanes->told(lb::FlowReader::kLog), " flows told of, ",
+              lanes->lost(lb::FlowReader::kLog), " lost"});
+  }
   if (const auto* ledger = gateway.ledger()) {
     log_with_field("the ledger stopped", "ledger_totals", totals_object(*ledger));
   }

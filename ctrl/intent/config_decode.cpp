@@ -6,6 +6,7 @@
 
 #include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_events.h"
+#include "ctrl/intent/config_flow_log.h"
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_inspections.h"
 #include "ctrl/intent/config_ledger.h"
@@ -181,6 +182,7 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   model.audit = decode_audit(root.member("audit"));
   model.events = decode_events(root.member("events"));
   model.tracing = decode_tracing(root.member("tracing"));
+  model.flow_log = decode_flow_log(root.member("flow_log"));
   const Cursor log = root.member("log");
   log.read("level", model.log.level);
   log.read("format", model.log.format);

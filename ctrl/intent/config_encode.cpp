@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctrl/intent/config_events.h"
+#include "ctrl/intent/config_flow_log.h"
 #include "ctrl/intent/config_health.h"
 #include "ctrl/intent/config_inspections.h"
 #include "ctrl/intent/config_ledger.h"
@@ -160,6 +161,7 @@ json settings_to_json(const Model& model) {
   if (model.audit != AuditModel{}) config["audit"] = encode_audit(model.audit);
   if (model.events != EventsModel()) config["events"] = encode_events(model.events);
   if (model.tracing) config["tracing"] = encode_tracing(*model.tracing);
+  if (model.flow_log) config["flow_log"] = encode_flow_log(*model.flow_log);
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
   if (!model.log.levels.empty()) config["log"]["levels"] = model.log.levels;
   return config;

@@ -37,6 +37,7 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
   note(before.audit == after.audit, "audit");
   note(before.encapsulation == after.encapsulation, "encap");
   note(before.events == after.events, "events");
+  note(before.flow_log == after.flow_log, "flow_log");
   note(before.log == after.log, "log");
   note(before.neighbors == after.neighbors, "neighbors");
   note(before.remote == after.remote, "remote");
@@ -63,6 +64,7 @@ std::vector<std::string> all_parts(const Model& model) {
   std::vector<std::string> parts{"audit",  "encap", "events",  "log",     "neighbors", "remote",
                                  "routes", "snat",  "sources", "tracing", "tunnels"};
   compare("inspection/", decltype(model.inspections){}, model.inspections, parts);
+  parts.emplace_back("flow_log");
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);
   compare("set/", decltype(model.sets){}, model.sets, parts);

@@ -80,7 +80,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
                            .kept_hash_key = kept_hash_key,
                            .balancers = static_cast<unsigned>(parts.balancers.size()),
                            .configuration = parts.generation,
-                           .tunnels = associations_of(tunnel_states, *tunnels)},
+                           .tunnels = associations_of(tunnel_states, *tunnels),
+                           .flow_reading = parts.flow_reading_for(*parts.model)},
                           parts.ids);
   if (!compiled) return fail(compiled.error().message);
   parts.ids.commit();
@@ -122,7 +123,8 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
                            .balancers = static_cast<unsigned>(balancers.size()),
                            .configuration = generation + (is_new_intent ? 1 : 0),
                            .tunnels = associations_of(tunnel_states, step.tunnels),
-                           .tunnels_before = associations_of(tunnel_states, nullptr)},
+                           .tunnels_before = associations_of(tunnel_states, nullptr),
+                           .flow_reading = flow_reading_for(*step.model)},
                           ids);
   const auto compiled_at = time->wall();
   const auto result = [&](bool is_applied) {

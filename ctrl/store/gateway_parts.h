@@ -32,6 +32,7 @@
 #include "ctrl/store/change_spans.h"
 #include "ctrl/store/departed_backends.h"
 #include "ctrl/store/event_hub.h"
+#include "ctrl/store/flow_marks.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/history_store.h"
 #include "ctrl/store/ledger_questions.h"
@@ -133,6 +134,9 @@ struct Gateway::Parts {
   ChangeSpans change_spans;
   uint64_t transactions_lost = 0;  ///< sampled ones that are counted as dropped already. Control thread
   std::vector<bool> links;         ///< of ports, as they were told last. Control thread
+  /// Null before anybody asked for records of flows. Set under `instant` too.
+  std::shared_ptr<dataplane::FlowLanes> flow_lanes;
+  FlowMarks flow_marks;            ///< of numbers that records may still need
   uint64_t checkpoint_size = 0;    ///< the same of the ledger
   SipKey kept_hash_key;
   std::atomic<uint64_t> generation = 0;  ///< of the configuration; Tables have their own
@@ -264,6 +268,8 @@ struct Gateway::Parts {
   /// Makes what `statuses` was told final; `model` is that of the step.
   void commit_statuses();
   void collect_numbers();
+  /// Who reads of which flows under that model; null: nobody. Makes the lanes at the first time.
+  std::shared_ptr<const dataplane::FlowReading> flow_reading_for(const Model& next);
   void watch_workers();  ///< with `instant` held
   void log_notices();
 };

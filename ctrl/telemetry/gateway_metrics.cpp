@@ -10,6 +10,7 @@
 #include "ctrl/log/log.h"
 #include "ctrl/store/event_hub.h"
 #include "ctrl/store/traffic_totals.h"
+#include "ctrl/telemetry/flow_metrics.h"
 #include "ctrl/telemetry/handshake_metrics.h"
 #include "ctrl/telemetry/ledger_metrics.h"
 #include "ctrl/telemetry/metric_family.h"
@@ -270,6 +271,7 @@ std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::str
   add_tunnel_series(sources, gateway);
   add_trace_series(sources, gateway);
   add_handshake_series(sources, gateway);
+  add_flow_log_series(sources, gateway);
   add_mirror_series(sources, gateway);
   if (const auto* ledger = gateway.ledger()) add_ledger_series(sources, *ledger);
   return sources;

@@ -45,6 +45,15 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
      "time "
      "at the end; `failed`, no receiver took them.",
      "how-to/trace-with-opentelemetry.md"},
+    {"sluice_flow_log_records_total", MetricType::Counter, "",
+     "Flows that have ended and of which the flow log has told: lines that the file took, or records that "
+     "were "
+     "sent to the collector.",
+     "how-to/log-flows.md"},
+    {"sluice_flow_log_lost_total", MetricType::Counter, "",
+     "Flows that have ended and of which the flow log has not told, though they are in its sample: with "
+     "`sluice_flow_log_records_total` these are all that ended since.",
+     "how-to/log-flows.md"},
     {"process_cpu_seconds_total", MetricType::Counter, "", "CPU time of all threads."},
     {"process_resident_memory_bytes", MetricType::Gauge, "", "Memory that is resident, without huge pages."},
     {"process_virtual_memory_bytes", MetricType::Gauge, "", "Address space in use."},

@@ -22,6 +22,8 @@ Result<void> Station::map_arrays(const StationPlan& plan) {
   const size_t entries = plan.place.balances ? plan.flow_table_entries : 1;  // others never look a flow up
   return map_array(flows_, entries, plan.numa_node, true)
       .and_then([&] { return map_array(addresses6_, entries, plan.numa_node, true); })
+      .and_then([&] { return map_array(flow_accounts_, entries, plan.numa_node, true); })
+      .and_then([&] { return map_array(flow_counts_told_, entries, plan.numa_node, false); })
       .and_then(
           [&] { return map_array(buckets_, lb::FlowTable::buckets_for(entries), plan.numa_node, true); })
       .and_then([&] { return map_array(services_, lb::kMaxServices, plan.numa_node, false); })
@@ -114,6 +116,11 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
   if (station->inspection_ != nullptr) {
     station->worker_->inspection = station->inspection_.get();
     station->worker_->balancer.tell_ends_to(station->inspection_->attachments);
+  }
+  if (plan.place.balances) {
+    station->accounts_ = std::make_unique<lb::FlowAccounts>(station->flow_accounts_.elements(),
+                                                            station->flow_counts_told_.elements());
+    station->worker_->accounts = station->accounts_.get();
   }
   station->drops_.show_to(station->watch_);
   station->drops_.record_in(station->drop_records_.elements());

@@ -62,6 +62,9 @@ class Station {
   Notices notices_;
   MappedArray<lb::FlowEntry> flows_;
   MappedArray<lb::Addresses6> addresses6_;
+  MappedArray<lb::FlowAccount> flow_accounts_;  ///< of `accounts_`, as the next
+  MappedArray<lb::FlowCounts> flow_counts_told_;
+  std::unique_ptr<lb::FlowAccounts> accounts_;
   MappedArray<lb::FlowTable::Bucket> buckets_;
   MappedArray<lb::TargetCounters> services_;
   MappedArray<lb::TargetCounters> backends_;

@@ -121,12 +121,21 @@ void find_candidates(lb::FlowTable& flows, const PlainPackets& packets,
   }
 }
 
+/// Fetches where flows are counted, if they are, before their packets are.
+void prefetch_accounts(const Worker& worker, std::span<lb::FlowEntry* const> candidates) {
+  if ((worker.watch.any() & stage::kAccount) == 0) return;
+  for (const lb::FlowEntry* const flow : candidates) {
+    if (flow != nullptr) worker.balancer.prefetch_account(*flow);
+  }
+}
+
 /// Forwards those that are plain and whose flows are known. Returns the others, moved to the front.
 template <Families families, bool is_watched>
 std::span<rte_mbuf*> forward_burst(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames,
                                    const PlainPackets& packets) {
   std::array<lb::FlowEntry*, kBurst> candidates;
   find_candidates<families>(worker.balancer.flows(), packets, std::span(candidates).first(frames.size()));
+  if constexpr (is_watched) prefetch_accounts(worker, std::span(candidates).first(frames.size()));
   size_t others = 0;
   uint64_t waiting = 0;  // whom others may belong to: a bit for each of 64 parts of all hashes
   const auto parts_of = [&](size_t i) {

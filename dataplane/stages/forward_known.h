@@ -51,9 +51,10 @@ inline void set_data(rte_mbuf* packet, const uint8_t* frame, const uint8_t* end)
   packet->pkt_len = size;
 }
 
-/// Shows a packet of `flow`, as it came in at `in_port`, to who waits for it.
+/// Counts a packet of `flow` for it, and shows it, as it came in at `in_port`, to who waits for it.
 inline void show_received(Worker& worker, const rte_mbuf& packet, uint8_t in_port, const lb::FlowEntry& flow,
                           StageMask stages) {
+  if ((stages & stage::kAccount) != 0) worker.balancer.account(flow, packet.pkt_len);
   if ((stages & stage::kCaptureReceived) != 0) [[unlikely]]
     worker.watch.received(packet, in_port, flow.service, flow.backend);
 }
