@@ -206,7 +206,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.monitored.registry = parts.registry.get();
   parts.ui = std::make_unique<UiState>(parts.monitored, *parts.context);
   parts.monitored.ui = parts.ui.get();
-  parts.remote = std::make_unique<RemoteRunner>(parts.io, *parts.rpc, *parts.audit, parts.monitored);
+  parts.remote = std::make_unique<RemoteRunner>(parts.io, *parts.rpc, *parts.audit, parts.gateway->spans(),
+                                                parts.monitored);
   if (auto started = parts.remote->start(*parts.gateway->model()); !started) {
     return tl::unexpected(started.error());
   }

@@ -7,8 +7,9 @@
 
 namespace sluice::ctrl {
 
-RemoteRunner::RemoteRunner(boost::asio::io_context& io, JsonRpc& rpc, Audit& audit, Monitored& monitored)
-    : io_(io), rpc_(rpc), audit_(audit), monitored_(monitored) {}
+RemoteRunner::RemoteRunner(boost::asio::io_context& io, JsonRpc& rpc, Audit& audit, SpanQueue& spans,
+                           Monitored& monitored)
+    : io_(io), rpc_(rpc), audit_(audit), spans_(spans), monitored_(monitored) {}
 RemoteRunner::~RemoteRunner() = default;
 
 Result<void> RemoteRunner::start(const Model& model) {
@@ -23,7 +24,7 @@ Result<void> RemoteRunner::open(const Model& model) {
   const RemoteModel* const wanted = model.remote ? &*model.remote : nullptr;
   if (server_) return server_->follow(wanted);
   if (!wanted) return {};
-  auto server = RemoteServer::start(*wanted, {io_, rpc_, audit_, &monitored_.gateway->spans(), monitoring_site(monitored_)});
+  auto server = RemoteServer::start(*wanted, {io_, rpc_, audit_, &spans_, monitoring_site(monitored_)});
   if (!server) return tl::unexpected(server.error());
   server_ = std::move(*server);
   return {};

@@ -13,13 +13,15 @@ namespace sluice::ctrl {
 
 class JsonRpc;
 class RemoteServer;
+class SpanQueue;
 struct Model;
 
 class RemoteRunner {
  public:
   /// Borrows all of it; `monitored` is told what there is to be seen. Outlives `io`, which may hold what is
   /// to be answered.
-  RemoteRunner(boost::asio::io_context& io, JsonRpc& rpc, Audit& audit, Monitored& monitored);
+  RemoteRunner(boost::asio::io_context& io, JsonRpc& rpc, Audit& audit, SpanQueue& spans,
+               Monitored& monitored);
   ~RemoteRunner();
 
   /// Opens what a configuration asks for the first time. An Error names what of it cannot be had.
@@ -37,6 +39,7 @@ class RemoteRunner {
   boost::asio::io_context& io_;
   JsonRpc& rpc_;
   Audit& audit_;
+  SpanQueue& spans_;
   Monitored& monitored_;
   // What was asked for last.
   AuditModel audited_;
