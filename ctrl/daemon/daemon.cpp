@@ -41,6 +41,7 @@
 #include "ctrl/store/span_queue.h"
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/flow_log.h"
+#include "ctrl/telemetry/flow_spans.h"
 #include "ctrl/telemetry/nats_publisher.h"
 #include "ctrl/telemetry/trace_exporter.h"
 #include "ctrl/tunnel/kernel_keys.h"
@@ -116,7 +117,8 @@ struct Daemon::Parts {
   std::unique_ptr<FlowLog> flow_log;
   std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
   std::unique_ptr<TraceExporter> traces;
-  bool leaving = false;  ///< asked to stop: /readyz says so
+  std::shared_ptr<FlowSpans> flow_spans;  ///< null: no flow is traced
+  bool leaving = false;                   ///< asked to stop: /readyz says so
   bool stopping = false;
   Monitored monitored{facts, steps, rounds.heartbeat(), rounds.ledger_room(), leaving, threads, io};
   ControlThreads threads;  ///< last, so that they have ended before what they use goes
@@ -162,9 +164,9 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
                                 options.state_directory + "/history", nullptr, config.reading_began);
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
-  parts.traces = std::make_unique<TraceExporter>(parts.gateway->spans(), options.version);
   parts.flow_records = std::make_unique<FlowRecordReader>(*parts.gateway);
   parts.flow_log = std::make_unique<FlowLog>(*parts.gateway, *parts.flow_records);
+  parts.traces = std::make_unique<TraceExporter>(parts.gateway->spans(), options.version);
   if (const auto model = parts.gateway->model(); model->ledger) {
     auto reader = LedgerReader::open(parts.io, model->ledger->directory);
     if (!reader) return tl::unexpected(reader.error());
@@ -237,8 +239,8 @@ bool Daemon::run() {
   parts.sets.reset();
   parts.inspections.reset();
   parts.registry.reset();
-  parts.traces->stop(kLastSpans);
   parts.flow_records->stop();
+  parts.traces->stop(kLastSpans);
   settle_log(true);
   log_totals(*parts.gateway);
   const bool is_settled = is_ledger_settled(*parts.gateway);
@@ -257,6 +259,7 @@ void Daemon::Parts::follow_model() {
   remote->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
   traces->follow(*model);
+  FlowSpans::follow(flow_spans, *flow_records, *gateway, *model);
   sources->follow(model);
   sets->follow(model->sets);
   inspections->follow(model->inspections);

@@ -181,8 +181,8 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   model.remote = decode_remote(root.member("remote"));
   model.audit = decode_audit(root.member("audit"));
   model.events = decode_events(root.member("events"));
-  model.tracing = decode_tracing(root.member("tracing"));
   model.flow_log = decode_flow_log(root.member("flow_log"));
+  model.tracing = decode_tracing(root.member("tracing"));
   const Cursor log = root.member("log");
   log.read("level", model.log.level);
   log.read("format", model.log.format);

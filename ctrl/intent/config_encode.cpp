@@ -160,8 +160,8 @@ json settings_to_json(const Model& model) {
   if (model.remote) config["remote"] = encode_remote(*model.remote);
   if (model.audit != AuditModel{}) config["audit"] = encode_audit(model.audit);
   if (model.events != EventsModel()) config["events"] = encode_events(model.events);
-  if (model.tracing) config["tracing"] = encode_tracing(*model.tracing);
   if (model.flow_log) config["flow_log"] = encode_flow_log(*model.flow_log);
+  if (model.tracing) config["tracing"] = encode_tracing(*model.tracing);
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
   if (!model.log.levels.empty()) config["log"]["levels"] = model.log.levels;
   return config;

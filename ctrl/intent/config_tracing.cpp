@@ -95,6 +95,7 @@ std::optional<TracingModel> decode_tracing(const Cursor& tracing) {
   if (!tracing) return std::nullopt;
   TracingModel model;
   tracing.parse("otlp", parse_receiver, model.otlp);
+  tracing.read("flows", model.flows);
   tracing.read("transactions", model.transactions);
   read_texts(tracing.member("headers"), model.headers, wrong_with_header);
   read_texts(tracing.member("resource"), model.resource, wrong_with_attribute);
@@ -102,7 +103,7 @@ std::optional<TracingModel> decode_tracing(const Cursor& tracing) {
 }
 
 json encode_tracing(const TracingModel& tracing) {
-  json object = {{"otlp", tracing.otlp}, {"transactions", tracing.transactions}};
+  json object = {{"otlp", tracing.otlp}, {"flows", tracing.flows}, {"transactions", tracing.transactions}};
   if (!tracing.headers.empty()) object["headers"] = tracing.headers;
   if (!tracing.resource.empty()) object["resource"] = tracing.resource;
   return object;

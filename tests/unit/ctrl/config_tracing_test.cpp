@@ -39,14 +39,22 @@ TEST(ConfigTracing, IsReadAndWritten) {
   EXPECT_FALSE(to_json(*parse_config(test::sample_config())).contains("tracing"));
 }
 
-TEST(ConfigTracing, SamplesAShareOfTransactions) {
-  const json tracing = {{"otlp", "http://127.0.0.1:4318"}, {"transactions", 0.001}};
-  EXPECT_EQ(parse_config(with_tracing(tracing))->tracing->transactions, 0.001);
-  EXPECT_EQ(to_json(*parse_config(with_tracing(tracing)))["tracing"]["transactions"], 0.001);
-  EXPECT_EQ(parse_config(with_tracing({{"otlp", "http://127.0.0.1:4318"}}))->tracing->transactions, 0);
-  for (const double share : {-0.1, 1.1}) {
-    EXPECT_EQ(faults_of({{"otlp", "http://127.0.0.1:4318"}, {"transactions", share}}),
-              std::vector<std::string>{"/tracing/transactions"});
+TEST(ConfigTracing, SamplesAShareOfFlowsAndOfTransactions) {
+  const json receiver = {{"otlp", "http://127.0.0.1:4318"}};
+  const json tracing = {{"otlp", "http://127.0.0.1:4318"}, {"flows", 0.25}, {"transactions", 0.001}};
+  const auto model = parse_config(with_tracing(tracing));
+  ASSERT_TRUE(model);
+  EXPECT_EQ(model->tracing->flows, 0.25);
+  EXPECT_EQ(model->tracing->transactions, 0.001);
+  EXPECT_EQ(to_json(*model)["tracing"], tracing);
+  EXPECT_EQ(parse_config(with_tracing(receiver))->tracing->flows, 0);
+  EXPECT_EQ(parse_config(with_tracing(receiver))->tracing->transactions, 0);
+  for (const char* const key : {"flows", "transactions"}) {
+    for (const json& share : {json(-0.1), json(1.1), json("all")}) {
+      json wrong = receiver;
+      wrong[key] = share;
+      EXPECT_EQ(faults_of(wrong), std::vector<std::string>{"/tracing/" + std::string(key)});
+    }
   }
 }
 
