@@ -62,7 +62,7 @@ std::string_view word_for(lb::FlowEnd end) {
   return kFlowEndWords[static_cast<size_t>(end)];
 }
 
-std::string endpoint_text(const IpAddress& address, uint16_t port) {
+std::string flow_endpoint_text(const IpAddress& address, uint16_t port) {
   const std::string text = address.to_string();
   return (address.is_v4() ? text : "[" + text + "]") + ":" + std::to_string(port);
 }
@@ -80,7 +80,7 @@ void add_flow_line(std::string& text, const NamedFlow& flow) {
   add_member(text, "destination_port", uint64_t{record.key.destination_port.host()});
   add_member(text, "service", flow.service);
   add_member(text, "pool", flow.pool);
-  add_member(text, "backend", endpoint_text(flow.backend, flow.backend_port));
+  add_member(text, "backend", flow_endpoint_text(flow.backend, flow.backend_port));
   add_member(text, "packets_in", record.counts.packets_in);
   add_member(text, "packets_out", record.counts.packets_out);
   add_member(text, "bytes_in", record.counts.bytes_in);

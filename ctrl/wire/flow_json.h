@@ -12,7 +12,7 @@ namespace sluice::ctrl {
 std::string_view word_for(lb::FlowEnd end);
 
 /// `ADDRESS:PORT`, an IPv6 address in brackets.
-std::string endpoint_text(const IpAddress& address, uint16_t port);
+std::string flow_endpoint_text(const IpAddress& address, uint16_t port);
 
 /// Adds the object and a line end. Counts are of the flow's whole life, of one that goes on too.
 void add_flow_line(std::string& text, const NamedFlow& flow);

@@ -123,7 +123,7 @@ DataRecord record_of(const NamedFlow& flow) {
   add_number(bytes, from.counts.bytes_out - from.told.bytes_out);
   add_text(bytes, flow.service);
   add_text(bytes, flow.pool);
-  add_text(bytes, endpoint_text(flow.backend, flow.backend_port));
+  add_text(bytes, flow_endpoint_text(flow.backend, flow.backend_port));
   constexpr uint8_t kFromInitiator = 1;
   add_number(bytes, kFromInitiator);
   return record;
