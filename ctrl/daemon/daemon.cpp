@@ -33,6 +33,7 @@
 #include "ctrl/registry/registry_server.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
+#include "ctrl/source/inspection_watch.h"
 #include "ctrl/source/set_watch.h"
 #include "ctrl/store/control_threads.h"
 #include "ctrl/store/gateway.h"
@@ -107,6 +108,7 @@ struct Daemon::Parts {
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
   std::unique_ptr<SetWatch> sets;
+  std::unique_ptr<InspectionWatch> inspections;
   std::unique_ptr<KernelKeys> kernel_keys;  ///< once a tunnel has its keys from there
   std::unique_ptr<RegistryServer> registry;
   std::unique_ptr<UiState> ui;
@@ -128,7 +130,8 @@ struct Daemon::Parts {
   void reload();
   void leave();
   void apply_file();
-  Outcome<ApplyResult> apply_counted(const nlohmann::json& config, std::shared_ptr<OpenSpan> span);
+  void apply_prepared(std::shared_ptr<const LoadedConfig> config, const Gateway::Prepared& prepared);
+  Outcome<ApplyResult> apply_counted(std::shared_ptr<const Gateway::Preparation> prepared);
   void stop();
 };
 
@@ -195,6 +198,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.sets = std::make_unique<SetWatch>([gateway = parts.gateway.get()](std::vector<SetReading> readings) {
     gateway->observe(std::move(readings));
   });
+  parts.inspections = std::make_unique<InspectionWatch>(
+      [gateway = parts.gateway.get()](std::vector<InspectionReading> readings) {
+        gateway->observe(std::move(readings));
+      });
   parts.monitored.gateway = parts.gateway.get();
   parts.monitored.ledger_pages = parts.ledger_pages.get();
   parts.monitored.health = &parts.health->checks();
@@ -215,6 +222,7 @@ bool Daemon::run() {
   if (const auto filtered = filter_system_calls(); !filtered) log_warning({filtered.error().message});
   parts.gateway->resume_by([&parts](std::function<void()> job) { parts.threads.answer(std::move(job)); });
   parts.gateway->on_change([&parts] { asio::post(parts.io, [&parts] { parts.follow_model(); }); });
+  parts.threads.prepare([&parts] { parts.gateway->compile_inspections(); });
   parts.follow_model();
   for (const int stop : {SIGTERM, SIGINT}) parts.signals.add(stop);
   parts.follow_signals();
@@ -230,6 +238,7 @@ bool Daemon::run() {
   parts.gateway->keep_history();
   parts.sources->stop();
   parts.sets.reset();
+  parts.inspections.reset();
   parts.registry.reset();
   parts.flow_records->stop();
   parts.traces->stop(kLastSpans);
@@ -254,6 +263,7 @@ void Daemon::Parts::follow_model() {
   FlowSpans::follow(flow_spans, *flow_records, *gateway, *model);
   sources->follow(model);
   sets->follow(model->sets);
+  inspections->follow(model->inspections);
   health->follow();
   follow_kernel_keys(*model);
 }
@@ -283,41 +293,50 @@ void Daemon::Parts::reload() {
   notify_reloading();
   audit->reopen();
   flow_log->reopen();
-  threads.change([this] { apply_file(); });
+  threads.prepare([this] { apply_file(); });
 }
 
 /// Waits for the workers' count of flows that end, as what is to be changed after this does. Throws where the
 /// gateway stops meanwhile.
-Outcome<ApplyResult> Daemon::Parts::apply_counted(const nlohmann::json& config,
-                                                  std::shared_ptr<OpenSpan> span) {
+Outcome<ApplyResult> Daemon::Parts::apply_counted(std::shared_ptr<const Gateway::Preparation> prepared) {
   auto answered = std::make_shared<std::promise<Outcome<ApplyResult>>>();
   auto result = answered->get_future();
-  gateway->apply(config, {.if_generation = {}, .author = "file", .span = std::move(span)},
+  gateway->apply(std::move(prepared), {.if_generation = {}, .author = "file"},
                  [answered = std::move(answered)](Outcome<ApplyResult> outcome) {
                    answered->set_value(std::move(outcome));
                  });
   return result.get();
 }
 
-/// On the thread of changes.
+/// On the thread of preparations: its rules may take long to compile.
 void Daemon::Parts::apply_file() {
-  const auto stays = [this](const std::string& message, const std::vector<std::string>& faults) {
-    std::string all = message;
-    for (const auto& line : faults) all += (all.empty() ? "" : "; ") + line;
-    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
-  };
   auto span = gateway->spans().open("config.apply", std::chrono::system_clock::now());
-  const auto config = load_config(options.config_file);
+  auto config = load_config(options.config_file);
   if (!config) {
-    stays("", config.error());
+    std::string all;
+    for (const auto& line : config.error()) all += (all.empty() ? "" : "; ") + line;
+    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
     gateway->note_unreadable(config.error());
     if (span) trace_unreadable(*span, config.error());
-  } else if (const auto applied = apply_counted(config->file.config, std::move(span)); applied) {
+    return notify_ready("generation " + std::to_string(gateway->generation()));
+  }
+  auto prepared = gateway->prepare(config->file.config, {.author = "file", .span = std::move(span)});
+  threads.change([this, config = std::make_shared<const LoadedConfig>(std::move(*config)),
+                  prepared = std::move(prepared)] { apply_prepared(config, prepared); });
+}
+
+/// On the thread of changes.
+void Daemon::Parts::apply_prepared(std::shared_ptr<const LoadedConfig> config,
+                                   const Gateway::Prepared& prepared) {
+  const auto applied = prepared ? apply_counted(*prepared) : tl::unexpected(prepared.error());
+  if (applied) {
     log_info({options.config_file, " applied: generation ", applied->generation, ", ",
               applied->changed.size(), " changed, ", flows_cut_text(applied->flows_cut)});
     for (const auto& line : config->file.describe(applied->warnings)) log_warning({line});
   } else {
-    stays(applied.error().message, config->file.describe(applied.error().faults));
+    std::string all = applied.error().message;
+    for (const auto& line : config->file.describe(applied.error().faults)) all += "; " + line;
+    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
   }
   notify_ready("generation " + std::to_string(gateway->generation()));
 }

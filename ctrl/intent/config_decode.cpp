@@ -8,6 +8,7 @@
 #include "ctrl/intent/config_events.h"
 #include "ctrl/intent/config_flow_log.h"
 #include "ctrl/intent/config_health.h"
+#include "ctrl/intent/config_inspections.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
@@ -123,6 +124,7 @@ ServiceDraft decode_service(const Cursor& from) {
   read_duration(timeouts, "udp", milliseconds(1000), service.udp_idle_timeout);
   service.access = decode_access(from.member("access"));
   service.limits = decode_limits_of_service(from.member("limits"));
+  from.parse("inspect", parse_name, service.inspect);
 
   const bool has_address = from.parse("address", parse_network, service.address);
   const Cursor port = from.member("port");
@@ -213,7 +215,9 @@ Draft decode(const Cursor& root) {
   });
   decode_encapsulation(root.member("encap"), draft.model.encapsulation);
   decode_sources(root.member("sources"), draft);
+  root.read("services_from", draft.model.services_from);
   decode_sets(root.member("sets"), draft);
+  decode_inspections(root.member("inspections"), draft);
   root.member("pools").each([&](const Cursor& pool, size_t index) {
     draft.pools.push_back({decode_pool(pool), index});
   });

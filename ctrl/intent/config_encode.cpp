@@ -4,6 +4,7 @@
 #include "ctrl/intent/config_events.h"
 #include "ctrl/intent/config_flow_log.h"
 #include "ctrl/intent/config_health.h"
+#include "ctrl/intent/config_inspections.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
@@ -117,6 +118,7 @@ json to_json(const ServiceModel& service) {
   encode_steering(service, object);
   if (!service.access.is_open()) object["access"] = encode_access(service.access);
   if (!service.limits.is_open()) object["limits"] = encode_limits(service.limits);
+  if (!service.inspect.empty()) object["inspect"] = service.inspect;
   return object;
 }
 
@@ -144,7 +146,10 @@ json settings_to_json(const Model& model) {
   });
   config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
   config["sources"] = encode_list(model.sources, encode_source);
+  if (!model.services_from.empty()) config["services_from"] = model.services_from;
   config["sets"] = encode_list(model.sets, [](const auto& entry) { return encode_set(*entry.second); });
+  config["inspections"] =
+      encode_list(model.inspections, [](const auto& entry) { return encode_inspection(*entry.second); });
   config["tunnels"] = encode_list(model.tunnels, encode_tunnel);
   if (!model.tunnel_state.empty()) config["tunnel_state"] = model.tunnel_state;
   config["encap"] = encode_encapsulation(model.encapsulation);

@@ -56,6 +56,9 @@ void check_source(const Cursor& source, const SourceModel& model, const Draft& d
     check_keys(source, keys->source, kCommon, model.type, faults);
   }
   if (model.name == "file") source.member("name").fault("\"file\" is what a pool's own backends are from");
+  if (model.type == "dns" && model.tls.enabled && model.endpoints.empty()) {
+    source.member("tls").fault("needs \"servers\": the system's are asked without TLS");
+  }
   if (model.max_ttl < model.min_ttl) source.member("max_ttl").fault("must be at least \"min_ttl\"");
   if (model.resolver.empty()) return;
   const bool is_dns = std::ranges::any_of(draft.sources, [&](const auto& other) {
@@ -138,7 +141,25 @@ std::optional<DiscoverModel> decode_discover(const Cursor& from) {
   return discover;
 }
 
+namespace {
+
+void check_services_from(const Cursor& root, const Draft& draft) {
+  const std::string& name = draft.model.services_from;
+  if (name.empty()) return;
+  const auto source = std::ranges::find_if(
+      draft.sources, [&](const auto& candidate) { return candidate.value.name == name; });
+  const Cursor place = root.member("services_from");
+  if (source == draft.sources.end()) {
+    place.fault("there is no source named \"" + name + "\"");
+  } else if (source->value.type != "xds") {
+    place.fault("a source of type " + source->value.type + " brings no services: only xds does");
+  }
+}
+
+}  // namespace
+
 void check_sources(const Cursor& root, const Draft& draft, Cursor::Faults& faults) {
+  check_services_from(root, draft);
   std::set<std::string> names;
   root.member("sources").each([&](const Cursor& source, size_t index) {
     const auto entry = std::ranges::find(draft.sources, index, &Listed<SourceModel>::index);

@@ -68,6 +68,9 @@ class Warnings {
     for (const auto& [name, service] : model_.services) check_limits(*service);
     check_protocols();
     for (const auto& [name, pool] : model_.pools) check_pool(*pool);
+    if (!model_.services_from.empty() && model_.snat.empty()) {
+      warn("/services_from", "no listener can be served: they need full-nat, and \"snat\" has no address");
+    }
     return std::move(found_);
   }
 
@@ -194,7 +197,9 @@ class Warnings {
 
   void check_pool(const PoolModel& pool) {
     const std::string& place = pools_[pool.name];
-    if (!used_.contains(pool.name)) warn(place, "no service uses pool " + quoted(pool.name));
+    // With `services_from` it may be a cluster's.
+    if (!used_.contains(pool.name) && model_.services_from.empty())
+      warn(place, "no service uses pool " + quoted(pool.name));
     for (size_t i = 0; i < pool.backends.size(); ++i) {
       const IpAddress& address = pool.backends[i].address;
       if (!is_routed(address)) {

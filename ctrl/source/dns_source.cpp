@@ -38,10 +38,11 @@ struct Subscription {
 };
 
 std::vector<DnsServer> servers_of(const SourceModel& model) {
+  const uint16_t port = model.tls.enabled ? 853 : 53;
   std::vector<DnsServer> servers;
   for (const std::string& text : model.endpoints) {
     if (const auto bare = IpAddress::parse(text)) {
-      servers.push_back({*bare, 53});
+      servers.push_back({*bare, port});
     } else if (const auto endpoint = read_host_port(text); endpoint && endpoint->name.empty()) {
       servers.push_back({endpoint->address, endpoint->port});
     }
@@ -70,7 +71,7 @@ std::vector<DnsSrv> offered(const std::vector<DnsRecord>& records) {
 class DnsSource : public Source, public NameResolver {
  public:
   DnsSource(const SourceModel& model, SourceContext context)
-      : Source(context), model_(model), client_(context.io, servers_of(model)) {}
+      : Source(context), model_(model), client_(context.io, servers_of(model), model.tls) {}
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
     auto subscription = std::make_shared<Subscription>(sink(), id, wanted);

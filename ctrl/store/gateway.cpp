@@ -10,6 +10,7 @@
 #include "ctrl/store/gateway_parts.h"
 #include "ctrl/store/gateway_spans.h"
 #include "ctrl/store/gateway_tunnels.h"
+#include "ctrl/store/inspection_compiler.h"
 
 namespace sluice::ctrl {
 
@@ -42,7 +43,9 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
   for (const dataplane::WorkerInfo& worker : parts.data_plane->workers()) {
     if (worker.balances) parts.balancers.push_back(worker.index);
   }
-  parts.model = std::make_shared<const Model>(std::move(model));
+  parts.inspection_compiler =
+      std::make_shared<InspectionCompiler>(static_cast<unsigned>(parts.balancers.size()));
+  parts.intent = parts.model = std::make_shared<const Model>(std::move(model));
   parts.spans.turn(parts.model->tracing.has_value());
   const auto compile_began = parts.time->wall();
   auto span = begin_change(parts.spans, {.author = author}, reading_began.value_or(compile_began));
@@ -53,8 +56,16 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
   parts.members.follow(nothing, *parts.model, std::move(prepared), parts.time->now());
   parts.commit_statuses();
   parts.generation = parts.open_history(history_directory);
+  // Where time is simulated, no other thread compiles.
+  auto inspections = time != nullptr ? parts.inspections_for(*parts.model, nullptr)
+                                     : parts.pending_inspections(*parts.model);
+  if (!inspections) {
+    const auto& faults = inspections.error().faults;
+    return fail(faults.empty() ? inspections.error().message : faults.front().message);
+  }
   parts.effective = std::make_shared<const Effective>(
-      resolve(parts.model, {parts.members.lists(), parts.statuses.all(), parts.contents_for(*parts.model)},
+      resolve(parts.model,
+              {parts.members.lists(), parts.statuses.all(), parts.contents_for(*parts.model), *inspections},
               {}, nullptr));
   std::shared_ptr<TunnelStates> tunnel_states;
   const auto workers = static_cast<unsigned>(parts.data_plane->workers().size());
@@ -87,18 +98,21 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
                           parts.data_plane->publication(), workers, parts.tables->generation});
   parts.sample_transactions(*parts.model);
   parts.follow_sets();
+  parts.follow_inspections();
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {
     parts.history.add({parts.generation, parts.time->wall(), std::move(author), "", compiled->changed},
-                      without_set_contents(parts.model));
+                      without_set_contents(parts.intent));
   }
   return gateway;
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
+  const bool is_new_intent = step.intent != nullptr && step.intent != intent;
   const auto compile_began = time->wall();
   auto next = std::make_shared<const Effective>(
-      resolve(step.model, {step.members, statuses.all(), step.sets}, step.touched_pools, effective.get()));
+      resolve(step.model, {step.members, statuses.all(), step.sets, step.inspections}, step.touched_pools,
+              effective.get()));
   auto compiled = compile({.effective = *next,
                            .ports = ports,
                            .generation = tables->generation + 1,
@@ -107,7 +121,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
                            .flushed = step.flushed,
                            .kept_hash_key = kept_hash_key,
                            .balancers = static_cast<unsigned>(balancers.size()),
-                           .configuration = generation + (step.model != model ? 1 : 0),
+                           .configuration = generation + (is_new_intent ? 1 : 0),
                            .tunnels = associations_of(tunnel_states, step.tunnels),
                            .tunnels_before = associations_of(tunnel_states, nullptr),
                            .flow_reading = flow_reading_for(*step.model)},
@@ -139,10 +153,16 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
     departed.add(ids.retired_backend(id));
   }
   if (step.tunnels) tunnel_states->commit(*step.tunnels);
-  if (step.model != model) ++generation;
+  if (is_new_intent) {
+    ++generation;
+    kept.push_back(step.intent);
+    const std::lock_guard lock(instant);
+    intent = step.intent;
+  }
   log_panics(*effective, *next);
   const uint64_t publication = publish(std::move(next), compiled->tables);
   follow_sets();
+  follow_inspections();
   const auto published_at = time->wall();
   for (const Cause& cause : step.causes) {
     change_spans.add({cause.span, compile_began, compiled_at, published_at, publication,
@@ -157,7 +177,11 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
 }
 
 Step Gateway::Parts::step_now() const {
-  return {.model = model, .members = effective->members, .sets = effective->sets};
+  return {.intent = {},
+          .model = model,
+          .members = effective->members,
+          .sets = effective->sets,
+          .inspections = effective->inspections};
 }
 
 uint64_t Gateway::Parts::publish(std::shared_ptr<const Effective> next,
@@ -200,6 +224,10 @@ uint64_t Gateway::generation() const {
 }
 bool Gateway::last_apply_succeeded() const {
   return parts_->last_apply_succeeded;
+}
+std::shared_ptr<const Model> Gateway::intent() const {
+  const std::lock_guard lock(parts_->instant);
+  return parts_->intent;
 }
 std::shared_ptr<const Model> Gateway::model() const {
   const std::lock_guard lock(parts_->instant);
@@ -280,6 +308,7 @@ void Gateway::maintain() {
   }
   answer_quiet();
   unused.clear();  // with no lock held: it may take a while
+  parts_->inspection_compiler->tidy();
   parts_->take_back_unconfirmed();
   parts_->hash_history();
 }

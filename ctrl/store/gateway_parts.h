@@ -45,8 +45,8 @@
 
 namespace sluice::ctrl {
 
-class InspectionTotals;  // ctrl/store/inspection_totals.h
-class TunnelStates;      // ctrl/tunnel/tunnel_states.h
+class InspectionCompiler;  // ctrl/store/inspection_compiler.h
+class TunnelStates;        // ctrl/tunnel/tunnel_states.h
 class TunnelPlan;
 
 /// A step from the present state to the next.
@@ -56,7 +56,8 @@ struct Step {
     kRehearse,
     kTakeUnlessFlowsEnd,  ///< rehearse it where flows may end, so that they can be counted first
   };
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Model> intent;  ///< null: the present one
+  std::shared_ptr<const Model> model;   ///< the intent with what `services_from` brings
   MemberLists members;
   std::set<std::string> touched_pools = {};  ///< those of which a status differs
   std::vector<BackendKey> flushed = {};
@@ -65,6 +66,15 @@ struct Step {
   Mode mode = Mode::kTake;
   std::vector<Cause> causes = {};
   SetContents sets = {};  ///< of the model's sets
+  InspectionContents inspections = {};
+};
+
+/// A configuration that may be applied, and what takes long to make of it, which is only kept here: it is
+/// found again where it was compiled.
+struct Gateway::Preparation {
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<OpenSpan> span = {};
+  std::vector<Fault> warnings = {};
   InspectionContents inspections = {};
 };
 
@@ -91,22 +101,24 @@ struct Gateway::Parts {
   std::mutex turn;
   /// Of all that is not said to have another; held while Tables are compiled.
   mutable std::mutex state;
-  /// Of `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and retiring: held
-  /// for an instant. What is new is set under `state` as well, so that either suffices to read it.
+  /// Of `intent`, `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and
+  /// retiring: held for an instant. What is new is set under `state` as well, so that either suffices to read
+  /// it.
   mutable std::mutex instant;
   std::mutex hashing;  ///< of `hash`; apart from the others, `state` may be taken while it is held
 
   std::vector<dataplane::PortInfo> ports;
   std::vector<unsigned> balancers;  ///< the workers that have flows
   IdRegistry ids;
-  std::shared_ptr<const Model> model;  ///< the intent
+  std::shared_ptr<const Model> intent;  ///< what people applied
+  std::shared_ptr<const Model> model;   ///< that, with the services and pools that `services_from` brings
   Members members;
   Ejections ejections;
   BackendStatuses statuses;
-  std::shared_ptr<InspectionTotals> inspection_totals;  ///< null before the start
-  SetContents set_contents;                             ///< that `set_rows` tell of
-  std::map<std::string, SetRow, std::less<>> set_rows;  ///< of the present intent's sets
-  std::shared_ptr<const Effective> effective;           ///< what `tables` were compiled from
+  std::shared_ptr<InspectionCompiler> inspection_compiler;  ///< it outlives the workers' use
+  SetContents set_contents;                                 ///< that `set_rows` tell of
+  std::map<std::string, SetRow, std::less<>> set_rows;      ///< of the present intent's sets
+  std::shared_ptr<const Effective> effective;               ///< what `tables` were compiled from
   std::shared_ptr<const dataplane::Tables> tables;
   ChangeLog changes;
   DepartedBackends departed;
@@ -124,8 +136,8 @@ struct Gateway::Parts {
   std::vector<bool> links;         ///< of ports, as they were told last. Control thread
   /// Null before anybody asked for records of flows. Set under `instant` too.
   std::shared_ptr<dataplane::FlowLanes> flow_lanes;
-  FlowMarks flow_marks;          ///< of numbers that records may still need
-  uint64_t checkpoint_size = 0;  ///< the same of the ledger
+  FlowMarks flow_marks;            ///< of numbers that records may still need
+  uint64_t checkpoint_size = 0;    ///< the same of the ledger
   SipKey kept_hash_key;
   std::atomic<uint64_t> generation = 0;  ///< of the configuration; Tables have their own
   std::atomic<bool> last_apply_succeeded = true;
@@ -187,7 +199,13 @@ struct Gateway::Parts {
   /// Answers the number that the data plane gives them.
   uint64_t publish(std::shared_ptr<const Effective> next,
                    std::shared_ptr<const dataplane::Tables> new_tables);
-  /// Publishes what the members of those pools are now, if that differs. With `turn` held too.
+  /// An intent with what `services_from` brings now.
+  OfferedModel with_offered_services(const std::shared_ptr<const Model>& of) const;
+  bool has_flows(const std::string& pool) const;
+  /// Publishes what the members of those pools are now, if that differs, and the services that a source
+  /// brings. With `turn` held too.
+  void publish_observed(const std::set<std::string>& pools, std::chrono::system_clock::time_point seen);
+  /// The members alone.
   void publish_members(const std::set<std::string>& pools, std::chrono::system_clock::time_point seen);
   /// Withdrawn members of a pool whose last flow has ended.
   std::vector<HostPort> ended_members(const EffectivePool& pool) const;
@@ -226,6 +244,14 @@ struct Gateway::Parts {
   /// The last attempt to apply something has failed. With or without locks.
   void note_refused(const std::string& message, const std::vector<Fault>& faults);
   const PoolModel* pool(const std::string& name) const;
+  /// What the inspections of a model are: compiled before, or now, which may take long; or a fault, which
+  /// points into `config`, the document that the model was read from, if there is one. With or without locks.
+  Outcome<InspectionContents> inspections_for(const Model& next, const nlohmann::json* config);
+  /// The same before anything is compiled.
+  Outcome<InspectionContents> pending_inspections(const Model& next);
+  void follow_inspections();  ///< once Tables are published
+  /// Publishes what was compiled apart from a change. With no lock held.
+  void observe_inspections(InspectionContents compiled);
   /// What the sets of a model have in them: what was read with it, else what they have now.
   SetContents contents_for(const Model& next) const;
   void follow_sets();  ///< once Tables are published

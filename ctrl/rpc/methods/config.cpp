@@ -78,6 +78,23 @@ void answer_applied(Gateway& gateway, const Reply& reply, Start start) {
   reply(apply_object(*result));
 }
 
+/// What takes long to prepare is prepared apart, so that changes that do not need it do not wait for it.
+/// Those that come after it, and do need it, stay behind it.
+template <typename Prepare>
+void prepare_and_apply(MethodContext& context, const ApplyOptions& options, bool takes_long, Reply reply,
+                       Prepare prepare) {
+  const auto apply_now = [&gateway = context.gateway, options, reply](Gateway::Prepared prepared) {
+    if (!prepared) return reply(tl::unexpected(std::move(prepared.error())));
+    answer_applied(gateway, reply, [&](Gateway::ApplyAnswer answer) {
+      gateway.apply(std::move(*prepared), options, std::move(answer));
+    });
+  };
+  if (!takes_long && !context.threads.is_preparing()) return apply_now(prepare(context.gateway));
+  context.threads.prepare([&context, apply_now, prepare = std::move(prepare)] {
+    context.threads.change([apply_now, prepared = prepare(context.gateway)] { apply_now(prepared); });
+  });
+}
+
 constexpr milliseconds kShortestConfirm{1000};
 
 Outcome<std::optional<milliseconds>> confirm_of(const json& params) {
@@ -101,16 +118,20 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
   if (!confirm) return reply(tl::unexpected(std::move(confirm.error())));
   options.confirm = *confirm;
   options.span = call.span;
-  answer_applied(context.gateway, reply, [&](Gateway::ApplyAnswer answer) {
-    context.gateway.apply(call.params["config"], options, std::move(answer));
-  });
+  const bool has_inspections = call.params["config"].contains("inspections");
+  prepare_and_apply(context, options, has_inspections, std::move(reply),
+                    [config = call.params["config"], options](Gateway& gateway) {
+                      return gateway.prepare(config, options);
+                    });
 }
 
 void rollback(MethodContext& context, const Call& call, Reply reply) {
-  answer_applied(context.gateway, reply, [&](Gateway::ApplyAnswer answer) {
-    context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.subject, std::move(answer),
-                             call.span);
-  });
+  const auto generation = call.params["generation"].get<uint64_t>();
+  const bool has_inspections = !context.gateway.model()->inspections.empty();
+  prepare_and_apply(context, {.author = call.peer.subject, .span = call.span}, has_inspections, std::move(reply),
+                    [generation, author = call.peer.subject, span = call.span](Gateway& gateway) {
+                      return gateway.prepare_rollback(generation, {.author = author, .span = span});
+                    });
 }
 
 void history(MethodContext& context, const Call&, Reply reply) {
