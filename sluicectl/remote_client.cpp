@@ -17,6 +17,7 @@
 #include "crypto/secret.h"
 #include "ctrl/net/faults.h"
 #include "ctrl/net/http_exchange.h"
+#include "ctrl/net/open_secrets.h"
 #include "ctrl/net/private_file.h"
 #include "ctrl/net/spawn.h"
 #include "ctrl/wire/url.h"
@@ -266,6 +267,7 @@ Attempt<crypto::SecretText> read_token(const std::string& reference) {
   }
   auto file = ctrl::read_private_file(reference.substr(kFile.size()));
   if (!file) return failed(ExitCode::kUsage, "cannot read " + file.error().message);
+  ctrl::note_secret(reference.substr(kFile.size()), file->is_open_to_others);
   std::string_view text = file->text.reveal();
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
     text.remove_suffix(1);

@@ -75,4 +75,7 @@ class Authenticator {
   Rejected rejected_;
 };
 
+/// Whom remote control lets in.
+Authenticator::Settings remote_settings(const RemoteModel& model);
+
 }  // namespace sluice::ctrl

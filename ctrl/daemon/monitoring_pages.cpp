@@ -32,7 +32,6 @@
 namespace sluice::ctrl {
 namespace {
 
-
 HttpAnswer metrics_page(const Monitored& of) {
   auto sources = gateway_metrics(*of.gateway, of.facts.version);
   of.steps.add_series(sources);

@@ -54,7 +54,6 @@ namespace {
 
 using Tcp = asio::ip::tcp;
 
-
 /// The entry of a tree that `path` lies in.
 auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
   return std::ranges::find_if(trees, [&](const auto& tree) { return path.starts_with(tree.first); });
@@ -287,9 +286,10 @@ awaitable<void> converse(HttpConversation& conversation, const HttpServer::Site&
     const std::optional<HttpAnswer> found = co_await answer_to(conversation, unread, request, site, limits);
     if (!found) co_return;
     const HttpAnswer& answer = *found;
-    keep_alive = request.goes_on();
+    keep_alive = request.goes_on() && !conversation.is_last;
     bool is_taken = false;
     if (answer.stream) {
+      conversation.is_stream = true;
       co_await write_stream(connection, answer, request, limits);
       co_return;
     }
@@ -325,7 +325,7 @@ awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
 }  // namespace
 
 HttpServer::HttpServer(Tcp::acceptor acceptor, std::shared_ptr<HttpGate> gate, Site site, HttpLimits limits)
-    : acceptor_(std::move(acceptor)),
+    : acceptor_(std::make_shared<Tcp::acceptor>(std::move(acceptor))),
       shared_(std::make_shared<Shared>(Shared{std::move(gate), std::move(site), limits})) {}
 
 HttpServer::~HttpServer() {
@@ -338,28 +338,33 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, Door 
   if (!acceptor) return tl::unexpected(acceptor.error());
   std::unique_ptr<HttpServer> server(
       new HttpServer(std::move(*acceptor), std::move(door.gate), std::move(site), limits));
-  spawn(io.get_executor(), server->accept());
+  spawn(io.get_executor(), accept(server->acceptor_, server->shared_));
   return server;
 }
 
-awaitable<void> HttpServer::accept() {
-  asio::steady_timer timer(acceptor_.get_executor());
-  while (acceptor_.is_open()) {
+/// Holds what it uses: the server may be gone when it comes to it.
+awaitable<void> HttpServer::accept(std::shared_ptr<Tcp::acceptor> acceptor, std::shared_ptr<Shared> shared) {
+  asio::steady_timer timer(acceptor->get_executor());
+  while (acceptor->is_open()) {
     error_code error;
-    auto socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    auto socket = co_await acceptor->async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
     if (error) {  // out of descriptors, mostly: give others time to end
       co_await pause(timer, std::chrono::milliseconds(100));
     } else {
-      if (shared_->conversations.size() >= shared_->limits.connections) shared_->make_room();
-      spawn(acceptor_.get_executor(), serve(std::move(socket), shared_));
+      if (shared->conversations.size() >= shared->limits.connections) shared->make_room();
+      spawn(acceptor->get_executor(), serve(std::move(socket), shared));
     }
   }
 }
 
 void HttpServer::stop() {
   error_code ignored;
-  acceptor_.close(ignored);
+  acceptor_->close(ignored);
+  for (HttpConversation* const conversation : shared_->conversations) {
+    conversation->is_last = true;
+    if (conversation->waits_for_request || conversation->is_stream) conversation->connection.close();
+  }
 }
 
 }  // namespace sluice::ctrl

@@ -16,7 +16,7 @@ using nlohmann::json;
 /// Sections that are read once, at the start.
 bool is_boot_section(std::string_view name) {
   return name == "gateway" || name == "ports" || name == "control" || name == "http" || name == "ledger" ||
-         name == "registry" || name == "remote" || name == "audit";
+         name == "registry";
 }
 
 /// What calls an entry of a list apart from its place; nothing where only the place does.

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "ctrl/intent/client_tls.h"
 #include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/file_reference.h"
@@ -18,18 +19,6 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kFile = "file:";
 constexpr milliseconds kShortestResync{1000};
-
-void decode_tls(const Cursor& tls, SourceTlsModel& target) {
-  if (!tls) return;
-  target.enabled = true;
-  tls.parse("ca", parse_public_file, target.ca);
-  tls.parse("certificate", parse_public_file, target.certificate);
-  tls.parse("key", parse_secret_file, target.key);
-  tls.read("server_name", target.server_name);
-  if (target.certificate.empty() != target.key.empty() && !tls.spoilt("certificate") && !tls.spoilt("key")) {
-    tls.fault("\"certificate\" and \"key\" belong together");
-  }
-}
 
 /// `port` of kubernetes may be a name.
 std::string port_text(const Cursor& port) {
@@ -119,7 +108,7 @@ void decode_sources(const Cursor& sources, Draft& draft) {
     read_duration(from, "session_timeout", milliseconds(1000), source.session_timeout);
     read_duration(from, "min_ttl", milliseconds(100), source.min_ttl);
     read_duration(from, "max_ttl", milliseconds(100), source.max_ttl);
-    decode_tls(from.member("tls"), source.tls);
+    decode_client_tls(from.member("tls"), source.tls);
     from.parse("ca", parse_public_file, source.tls.ca);
     milliseconds hold_for{};
     if (from.member("hold_for").parse(parse_duration, hold_for)) source.hold_for = hold_for;
@@ -228,12 +217,8 @@ json encode_source(const SourceModel& source) {
   if (has("min_ttl")) object["min_ttl"] = format_duration(source.min_ttl);
   if (has("max_ttl")) object["max_ttl"] = format_duration(source.max_ttl);
   if (source.tls.enabled) {
-    json tls = json::object();
-    if (!source.tls.ca.empty() && !has("ca")) tls["ca"] = std::string(kFile) + source.tls.ca;
-    if (!source.tls.certificate.empty()) tls["certificate"] = std::string(kFile) + source.tls.certificate;
-    if (!source.tls.key.empty()) tls["key"] = secret_reference(source.tls.key);
-    if (!source.tls.server_name.empty()) tls["server_name"] = source.tls.server_name;
-    object["tls"] = std::move(tls);
+    object["tls"] = encode_client_tls(source.tls);
+    if (has("ca")) object["tls"].erase("ca");
   }
   return object;
 }

@@ -63,6 +63,7 @@ class Warnings {
     check_hash_key();
     check_registry();
     check_remote();
+    check_nats();
     for (const auto& [name, service] : model_.services) check_service(*service);
     for (const auto& [name, service] : model_.services) check_limits(*service);
     check_protocols();
@@ -101,6 +102,14 @@ class Warnings {
         (model_.remote->jwt.issuer.empty() || model_.remote->jwt.audience.empty())) {
       warn("/remote/jwt", "tokens that were made for others are taken too: name \"issuer\" and \"audience\"");
     }
+  }
+
+  void check_nats() {
+    if (!model_.events.nats || model_.events.nats->needs_tls()) return;
+    const NatsModel& nats = *model_.events.nats;
+    if (nats.password_file.empty() && nats.token_file.empty()) return;
+    warn("/events/nats",
+         "what the server knows us by goes over the network without TLS: whoever reads it may use it");
   }
 
   void check_workers() {

@@ -34,10 +34,12 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
   const auto note = [&](bool same, const char* part) {
     if (!same) changed.emplace_back(part);
   };
+  note(before.audit == after.audit, "audit");
   note(before.encapsulation == after.encapsulation, "encap");
   note(before.events == after.events, "events");
   note(before.log == after.log, "log");
   note(before.neighbors == after.neighbors, "neighbors");
+  note(before.remote == after.remote, "remote");
   note(before.routes == after.routes, "routes");
   note(before.snat == after.snat, "snat");
   note(before.services_from == after.services_from, "services_from");
@@ -53,8 +55,8 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
 }
 
 std::vector<std::string> all_parts(const Model& model) {
-  std::vector<std::string> parts{"encap",  "events", "log",     "neighbors",
-                                 "routes", "snat",   "sources", "tunnels"};
+  std::vector<std::string> parts{"audit",  "encap",  "events", "log",     "neighbors",
+                                 "remote", "routes", "snat",   "sources", "tunnels"};
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);
   compare("set/", decltype(model.sets){}, model.sets, parts);

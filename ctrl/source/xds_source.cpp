@@ -172,8 +172,8 @@ awaitable<void> XdsSource::follow() {
   stream_ = stream;
   send(state_.open(is_fresh));
   for (bool is_first = true;; is_first = false) {
-    const std::string message =
-        co_await stream->next(is_first ? std::optional<std::chrono::milliseconds>(kXdsPatience) : std::nullopt);
+    const std::string message = co_await stream->next(
+        is_first ? std::optional<std::chrono::milliseconds>(kXdsPatience) : std::nullopt);
     const AdsState::Taken taken = state_.take(message);
     send(taken.replies);
     if (!taken.refusal.empty()) {

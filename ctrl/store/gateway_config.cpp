@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_warnings.h"
 #include "ctrl/intent/memory_needs.h"
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
 #include "ctrl/store/gateway_tunnels.h"
 
@@ -24,8 +25,6 @@ nlohmann::json boot_settings(const Model& model) {
   boot.http = model.http;
   boot.ledger = model.ledger;
   boot.registry = model.registry;
-  boot.remote = model.remote;
-  boot.audit = model.audit;
   return to_json(boot);
 }
 
@@ -146,7 +145,11 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
   if (auto same = parts.check_generation(options.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
-  auto admitted = parts.admit(intent(), config, options);
+  const auto now = intent();
+  auto admitted = parts.admit(now, config, options);
+  if (admitted) {
+    if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
+  }
   if (!admitted) {
     if (!options.dry_run) parts.note_refused(admitted.error().message, admitted.error().faults);
     return tl::unexpected(std::move(admitted.error()));

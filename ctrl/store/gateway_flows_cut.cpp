@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
 #include "lb/service_rules.h"
 
@@ -112,7 +113,11 @@ void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, A
   if (auto same = parts_->check_generation(options.if_generation); !same) {
     return answer(tl::unexpected(std::move(same.error())));
   }
-  auto admitted = parts_->admit(intent(), config, options);
+  const auto now = intent();
+  auto admitted = parts_->admit(now, config, options);
+  if (admitted) {
+    if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
+  }
   if (!admitted) {
     if (!options.dry_run) parts_->note_refused(admitted.error().message, admitted.error().faults);
     return answer(tl::unexpected(std::move(admitted.error())));

@@ -92,7 +92,7 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
   for (size_t i = 0; i < packets.size(); ++i) {
     rte_mbuf* const packet = packets[i];
     if (candidates[i] != nullptr && forward_known(worker, packet, *candidates[i])) continue;
-    const PacketMeta& meta = meta_of(packet);
+    PacketMeta& meta = meta_of(packet);
     lb::FlowEntry* const flow = flows.find(meta.key, meta.flow_hash);
     if (const DropReason reason = refusal_of(worker, meta, flow); reason != DropReason::kNone) {
       const bool may_answer_a_check = reason == DropReason::kMalformedL3;  // its source is an address of ours

@@ -192,6 +192,10 @@ TEST(EspKey, IsReadFromItsOwnersFileAlone) {
   ASSERT_FALSE(key);
   EXPECT_EQ(key.error().message.find("0001"), std::string::npos) << "no error says what a key is";
   EXPECT_FALSE(read_esp_key(EspAlgorithm::kAes128Gcm, "file:" + directory.file("none")));
+  ::chmod(path.c_str(), 0440);
+  ::setenv("CREDENTIALS_DIRECTORY", std::filesystem::path(path).parent_path().c_str(), 1);
+  EXPECT_TRUE(read_esp_key(EspAlgorithm::kAes128Gcm, "credential:key")) << "as systemd hands it over";
+  ::unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 /// Two tunnels with keys in files.
