@@ -202,7 +202,7 @@ Failure failure_of_status(unsigned status, std::string body) {
 
 Attempt<json> RemoteClient::call(const std::string& method, const json& params) {
   if (method == "events.subscribe") return subscribe(params);
-  const json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", 1}};
+  const json request = request_object(method, params, 1);
   auto response = ask("POST", "/rpc", request.dump(-1, ' ', false, json::error_handler_t::replace), true);
   if (!response) return tl::unexpected(response.error());
   if (response->status != 200 && !json::accept(response->body)) {

@@ -32,13 +32,16 @@
 #include "ctrl/registry/registry_server.h"
 #include "ctrl/rpc/control_server.h"
 #include "ctrl/rpc/methods/methods.h"
+#include "ctrl/source/inspection_watch.h"
 #include "ctrl/source/set_watch.h"
 #include "ctrl/store/control_threads.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/ledger_reader.h"
 #include "ctrl/store/packet_captures.h"
+#include "ctrl/store/span_queue.h"
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/nats_publisher.h"
+#include "ctrl/telemetry/trace_exporter.h"
 #include "ctrl/tunnel/kernel_keys.h"
 
 namespace sluice::ctrl {
@@ -47,6 +50,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 namespace {
+
+constexpr std::chrono::seconds kLastSpans{2};  ///< for those that wait at the end
 
 /// The key that counts where the configuration gives none.
 SipKey kept_hash_key(const Model& model, const std::string& state_directory) {
@@ -65,6 +70,14 @@ Result<std::unique_ptr<RegistryServer>> start_registry(RegistryModel model,
                                                        LeaseTable& table) {
   if (model.state.empty()) model.state = state_directory + "/registry";
   return RegistryServer::start(model, table);
+}
+
+/// A file that could not be read, of a change that comes to nothing.
+void trace_unreadable(OpenSpan& span, const std::vector<std::string>& lines) {
+  const std::string why = lines.empty() ? "the configuration file is not valid" : lines.front();
+  span.set("sluice.author", "file");
+  span.add_step("config.read", span.start(), std::chrono::system_clock::now(), {}, &why);
+  span.fail(why);
 }
 
 }  // namespace
@@ -92,13 +105,15 @@ struct Daemon::Parts {
   LeaseTable registered;  ///< what registers itself here
   std::unique_ptr<SourceRunner> sources;
   std::unique_ptr<SetWatch> sets;
+  std::unique_ptr<InspectionWatch> inspections;
   std::unique_ptr<KernelKeys> kernel_keys;  ///< once a tunnel has its keys from there
   std::unique_ptr<RegistryServer> registry;
   std::unique_ptr<UiState> ui;
   Rounds rounds{io};
   LogModel log;
   std::unique_ptr<NatsPublisher> nats;  ///< null: nobody is told by NATS
-  bool leaving = false;                 ///< asked to stop: /readyz says so
+  std::unique_ptr<TraceExporter> traces;
+  bool leaving = false;  ///< asked to stop: /readyz says so
   bool stopping = false;
   Monitored monitored{facts, steps, rounds.heartbeat(), rounds.ledger_room(), leaving, threads, io};
   ControlThreads threads;  ///< last, so that they have ended before what they use goes
@@ -109,7 +124,8 @@ struct Daemon::Parts {
   void reload();
   void leave();
   void apply_file();
-  Outcome<ApplyResult> apply_counted(const nlohmann::json& config);
+  void apply_prepared(std::shared_ptr<const LoadedConfig> config, const Gateway::Prepared& prepared);
+  Outcome<ApplyResult> apply_counted(std::shared_ptr<const Gateway::Preparation> prepared);
   void stop();
 };
 
@@ -139,10 +155,11 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   config.model.boot.log = log_data_plane;
   parts.log = config.model.log;
   const SipKey hash_key = kept_hash_key(config.model, options.state_directory);
-  auto gateway =
-      Gateway::start(std::move(config.model), "file", hash_key, options.state_directory + "/history");
+  auto gateway = Gateway::start(std::move(config.model), "file", hash_key,
+                                options.state_directory + "/history", nullptr, config.reading_began);
   if (!gateway) return tl::unexpected(gateway.error());
   parts.gateway = std::move(*gateway);
+  parts.traces = std::make_unique<TraceExporter>(parts.gateway->spans(), options.version);
   if (const auto model = parts.gateway->model(); model->ledger) {
     auto reader = LedgerReader::open(parts.io, model->ledger->directory);
     if (!reader) return tl::unexpected(reader.error());
@@ -157,7 +174,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
                     *parts.captures, [&parts](auto job) { asio::post(parts.io, std::move(job)); }});
   parts.rpc = std::make_unique<JsonRpc>(
       parts.context->methods, parts.context.get(), &parts.threads,
-      CallAudit{parts.audit.get(), [&gateway = *parts.gateway] { return gateway.generation(); }});
+      CallAudit{parts.audit.get(), [&gateway = *parts.gateway] { return gateway.generation(); },
+                &parts.gateway->spans()});
   parts.control = std::make_unique<ControlServer>(parts.io, std::move(*socket), *parts.rpc);
   parts.health = std::make_unique<HealthRunner>(parts.io, *parts.gateway, parts.threads, descriptors);
   parts.backends = std::make_unique<BackendRunner>(parts.io, *parts.gateway, parts.threads);
@@ -172,6 +190,10 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const DaemonOptions& options, Load
   parts.sets = std::make_unique<SetWatch>([gateway = parts.gateway.get()](std::vector<SetReading> readings) {
     gateway->observe(std::move(readings));
   });
+  parts.inspections = std::make_unique<InspectionWatch>(
+      [gateway = parts.gateway.get()](std::vector<InspectionReading> readings) {
+        gateway->observe(std::move(readings));
+      });
   parts.monitored.gateway = parts.gateway.get();
   parts.monitored.ledger_pages = parts.ledger_pages.get();
   parts.monitored.health = &parts.health->checks();
@@ -191,6 +213,7 @@ bool Daemon::run() {
   if (const auto filtered = filter_system_calls(); !filtered) log_warning({filtered.error().message});
   parts.gateway->resume_by([&parts](std::function<void()> job) { parts.threads.answer(std::move(job)); });
   parts.gateway->on_change([&parts] { asio::post(parts.io, [&parts] { parts.follow_model(); }); });
+  parts.threads.prepare([&parts] { parts.gateway->compile_inspections(); });
   parts.follow_model();
   for (const int stop : {SIGTERM, SIGINT}) parts.signals.add(stop);
   parts.follow_signals();
@@ -206,7 +229,9 @@ bool Daemon::run() {
   parts.gateway->keep_history();
   parts.sources->stop();
   parts.sets.reset();
+  parts.inspections.reset();
   parts.registry.reset();
+  parts.traces->stop(kLastSpans);
   settle_log(true);
   log_totals(*parts.gateway);
   const bool is_settled = is_ledger_settled(*parts.gateway);
@@ -223,8 +248,10 @@ void Daemon::Parts::follow_model() {
   if (model->log != log) open_log(log = model->log, log_target());
   remote->follow(*model);
   NatsPublisher::follow(nats, io, gateway->events(), *model);
+  traces->follow(*model);
   sources->follow(model);
   sets->follow(model->sets);
+  inspections->follow(model->inspections);
   health->follow();
   follow_kernel_keys(*model);
 }
@@ -253,38 +280,50 @@ void Daemon::Parts::follow_signals() {
 void Daemon::Parts::reload() {
   notify_reloading();
   audit->reopen();
-  threads.change([this] { apply_file(); });
+  threads.prepare([this] { apply_file(); });
 }
 
 /// Waits for the workers' count of flows that end, as what is to be changed after this does. Throws where the
 /// gateway stops meanwhile.
-Outcome<ApplyResult> Daemon::Parts::apply_counted(const nlohmann::json& config) {
+Outcome<ApplyResult> Daemon::Parts::apply_counted(std::shared_ptr<const Gateway::Preparation> prepared) {
   auto answered = std::make_shared<std::promise<Outcome<ApplyResult>>>();
   auto result = answered->get_future();
-  gateway->apply(config, {.if_generation = {}, .author = "file"},
+  gateway->apply(std::move(prepared), {.if_generation = {}, .author = "file"},
                  [answered = std::move(answered)](Outcome<ApplyResult> outcome) {
                    answered->set_value(std::move(outcome));
                  });
   return result.get();
 }
 
-/// On the thread of changes.
+/// On the thread of preparations: its rules may take long to compile.
 void Daemon::Parts::apply_file() {
-  const auto stays = [this](const std::string& message, const std::vector<std::string>& faults) {
-    std::string all = message;
-    for (const auto& line : faults) all += (all.empty() ? "" : "; ") + line;
-    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
-  };
-  const auto config = load_config(options.config_file);
+  auto span = gateway->spans().open("config.apply", std::chrono::system_clock::now());
+  auto config = load_config(options.config_file);
   if (!config) {
-    stays("", config.error());
+    std::string all;
+    for (const auto& line : config.error()) all += (all.empty() ? "" : "; ") + line;
+    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
     gateway->note_unreadable(config.error());
-  } else if (const auto applied = apply_counted(config->file.config); applied) {
+    if (span) trace_unreadable(*span, config.error());
+    return notify_ready("generation " + std::to_string(gateway->generation()));
+  }
+  auto prepared = gateway->prepare(config->file.config, {.author = "file", .span = std::move(span)});
+  threads.change([this, config = std::make_shared<const LoadedConfig>(std::move(*config)),
+                  prepared = std::move(prepared)] { apply_prepared(config, prepared); });
+}
+
+/// On the thread of changes.
+void Daemon::Parts::apply_prepared(std::shared_ptr<const LoadedConfig> config,
+                                   const Gateway::Prepared& prepared) {
+  const auto applied = prepared ? apply_counted(*prepared) : tl::unexpected(prepared.error());
+  if (applied) {
     log_info({options.config_file, " applied: generation ", applied->generation, ", ",
               applied->changed.size(), " changed, ", flows_cut_text(applied->flows_cut)});
     for (const auto& line : config->file.describe(applied->warnings)) log_warning({line});
   } else {
-    stays(applied.error().message, config->file.describe(applied.error().faults));
+    std::string all = applied.error().message;
+    for (const auto& line : config->file.describe(applied.error().faults)) all += "; " + line;
+    log_error({"the configuration stays at generation ", gateway->generation(), ": ", all});
   }
   notify_ready("generation " + std::to_string(gateway->generation()));
 }

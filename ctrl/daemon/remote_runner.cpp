@@ -23,7 +23,7 @@ Result<void> RemoteRunner::open(const Model& model) {
   const RemoteModel* const wanted = model.remote ? &*model.remote : nullptr;
   if (server_) return server_->follow(wanted);
   if (!wanted) return {};
-  auto server = RemoteServer::start(*wanted, {io_, rpc_, audit_, monitoring_site(monitored_)});
+  auto server = RemoteServer::start(*wanted, {io_, rpc_, audit_, &monitored_.gateway->spans(), monitoring_site(monitored_)});
   if (!server) return tl::unexpected(server.error());
   server_ = std::move(*server);
   return {};

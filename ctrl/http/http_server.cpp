@@ -130,21 +130,36 @@ awaitable<HttpAnswer> find(const HttpServer::Site& site, const RequestHead& requ
   co_return answer;
 }
 
+/// What is answered to a request of somebody who was let in. Nothing: the peer is gone.
+awaitable<std::optional<HttpAnswer>> admitted_answer(HttpConversation& conversation, std::string& unread,
+                                                     RequestHead& request, std::string_view path,
+                                                     const Peer& peer, const HttpServer::Site& site,
+                                                     const HttpLimits& limits) {
+  const auto post = site.posts.find(path);
+  if (post != site.posts.end() && request.is_post()) {
+    const std::unique_ptr<HttpPost> begun = post->second(peer, request.traceparent());
+    std::optional<HttpAnswer> answer = co_await take_post(conversation, unread, request, *begun, limits);
+    co_return answer;
+  }
+  HttpAnswer answer = co_await find(site, request);
+  co_return answer;
+}
+
 /// The answer to a request whose head has been read. Nothing: its peer is gone.
 awaitable<std::optional<HttpAnswer>> answer_to(HttpConversation& conversation, std::string& unread,
                                                RequestHead& request, const HttpServer::Site& site,
                                                const HttpLimits& limits) {
   Peer peer;
+  const auto began = std::chrono::system_clock::now();
   const std::string_view target = path_and_query_of(request.target());
   const std::string_view path = target.substr(0, target.find('?'));
   if (auto refused = refusal_of(conversation, request, path, peer)) co_return std::move(*refused);
-  const auto post = site.posts.find(path);
-  if (post != site.posts.end() && request.is_post()) {
-    const std::unique_ptr<HttpPost> begun = post->second(peer, {});
-    std::optional<HttpAnswer> answer = co_await take_post(conversation, unread, request, *begun, limits);
-    co_return answer;
+  std::optional<HttpAnswer> answer =
+      co_await admitted_answer(conversation, unread, request, path, peer, site, limits);
+  if (answer && conversation.visit) {
+    const std::string_view method = request.is_get() ? "GET" : request.is_head() ? "HEAD" : "POST";
+    conversation.visit->answered({path, method, request.traceparent(), peer, answer->status, began});
   }
-  HttpAnswer answer = co_await find(site, request);
   co_return answer;
 }
 

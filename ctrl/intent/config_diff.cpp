@@ -21,7 +21,7 @@ bool is_boot_section(std::string_view name) {
 
 /// What calls an entry of a list apart from its place; nothing where only the place does.
 std::optional<std::string> key_of(std::string_view list, const json& entry) {
-  if (list == "pools" || list == "services" || list == "sources" || list == "sets")
+  if (list == "pools" || list == "services" || list == "sources" || list == "sets" || list == "inspections")
     return entry.at("name").get<std::string>();
   if (list != "backends") return std::nullopt;
   const auto address = entry.at("address").get<std::string>();

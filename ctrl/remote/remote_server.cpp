@@ -66,6 +66,7 @@ struct RemoteServer::Running {
   RemoteCounts counts;
   asio::io_context io{1};
   Audit* audit = nullptr;
+  SpanQueue* spans = nullptr;
   HttpServer::Site site;
   std::optional<RemoteModel> model;  ///< nothing: there is no server
   std::shared_ptr<RemoteGate> gate;
@@ -90,7 +91,9 @@ HttpServer::Site RemoteServer::Running::site_of(Behind& behind) {
   }
   site.ask = [&control = behind.control](std::function<void()> job) { asio::post(control, std::move(job)); };
   const auto posts = std::make_shared<RpcPosts>(RpcPosts{behind.control, behind.rpc});
-  site.posts["/rpc"] = [posts](const Peer& peer, std::string_view) { return std::make_unique<RpcPost>(posts, peer); };
+  site.posts["/rpc"] = [posts](const Peer& peer, std::string_view traceparent) {
+    return std::make_unique<RpcPost>(posts, peer, traceparent);
+  };
   return site;
 }
 
@@ -122,7 +125,7 @@ RemoteServer::~RemoteServer() {
 Result<void> RemoteServer::Running::open(const RemoteModel& wanted) {
   auto authenticator = Authenticator::open(remote_settings(wanted));
   if (!authenticator) return tl::unexpected(authenticator.error());
-  auto next = std::make_shared<RemoteGate>(std::move(*authenticator), wanted.roles, counts, *audit);
+  auto next = std::make_shared<RemoteGate>(std::move(*authenticator), wanted.roles, counts, *audit, spans);
   auto opened =
       HttpServer::open(io, {.listen = wanted.listen, .key = "remote.listen", .gate = next}, site, kLimits);
   if (!opened) return tl::unexpected(opened.error());
@@ -154,6 +157,7 @@ Result<std::unique_ptr<RemoteServer>> RemoteServer::start(const RemoteModel& mod
   std::unique_ptr<RemoteServer> remote(new RemoteServer());
   Running& running = *remote->running_;
   running.audit = &behind.audit;
+  running.spans = behind.spans;
   running.site = running.site_of(behind);
   if (auto opened = running.open(model); !opened) return tl::unexpected(opened.error());
   spawn(running.io.get_executor(), running.look());

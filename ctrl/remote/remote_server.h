@@ -23,6 +23,7 @@ class RemoteServer {
     boost::asio::io_context& control;
     JsonRpc& rpc;
     Audit& audit;
+    SpanQueue* spans;  ///< of requests; null: none is told of
     HttpServer::Site site;
   };
   /// An Error names what of the configuration it is about.

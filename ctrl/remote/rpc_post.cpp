@@ -24,11 +24,12 @@ HttpAnswer json_answer(unsigned status, std::string line) {
 struct Asked {
   std::string request;
   Peer peer;
+  std::string traceparent;
   std::function<void(HttpAnswer)> reply;
 };
 
 awaitable<void> carry_out(std::shared_ptr<RpcPosts> shared, std::shared_ptr<Asked> asked) {
-  std::string line = co_await shared->rpc.answer(asked->request, asked->peer);
+  std::string line = co_await shared->rpc.answer(asked->request, asked->peer, {}, asked->traceparent);
   asked->reply(json_answer(200, std::move(line)));
 }
 
@@ -82,7 +83,8 @@ void RpcPost::answer(std::function<void(HttpAnswer)> reply) {
   }
   if (request_.empty() && refusal_.empty()) refusal_ = frame_fault_answer(FrameFault::kMalformed);
   if (!refusal_.empty()) return reply(json_answer(status_, std::move(refusal_)));
-  const auto asked = std::make_shared<Asked>(Asked{std::move(request_), std::move(peer_), std::move(reply)});
+  const auto asked = std::make_shared<Asked>(
+      Asked{std::move(request_), std::move(peer_), std::move(traceparent_), std::move(reply)});
   spawn(shared_->control.get_executor(), carry_out(shared_, asked), [asked](std::exception_ptr failure) {
     if (failure) asked->reply({.status = 500, .body = "internal error\n"});
   });

@@ -25,7 +25,8 @@ struct RpcPosts {
 
 class RpcPost : public HttpPost {
  public:
-  RpcPost(std::shared_ptr<RpcPosts> shared, Peer peer) : shared_(std::move(shared)), peer_(std::move(peer)) {}
+  RpcPost(std::shared_ptr<RpcPosts> shared, Peer peer, std::string_view traceparent)
+      : shared_(std::move(shared)), peer_(std::move(peer)), traceparent_(traceparent) {}
   ~RpcPost() override;
 
   bool take(std::string_view piece) override;
@@ -36,6 +37,7 @@ class RpcPost : public HttpPost {
 
   std::shared_ptr<RpcPosts> shared_;
   Peer peer_;
+  std::string traceparent_;
   JsonFramer framer_;
   std::string request_;    ///< once it is whole
   std::string refusal_;    ///< the answer, where it is none

@@ -40,6 +40,7 @@ class Compiler {
     if (auto refusal = compile_pools(step_)) return tl::unexpected(std::move(*refusal));
     if (auto refusal = compile_services(step_, moved)) return tl::unexpected(std::move(*refusal));
     compile_rules(step_);
+    compile_inspections(step_);
     announced_addresses();
     next_hop_addresses();
     dnat_backends();

@@ -146,7 +146,7 @@ class Gateway {
   using Prepared = Outcome<std::shared_ptr<const Preparation>>;
   Prepared prepare(const nlohmann::json& config, const ApplyOptions& options);
   /// The same of rollback().
-  Prepared prepare_rollback(uint64_t generation);
+  Prepared prepare_rollback(uint64_t generation, const ApplyOptions& options);
   /// The rest of it.
   void apply(std::shared_ptr<const Preparation> prepared, const ApplyOptions& options, ApplyAnswer answer);
   /// A configuration that could not even be read was to be applied: `lines` say what is wrong with it.

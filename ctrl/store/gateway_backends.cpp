@@ -105,6 +105,7 @@ void Gateway::Parts::commit_statuses() {
   const StatusChanges changes = statuses.commit();
   transition_log.write(changes, *model, time->steady());
   tell(changes);
+  trace(changes);
 }
 
 PoolAvailability Gateway::availability(const std::string& pool) const {

@@ -100,10 +100,13 @@ void Gateway::Parts::remember(const std::shared_ptr<const Model>& before, uint64
 
 void Gateway::Parts::take_back_unconfirmed() {
   const auto is_due = [this] { return pending && time->steady() >= pending->deadline; };
+  std::shared_ptr<const Model> then;
   {
     const std::lock_guard lock(state);
     if (!is_due()) return;
+    then = pending->before;
   }
+  const auto compiled = inspections_for(*then, nullptr);  // before anybody has to wait for it
   const std::lock_guard our_turn(turn);
   await_turn();
   const std::lock_guard lock(state);

@@ -44,8 +44,8 @@
 
 namespace sluice::ctrl {
 
-class InspectionTotals;  // ctrl/store/inspection_totals.h
-class TunnelStates;      // ctrl/tunnel/tunnel_states.h
+class InspectionCompiler;  // ctrl/store/inspection_compiler.h
+class TunnelStates;        // ctrl/tunnel/tunnel_states.h
 class TunnelPlan;
 
 /// A step from the present state to the next.
@@ -65,6 +65,15 @@ struct Step {
   Mode mode = Mode::kTake;
   std::vector<Cause> causes = {};
   SetContents sets = {};  ///< of the model's sets
+  InspectionContents inspections = {};
+};
+
+/// A configuration that may be applied, and what takes long to make of it, which is only kept here: it is
+/// found again where it was compiled.
+struct Gateway::Preparation {
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<OpenSpan> span = {};
+  std::vector<Fault> warnings = {};
   InspectionContents inspections = {};
 };
 
@@ -105,10 +114,10 @@ struct Gateway::Parts {
   Members members;
   Ejections ejections;
   BackendStatuses statuses;
-  std::shared_ptr<InspectionTotals> inspection_totals;  ///< null before the start
-  SetContents set_contents;                             ///< that `set_rows` tell of
-  std::map<std::string, SetRow, std::less<>> set_rows;  ///< of the present intent's sets
-  std::shared_ptr<const Effective> effective;           ///< what `tables` were compiled from
+  std::shared_ptr<InspectionCompiler> inspection_compiler;  ///< it outlives the workers' use
+  SetContents set_contents;                                 ///< that `set_rows` tell of
+  std::map<std::string, SetRow, std::less<>> set_rows;      ///< of the present intent's sets
+  std::shared_ptr<const Effective> effective;               ///< what `tables` were compiled from
   std::shared_ptr<const dataplane::Tables> tables;
   ChangeLog changes;
   DepartedBackends departed;
@@ -119,10 +128,12 @@ struct Gateway::Parts {
   std::mutex keeping;  ///< of `history_store`; `state` may be taken while it is held
   HistoryStore history_store;
   EventHub events;
-  SpanQueue spans;  ///< before all that may hold an open one
+  const std::shared_ptr<SpanQueue> span_queue = std::make_shared<SpanQueue>();
+  SpanQueue& spans = *span_queue;
   ChangeSpans change_spans;
-  std::vector<bool> links;       ///< of ports, as they were told last. Control thread
-  uint64_t checkpoint_size = 0;  ///< the same of the ledger
+  uint64_t transactions_lost = 0;  ///< sampled ones that are counted as dropped already. Control thread
+  std::vector<bool> links;         ///< of ports, as they were told last. Control thread
+  uint64_t checkpoint_size = 0;    ///< the same of the ledger
   SipKey kept_hash_key;
   std::atomic<uint64_t> generation = 0;  ///< of the configuration; Tables have their own
   std::atomic<bool> last_apply_succeeded = true;
@@ -181,7 +192,9 @@ struct Gateway::Parts {
   Outcome<ApplyResult> take_rehearsed(const Model& next, const ApplyOptions& options);
 
   /// Makes Tables what the workers see, and with them what counts.
-  void publish(std::shared_ptr<const Effective> next, std::shared_ptr<const dataplane::Tables> new_tables);
+  /// Answers the number that the data plane gives them.
+  uint64_t publish(std::shared_ptr<const Effective> next,
+                   std::shared_ptr<const dataplane::Tables> new_tables);
   /// An intent with what `services_from` brings now.
   OfferedModel with_offered_services(const std::shared_ptr<const Model>& of) const;
   bool has_flows(const std::string& pool) const;
@@ -210,14 +223,31 @@ struct Gateway::Parts {
   void take_back_unconfirmed();
   void tell(const StatusChanges& changes);
   void trace(const StatusChanges& changes);
+  /// The span of a change that has been read from `began` on, and may be applied or not. With no lock held,
+  /// as the next.
+  std::shared_ptr<OpenSpan> trace_admission(Span::Time began, const ApplyOptions& options,
+                                            const Outcome<Admitted>& admitted);
+  void trace_outcome(const std::shared_ptr<OpenSpan>& span, const Outcome<ApplyResult>& outcome);
+  /// What was compiled is not taken: it was only rehearsed, or `refusal` says why.
+  static void note_rehearsed(const Step& step, Span::Time began, Span::Time ended, const Refusal* refusal);
   /// What backends are as the gateway stops: their states end with it.
   void trace_last_states();
   void settle_change_spans();  ///< with or without `state`
+  void sample_transactions(const Model& next);
+  void trace_transactions();  ///< control thread
   void tell_sources();
   void tell_links();
   /// The last attempt to apply something has failed. With or without locks.
   void note_refused(const std::string& message, const std::vector<Fault>& faults);
   const PoolModel* pool(const std::string& name) const;
+  /// What the inspections of a model are: compiled before, or now, which may take long; or a fault, which
+  /// points into `config`, the document that the model was read from, if there is one. With or without locks.
+  Outcome<InspectionContents> inspections_for(const Model& next, const nlohmann::json* config);
+  /// The same before anything is compiled.
+  Outcome<InspectionContents> pending_inspections(const Model& next);
+  void follow_inspections();  ///< once Tables are published
+  /// Publishes what was compiled apart from a change. With no lock held.
+  void observe_inspections(InspectionContents compiled);
   /// What the sets of a model have in them: what was read with it, else what they have now.
   SetContents contents_for(const Model& next) const;
   void follow_sets();  ///< once Tables are published

@@ -17,6 +17,16 @@ std::string object_of(const std::set<std::string>& pools, const Model& model) {
   return has_source ? "source/" + pool->second->discover->source : "pool/*";
 }
 
+/// Of what sources have said of those pools, which is read by `now`.
+void trace_words(OpenSpan& span, const std::set<std::string>& pools, const Model& model, Span::Time now) {
+  if (pools.size() == 1) span.set("sluice.pool", *pools.begin());
+  const auto pool = model.pools.find(*pools.begin());
+  const bool has_source = pool != model.pools.end() && pool->second->discover;
+  if (has_source) span.set("sluice.source", pool->second->discover->source);
+  span.set("sluice.pools", static_cast<int64_t>(pools.size()));
+  span.add_step("config.read", span.start(), now);
+}
+
 }  // namespace
 
 void Gateway::observe(std::vector<SourceWord> words) {
@@ -125,9 +135,12 @@ void Gateway::Parts::publish_members(const std::set<std::string>& pools,
   statuses.follow({*model, effective->members}, {*model, members.lists()}, time->wall());
   Step step = step_now();
   step.members = members.lists();
-  step.causes = {{ChangeCause::kSource, object_of(pools, *model), seen}};
+  const auto span = spans.open("source.update", seen);
+  if (span) trace_words(*span, pools, *model, time->wall());
+  step.causes = {{ChangeCause::kSource, object_of(pools, *model), seen, span}};
   if (const auto taken = take(step); !taken) {  // what counts stays, and the next word tries again
     log_error({"what sources say cannot be taken: ", taken.error().message});
+    if (span) span->fail(taken.error().message);
   }
 }
 

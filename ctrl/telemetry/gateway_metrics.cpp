@@ -16,6 +16,7 @@
 #include "ctrl/telemetry/mirror_metrics.h"
 #include "ctrl/telemetry/process_metrics.h"
 #include "ctrl/telemetry/snat_metrics.h"
+#include "ctrl/telemetry/trace_metrics.h"
 #include "ctrl/telemetry/tunnel_metrics.h"
 #include "dataplane/roles/dataplane.h"
 
@@ -267,6 +268,7 @@ std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::str
   add_backend_series(sources, gateway);
   add_snat_series(sources, gateway);
   add_tunnel_series(sources, gateway);
+  add_trace_series(sources, gateway);
   add_handshake_series(sources, gateway);
   add_mirror_series(sources, gateway);
   if (const auto* ledger = gateway.ledger()) add_ledger_series(sources, *ledger);

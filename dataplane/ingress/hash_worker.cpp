@@ -184,9 +184,12 @@ bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
     job.exchange_hash = exchanges_.hash_of(requester, datagram);
     exchanges_.prefetch_bucket(job.exchange_hash);
   } else {
-    requester.channel = ledger::Channel::kNone;  // nobody to answer: the rest is for the rate and the profile
+    requester.channel =
+        ledger::Channel::kNone;  // nobody to answer: the rest is for the rate, the profile, and traces
     requester.ingress = meta.ingress;
     requester.address = meta.key.source;
+    requester.port = meta.key.source_port;
+    requester.received_ns = now_ns_;
     counters_.received.add();
   }
   job.transaction.payload = payload.data();

@@ -30,7 +30,8 @@ void finish(LedgerRequest& request) {
 
 Sealer::Sealer(const ledger::IngestLimits& limits, ledger::RecentIds& ids, JournalRings& journal,
                crypto::Sha256 engine)
-    : journal_(journal),
+    : ids_(ids),
+      journal_(journal),
       engine_(std::move(engine)),
       scratch_(ledger::kMostPayload),
       ack_ns_(kAckBounds),
@@ -43,6 +44,7 @@ void Sealer::connect(JobRing* from, JobRing* back, AnswerRing* answers) {
 
 unsigned Sealer::poll(uint64_t now_ns) {
   now_ns_ = now_ns;
+  is_watching_ = watch_.is_on();
   unsigned touched = take_back_blocks();
   touched += take_answers();
   touched += offer_hashed();
@@ -75,12 +77,23 @@ unsigned Sealer::take_back_blocks() {
   unsigned taken = 0;
   for (ledger::OpenBlock* block = nullptr; journal_.finished.pop({&block, 1}) == 1; ++taken) {
     if (block->fate == ledger::Fate::kCommitted) block_transactions_.record(block->count());
+    if (is_watching_) watch_end_of(*block);
     ingest_.finish(block);
   }
   check(taken <= blocks_under_way_, "no block comes back that was not handed over");
   blocks_under_way_ -= taken;
   blocks_ended_ += taken;
   return taken;
+}
+
+/// Of a block that is back, with the transactions that are watched. Where the disk has refused it, it has
+/// refused all that came after.
+void Sealer::watch_end_of(const ledger::OpenBlock& block) {
+  if (block.fate == ledger::Fate::kCommitted) {
+    watch_.durable(block.first_index(), block.tree_size(), now_ns_);
+  } else if (!block.is_taken_back) {
+    watch_.refused(block.first_index(), Outcome::kDroppedDiskFull, now_ns_);
+  }
 }
 
 /// Answers that every hash worker's ring has room for; the producer's view errs on the safe side.
@@ -100,6 +113,9 @@ unsigned Sealer::take_answers() {
   look_ups_ended_ += looked_up;
   size_t count = looked_up + ingest_.take_answers(room_for.subspan(looked_up));
   if (is_stalled()) count += ingest_.tell_stalled(room_for.subspan(count));
+  if (is_watching_) {
+    for (const Answer& answer : room_for.first(count)) watch_.answered(answer, now_ns_);
+  }
   for (const Answer& answer : room_for.first(count)) deliver(answer);
   return static_cast<unsigned>(count);
 }
@@ -138,7 +154,17 @@ void Sealer::offer(std::span<HashJob* const> jobs, uint64_t now_ns) {
 }
 
 void Sealer::offer(const HashJob& job) {
+  if (is_watching_ && watch_.has(job.transaction.txid)) return offer_watched(job);
   judge(ingest_.offer(job.transaction, job.home, now_ns_, offered_));
+}
+
+void Sealer::offer_watched(const HashJob& job) {
+  const uint64_t index = ids_.next_index();
+  const Decision decision = ingest_.offer(job.transaction, job.home, now_ns_, offered_);
+  const bool is_new = ids_.next_index() != index;
+  watch_.offered(job.transaction, is_new ? std::optional(index) : std::nullopt,
+                 decision == Decision::kAnswered ? &offered_ : nullptr, now_ns_);
+  judge(decision);
 }
 
 /// Of a transaction whose answer, if there is one yet, is `offered_`.
@@ -228,6 +254,7 @@ void Sealer::refuse_requests() {
 unsigned Sealer::hand_over_sealed() {
   unsigned handed = 0;
   for (ledger::OpenBlock* block; (block = ingest_.take_sealed()) != nullptr; ++handed) {
+    if (is_watching_) watch_.sealed(block->first_index(), block->tree_size(), now_ns_);
     check(journal_.sealed.push(block), "the journal's ring has room for every block");
   }
   blocks_under_way_ += handed;

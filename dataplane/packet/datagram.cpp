@@ -5,38 +5,10 @@
 #include "common/checksum.h"
 #include "common/headers.h"
 #include "dataplane/base/packet.h"
+#include "dataplane/packet/ip_header.h"
 #include "dataplane/packet/pseudo_header.h"
 
 namespace sluice::dataplane {
-namespace {
-
-constexpr uint8_t kHopLimit = 64;
-
-void write_ipv4(uint8_t* at, const IpAddress& from, const IpAddress& to, size_t total) {
-  Ipv4Header header{};
-  header.version_ihl = 0x45;
-  header.total_length = Be16::from_host(static_cast<uint16_t>(total));
-  header.fragment = Be16::from_host(Ipv4Header::kDontFragment);  // so that no id is needed: RFC 6864, 4
-  header.ttl = kHopLimit;
-  header.protocol = IpProtocol::kUdp;
-  header.source = from.as_v4();
-  header.destination = to.as_v4();
-  header.checksum = checksum_finish(checksum_add(&header, sizeof header));
-  store(at, header);
-}
-
-void write_ipv6(uint8_t* at, const IpAddress& from, const IpAddress& to, size_t total) {
-  Ipv6Header header{};
-  header.version_class_flow = Be32::from_host(6u << 28);
-  header.payload_length = Be16::from_host(static_cast<uint16_t>(total - sizeof header));
-  header.next_header = IpProtocol::kUdp;
-  header.hop_limit = kHopLimit;
-  header.source = from.bytes();
-  header.destination = to.bytes();
-  store(at, header);
-}
-
-}  // namespace
 
 rte_mbuf* make_datagram(rte_mempool* pool, const UdpEnd& from, const UdpEnd& to,
                         std::span<const uint8_t> payload) {
@@ -53,7 +25,7 @@ void write_datagram(rte_mbuf* packet, const UdpEnd& from, const UdpEnd& to,
   // A fresh buffer has room for any frame, and so for kMostDatagramBytes.
   auto* const ip =
       reinterpret_cast<uint8_t*>(rte_pktmbuf_append(packet, static_cast<uint16_t>(ip_header + udp_bytes)));
-  (is_v4 ? write_ipv4 : write_ipv6)(ip, from.address, to.address, ip_header + udp_bytes);
+  write_ip_header(ip, {from.address, to.address, IpProtocol::kUdp, ip_header + udp_bytes});
   uint8_t* const l4 = ip + ip_header;
   UdpHeader udp{from.port, to.port, Be16::from_host(static_cast<uint16_t>(udp_bytes)), {}};
   store(l4, udp);

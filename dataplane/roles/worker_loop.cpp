@@ -11,6 +11,7 @@
 #include "dataplane/base/packet.h"
 #include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/encapsulate.h"
+#include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/relay_from_kernel.h"
 
@@ -93,6 +94,7 @@ bool WorkerLoop::step(uint64_t cycles) {
 }
 
 void WorkerLoop::end() {
+  give_up_inspection(worker_);
   give_up_tunnels(worker_);
   worker_.neighbors.give_up();
   worker_.drops.free_pending();
@@ -125,6 +127,8 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   }
   touched += send_checks(worker_);
   if (worker_.place.balances && sweep_flows(worker_)) ++touched;
+  if (worker_.place.balances && sweep_uninspected_flows(worker_)) ++touched;
+  tidy_inspection(worker_);
   if (serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
   send_encrypted(worker_);
   worker_.transmit.flush();
@@ -139,6 +143,7 @@ void WorkerLoop::take_newest_tables() {
   find_tunnels_anew(worker_);
   worker_.neighbors.adopt_static(*newest, worker_.now_ms, worker_.transmit);
   adopt_rules(worker_);
+  adopt_inspections(worker_);
 }
 
 void WorkerLoop::take_newest_captures() {

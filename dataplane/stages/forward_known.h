@@ -7,6 +7,7 @@
 #include "dataplane/forward/known_paths.h"
 #include "dataplane/packet/plain_packets.h"
 #include "dataplane/stages/forward.h"
+#include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 
 namespace sluice::dataplane {
@@ -114,8 +115,9 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
 /// resolved, and every stage that the service's packets must see is on the short ways too.
 inline void remember_path(Worker& worker, const lb::Decision& decision) {
   if (service_of(worker, decision).is_mirrored) return;  // copies are made the long way
-  const StageMask stages =
-      worker.watch.of_service(decision.service) | police_stages(worker, decision.service);
+  const StageMask stages = worker.watch.of_service(decision.service) |
+                           police_stages(worker, decision.service) |
+                           inspection_stages(worker, decision.service);
   if ((stages & ~stage::kOfKnownPaths) != 0) return;
   const lb::Backend& backend = backend_of(worker, decision);
   const Egress egress = route_to_backend(*worker.tables, backend);

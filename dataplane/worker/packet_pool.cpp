@@ -8,6 +8,7 @@
 #include <string>
 
 #include "dataplane/base/packet.h"
+#include "dataplane/inspect/held_segments.h"
 #include "dataplane/neighbor/neighbor_cache.h"
 #include "dataplane/packet/parser.h"
 #include "dataplane/tables/tables.h"
@@ -28,8 +29,8 @@ PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned i
     packets += port.rx_queues * port.rx_descriptors + port.tx_queues * port.tx_descriptors;
   }
   const auto port_count = static_cast<unsigned>(ports.size());
-  packets += workers *
-             (2 * kPoolCache + port_count * (kBurst + 2 * Transmit::kBuffer) + NeighborCache::kWaitingSlots);
+  packets += workers * (2 * kPoolCache + port_count * (kBurst + 2 * Transmit::kBuffer) +
+                        NeighborCache::kWaitingSlots + HeldSegments::kMost);
   constexpr unsigned kTagBytes = (kMaxVlanTags + kMaxPriorityTags) * sizeof(VlanHeader);
   const unsigned frame = largest_mtu + RTE_ETHER_HDR_LEN + kTagBytes + RTE_ETHER_CRC_LEN;
   const unsigned room = std::max(kUsualDataRoom, (frame + 63) / 64 * 64) + RTE_PKTMBUF_HEADROOM;
