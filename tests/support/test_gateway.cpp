@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "dataplane/base/packet.h"
+#include "dataplane/stages/account.h"
 #include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 
@@ -204,6 +205,7 @@ void TestGateway::publish(std::shared_ptr<dataplane::Tables> tables) {
     worker.now_ms = now_ms_;
     worker.neighbors.adopt_static(*tables, now_ms_, worker.transmit);
     dataplane::adopt_rules(worker);
+    dataplane::account_flows(worker);
     dataplane::adopt_inspections(worker);
   }
   tables_ = std::move(tables);
@@ -242,6 +244,7 @@ void TestGateway::poll() {
     Worker& worker = station->worker();
     worker.now_ms = now_ms_;
     worker.now_ns = uint64_t{now_ms_} * 1'000'000;
+    if (worker.accounts != nullptr) worker.accounts->set_time(worker.now_ns, now_ms_);
     worker.place.receives ? poll_rx_worker(worker) : poll_lb_worker(worker);
     if (worker.place.balances) dataplane::sweep_flows(worker);
     if (worker.place.balances) dataplane::sweep_uninspected_flows(worker);
