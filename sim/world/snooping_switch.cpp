@@ -103,7 +103,7 @@ void SnoopingSwitch::learn(FrameBytes sent) {
     const IpAddress group = IpAddress::v6(&sent[at + 4]);
     const bool leaves = (type == kToInclude || type == kIncludes) && sources == 0;
     leaves ? void(groups_.erase(group)) : void(groups_.insert(group));
-    at += 20 + 16u * sources + 4u * sent[at - 20 + 1];
+    at += 20 + 16u * sources + 4u * sent[at + 1];
   }
 }
 
