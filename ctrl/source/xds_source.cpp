@@ -22,16 +22,17 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kXdsPatience = 8s;  // for the first answer of a stream
 constexpr auto kForEver = 24h * 365;
-constexpr auto kMostLag = 5s;  // of the stream behind a list, before what it has not told counts as missed
-constexpr auto kLagStep = 250ms;
+constexpr auto kMostStreamLag =
+    5s;  // of the stream behind a list, before what it has not told counts as missed
+constexpr auto kStreamLagStep = 250ms;
 constexpr UrlDefaults kXdsPorts{.port = 80, .tls_port = 443};
 constexpr const char* kStateOfTheWorld =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 constexpr const char* kIncremental =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-struct Subscription {
-  Subscription(SourceSink& sink, SubscriptionId id, std::string name)
+struct ClusterSubscription {
+  ClusterSubscription(SourceSink& sink, SubscriptionId id, std::string name)
       : delivery(sink, id), cluster(std::move(name)) {}
   Delivery delivery;
   const std::string cluster;
@@ -75,7 +76,8 @@ class XdsSource : public Source {
       : Source(context), model_(model), servers_(context.io, model, kXdsPorts, "h2"), state_(fresh_state()) {}
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
-    const auto& subscription = *subscriptions_.emplace(id, Subscription(sink(), id, wanted.cluster)).first;
+    const auto& subscription =
+        *subscriptions_.emplace(id, ClusterSubscription(sink(), id, wanted.cluster)).first;
     send(state_.want(wanted.cluster));
     tell(subscription.second.cluster);
     start();
@@ -129,7 +131,7 @@ class XdsSource : public Source {
   AdsState state_;
   StopSignal never_;  ///< for waiting: this source ends with its io_context
   Backoff backoff_;
-  std::map<SubscriptionId, Subscription> subscriptions_;
+  std::map<SubscriptionId, ClusterSubscription> subscriptions_;
   std::map<SubscriptionId, Delivery> services_;  ///< who wants listeners
   bool is_running_ = false;
   bool must_list_ = false;              ///< an incremental server has not answered to what is known
@@ -239,9 +241,9 @@ awaitable<void> XdsSource::compare(std::shared_ptr<GrpcStream> stream) {
   const uint64_t before = responses_;
   AdsState listed = fresh_state();
   co_await list(listed);
-  const auto until = Clock::now() + kMostLag;
+  const auto until = Clock::now() + kMostStreamLag;
   while (differing(listed) > 0 && responses_ == before && stream_ == stream && Clock::now() < until) {
-    co_await wait_for(io(), never_, kLagStep);
+    co_await wait_for(io(), never_, kStreamLagStep);
   }
   if (stream_ != stream) co_return;
   if (responses_ != before ||
