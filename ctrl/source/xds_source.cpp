@@ -49,7 +49,7 @@ Snapshot snapshot_of(const std::map<std::string, XdsListener>& listeners, std::s
     for (const XdsListener::Target& target : listener.targets) {
       service.targets.push_back({target.cluster, target.weight});
     }
-    builder.add(std::move(service));
+    builder.offer(std::move(service));
   }
   return builder.finish(std::move(version));
 }
