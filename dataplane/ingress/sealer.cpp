@@ -154,6 +154,7 @@ void Sealer::prefetch(std::span<HashJob* const> jobs) {
 
 void Sealer::offer(std::span<HashJob* const> jobs, uint64_t now_ns) {
   now_ns_ = now_ns;
+  is_watching_ = watch_.is_on();
   ingest_.poll(now_ns);  // a block that is due waits for nobody
   check(jobs.size() <= kSealBurst, "no more is offered than the sealer has room for");
   std::array<rte_mbuf*, 2 * kSealBurst> packets;
