@@ -121,9 +121,12 @@ void Gateway::Parts::publish_observed(const std::set<std::string>& pools,
   Step step = step_now();
   step.model = next.model;
   step.members = prepared.lists;
-  step.causes = {{ChangeCause::kSource, "source/" + intent->services_from, seen}};
+  const auto span = spans.open("source.update", seen);
+  if (span && !pools.empty()) trace_words(*span, pools, *model, time->wall());
+  step.causes = {{ChangeCause::kSource, "source/" + intent->services_from, seen, span}};
   const auto before = model;
   if (const auto taken = take(step); !taken) {  // what counts stays, and the next word tries again
+    if (span) span->fail(taken.error().message);
     return log_error({"the services that a source brings cannot be taken: ", taken.error().message});
   }
   members.follow(*before, *model, std::move(prepared), time->now());
