@@ -20,6 +20,8 @@
 
 namespace sluice::ctrl {
 
+struct RemoteModel;
+
 /// Somebody who is known.
 struct Identity {
   std::string subject, issuer;
