@@ -57,8 +57,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
   parts.commit_statuses();
   parts.generation = parts.open_history(history_directory);
   // Where time is simulated, no other thread compiles.
-  auto inspections = time != nullptr ? parts.inspections_for(*parts.model, nullptr)
-                                     : parts.pending_inspections(*parts.model);
+  auto inspections =
+      time != nullptr ? parts.inspections_for(*parts.model, nullptr) : parts.first_inspections(*parts.model);
   if (!inspections) {
     const auto& faults = inspections.error().faults;
     return fail(faults.empty() ? inspections.error().message : faults.front().message);

@@ -14,6 +14,10 @@ namespace {
 
 using nlohmann::json;
 
+/// So few rules are compiled in a second or two: then a start waits for them, and no packet is dropped for
+/// them.
+constexpr size_t kCompiledAtOnce = 1000;
+
 /// All rules of an inspection; of a model that was not read with its files, what these have now.
 Result<std::shared_ptr<const InspectionRules>> rules_with_file(const InspectionModel& inspection) {
   auto from_file = inspection.from_file;
@@ -78,10 +82,16 @@ Outcome<InspectionContents> Gateway::Parts::inspections_for(const ctrl::Model& n
   return contents;
 }
 
-Outcome<InspectionContents> Gateway::Parts::pending_inspections(const ctrl::Model& next) {
+Outcome<InspectionContents> Gateway::Parts::first_inspections(const ctrl::Model& next) {
   InspectionContents contents;
   for (const auto& [name, inspection] : next.inspections) {
     const auto rules = rules_with_file(*inspection);
+    if (rules && (*rules)->size() <= kCompiledAtOnce) {
+      if (auto compiled = inspection_compiler->compile(inspection, *rules)) {
+        contents.emplace(name, std::move(*compiled));
+        continue;
+      }
+    }
     const auto known = rules ? *rules : std::make_shared<const InspectionRules>(inspection->rules);
     contents.emplace(name, inspection_compiler->pending(inspection, known));
   }

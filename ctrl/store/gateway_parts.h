@@ -247,8 +247,8 @@ struct Gateway::Parts {
   /// What the inspections of a model are: compiled before, or now, which may take long; or a fault, which
   /// points into `config`, the document that the model was read from, if there is one. With or without locks.
   Outcome<InspectionContents> inspections_for(const Model& next, const nlohmann::json* config);
-  /// The same before anything is compiled.
-  Outcome<InspectionContents> pending_inspections(const Model& next);
+  /// The same at the start: what takes long is not compiled yet, nor is what cannot be.
+  Outcome<InspectionContents> first_inspections(const Model& next);
   void follow_inspections();  ///< once Tables are published
   /// Publishes what was compiled apart from a change. With no lock held.
   void observe_inspections(InspectionContents compiled);
