@@ -77,11 +77,18 @@ void HealthChecks::adopt(const EffectivePool& pool) {
   const PoolModel& intent = *pool.intent;
   counts_.try_emplace(intent.name);
   const auto spread = std::min<Clock::duration>(intent.health.interval, kFirstSpread);
-  for (const Member& member : pool.members->members) {
-    const auto key = key_of(pool, member);
+  for (size_t i = 0; i < pool.members->members.size(); ++i) {
+    const auto key = key_of(pool, pool.members->members[i]);
     const auto [entry, is_new] = targets_.try_emplace(key, Target{next_serial_, pool.intent, {}});
     entry->second.pool = pool.intent;
-    if (!is_new) continue;
+    if (!is_new) {
+      // Taken out and listed anew before this could see it: what was found is forgotten there, and news
+      // again.
+      const bool counts_as_active =
+          i < pool.backends.size() && pool.backends[i].state == lb::BackendState::kActive;
+      if (counts_as_active && !entry->second.told_healthy) entry->second.told.clear();
+      continue;
+    }
     const auto delay = std::uniform_int_distribution<Clock::rep>(0, spread.count())(random_);
     due_.push({runner_->now() + Clock::duration(delay), next_serial_++, key});
   }
