@@ -66,7 +66,8 @@ std::string Changes::name_of(const BackendHost& host) const {
 void Changes::change() {
   BackendHost& host = *chance_.pick(world_.backends_);
   const bool is_listed = world_.plan_of(host).is_listed;
-  const auto what = chance_.below(14);
+  const auto what = chance_.below(15);
+  if (what == 14) return is_listed ? blink(host) : void();
   if (what == 13) return babble(host.pool);
   if (what == 12) return rename();
   if (what == 11) return widen();
@@ -91,6 +92,7 @@ void Changes::set_alive(BackendHost& host, bool is_alive) {
   world_.trace_.say(world_.now(), name_of(host) + (is_alive ? " lives again" : " dies"));
   host.is_alive = is_alive;
   if (is_alive) host.alive_since = world_.now();
+  if (!is_alive) host.dead_since = world_.now();
   if (!is_alive) host.server.forget();
   world_.disturb_backend(host);
   world_.disturb_pool(host.pool, true);
@@ -152,6 +154,12 @@ void Changes::set_listed(BackendHost& host, bool is_listed) {
   host.is_found_down = false;
   if (!is_listed) world_.disturb_backend(host);
   if (!world_.is_pool_sound(host.pool)) world_.disturb_pool(host.pool, false);
+}
+
+/// Taken out and listed anew at once: checks may have seen neither.
+void Changes::blink(BackendHost& host) {
+  set_listed(host, false);
+  if (!world_.plan_of(host).is_listed) set_listed(host, true);
 }
 
 void Changes::apply() {

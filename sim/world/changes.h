@@ -27,6 +27,7 @@ class Changes {
   void set_listed(BackendHost& host, bool is_listed);
   void flush(BackendHost& host);
   void set_alive(BackendHost& host, bool is_alive);
+  void blink(BackendHost& host);
   void rename();
   void widen();
   void ask_for_nonsense();

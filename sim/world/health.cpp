@@ -1,5 +1,6 @@
 #include "sim/world/health.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -9,6 +10,8 @@ namespace {
 constexpr Nanoseconds kBetweenLooks = 20 * kMillisecondNs;
 /// A backend that has answered for so long is not found down: longer than one check takes.
 constexpr Nanoseconds kBeyondDoubt = kSecondNs;
+/// Two checks and their timeouts, and somewhat more for those that wait for their turn, and for changes.
+constexpr Nanoseconds kUntilFoundDown = 2500 * kMillisecondNs;
 
 }  // namespace
 
@@ -79,6 +82,7 @@ void Health::follow_later() {
       followed_ = effective;
       break;
     }
+    check_found();
     follow_later();
   });
 }
@@ -90,6 +94,7 @@ void Health::fail_later() {
     has_means_ = false;
     world_.after(chance_.between(300, 2000) * kMillisecondNs, [this] {
       has_means_ = true;
+      means_since_ = world_.now();
       fail_later();
     });
   });
@@ -112,6 +117,17 @@ void Health::hear(const ctrl::Gateway::HealthResult& result) {
   world_.when_idle([this, host, healthy = result.healthy, heard = world_.now()] {
     if (host->listed_since <= heard) changes_.set_health(*host, healthy);
   });
+}
+
+/// Who does not answer for so long is found.
+void Health::check_found() const {
+  for (const auto& host : world_.backends_) {
+    const Nanoseconds since = std::max(host->dead_since, host->listed_since);
+    const bool is_due = !host->is_alive && world_.plan_of(*host).is_listed && !host->is_found_down &&
+                        world_.now() > std::max(since, means_since_) + kUntilFoundDown;
+    if (is_due && has_means_ && !world_.is_waiting_for_store())
+      world_.violate(world_.key_of(*host).address.to_string() + " is not found down");
+  }
 }
 
 void Health::check_all_found() const {

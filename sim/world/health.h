@@ -25,6 +25,7 @@ class Health {
   void fail_later();
   void hear(const ctrl::HealthChecks::Results& results);
   void hear(const ctrl::Gateway::HealthResult& result);
+  void check_found() const;
   BackendHost* host_of(const ctrl::BackendKey& key) const;
 
   World& world_;
@@ -32,6 +33,7 @@ class Health {
   Chance chance_;
   Nanoseconds until_;
   bool has_means_ = true;
+  Nanoseconds means_since_ = 0;
   std::shared_ptr<const ctrl::Effective> followed_;
   ctrl::HealthChecks checks_;
 };

@@ -116,7 +116,10 @@ void Outages::revive(GatewayNode& node) {
   }
   world_.after(200 * kMillisecondNs, [this, &node] {
     world_.when_idle([this, &node] {
-      if (node.gateway) world_.set_routed(node, true);
+      if (!node.gateway) return;
+      node.sound_since =
+          world_.now() + kUntilKnown;  // so many come at once that not all may wait for neighbors
+      world_.set_routed(node, true);
     });
   });
 }

@@ -30,6 +30,7 @@ struct BackendHost {
   Server server;
   bool is_alive = true;
   Nanoseconds alive_since = 0;
+  Nanoseconds dead_since = 0;
   Nanoseconds listed_since = 0;
   bool is_found_down = false;  ///< by the health checks
   ctrl::AdminState state = ctrl::AdminState::kActive;
