@@ -29,12 +29,14 @@ def number(value: int) -> bytes:
 
 
 class Fault(NamedTuple):
-    """`function` is how its demangled name begins, behind `sluice::`. `seed` has found it. `row`: of issue 8's worst."""
+    """`function` is how its demangled name begins, behind `sluice::`. `seed` has found it; `is_quick`: at
+    once, so that a test does it each time. `row`: of issue 8's worst."""
 
     name: str
     function: str
     code: bytes = NOTHING
     seed: int = 0
+    is_quick: bool = False
     row: str = ""
 
 
