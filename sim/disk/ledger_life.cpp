@@ -204,7 +204,9 @@ void LedgerLife::offer() {
   const uint64_t hash = exchanges.hash_of(message.requester, bytes_of(bytes));
   const auto verdict = exchanges.note(message.requester, hash, now_ns_);
   if (verdict.seen == ledger::CoapExchanges::Seen::kPending) return;
-  if (verdict.seen == ledger::CoapExchanges::Seen::kAnswered) return check_receipt(*verdict.answer, payload);
+  if (verdict.seen == ledger::CoapExchanges::Seen::kAnswered) {
+    return check_receipt(verdict.outcome, *verdict.receipt, payload);
+  }
   ledger::Transaction transaction;
   transaction.payload = bytes_of(payload).data();
   transaction.size = static_cast<uint32_t>(payload.size());
@@ -221,7 +223,7 @@ void LedgerLife::offer() {
 
 /// What is no receipt is judged anew when it is sent again.
 void LedgerLife::take_answer(const ledger::Answer& answer) {
-  check_receipt(answer, by_ticket_.at(answer.requester.ticket));
+  check_receipt(answer.outcome, answer.receipt, by_ticket_.at(answer.requester.ticket));
   process_->exchanges.answered(answer, ledger::has_receipt(answer.outcome) ? UINT64_MAX : now_ns_);
 }
 
@@ -247,12 +249,12 @@ void LedgerLife::take_answers() {
 }
 
 /// A receipt is for ever: one index for a payload, one payload for an index.
-void LedgerLife::check_receipt(const ledger::Answer& answer, const std::string& payload) {
-  if (!ledger::has_receipt(answer.outcome)) return;
-  const uint64_t index = answer.receipt.index;
+void LedgerLife::check_receipt(ledger::Outcome outcome, const ledger::Receipt& receipt,
+                               const std::string& payload) {
+  if (!ledger::has_receipt(outcome)) return;
+  const uint64_t index = receipt.index;
   trace_.mix(index);
-  if (answer.receipt.leaf_hash != crypto::sha256_leaf(bytes_of(payload)))
-    violate("a receipt has another leaf hash");
+  if (receipt.leaf_hash != crypto::sha256_leaf(bytes_of(payload))) violate("a receipt has another leaf hash");
   if (must_refuse_ && !by_index_.contains(index)) violate("it goes on though no checkpoint finds room");
   const auto before = acknowledged_.find(payload);
   if (before != acknowledged_.end() && before->second != index) {

@@ -53,7 +53,7 @@ class LedgerLife {
   void release();
   void note_room(bool has_room);
   void note_checkpoint();
-  void check_receipt(const ledger::Answer& answer, const std::string& payload);
+  void check_receipt(ledger::Outcome outcome, const ledger::Receipt& receipt, const std::string& payload);
   void check_after_start();
   void check_log();
   crypto::Digest root_of(const std::vector<crypto::Digest>& leaves, size_t begin, size_t end) const;
