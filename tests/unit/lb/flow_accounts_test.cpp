@@ -113,6 +113,7 @@ TEST_F(FlowAccountsTest, EachEndHasItsReason) {
     world.backends[flow.backend].state = BackendState::kMaintenance;
     world.backends[flow.backend].keeps_flows = false;
   });
+  world.set_backends({.except = kNoBackend, .count = 4});
   world.establish(client(1));
   world.forget_all();
   EXPECT_EQ(only().end, FlowEnd::kRemoved) << "with its service";
