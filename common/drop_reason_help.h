@@ -85,7 +85,12 @@ inline constexpr auto kDropReasonHelp = std::to_array<DropReasonHelp>({
      "the backend's way back leads by another port than the way there; `sluicectl tunnel list` has the "
      "reasons of tunnels",
      "decisions/0019-loops.md"},
-    {"inspected", "taken by an inspection", "reserved for inspections to come: always 0 in this version"},
+    {"inspected",
+     "a rule of the service's inspection matched in this flow; or the segment contradicts what its stream "
+     "had "
+     "before, or came too early and could not wait; or the rules are not compiled yet",
+     "`sluicectl explain` names the rule, `sluicectl drops --recent inspected` the cause",
+     "how-to/inspect-traffic.md"},
 });
 
 }  // namespace sluice

@@ -50,6 +50,23 @@ bool begins_anew(const View& view, const FlowEntry& flow, const PacketFacts& pac
           !takes_new_flows(view.backends[flow.backend]));
 }
 
+/// Why a flow does not go on that keep() refuses.
+FlowEnd end_of_refused(const View& view, const FlowEntry& flow) {
+  if (flow.service >= view.services.size() || view.services[flow.service].pool == nullptr ||
+      flow.backend >= view.backends.size()) {
+    return FlowEnd::kRemoved;
+  }
+  const Backend& backend = view.backends[flow.backend];
+  if (backend.state != BackendState::kRemoved) return FlowEnd::kMoved;
+  return backend.address == IpAddress{} ? FlowEnd::kFlushed : FlowEnd::kRemoved;
+}
+
+/// Why one does not go on that it keeps: it is over, or a SYN begins another.
+FlowEnd end_of_bound(const View& view, const FlowTable& flows, const FlowEntry& flow, uint32_t now_ms) {
+  if (is_over(view, flows, flow, now_ms)) return FlowEnd::kIdle;
+  return flow.watch == FlowWatch::kBlocked ? FlowEnd::kRemoved : FlowEnd::kMoved;
+}
+
 /// Whether a packet may move the state of its flow on: few do.
 bool is_telling(const FlowEntry& flow, const PacketFacts& packet) {
   return !flow.is_settled || (packet.tcp_flags & TcpHeader::kTurning) != 0;
@@ -92,7 +109,8 @@ Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, 
                            uint32_t now_ms) {
   FlowEntry* const flow = flows_.find(key, hash);
   if (flow != nullptr) {
-    if (keep(view, *flow) && !begins_anew(view, *flow, packet) && !is_over(view, flows_, *flow, now_ms)) {
+    const bool is_kept = keep(view, *flow);
+    if (is_kept && !begins_anew(view, *flow, packet) && !is_over(view, flows_, *flow, now_ms)) {
       flow->last_seen_ms = now_ms;
       if (is_telling(*flow, packet)) follow(*flow, packet);
       if (!flow->is_reply) {
@@ -101,9 +119,11 @@ Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, 
       } else {
         answers_[flow->service].count(packet.frame_bytes);
       }
+      if (accounts_ != nullptr) account(*flow, packet.frame_bytes);
       return cached(*flow);
     }
-    forget(*flow);
+    const FlowEnd end = is_kept ? end_of_bound(view, flows_, *flow, now_ms) : end_of_refused(view, *flow);
+    forget(*flow, end);
   }
   return start(view, key, hash, packet, now_ms);
 }
@@ -247,6 +267,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   }
   services_[decision.service].count_packet(packet.frame_bytes);
   backends_[decision.backend].count_packet(packet.frame_bytes);
+  if (accounts_ != nullptr && decision.flow != nullptr) account(*decision.flow, packet.frame_bytes);
   return decision;
 }
 
@@ -273,6 +294,10 @@ FlowEntry* Balancer::remember(const View& view, const Plan& plan, const FlowKey&
   if (!has_room || flow == nullptr) table_full_.add();
   if (flow == nullptr) return nullptr;
   count_begun(*flow);
+  if (accounts_ != nullptr) {
+    accounts_->begin(flows_.index_of(*flow));
+    if (flow->peer != kNoFlow) accounts_->begin(flow->peer);
+  }
   if (handshakes_ != nullptr && flow->peer != kNoFlow && flow->state == FlowState::kEmbryonic) {
     handshakes_->begin(flows_.index_of(*flow), flow->backend, service.watches_failures);
   }
@@ -306,7 +331,9 @@ void Balancer::count_begun(const FlowEntry& flow) {
   if (handshakes_ != nullptr && flow.peer != kNoFlow) handshakes_->count_open(flow.backend, true);
 }
 
-void Balancer::count_gone(const FlowEntry& flow) {
+void Balancer::count_gone(const FlowEntry& flow, FlowEnd end) {
+  // Before it ceases to count as active: then whoever sees none knows that all records are on their way.
+  if (accounts_ != nullptr) accounts_->end(flows_, flow, end);
   if (attachments_ != nullptr) attachments_->end(flow.is_reply ? flow.peer : flows_.index_of(flow));
   services_[flow.service].active_flows.add(-1);
   backends_[flow.backend].active_flows.add(-1);
@@ -336,12 +363,12 @@ void Balancer::note_end(const FlowEntry& flow, uint32_t next_sequence) {
 }
 
 void Balancer::count_evicted(const FlowEntry& flow) {
-  count_gone(flow);
+  count_gone(flow, FlowEnd::kEvicted);
   evicted_.of(flow.state).add();
 }
 
-void Balancer::forget(FlowEntry& flow) {
-  count_gone(flow);
+void Balancer::forget(FlowEntry& flow, FlowEnd end) {
+  count_gone(flow, end);
   flows_.erase(flow);
 }
 
@@ -389,10 +416,13 @@ void Balancer::expire(const View& view, uint32_t now_ms, unsigned entries) {
     FlowEntry& flow = flows_.at(expiry_cursor_);
     expiry_cursor_ = expiry_cursor_ + 1 == flows_.capacity() ? 0 : expiry_cursor_ + 1;
     if (flow.state == FlowState::kFree || flow.is_reply) continue;
-    if (!keep(view, flow) || is_over(view, flows_, flow, now_ms)) {
-      forget(flow);
-    } else if (FlowTable::has_lasted(flow)) {
-      flows_.confirm(flow);
+    if (!keep(view, flow)) {
+      forget(flow, end_of_refused(view, flow));
+    } else if (is_over(view, flows_, flow, now_ms)) {
+      forget(flow, FlowEnd::kIdle);
+    } else {
+      if (FlowTable::has_lasted(flow)) flows_.confirm(flow);
+      if (accounts_ != nullptr) accounts_->tell_if_due(flows_, flow);
     }
   }
 }

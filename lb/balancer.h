@@ -10,6 +10,7 @@
 #include "lb/backend.h"
 #include "lb/decided_rule.h"
 #include "lb/evicted_flows.h"
+#include "lb/flow_accounts.h"
 #include "lb/flow_progress.h"
 #include "lb/flow_table.h"
 #include "lb/nat_ports.h"
@@ -62,6 +63,13 @@ class Balancer {
   /// Tells of flows that have something attached when they end. It outlives this. Before the first flow.
   void tell_ends_to(FlowAttachments& attachments) { attachments_ = &attachments; }
 
+  /// Counts what each flow sends, and tells of those that end, from now on; null: no longer.
+  void account_in(FlowAccounts* accounts) { accounts_ = accounts; }
+  /// A packet that goes_on(), of either direction, while accounts are kept.
+  void account(const FlowEntry& flow, uint32_t frame_bytes) {
+    accounts_->count(flows_.index_of(flow), frame_bytes);
+  }
+  void prefetch_account(const FlowEntry& flow) const { accounts_->prefetch(flows_.index_of(flow)); }
   /// The short way for by far the most packets: whether a packet with the key of `flow` goes on with it, and
   /// changes nothing about its state. The packet is none that begins, ends or resets a connection. Then the
   /// flow has been seen, and who sends the packet counts it, below. Else nothing has changed, and it is
@@ -119,8 +127,8 @@ class Balancer {
   /// one that is closing, and for a NAT flow's other entry.
   ServiceId losing_service(const View& now, const View& then, const FlowEntry& flow, uint32_t now_ms) const;
 
-  /// Ends a flow, either of a NAT flow's entries, at once.
-  void end(FlowEntry& flow) { forget(flow); }
+  /// Ends a flow, either of a NAT flow's entries, at once: its client may not send any more.
+  void end(FlowEntry& flow) { forget(flow, FlowEnd::kRemoved); }
 
   /// Visits up to `entries` cache entries and removes those that have been idle too long or whose
   /// service or backend is gone. Call it at every poll with a few.
@@ -166,10 +174,10 @@ class Balancer {
   void follow_handshake(const FlowEntry& flow, const PacketFacts& packet);
   bool has_port(const FlowEntry& flow) const;
   void count_begun(const FlowEntry& flow);
-  void count_gone(const FlowEntry& flow);
+  void count_gone(const FlowEntry& flow, FlowEnd end);
   void note_end(const FlowEntry& flow, uint32_t next_sequence = 0);
   void count_evicted(const FlowEntry& flow);
-  void forget(FlowEntry& flow);
+  void forget(FlowEntry& flow, FlowEnd end);
 
   FlowTable flows_;
   std::span<TargetCounters> services_;
@@ -183,6 +191,7 @@ class Balancer {
   uint64_t random_;
   FlowIndex expiry_cursor_ = 0;
   FlowAttachments* attachments_ = nullptr;  ///< null: nothing is ever attached to flows
+  FlowAccounts* accounts_ = nullptr;        ///< null: nobody asks how much flows send, or how they end
   HandshakeWatch* handshakes_ = nullptr;    ///< null: nobody asks how long they take, or which fail
 };
 

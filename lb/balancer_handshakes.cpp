@@ -12,6 +12,7 @@ void Balancer::follow_handshake(const FlowEntry& flow, const PacketFacts& packet
   constexpr uint8_t kLooked = kAnswer | TcpHeader::kFin | TcpHeader::kRst;
   if ((packet.tcp_flags & kLooked) == kAnswer && flow.is_reply) {
     handshakes_->answer(request, flow.service, flow.backend);
+    if (accounts_ != nullptr) accounts_->answer(request);
   } else if ((packet.tcp_flags & TcpHeader::kRst) != 0) {
     // A client that gives up has no complaint.
     flow.is_reply ? handshakes_->fail(request, HandshakeEvent::Kind::kReset) : handshakes_->forget(request);

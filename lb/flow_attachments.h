@@ -22,16 +22,23 @@ class FlowAttachments {
 
   /// The number that a flow has, or kNone. `request` is the index of its request's entry, here and below.
   Number of(FlowIndex request) const { return of_flow_.empty() ? kNone : of_flow_[request] - 1; }
-  void attach(FlowIndex request, Number number) { of_flow_[request] = number + 1; }
+  void attach(FlowIndex request, Number number) {
+    of_flow_[request] = number + 1;
+    ++attached_;
+  }
   /// Takes the number away from a flow that goes on.
-  void detach(FlowIndex request) { of_flow_[request] = 0; }
+  void detach(FlowIndex request) {
+    of_flow_[request] = 0;
+    --attached_;
+  }
 
   /// The flow ends: what was attached to it waits to be taken.
   void end(FlowIndex request) {
-    const Number number = of(request);
-    if (number == kNone) [[likely]]
+    if (attached_ == 0) [[likely]]
       return;
-    of_flow_[request] = 0;
+    const Number number = of(request);
+    if (number == kNone) return;
+    detach(request);
     next_ended_[number] = ended_;
     ended_ = number;
   }
@@ -46,6 +53,7 @@ class FlowAttachments {
   std::span<Number> of_flow_;     ///< 1 + number; 0: none
   std::span<Number> next_ended_;  ///< by number
   Number ended_ = kNone;
+  size_t attached_ = 0;  ///< while it is 0, no memory is looked at
 };
 
 }  // namespace sluice::lb

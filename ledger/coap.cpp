@@ -1,6 +1,7 @@
 #include "ledger/coap.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string_view>
 
@@ -36,15 +37,22 @@ enum Option : uint32_t {
 };
 
 struct OptionRule {
-  uint32_t number;
-  uint16_t least;  // bytes
-  uint16_t most;
-  bool is_repeatable;
+  uint16_t least = 0;  // bytes
+  uint16_t most = 0;
+  bool is_repeatable = false;
+  bool is_known = false;
 };
-constexpr OptionRule kRules[] = {
-    {kUriHost, 1, 255, false}, {kUriPort, 0, 2, false},       {kUriPath, 0, 255, true},
-    {kUriQuery, 0, 255, true}, {kContentFormat, 0, 2, false}, {kAccept, 0, 2, false},
-};
+/// By number.
+constexpr auto kRules = [] {
+  std::array<OptionRule, kProxyScheme + 1> rules{};
+  rules[kUriHost] = {1, 255, false, true};
+  rules[kUriPort] = {0, 2, false, true};
+  rules[kUriPath] = {0, 255, true, true};
+  rules[kUriQuery] = {0, 255, true, true};
+  rules[kContentFormat] = {0, 2, false, true};
+  rules[kAccept] = {0, 2, false, true};
+  return rules;
+}();
 
 bool is_critical(uint32_t number) {
   return (number & 1) != 0;
@@ -70,11 +78,10 @@ struct Options {
       has_block1 = true;
       return;
     }
-    const auto* rule = std::find_if(std::begin(kRules), std::end(kRules),
-                                    [&](const OptionRule& candidate) { return candidate.number == number; });
+    const OptionRule rule = number < kRules.size() ? kRules[number] : OptionRule{};
     // RFC 7252, 5.4.3 and 5.4.5: a wrong length and a surplus occurrence count as unrecognized.
-    const bool is_understood = rule != std::end(kRules) && value.size() >= rule->least &&
-                               value.size() <= rule->most && (rule->is_repeatable || !is_repeated);
+    const bool is_understood = rule.is_known && value.size() >= rule.least && value.size() <= rule.most &&
+                               (rule.is_repeatable || !is_repeated);
     if (!is_understood) {
       has_unknown_critical |= is_critical(number);
     } else if (number == kUriPath) {
@@ -122,38 +129,35 @@ Options read_options(const uint8_t* at, const uint8_t* end) {
   return options;
 }
 
-Request refused(Request request, Refusal refusal, Outcome outcome) {
+void refuse(Request& request, Refusal refusal, Outcome outcome) {
   request.action = Action::kAnswer;
   request.refusal = refusal;
   request.outcome = outcome;
-  return request;
 }
 
 // A message that is rejected without an answer: reset where it is confirmable (RFC 7252, 4.2 and 4.3).
-Request rejected(Request request) {
+void reject(Request& request) {
   request.action = request.exchange.type == Type::kConfirmable ? Action::kReset : Action::kIgnore;
-  return request;
 }
 
-Request judge(Request request, uint8_t method, const Options& options, const uint8_t* end,
-              size_t most_payload) {
+void judge(Request& request, uint8_t method, const Options& options, const uint8_t* end,
+           size_t most_payload) {
   if (options.has_unknown_critical) {
     request.outcome = Outcome::kRefusedOption;
-    if (request.exchange.type == Type::kNonConfirmable) return request;  // RFC 7252, 5.4.1: silence
-    return refused(request, Refusal::kBadOption402, Outcome::kRefusedOption);
+    if (request.exchange.type == Type::kNonConfirmable) return;  // RFC 7252, 5.4.1: silence
+    return refuse(request, Refusal::kBadOption402, Outcome::kRefusedOption);
   }
-  if (options.has_proxy) return refused(request, Refusal::kProxyingNotSupported505, Outcome::kRefusedProxy);
-  if (method > kLastMethod) return refused(request, Refusal::kMethodNotAllowed405, Outcome::kRefusedMethod);
-  if (!options.is_transaction_path) return refused(request, Refusal::kNotFound404, Outcome::kRefusedPath);
-  if (method != kPost) return refused(request, Refusal::kMethodNotAllowed405, Outcome::kRefusedMethod);
-  if (!options.is_acceptable) return refused(request, Refusal::kNotAcceptable406, Outcome::kRefusedAccept);
-  if (options.has_block1) return refused(request, Refusal::kTooLarge413, Outcome::kRefusedTooLarge);
-  if (options.end == end) return refused(request, Refusal::kBadRequest400, Outcome::kRefusedMalformed);
+  if (options.has_proxy) return refuse(request, Refusal::kProxyingNotSupported505, Outcome::kRefusedProxy);
+  if (method > kLastMethod) return refuse(request, Refusal::kMethodNotAllowed405, Outcome::kRefusedMethod);
+  if (!options.is_transaction_path) return refuse(request, Refusal::kNotFound404, Outcome::kRefusedPath);
+  if (method != kPost) return refuse(request, Refusal::kMethodNotAllowed405, Outcome::kRefusedMethod);
+  if (!options.is_acceptable) return refuse(request, Refusal::kNotAcceptable406, Outcome::kRefusedAccept);
+  if (options.has_block1) return refuse(request, Refusal::kTooLarge413, Outcome::kRefusedTooLarge);
+  if (options.end == end) return refuse(request, Refusal::kBadRequest400, Outcome::kRefusedMalformed);
   request.payload = {options.end + 1, end};
   if (request.payload.size() > most_payload)
-    return refused(request, Refusal::kTooLarge413, Outcome::kRefusedTooLarge);
+    return refuse(request, Refusal::kTooLarge413, Outcome::kRefusedTooLarge);
   request.action = Action::kSubmit;
-  return request;
 }
 
 struct Code {
@@ -207,7 +211,8 @@ Request parse(std::span<const uint8_t> datagram, size_t most_payload) {
   const size_t token_size = first_byte & 15;
   if (message_code == 0) {
     request.is_received = datagram.size() != kHeaderBytes || token_size != 0;  // else a ping: RFC 7252, 4.3
-    return rejected(request);
+    reject(request);
+    return request;
   }
   request.is_received = true;
   const unsigned code_class = message_code >> 5;
@@ -215,13 +220,19 @@ Request parse(std::span<const uint8_t> datagram, size_t most_payload) {
     request.action = Action::kReset;
     return request;
   }
-  if (code_class != 0 || token_size > 8 || datagram.size() < kHeaderBytes + token_size)
-    return rejected(request);
+  if (code_class != 0 || token_size > 8 || datagram.size() < kHeaderBytes + token_size) {
+    reject(request);
+    return request;
+  }
   request.exchange.token_size = static_cast<uint8_t>(token_size);
   std::memcpy(request.exchange.token.data(), &datagram[kHeaderBytes], token_size);
   const Options options = read_options(datagram.data() + kHeaderBytes + token_size, end);
-  if (!options.is_well_formed) return rejected(request);
-  return judge(request, message_code, options, end, most_payload);
+  if (options.is_well_formed) {
+    judge(request, message_code, options, end, most_payload);
+  } else {
+    reject(request);
+  }
+  return request;
 }
 
 size_t write_receipt(const Exchange& exchange, uint16_t own_message_id, const Receipt& receipt,

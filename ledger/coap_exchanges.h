@@ -10,6 +10,7 @@
 #include "common/address.h"
 #include "common/siphash.h"
 #include "ledger/message_digest.h"
+#include "ledger/position_table.h"
 #include "ledger/receipt.h"
 
 namespace sluice::ledger {
@@ -26,22 +27,24 @@ class CoapExchanges {
   static constexpr uint64_t kLifetimeNs = 247'000'000'000;
 
   CoapExchanges(uint32_t capacity, SipKey seed);
+  CoapExchanges(const CoapExchanges&) = delete;
+  CoapExchanges& operator=(const CoapExchanges&) = delete;
 
   enum class Seen : uint8_t {
     kNew,       ///< judge the request; answered() must follow some time
     kPending,   ///< the answer is under way: say nothing
-    kAnswered,  ///< `answer` again
+    kAnswered,  ///< give `outcome` and `receipt` again
   };
   struct Verdict {
     Seen seen = Seen::kNew;
-    const Answer* answer = nullptr;  ///< only for kAnswered; valid until the next call
+    Outcome outcome = Outcome::kStored;  ///< only for kAnswered
+    const Receipt* receipt = nullptr;    ///< only for kAnswered; valid until the next call
   };
 
   /// Of the client and of every byte of its message, for the calls below. Keyed: nobody can aim at a bucket.
   uint64_t hash_of(const Requester& requester, std::span<const uint8_t> message) const;
-  /// Fetch what note() will look at, one after the other. Call each for a whole burst.
-  void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[hash & (buckets_.size() - 1)]); }
-  void prefetch_entry(uint64_t hash) const;
+  /// Fetches what note() will look at. Call it for a whole burst.
+  void prefetch(uint64_t hash) const { table_.prefetch(table_.home_of(hash)); }
   /// Notes a request. Where it is new, sets its `ticket`, by which answered() finds it again.
   Verdict note(Requester& requester, uint64_t hash, uint64_t now_ns);
 
@@ -52,33 +55,37 @@ class CoapExchanges {
   void answered(const Answer& answer, uint64_t until_ns = UINT64_MAX);
 
  private:
-  // What a search looks at, apart from the answers so that it stays in the cache.
-  struct Link {
-    uint64_t until_ns = 0;
+  enum class State : uint8_t { kFree, kPending, kAnswered };
+  // What a request is told by: one line. Receipts lie apart, for they are looked at when an answer comes.
+  struct alignas(64) Entry {
     uint64_t hash = 0;
-    uint32_t next = kNone;  // of the same bucket
-    uint32_t previous = kNone;
+    uint64_t until_ns = 0;
+    IpAddress client;
     uint32_t use =
         0;  // how often the place was given away: the upper half of a ticket, the place is the lower
-    bool used = false;
-    bool is_answered = false;
-  };
-  static constexpr uint32_t kNone = UINT32_MAX;
+    Be16 port;
+    uint8_t ingress = 0;
+    State state = State::kFree;
+    coap::Exchange exchange;
+    Outcome outcome = Outcome::kStored;
 
-  uint32_t& bucket_of(uint64_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
+    bool is_of(const Requester& requester) const;
+  };
+  static_assert(sizeof(Entry) == 64);
+
   uint32_t ahead(uint32_t index, uint32_t places) const {
     const uint64_t sum = uint64_t{index} + places;
-    return static_cast<uint32_t>(sum < links_.size() ? sum : sum % links_.size());
+    return static_cast<uint32_t>(sum < entries_.size() ? sum : sum % entries_.size());
   }
   void prefetch_reuse() const;
-  uint32_t find(const Requester& requester, uint64_t hash);
   void remove(uint32_t index);
 
   MessageDigest digest_;
   uint32_t oldest_ = 0;  // the ring's write position: entries are reused in the order they came
-  std::vector<Link> links_;
-  std::vector<Answer> answers_;  // by the same index
-  std::vector<uint32_t> buckets_;
+  std::vector<Entry> entries_;
+  std::vector<Receipt> receipts_;  // by the same index
+  std::vector<BucketWords> buckets_;
+  PositionTable table_;  // of entries, in buckets_
 };
 
 }  // namespace sluice::ledger

@@ -7,8 +7,9 @@
 #include <optional>
 #include <span>
 
+#include "common/bytes.h"
 #include "crypto/sha256_message.h"
-#include "ledger/bucket_words.h"
+#include "ledger/position_table.h"
 #include "ledger/transaction.h"
 
 namespace sluice::ledger {
@@ -19,10 +20,11 @@ struct WindowSeed {
   uint64_t high = 0;
 };
 
-/// Whole ids in a ring in leaf order, so that a place in the ring is a leaf index, and an open-addressing
-/// table of 32-bit slots {ring position, tag}. A bucket is one cache line: 15 slots and a count of the
-/// ids that found it full and went on (after Bronson and Shi, F14, 2019), so that an id can leave without
-/// a tombstone. Below 40 bytes a transaction. Ids at or above committed() are in flight.
+/// Whole ids in a ring in leaf order, so that a place in the ring is a leaf index, and a PositionTable that
+/// finds them. Below 40 bytes a transaction. Ids at or above committed() are in flight.
+///
+/// A new id costs two lines that are nowhere near: its bucket, and the bucket of the id that it drives out.
+/// All else lies in the order of the ring.
 class RecentIds {
  public:
   static constexpr uint64_t kMostWindow = uint64_t{1} << 26;
@@ -30,7 +32,15 @@ class RecentIds {
   /// A txid under its profile. Ids of different profiles never meet, so that no opaque payload can be
   /// made that stands for a Bitcoin transaction.
   using Key = crypto::Digest;
-  static Key key_of(const crypto::Digest& txid, Profile profile);
+  static Key key_of(const crypto::Digest& txid, Profile profile) {
+    // One store: of what is stored in pieces, a load of several has to wait until all that was stored before
+    // has reached the cache.
+    const __m256i mark =
+        _mm256_set_epi64x(static_cast<int64_t>(uint64_t{static_cast<uint8_t>(profile)} << 56), 0, 0, 0);
+    Key key;
+    store(key.data(), _mm256_xor_si256(load<__m256i>(txid.data()), mark));
+    return key;
+  }
 
   struct Capacity {
     uint64_t window;          ///< committed transactions remembered, 1 to kMostWindow
@@ -46,15 +56,21 @@ class RecentIds {
   void restart(uint64_t next_index, uint64_t next_block);
 
   /// Where a key's search begins: hashed once for all the calls below.
-  struct Home {
-    uint64_t bucket;
-    uint32_t tag;  // in a slot's upper bits, never zero
-  };
-  Home home_of(const Key& key) const;
+  using Home = PositionTable::Home;
+  Home home_of(const Key& key) const {
+    // NH (Black et al., UMAC, 1999) of the id's first 16 bytes: universal over the secret seed.
+    const uint64_t low = load<uint64_t>(key.data()) + seed_.low;
+    const uint64_t high = load<uint64_t>(key.data() + 8) + seed_.high;
+    const unsigned __int128 product = static_cast<unsigned __int128>(low) * high;
+    return table_.home_of(static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product));
+  }
   /// Fetches the bucket. Call it some keys before find(). Hot path.
-  void prefetch(const Home& home) const { __builtin_prefetch(&buckets_[home.bucket], 1); }
+  void prefetch(const Home& home) const { table_.prefetch(home); }
   /// The leaf index of a key that is in flight or in the window. Hot path.
-  std::optional<uint64_t> find(const Key& key, const Home& home) const;
+  std::optional<uint64_t> find(const Key& key, const Home& home) const {
+    const auto position = table_.find(home, [&](uint32_t at) { return ids_[at] == key; });
+    return position ? std::optional(index_at(*position)) : std::nullopt;
+  }
   std::optional<uint64_t> find(const Key& key) const { return find(key, home_of(key)); }
 
   /// Whether append() has room: fewer than most_in_flight are in flight.
@@ -86,13 +102,6 @@ class RecentIds {
   }
 
  private:
-  struct Bucket {
-    BucketWords
-        words;  // the slots, but for the first: the ids that passed by, their home being here or before
-    uint32_t& overflowed() { return words[0]; }
-    uint32_t overflowed() const { return words[0]; }
-  };
-  static_assert(sizeof(Bucket) == 64);
   // The block starts of 64 ring positions, and the number of the block that the position before is in.
   struct Starts {
     uint64_t bits;
@@ -100,19 +109,14 @@ class RecentIds {
   };
   uint64_t position_of(uint64_t index) const { return index % ring_size_; }
   uint64_t index_at(uint64_t position) const;
-  uint32_t position_mask() const { return (1u << position_bits_) - 1; }
-  void insert(const Home& home, uint64_t position);
-  void remove(const Home& home, uint64_t position);
   void note_start(uint64_t position, bool starts_block);
 
   Capacity capacity_;
   uint64_t ring_size_;
-  uint64_t bucket_count_;
-  unsigned position_bits_;
   WindowSeed seed_;
-  std::span<Key> ids_;
-  std::span<Bucket> buckets_;
+  PositionTable table_;
   std::span<Starts> starts_;
+  std::span<Key> ids_;
   uint64_t oldest_ = 0;
   uint64_t committed_ = 0;
   uint64_t next_ = 0;

@@ -149,7 +149,7 @@ void service_find(benchmark::State& state) {
   }
   count_items(state);
 }
-BENCHMARK(service_find)->Arg(1)->Arg(100)->Arg(1000)->Arg(10'000);
+BENCHMARK(service_find)->Arg(1)->Arg(100)->Arg(1000)->Arg(10'000)->Arg(100'000);
 
 /// One service over 100 backends.
 struct Gateway {

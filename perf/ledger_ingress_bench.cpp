@@ -210,6 +210,10 @@ Ingress::Ingress(Framing framing, Hashing hashing, rte_mempool* pool, uint16_t d
   PacketRing* const to_hash[] = {&to_hash_};
   PacketRing* const from_hash[] = {&from_hash_};
   station_->connect(rig_.worker(), to_hash, from_hash);
+  // Else no answer would leave: they would wait for the client's router to be found.
+  rig_.tables()->neighbors.push_back(
+      {test::kEdge, *IpAddress::parse(test::kIpv4.router), *MacAddress::parse(test::kRouterMac)});
+  rig_.worker().neighbors.adopt_static(*rig_.tables(), 0, rig_.worker().transmit);
   const auto vip = *IpAddress::parse(test::kIpv4.vip);
   rig_.tables()->ingress = std::make_shared<const std::vector<dataplane::Ingress>>(
       std::vector{dataplane::Ingress{vip, Be16::from_host(kPort), framing, ledger::Profile::kOpaque}});
@@ -220,6 +224,8 @@ Ingress::Ingress(Framing framing, Hashing hashing, rte_mempool* pool, uint16_t d
 }
 
 Ingress::~Ingress() {
+  constexpr auto kUnresolved = static_cast<size_t>(dataplane::DropReason::kNeighborUnresolved);
+  if (rig_.worker().stats.dropped[kUnresolved].read() != 0) give_up("answers do not leave");
   ends_ = true;
   rte_eal_wait_lcore(kHasher);  // at once where nothing was launched
   station_->stop();

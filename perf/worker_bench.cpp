@@ -158,10 +158,12 @@ void floor(benchmark::State& state) {
   count(state);
 }
 
-void known_flow(benchmark::State& state, ForwardMode forward, Traffic traffic) {
+void known(benchmark::State& state, ForwardMode forward, Traffic traffic, bool is_accounted) {
   traffic.flows = static_cast<uint32_t>(state.range(0));
   Source source(traffic);
-  WorkerRig rig(duty_of(traffic, forward), Sink::pool(), sink().device());
+  Duty duty = duty_of(traffic, forward);
+  duty.is_accounted = is_accounted;
+  WorkerRig rig(duty, Sink::pool(), sink().device());
   introduce(rig, source, traffic.flows);
   uint32_t polls = 0;
   for (auto _ : state) {
@@ -170,6 +172,15 @@ void known_flow(benchmark::State& state, ForwardMode forward, Traffic traffic) {
     expect_all_sent();
   }
   count(state);
+}
+
+void known_flow(benchmark::State& state, ForwardMode forward, Traffic traffic) {
+  known(state, forward, traffic, false);
+}
+
+/// The same while records of flows are read: beside known_flow of the same run.
+void accounted_flow(benchmark::State& state, ForwardMode forward, Traffic traffic) {
+  known(state, forward, traffic, true);
 }
 
 void by_backends(benchmark::State& state) {
@@ -266,8 +277,13 @@ void register_modes() {
 }
 
 BENCHMARK(floor)->Arg(1000)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Arg(4'000'000);
+BENCHMARK_CAPTURE(accounted_flow, dnat, ForwardMode::kDnat, Traffic{})->Arg(1000)->Arg(1'000'000);
 BENCHMARK(by_backends)->Arg(1)->Arg(10)->Arg(100)->Arg(240);
-BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)->Arg(1)->Arg(100)->Arg(10'000);
+BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)
+    ->Arg(1)
+    ->Arg(100)
+    ->Arg(10'000)
+    ->Arg(100'000);
 BENCHMARK_CAPTURE(new_flow, direct, ForwardMode::kDirect, lb::Policy::kMaglev)->Arg(1);
 BENCHMARK_CAPTURE(established, calm, Others::kCalm)->UseManualTime();
 BENCHMARK_CAPTURE(established, storm, Others::kStorm)->UseManualTime();

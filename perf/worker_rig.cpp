@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "dataplane/stages/account.h"
 #include "dataplane/worker/packet_pool.h"
 
 namespace sluice::perf {
@@ -61,12 +62,16 @@ std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty) {
   std::vector<test::ServiceSpec> specs = {main_service(duty)};
   for (unsigned i = 1; i < duty.services; ++i) {
     test::ServiceSpec other = specs.front();
-    other.address = "203.0." + std::to_string(114 + i / 256) + "." + std::to_string(i % 256);
+    other.address = IpAddress::v4(Be32::from_host(0xcb007200 + i)).to_string();  // from 203.0.114.0 on
     other.backends.resize(1);
     specs.push_back(other);
   }
   auto tables = test::make_tables(specs);
   if (duty.fed_by_flowgen) tables->ports[test::kEdge].mac = *MacAddress::parse("00:01:02:03:04:01");
+  if (duty.is_accounted) {
+    tables->flow_reading = std::make_shared<const dataplane::FlowReading>(
+        dataplane::FlowReading{std::make_shared<dataplane::FlowLanes>(1), {lb::FlowShare::of(1)}});
+  }
   tables->neighbors.clear();
   for (unsigned i = 0; i < duty.backends; ++i) {
     const std::string address = backend_address(duty, i);
@@ -91,6 +96,7 @@ WorkerRig::WorkerRig(const Duty& duty, rte_mempool* pool, uint16_t device)
   dataplane::Worker& worker = station_->worker();
   worker.tables = tables_.get();
   worker.neighbors.adopt_static(*tables_, 0, worker.transmit);
+  dataplane::account_flows(worker);
 }
 
 uint64_t WorkerRig::dropped() const {

@@ -25,6 +25,7 @@ struct Duty {
   unsigned services = 1;        ///< the first is the VIP that Traffic asks for
   unsigned backends = 100;      ///< of that one, at most 240, with static neighbors
   uint32_t flow_table_entries = 1u << 20;
+  bool is_accounted = false;  ///< packets are counted for their flows, of which somebody reads records
 };
 
 /// Starts EAL with these arguments, argv[0] first; ends the process where that fails.

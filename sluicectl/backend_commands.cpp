@@ -8,7 +8,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Arguments {
+struct BackendArguments {
   std::string pool;
   std::vector<std::string> endpoint;
   uint32_t weight = 0;
@@ -34,7 +34,7 @@ std::optional<json> backend_params(Session& session, const std::string& pool,
   return json{{"pool", pool}, {"address", endpoint->address}, {"port", port}};
 }
 
-void call_on_backend(Session& session, const std::string& method, const Arguments& arguments,
+void call_on_backend(Session& session, const std::string& method, const BackendArguments& arguments,
                      const json& more) {
   auto params = backend_params(session, arguments.pool, arguments.endpoint);
   if (!params) return;
@@ -43,7 +43,7 @@ void call_on_backend(Session& session, const std::string& method, const Argument
 }
 
 Command backend_command(Command noun, const char* name, const char* help,
-                        const std::shared_ptr<Arguments>& arguments) {
+                        const std::shared_ptr<BackendArguments>& arguments) {
   auto command = noun.add(name, help);
   command.option("POOL", arguments->pool, "the pool's name").required();
   command.option("BACKEND", arguments->endpoint, "ADDRESS:PORT, or ADDRESS PORT").required().words(1, 2);
@@ -53,7 +53,7 @@ Command backend_command(Command noun, const char* name, const char* help,
 }  // namespace
 
 void add_backend_commands(Command app, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<BackendArguments>();
   auto backend = app.add_noun("backend", "Look at and steer backends");
   auto list = backend.add(
       "list", "Show every backend: its state, why, since when, its share of the table, and who names it");

@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-struct Arguments {
+struct CaptureArguments {
   std::string file, at, port, service, reason, filter;
   uint64_t packets = 0, bytes = 0, seconds = 0, snaplen = 0;  ///< 0: as the gateway has it
 };
@@ -60,7 +60,7 @@ class Output {
   int descriptor_;
 };
 
-json params_of(const Arguments& arguments) {
+json params_of(const CaptureArguments& arguments) {
   const bool is_of_drops = !arguments.reason.empty() && arguments.at.empty();
   json params = {{"at", is_of_drops ? "drop" : arguments.at.empty() ? "rx" : arguments.at}};
   for (const auto& [name, value] :
@@ -90,7 +90,7 @@ void show_end(const Session& session, const json& end, bool output_is_taken) {
 /// One capture from its start to its end.
 class Run {
  public:
-  Run(Session& session, Client& client, const Arguments& arguments, const Output& output)
+  Run(Session& session, Client& client, const CaptureArguments& arguments, const Output& output)
       : session_(session), client_(client), arguments_(arguments), output_(output) {}
 
   void operator()() {
@@ -151,7 +151,7 @@ class Run {
 
   Session& session_;
   Client& client_;
-  const Arguments& arguments_;
+  const CaptureArguments& arguments_;
   const Output& output_;
   Interrupts interrupts_;
   json number_;
@@ -159,7 +159,7 @@ class Run {
   bool is_stopping_ = false, is_over_ = false;
 };
 
-void run(Session& session, const Arguments& arguments) {
+void run(Session& session, const CaptureArguments& arguments) {
   const auto client = session.client();
   if (!client) return session.report(client.error());
   const Output output(arguments.file);
@@ -172,7 +172,7 @@ void run(Session& session, const Arguments& arguments) {
 }  // namespace
 
 void add_capture_command(Command app, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<CaptureArguments>();
   auto capture =
       app.add("capture", "Copy packets into a pcapng file while it runs, until Ctrl-C or a limit ends it");
   capture.option("-w,--write", arguments->file, "the file, or - for the standard output")

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 #include <utility>
@@ -41,6 +42,13 @@ Failure failure_of(const std::string& method, const json& error) {
     failure.faults.push_back({fault.value("pointer", ""), fault.value("message", "")});
   }
   return failure;
+}
+
+json request_object(const std::string& method, const json& params, int id) {
+  json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", id}};
+  const char* const trace = std::getenv("TRACEPARENT");
+  if (trace && *trace != '\0') request["traceparent"] = trace;
+  return request;
 }
 
 Attempt<json> result_of(const std::string& method, std::string_view answer) {
@@ -112,7 +120,7 @@ Attempt<std::optional<json>> SocketClient::receive(Clock::time_point deadline, i
 
 Attempt<void> SocketClient::send_request(const std::string& method, const json& params,
                                          Clock::time_point deadline) {
-  const json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", next_id_++}};
+  const json request = request_object(method, params, next_id_++);
   return send(request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n", deadline);
 }
 

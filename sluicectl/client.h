@@ -30,6 +30,9 @@ using Attempt = tl::expected<T, Failure>;
 /// The failure that a JSON-RPC error object stands for.
 Failure failure_of(const std::string& method, const nlohmann::json& error);
 
+/// A request of JSON-RPC, with the trace that $TRACEPARENT says it is part of, where it is set.
+nlohmann::json request_object(const std::string& method, const nlohmann::json& params, int id);
+
 /// The result of a JSON-RPC answer to a call of `method`.
 Attempt<nlohmann::json> result_of(const std::string& method, std::string_view answer);
 

@@ -54,6 +54,7 @@ void add_command_line(CLI::App& app, Session& session) {
       ->capture_default_str();
   add_config_commands(app, session);
   add_backend_commands(app, session);
+  add_inspection_commands(app, session);
   add_source_commands(app, session);
   add_traffic_commands(app, session);
   add_capture_command(app, session);

@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 /// What commands take from the command line; lives as long as their callbacks.
-struct Arguments {
+struct ConfigArguments {
   std::string file;
   uint64_t generation = 0;
   bool dry_run = false;
@@ -71,7 +71,7 @@ void save(Session& session) {
   std::fprintf(stderr, "saved to %s\n", result->value("file", "").c_str());
 }
 
-void apply(Session& session, const Arguments& arguments, bool has_generation) {
+void apply(Session& session, const ConfigArguments& arguments, bool has_generation) {
   json params = json::object();
   if (arguments.dry_run) params["dry_run"] = true;
   if (arguments.allow_no_services) params["allow_no_services"] = true;
@@ -99,7 +99,7 @@ std::optional<uint64_t> pending_generation(Session& session) {
   return std::nullopt;
 }
 
-void confirm(Session& session, const Arguments& arguments) {
+void confirm(Session& session, const ConfigArguments& arguments) {
   const auto generation =
       arguments.generation != 0 ? std::optional(arguments.generation) : pending_generation(session);
   if (!generation) return;
@@ -120,7 +120,7 @@ void show(Session& session) {
 }  // namespace
 
 void add_config_commands(Command app, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ConfigArguments>();
   auto config = app.add_noun("config", "Look at and change the configuration");
   const auto with_file = [&](const char* name, const char* help) {
     auto command = config.add(name, help);

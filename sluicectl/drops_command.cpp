@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Arguments {
+struct DropsArguments {
   std::string reason, file;
   bool recent = false;
   uint64_t limit = 0;  ///< 0: as the gateway has it
@@ -84,7 +84,7 @@ void write(Session& session, const json& drops, const std::string& name) {
   }
 }
 
-void show_recent(Session& session, const Arguments& arguments) {
+void show_recent(Session& session, const DropsArguments& arguments) {
   json params = json::object();
   if (!arguments.reason.empty()) params["reason"] = arguments.reason;
   if (arguments.limit != 0) params["limit"] = arguments.limit;
@@ -97,7 +97,7 @@ void show_recent(Session& session, const Arguments& arguments) {
   session.print(*drops, {"time", "worker", "port", "reason", "generation", "service", "detail"});
 }
 
-void run(Session& session, const Arguments& arguments) {
+void run(Session& session, const DropsArguments& arguments) {
   if (arguments.recent || !arguments.file.empty()) return show_recent(session, arguments);
   show_counters(session, arguments.reason);
 }
@@ -105,7 +105,7 @@ void run(Session& session, const Arguments& arguments) {
 }  // namespace
 
 void add_drops_command(Command app, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DropsArguments>();
   auto drops = app.add("drops", "Show how many packets were dropped, by reason, and the last of them");
   drops
       .option("REASON", arguments->reason,

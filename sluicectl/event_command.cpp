@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-struct Arguments {
+struct EventArguments {
   std::vector<std::string> kinds;
   uint64_t count = 0;  ///< 0: until it is ended
 };
@@ -41,7 +41,7 @@ void show(const Session& session, const json& event) {
   }
 }
 
-void follow(Session& session, const Arguments& arguments) {
+void follow(Session& session, const EventArguments& arguments) {
   const auto client = session.client();
   if (!client) return session.report(client.error());
   Interrupts interrupts;
@@ -65,7 +65,7 @@ void follow(Session& session, const Arguments& arguments) {
 }  // namespace
 
 void add_event_command(Command app, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EventArguments>();
   auto events = app.add("events", "Show what happens, a line each, from now until Ctrl-C");
   events
       .option(

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Arguments {
+struct LedgerArguments {
   std::string file;
   std::string profile = "opaque";
   std::string transaction;  ///< a txid or an index
@@ -35,7 +35,7 @@ Attempt<std::vector<uint8_t>> read_payload(const std::string& path) {
   return bytes;
 }
 
-void submit(Session& session, const Arguments& arguments) {
+void submit(Session& session, const LedgerArguments& arguments) {
   const auto payload = read_payload(arguments.file);
   if (!payload) return session.report(payload.error());
   session.show("ledger.submit", {{"profile", arguments.profile}, {"payload", crypto::to_base64(*payload)}});
@@ -56,7 +56,7 @@ void show_block(Session& session, const std::string& number) {
   std::fputs(text.c_str(), stdout);
 }
 
-void prove(Session& session, const Arguments& arguments, bool has_profile) {
+void prove(Session& session, const LedgerArguments& arguments, bool has_profile) {
   json params;
   if (const auto index = parse_decimal(arguments.transaction)) {
     params["index"] = *index;
@@ -89,7 +89,7 @@ std::string complaint_of_transaction(const std::string& text) {
 }  // namespace
 
 void add_ledger_commands(Command app, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LedgerArguments>();
   auto ledger = app.add_noun("ledger", "Submit transactions, read and verify the log");
   ledger.add("status", "Show how far the log reaches, and what became of transactions").run([&session] {
     session.show("ledger.status", json::object());

@@ -10,18 +10,18 @@ namespace {
 
 using nlohmann::json;
 
-struct Arguments {
+struct LedgerFileArguments {
   std::string name, file, directory, target, verifier_key;
   std::string engine = "auto";
 };
 
-void make(Session& session, const Arguments& arguments) {
+void make(Session& session, const LedgerFileArguments& arguments) {
   const auto verifier = make_key(arguments.name, arguments.file);
   if (!verifier) return session.report(ExitCode::kRefused, verifier.error().message);
   std::printf("%s\n", verifier->c_str());
 }
 
-void verify(Session& session, const Arguments& arguments) {
+void verify(Session& session, const LedgerFileArguments& arguments) {
   const auto result = verify_directory(arguments.directory, arguments.verifier_key, arguments.engine);
   if (!result) return session.report(ExitCode::kRefused, result.error().message);
   if (!*result) return session.report(ExitCode::kRefused, result->error().to_string());
@@ -33,7 +33,7 @@ void verify(Session& session, const Arguments& arguments) {
                      {"valid", true}});
 }
 
-void write_tree(Session& session, const Arguments& arguments) {
+void write_tree(Session& session, const LedgerFileArguments& arguments) {
   const auto files = export_directory(arguments.directory, arguments.target);
   if (!files) return session.report(ExitCode::kRefused, files.error().message);
   session.print(json{{"files", *files}});
@@ -48,7 +48,7 @@ std::vector<std::string> engine_names() {
 }  // namespace
 
 void add_ledger_file_commands(Command ledger, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LedgerFileArguments>();
   auto keygen = ledger.add("keygen", "Make a signing key; print its verifier key. Needs no gateway");
   keygen.option("--name", arguments->name, "the key's name: ledger.origin").required();
   keygen.option("--out", arguments->file, "the file to make, mode 0600; there must be none").required();

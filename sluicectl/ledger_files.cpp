@@ -8,22 +8,13 @@
 #include <cstring>
 #include <string_view>
 
+#include "common/descriptor.h"
 #include "crypto/sha256_choice.h"
 #include "crypto/signed_note.h"
 #include "ledger/export.h"
 
 namespace sluice::sluicectl {
 namespace {
-
-bool write_all(int file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(file, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  return true;
-}
 
 uint64_t steady_nanoseconds() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() /
@@ -35,13 +26,12 @@ uint64_t steady_nanoseconds() {
 Result<std::string> make_key(const std::string& name, const std::string& path) {
   const auto signer = crypto::NoteSigner::generate(name);
   if (!signer) return tl::unexpected(signer.error());
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (file < 0) return fail("cannot make " + path + ": " + std::strerror(errno));
-  const bool is_written =
-      write_all(file, signer->private_line().reveal()) && write_all(file, "\n") && ::fsync(file) == 0;
-  const int error = errno;
-  ::close(file);
-  if (is_written) return signer->verifier().line();
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file.is_open()) return fail("cannot make " + path + ": " + std::strerror(errno));
+  int error = write_all(file.number(), signer->private_line().reveal());
+  if (error == 0) error = write_all(file.number(), "\n");
+  if (error == 0 && ::fsync(file.number()) != 0) error = errno;
+  if (error == 0) return signer->verifier().line();
   ::unlink(path.c_str());
   return fail("cannot write " + path + ": " + std::strerror(error));
 }

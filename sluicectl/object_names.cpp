@@ -22,6 +22,7 @@ struct NameSource {
 constexpr auto kSources = std::to_array<NameSource>({
     {"component", "log.list", "component", "level"},
     {"generation", "config.history", "generation", "time"},
+    {"inspection", "inspection.list", "name", "state"},
     {"method", "system.methods", "name", "help"},
     {"pool", "backend.list", "pool", ""},
     {"service", "service.list", "service", "pool"},

@@ -35,23 +35,38 @@ tl::unexpected<Failure> failed(ExitCode code, std::string message) {
   return tl::unexpected(Failure{code, std::move(message)});
 }
 
-/// The events in a stream of them (WHATWG HTML, 9.2.6): each `data` line is one.
-class EventLines {
+/// What comes in a stream of lines: events (WHATWG HTML, 9.2.6), of which each `data` line is one, or
+/// messages of JSON-RPC, of which each line is one that is not blank.
+class StreamLines {
  public:
+  enum class Kind : uint8_t { kEvents, kMessages };
+  void begin(Kind kind) {
+    kind_ = kind;
+    pending_.clear();
+  }
   void put(std::string_view text) { pending_ += text; }
   std::optional<json> next() {
-    for (size_t end; (end = pending_.find('\n')) != std::string::npos;) {
-      std::string line = pending_.substr(0, end);
-      pending_.erase(0, end + 1);
-      if (!line.starts_with("data:")) continue;
-      json event = json::parse(line.substr(5), nullptr, false);
-      if (event.is_object())
-        return json{{"jsonrpc", "2.0"}, {"method", "event"}, {"params", std::move(event)}};
+    size_t begin = 0;
+    std::optional<json> found;
+    for (size_t end; !found && (end = pending_.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      found = read(std::string_view(pending_).substr(begin, end - begin));
     }
-    return std::nullopt;
+    pending_.erase(0, begin);
+    return found;
   }
 
  private:
+  std::optional<json> read(std::string_view line) const {
+    constexpr std::string_view kData = "data:";
+    const bool is_event = kind_ == Kind::kEvents;
+    if (is_event && !line.starts_with(kData)) return std::nullopt;
+    json object = json::parse(is_event ? line.substr(kData.size()) : line, nullptr, false);
+    if (!object.is_object()) return std::nullopt;
+    if (!is_event) return object;
+    return json{{"jsonrpc", "2.0"}, {"method", "event"}, {"params", std::move(object)}};
+  }
+
+  Kind kind_ = Kind::kEvents;
   std::string pending_;
 };
 
@@ -80,6 +95,9 @@ class RemoteClient : public Client {
                            Response& response, bool& is_connected);
   awaitable<void> follow();
   Attempt<json> subscribe(const json& params);
+  Attempt<json> start(const std::string& method, const json& params);
+  Attempt<void> open_stream(std::string_view method, std::string_view target, std::string_view body,
+                            StreamLines::Kind kind);
 
   ctrl::ServerUrl url_;
   ctrl::TlsFiles files_;
@@ -88,8 +106,8 @@ class RemoteClient : public Client {
   ctrl::TlsContexts contexts_;
   ctrl::StopSignal stop_;
   asio::io_context io_{1};
-  std::unique_ptr<ctrl::HttpExchange> stream_;  ///< of events
-  EventLines events_;
+  std::unique_ptr<ctrl::HttpExchange> stream_;  ///< of what the gateway tells by itself
+  StreamLines lines_;
   bool has_ended_ = false;
 };
 
@@ -199,10 +217,14 @@ Failure failure_of_status(unsigned status, std::string body) {
   return {is_stranger ? ExitCode::kNotPermitted : ExitCode::kRefused, "the gateway refuses: " + words};
 }
 
+std::string request_text(const std::string& method, const json& params) {
+  return request_object(method, params, 1).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 Attempt<json> RemoteClient::call(const std::string& method, const json& params) {
   if (method == "events.subscribe") return subscribe(params);
-  const json request = {{"jsonrpc", "2.0"}, {"method", method}, {"params", params}, {"id", 1}};
-  auto response = ask("POST", "/rpc", request.dump(-1, ' ', false, json::error_handler_t::replace), true);
+  if (method == "capture.start") return start(method, params);
+  auto response = ask("POST", "/rpc", request_text(method, params), true);
   if (!response) return tl::unexpected(response.error());
   if (response->status != 200 && !json::accept(response->body)) {
     return tl::unexpected(failure_of_status(response->status, std::move(response->body)));
@@ -221,14 +243,36 @@ Attempt<json> RemoteClient::subscribe(const json& params) {
   for (const auto& kind : params.value("kinds", json::array())) {
     kinds += (kinds.empty() ? "?kinds=" : ",") + ctrl::percent_encoded(kind.get<std::string>());
   }
-  auto response = ask("GET", "/events" + kinds, "", false);
+  auto opened = open_stream("GET", "/events" + kinds, "", StreamLines::Kind::kEvents);
+  if (!opened) return tl::unexpected(opened.error());
+  return json::object();
+}
+
+/// A method whose answer is the first of what comes.
+Attempt<json> RemoteClient::start(const std::string& method, const json& params) {
+  auto opened =
+      open_stream("POST", "/rpc/stream", request_text(method, params), StreamLines::Kind::kMessages);
+  if (!opened) return tl::unexpected(opened.error());
+  const auto deadline = Clock::now() + timeout_;
+  std::optional<json> answer;
+  io_.restart();
+  while (!(answer = lines_.next()) && !has_ended_ && Clock::now() < deadline) io_.run_one_until(deadline);
+  if (answer) return result_of(method, answer->dump());
+  if (has_ended_) return failed(ExitCode::kRefused, "the gateway closed the connection");
+  return failed(ExitCode::kTimeout, "no answer within " + std::to_string(timeout_.count()) + " ms");
+}
+
+Attempt<void> RemoteClient::open_stream(std::string_view method, std::string_view target,
+                                        std::string_view body, StreamLines::Kind kind) {
+  auto response = ask(method, target, body, false);
   if (!response) return tl::unexpected(response.error());
   if (response->status != 200) {
     return tl::unexpected(failure_of_status(response->status, std::move(response->body)));
   }
+  lines_.begin(kind);
   stream_ = std::move(response->exchange);
   ctrl::spawn(io_.get_executor(), follow(), [this](std::exception_ptr) { has_ended_ = true; });
-  return json::object();
+  return {};
 }
 
 awaitable<void> RemoteClient::follow() {
@@ -236,7 +280,7 @@ awaitable<void> RemoteClient::follow() {
   for (;;) {
     const std::string piece = co_await stream_->read_some(kSilence);
     if (piece.empty()) co_return;
-    events_.put(piece);
+    lines_.put(piece);
   }
 }
 
@@ -245,11 +289,11 @@ Attempt<std::optional<json>> RemoteClient::receive(Clock::time_point deadline, i
   bool is_woken = false;
   interrupts.async_wait(asio::posix::stream_descriptor::wait_read,
                         [&is_woken](const boost::system::error_code& error) { is_woken = !error; });
-  std::optional<json> event = events_.next();
+  std::optional<json> event = lines_.next();
   io_.restart();
   while (!event && !is_woken && !has_ended_ && Clock::now() < deadline) {
     io_.run_one_until(std::min(deadline, Clock::now() + std::chrono::hours(1)));
-    event = events_.next();
+    event = lines_.next();
   }
   (void)interrupts.release();  // it is the caller's, and its wait ends
   io_.poll();

@@ -45,6 +45,7 @@ class Session {
 // The nouns: each adds its subcommands to `app`; `session` outlives it.
 void add_config_commands(Command app, Session& session);
 void add_backend_commands(Command app, Session& session);
+void add_inspection_commands(Command app, Session& session);
 void add_source_commands(Command app, Session& session);   ///< source change
 void add_traffic_commands(Command app, Session& session);  ///< service flow explain stats drops neighbor
 void add_ledger_commands(Command app, Session& session);

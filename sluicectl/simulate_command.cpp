@@ -11,7 +11,7 @@
 namespace sluice::sluicectl {
 namespace {
 
-struct Arguments {
+struct SimulateArguments {
   std::string config, against, until, neighbors;
   std::vector<std::string> in, out;
 };
@@ -27,7 +27,7 @@ std::string find_program() {
   return SLUICE_LIBEXEC "/sluice-simulate";
 }
 
-std::vector<std::string> words_for(const Arguments& arguments, const std::string& format) {
+std::vector<std::string> words_for(const SimulateArguments& arguments, const std::string& format) {
   std::vector<std::string> words{find_program(), "--config", arguments.config, "--output", format};
   const auto add = [&](const char* option, const std::string& value) {
     if (!value.empty()) words.insert(words.end(), {option, value});
@@ -40,7 +40,7 @@ std::vector<std::string> words_for(const Arguments& arguments, const std::string
   return words;
 }
 
-void simulate(Session& session, const Arguments& arguments) {
+void simulate(Session& session, const SimulateArguments& arguments) {
   std::vector<std::string> words = words_for(arguments, session.format);
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
@@ -52,7 +52,7 @@ void simulate(Session& session, const Arguments& arguments) {
 }  // namespace
 
 void add_simulate_command(Command app, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SimulateArguments>();
   auto command =
       app.add("simulate",
               "Say what a configuration would do with captured traffic, by the data plane's own code: "

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 
+#include "common/descriptor.h"
 #include "sluicectl/doctor.h"
 #include "sluicectl/secrets.h"
 #include "sluicectl/tar_archive.h"
@@ -99,16 +100,10 @@ void add_host(TarArchive& archive) {
 /// Empty, or what is wrong. Nobody else may read it, whoever made the file that it replaces.
 std::string write(const std::string& file, const std::string& bytes) {
   ::unlink(file.c_str());
-  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (descriptor < 0) return std::strerror(errno);
-  std::string wrong;
-  for (size_t written = 0; written < bytes.size() && wrong.empty();) {
-    const ssize_t some = ::write(descriptor, bytes.data() + written, bytes.size() - written);
-    if (some < 0 && errno != EINTR) wrong = std::strerror(errno);
-    if (some > 0) written += static_cast<size_t>(some);
-  }
-  if (::close(descriptor) != 0 && wrong.empty()) wrong = std::strerror(errno);
-  return wrong;
+  Descriptor made(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!made.is_open()) return std::strerror(errno);
+  if (const int error = write_all(made.number(), bytes); error != 0) return std::strerror(error);
+  return ::close(made.release()) == 0 ? std::string() : std::strerror(errno);
 }
 
 void run(Session& session, const std::string& file) {

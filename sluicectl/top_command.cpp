@@ -14,7 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Arguments {
+struct TopArguments {
   double interval = 1;
   uint64_t count = 0;  ///< 0: for ever
 };
@@ -47,7 +47,7 @@ void show(const TopReading& before, const TopReading& now) {
   std::fflush(stdout);
 }
 
-void run(Session& session, const Arguments& arguments) {
+void run(Session& session, const TopArguments& arguments) {
   auto before = read(session);
   for (uint64_t shown = 0; before && (arguments.count == 0 || shown < arguments.count); ++shown) {
     std::this_thread::sleep_for(std::chrono::duration<double>(arguments.interval));
@@ -61,7 +61,7 @@ void run(Session& session, const Arguments& arguments) {
 }  // namespace
 
 void add_top_command(Command app, Session& session) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TopArguments>();
   auto top = app.add("top",
                      "Show rates, and the backends, first those that are not active; a line each "
                      "where output is no terminal");

@@ -12,8 +12,6 @@ from processes import ROOT
 ALERTS = [rule for rule in promql.rules() if "alert" in rule]
 RECORDED = [rule for rule in promql.rules() if "record" in rule]
 INSTALLED_DOCS = "file:///usr/share/doc/sluice-doc/"
-# Recorded where the gateway has it; a version that does not trace records nothing.
-OPTIONAL = {"sluice_trace_spans_total"}
 
 
 def promtool(*words):
@@ -92,7 +90,7 @@ def test_rules_and_dashboards_ask_for_series_that_there_are():
     known = promql.known_series()
     assert "sluice_ledger_ack_seconds_bucket" in known and "sluice_ledger_ack_seconds" not in known
     unknown = [(rule.get("alert", rule.get("record")), name)
-               for rule in promql.rules() for name in promql.series_of(rule["expr"]) - known - OPTIONAL]  # fmt: skip
+               for rule in promql.rules() for name in promql.series_of(rule["expr"]) - known]  # fmt: skip
     for file in promql.DASHBOARDS:
         for each in (*promql.expressions(file), *promql.variables(file)):
             assert promql.series_of(each.text), each

@@ -14,9 +14,11 @@ import idle  # noqa: E402
 import ledger  # noqa: E402
 import memif  # noqa: E402
 import pipeline  # noqa: E402
+import sources  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Wish, row_from_json  # noqa: E402
 from processes import ROOT  # noqa: E402
+from registries import missing  # noqa: E402
 
 
 @pytest.fixture
@@ -57,6 +59,12 @@ def test_datagrams_go_through_an_adaptive_and_a_polling_gateway(moment):
 def test_a_change_among_services_and_the_room_for_flows_are_measured(moment):
     check(growth.of_a_change(10, moment), 2)
     check(growth.of_flows(1 << 16, moment), 1)
+
+
+def test_a_put_into_etcd_and_a_large_source_are_measured(moment):
+    if not missing("etcd", "etcdctl"):
+        check(sources.of_one_change(moment), 1)
+    check(sources.of_a_large_source(3, 4, moment), 3)
 
 
 def test_programs_are_run_and_their_figures_read(moment):

@@ -6,8 +6,10 @@
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "common/descriptor.h"
 #include "ctrl/log/log.h"
 #include "ctrl/log/log_line.h"
 #include "ctrl/log/log_writer.h"
@@ -47,20 +49,22 @@ std::string ascii_line(const json& object) {
   return object.dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
+tl::unexpected<Error> cannot_open(const std::string& file, int error) {
+  return fail("audit.file: cannot open " + file + ": " + text_of_error(error), "/audit/file");
+}
+
 /// The file as it is now; the writer's thread alone.
 class Appender {
  public:
   explicit Appender(std::string path) : path_(std::move(path)) {}
-  ~Appender() { close(); }
-  Appender(const Appender&) = delete;
-  Appender& operator=(const Appender&) = delete;
 
   /// 0, or what went wrong.
   int open() {
-    if (descriptor_ >= 0 && is_where_it_was()) return 0;
-    close();
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-    return descriptor_ >= 0 ? 0 : errno;
+    if (descriptor_.is_open() && is_where_it_was()) return 0;
+    descriptor_ = Descriptor();
+    descriptor_ =
+        Descriptor(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+    return descriptor_.is_open() ? 0 : errno;
   }
 
   /// Says what fails once, and that it is over.
@@ -81,34 +85,21 @@ class Appender {
   bool is_where_it_was() const {
     struct stat own {
     }, named{};
-    return ::fstat(descriptor_, &own) == 0 && ::stat(path_.c_str(), &named) == 0 &&
+    return ::fstat(descriptor_.number(), &own) == 0 && ::stat(path_.c_str(), &named) == 0 &&
            own.st_dev == named.st_dev && own.st_ino == named.st_ino;
   }
 
   /// All of it or nothing: half a line would spoil the next.
   int write_whole(std::string_view text) {
     struct stat before {};
-    if (::fstat(descriptor_, &before) != 0) return errno;
-    for (std::string_view left = text; !left.empty();) {
-      const ssize_t written = ::write(descriptor_, left.data(), left.size());
-      if (written >= 0) {
-        left.remove_prefix(static_cast<size_t>(written));
-      } else if (errno != EINTR) {
-        const int error = errno;
-        if (S_ISREG(before.st_mode)) (void)!::ftruncate(descriptor_, before.st_size);
-        return error;
-      }
-    }
-    return 0;
-  }
-
-  void close() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = -1;
+    if (::fstat(descriptor_.number(), &before) != 0) return errno;
+    const int error = write_all(descriptor_.number(), text);
+    if (error != 0 && S_ISREG(before.st_mode)) (void)!::ftruncate(descriptor_.number(), before.st_size);
+    return error;
   }
 
   std::string path_;
-  int descriptor_ = -1;
+  Descriptor descriptor_;
   bool is_failing_ = false;
 };
 
@@ -129,27 +120,52 @@ Audit::~Audit() = default;
 
 Result<std::unique_ptr<Audit>> Audit::open(const AuditModel& model) {
   std::unique_ptr<Audit> audit(new Audit());
-  if (model.file.empty()) return audit;
-  auto appender = std::make_shared<Appender>(model.file);
-  if (const int error = appender->open(); error != 0) {
-    return fail("audit.file: cannot open " + model.file + ": " + text_of_error(error), "/audit/file");
-  }
-  audit->file_ = std::make_shared<File>(std::move(appender));
+  if (auto followed = audit->follow(model); !followed) return tl::unexpected(followed.error());
   return audit;
+}
+
+Result<void> Audit::check(const AuditModel& model) {
+  if (model.file.empty()) return {};
+  const std::string folder = std::filesystem::path(model.file).parent_path();
+  struct stat found {};
+  const bool is_there = ::stat(model.file.c_str(), &found) == 0;
+  if (is_there && S_ISDIR(found.st_mode)) return cannot_open(model.file, EISDIR);
+  const int denied = is_there ? ::access(model.file.c_str(), W_OK) : ::access(folder.c_str(), W_OK | X_OK);
+  if (denied != 0) return cannot_open(model.file, errno);
+  return {};
+}
+
+Result<void> Audit::follow(const AuditModel& model) {
+  std::shared_ptr<File> next;
+  if (!model.file.empty()) {
+    auto appender = std::make_shared<Appender>(model.file);
+    if (const int error = appender->open(); error != 0) return cannot_open(model.file, error);
+    next = std::make_shared<File>(std::move(appender));
+  }
+  const std::lock_guard lock(mutex_);
+  if (file_) lost_before_ += file_->writer.lost();
+  file_.swap(next);
+  return {};
+}
+
+std::shared_ptr<Audit::File> Audit::file() const {
+  const std::lock_guard lock(mutex_);
+  return file_;
 }
 
 void Audit::record(const AuditEntry& entry, std::string_view words) {
   const json object = object_of(entry);
-  if (file_) file_->writer.write(ascii_line(object) + "\n");
+  if (const auto to = file()) to->writer.write(ascii_line(object) + "\n");
   log_with_field(entry.result == "ok" ? LogLevel::kInfo : LogLevel::kWarning, words, "audit", object);
 }
 
 void Audit::reopen() {
-  if (file_) file_->writer.write("");
+  if (const auto to = file()) to->writer.write("");
 }
 
 uint64_t Audit::lost() const {
-  return file_ ? file_->writer.lost() : 0;
+  const std::lock_guard lock(mutex_);
+  return lost_before_ + (file_ ? file_->writer.lost() : 0);
 }
 
 std::string audit_line(const AuditEntry& entry) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ class Audit {
  public:
   /// An Error where the file cannot be opened. Without one, the log alone has the lines.
   static Result<std::unique_ptr<Audit>> open(const AuditModel& model);
+  /// Whether open() would have its file now. Makes none.
+  static Result<void> check(const AuditModel& model);
   ~Audit();
   Audit(const Audit&) = delete;
   Audit& operator=(const Audit&) = delete;
@@ -34,13 +37,21 @@ class Audit {
   void record(const AuditEntry& entry, std::string_view words);
   /// Makes the file anew where it was moved. It also notices by itself, with the next line.
   void reopen();
-  /// Lines that the file did not take.
+  /// Goes on with the file of another configuration, or with none: lines that the one before has not taken
+  /// yet go there still. An Error where it cannot be opened: all stays as it is.
+  Result<void> follow(const AuditModel& model);
+  bool has_file() const { return file() != nullptr; }
+  /// Lines that files did not take.
   uint64_t lost() const;
 
  private:
   struct File;
   Audit();
+  std::shared_ptr<File> file() const;
+
+  mutable std::mutex mutex_;
   std::shared_ptr<File> file_;  ///< null: there is none
+  uint64_t lost_before_ = 0;    ///< by files that are no longer followed
 };
 
 /// One entry as a JSON object in one line of ASCII, so that nothing in it is taken for a line end, or a

@@ -88,12 +88,14 @@ Result<Authenticator> Authenticator::open(Settings settings) {
                                 .protocol = own.protocol,
                                 .clients = own.clients,
                                 .must_key_be_private = own.must_key_be_private});
-    if (!tls) return fail(own.key + ".tls: " + tls.error().message);
+    if (!tls) return fail(own.key + ".tls: " + tls.error().message, "/" + own.key + "/tls");
     authenticator.tls_ = std::move(*tls);
   }
   if (!own.jwt.keys.empty()) {
     auto keys = TokenKeyFile::open(own.jwt.keys);
-    if (!keys) return fail(own.key + ".jwt.keys: " + keys.error().message);
+    if (!keys) {
+      return fail(own.key + ".jwt.keys: " + keys.error().message, "/" + own.key + "/jwt/keys");
+    }
     authenticator.keys_ = std::move(*keys);
   }
   return authenticator;
@@ -157,6 +159,15 @@ tl::expected<Identity, Authentication> Authenticator::identify(JudgedCertificate
   if (!peer.certificate) return tl::unexpected(Authentication::kNoCredentials);
   if (peer.fault) return tl::unexpected(authentication_of(*peer.fault));
   return Identity{peer.certificate->subject, peer.certificate->issuer, true, peer.certificate->uris, {}};
+}
+
+Authenticator::Settings remote_settings(const RemoteModel& model) {
+  return {.key = "remote",
+          .tls = model.tls,
+          .jwt = model.jwt,
+          .protocol = "http/1.1",
+          .clients = TlsServer::Clients::kAreJudgedLater,
+          .must_key_be_private = true};
 }
 
 }  // namespace sluice::ctrl

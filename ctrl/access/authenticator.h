@@ -20,6 +20,8 @@
 
 namespace sluice::ctrl {
 
+struct RemoteModel;
+
 /// Somebody who is known.
 struct Identity {
   std::string subject, issuer;
@@ -74,5 +76,8 @@ class Authenticator {
   std::optional<TokenKeyFile> keys_;
   Rejected rejected_;
 };
+
+/// Whom remote control lets in.
+Authenticator::Settings remote_settings(const RemoteModel& model);
 
 }  // namespace sluice::ctrl

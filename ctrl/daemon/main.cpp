@@ -8,6 +8,7 @@
 #include "ctrl/intent/config_warnings.h"
 #include "ctrl/log/log.h"
 #include "ctrl/log/log_line.h"
+#include "ctrl/net/open_secrets.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -31,6 +32,7 @@ int run(const CommandLine& line) {
   }
   open_log(config->model.log, log_target());
   for (const auto& warning : config->file.describe(warnings)) log_warning({warning});
+  tell_of_open_secrets([](const std::string& warning) { log_warning({warning}); });
   auto daemon = Daemon::start(line.daemon, std::move(*config));
   if (!daemon) {
     const Error& error = daemon.error();

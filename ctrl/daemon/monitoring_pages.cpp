@@ -24,6 +24,7 @@
 #include "ctrl/telemetry/control_steps.h"
 #include "ctrl/telemetry/gateway_metrics.h"
 #include "ctrl/telemetry/health_metrics.h"
+#include "ctrl/telemetry/inspection_metrics.h"
 #include "ctrl/telemetry/registry_metrics.h"
 #include "ctrl/telemetry/remote_metrics.h"
 #include "ctrl/telemetry/set_metrics.h"
@@ -32,13 +33,13 @@
 namespace sluice::ctrl {
 namespace {
 
-
 HttpAnswer metrics_page(const Monitored& of) {
   auto sources = gateway_metrics(*of.gateway, of.facts.version);
   of.steps.add_series(sources);
   add_health_series(sources, *of.gateway, *of.health);
   add_source_series(sources, *of.gateway);
   add_set_series(sources, *of.gateway);
+  add_inspection_series(sources, *of.gateway);
   if (of.registry) {
     const RegistryServer::Counts counts = of.registry->counts();
     add_registry_series(sources, {counts.instances, counts.watchers, counts.ended});
@@ -90,6 +91,11 @@ std::vector<ReadyCondition> ready_conditions(const Monitored& of) {
   if (!of.gateway->model()->sources.empty()) {
     const auto missing = of.sources->missing();
     conditions.push_back({"sources", !missing, missing.value_or("")});
+  }
+  if (!of.gateway->model()->inspections.empty()) {
+    const auto unready = of.gateway->unready_inspections();
+    conditions.push_back(
+        {"inspections", unready.empty(), unready.empty() ? "" : "inspection " + unready.front()});
   }
   if (const auto* ledger = of.gateway->ledger()) {
     std::string complaint = ledger_complaint(*ledger);

@@ -118,7 +118,8 @@ boost::asio::awaitable<void> send_what_is_due(nghttp2_session& session, CheckCon
   }
 }
 
-boost::asio::awaitable<void> run(nghttp2_session& session, CheckConnection& connection, const GrpcCall& call) {
+boost::asio::awaitable<void> run(nghttp2_session& session, CheckConnection& connection,
+                                 const GrpcCall& call) {
   std::array<uint8_t, 4096> bytes;
   for (;;) {
     co_await send_what_is_due(session, connection);

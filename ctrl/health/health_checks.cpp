@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ctrl/intent/model_changes.h"
-#include "ctrl/net/spawn.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -27,22 +26,18 @@ bool asks_the_same(const EffectivePool& a, const EffectivePool& b) {
   return a.intent == b.intent && a.members == b.members;
 }
 
-asio::awaitable<void> keep_result(asio::awaitable<ProbeResult> probe, std::shared_ptr<ProbeResult> result) {
-  *result = co_await std::move(probe);
-}
-
 }  // namespace
 
 HealthChecks::HealthChecks(asio::io_context& io, Sink sink, size_t concurrency,
                            std::shared_ptr<ServiceRoutes> routes)
-    : io_(io),
+    : HealthChecks(run_checks_by(io, std::move(routes)), std::move(sink), concurrency) {}
+
+HealthChecks::HealthChecks(std::unique_ptr<CheckRunner> runner, Sink sink, size_t concurrency)
+    : runner_(std::move(runner)),
       sink_(std::move(sink)),
       concurrency_(std::max<size_t>(concurrency, 1)),
-      next_(io),
-      delivery_(io),
-      alive_(std::make_shared<Alive>(Alive{this})) {
-  means_.routes = std::move(routes);
-}
+      random_(runner_->seed()),
+      alive_(std::make_shared<Alive>(Alive{this})) {}
 
 HealthChecks::~HealthChecks() {
   stop();
@@ -50,9 +45,7 @@ HealthChecks::~HealthChecks() {
 
 void HealthChecks::stop() {
   alive_->owner = nullptr;
-  next_.cancel();
-  delivery_.cancel();
-  if (means_.routes) means_.routes->stop();
+  runner_->stop();
 }
 
 void HealthChecks::follow(const Pools& pools) {
@@ -84,18 +77,25 @@ void HealthChecks::adopt(const EffectivePool& pool) {
   const PoolModel& intent = *pool.intent;
   counts_.try_emplace(intent.name);
   const auto spread = std::min<Clock::duration>(intent.health.interval, kFirstSpread);
-  for (const Member& member : pool.members->members) {
-    const auto key = key_of(pool, member);
+  for (size_t i = 0; i < pool.members->members.size(); ++i) {
+    const auto key = key_of(pool, pool.members->members[i]);
     const auto [entry, is_new] = targets_.try_emplace(key, Target{next_serial_, pool.intent, {}});
     entry->second.pool = pool.intent;
-    if (!is_new) continue;
+    if (!is_new) {
+      // Taken out and listed anew before this could see it: what was found is forgotten there, and news
+      // again.
+      const bool counts_as_active =
+          i < pool.backends.size() && pool.backends[i].state == lb::BackendState::kActive;
+      if (counts_as_active && !entry->second.told_healthy) entry->second.told.clear();
+      continue;
+    }
     const auto delay = std::uniform_int_distribution<Clock::rep>(0, spread.count())(random_);
-    due_.push({Clock::now() + Clock::duration(delay), next_serial_++, key});
+    due_.push({runner_->now() + Clock::duration(delay), next_serial_++, key});
   }
 }
 
 void HealthChecks::launch_due() {
-  while (!due_.empty() && under_way_ < concurrency_ && due_.top().time <= Clock::now()) {
+  while (!due_.empty() && under_way_ < concurrency_ && due_.top().time <= runner_->now()) {
     const Due due = due_.top();
     due_.pop();
     const auto target = targets_.find(due.key);
@@ -107,21 +107,16 @@ void HealthChecks::launch_due() {
 
 void HealthChecks::wait_for_next() {
   if (due_.empty() || under_way_ >= concurrency_) return;  // the end of a probe looks again
-  next_.expires_at(due_.top().time);
-  next_.async_wait([alive = alive_](boost::system::error_code error) {
-    if (!error && alive->owner != nullptr) alive->owner->launch_due();
+  runner_->set_alarm(CheckRunner::Alarm::kNextCheck, due_.top().time, [alive = alive_] {
+    if (alive->owner != nullptr) alive->owner->launch_due();
   });
 }
 
 void HealthChecks::launch(const BackendKey& key, uint64_t serial, const PoolModel& pool) {
   ++under_way_;
-  auto result = std::make_shared<ProbeResult>();
-  spawn(io_.get_executor(), keep_result(probe(pool.health, key, means_), result),
-        [alive = alive_, key, serial, result](std::exception_ptr failure) {
-          if (alive->owner == nullptr) return;
-          if (failure) *result = {Verdict::kUnknown, "the check itself failed"};
-          alive->owner->finish(key, serial, *result);
-        });
+  runner_->start(pool.health, key, [alive = alive_, key, serial](const ProbeResult& result) {
+    if (alive->owner != nullptr) alive->owner->finish(key, serial, result);
+  });
 }
 
 void HealthChecks::finish(const BackendKey& key, uint64_t serial, const ProbeResult& result) {
@@ -142,7 +137,7 @@ void HealthChecks::finish(const BackendKey& key, uint64_t serial, const ProbeRes
       }
       report(key, target, true, std::move(reason));
     }
-    due_.push({Clock::now() + jittered(check.interval), serial, key});
+    due_.push({runner_->now() + jittered(check.interval), serial, key});
   }
   launch_due();
 }
@@ -169,9 +164,8 @@ void HealthChecks::report(const BackendKey& key, Target& target, bool known, std
   target.told = reason;
   target.told_healthy = healthy;
   if (changes_.empty()) {
-    delivery_.expires_after(kGathering);
-    delivery_.async_wait([alive = alive_](boost::system::error_code error) {
-      if (!error && alive->owner != nullptr) alive->owner->deliver();
+    runner_->set_alarm(CheckRunner::Alarm::kDelivery, runner_->now() + kGathering, [alive = alive_] {
+      if (alive->owner != nullptr) alive->owner->deliver();
     });
   }
   changes_.insert_or_assign(key, Gateway::HealthResult{key, healthy, std::move(reason), known});

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -14,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/health/check_runner.h"
 #include "ctrl/health/probe.h"
 #include "ctrl/health/rise_fall.h"
 #include "ctrl/intent/model.h"
@@ -34,6 +34,8 @@ class HealthChecks {
   /// `io`, which it must not outlive. Without `routes` no check goes through a service.
   HealthChecks(boost::asio::io_context& io, Sink sink, size_t concurrency = 256,
                std::shared_ptr<ServiceRoutes> routes = nullptr);
+  /// The same by somebody else's time and probes.
+  HealthChecks(std::unique_ptr<CheckRunner> runner, Sink sink, size_t concurrency);
   ~HealthChecks();
 
   /// Checks from now on what these pools ask for. Backends that stay keep their history; pools of which
@@ -54,7 +56,7 @@ class HealthChecks {
   const std::map<std::string, Counts>& counts() const { return counts_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
+  using Clock = CheckRunner::Clock;
   struct Target {
     uint64_t serial;  ///< tells a backend from its namesake that was removed meanwhile
     std::shared_ptr<const PoolModel> pool;
@@ -83,7 +85,7 @@ class HealthChecks {
   void deliver();
   Clock::duration jittered(Clock::duration interval);
 
-  boost::asio::io_context& io_;
+  std::unique_ptr<CheckRunner> runner_;
   Sink sink_;
   size_t concurrency_;
   size_t under_way_ = 0;
@@ -91,12 +93,9 @@ class HealthChecks {
   Pools pools_;
   std::map<BackendKey, Target> targets_;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
-  boost::asio::steady_timer next_;
-  boost::asio::steady_timer delivery_;
   std::map<BackendKey, Gateway::HealthResult> changes_;
   std::map<std::string, Counts> counts_;
-  CheckMeans means_;
-  std::minstd_rand random_{std::random_device{}()};
+  std::minstd_rand random_;
   std::shared_ptr<Alive> alive_;  ///< probes that end after us find it empty
 };
 

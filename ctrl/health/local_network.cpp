@@ -2,22 +2,15 @@
 
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
 
+#include "common/descriptor.h"
+
 namespace sluice::ctrl {
 namespace {
-
-/// A descriptor that is closed with its scope.
-struct Descriptor {
-  int number;
-  ~Descriptor() {
-    if (number >= 0) ::close(number);
-  }
-};
 
 bool same_host(const sockaddr* one, const sockaddr_storage& other) {
   if (one == nullptr || one->sa_family != other.ss_family) return false;
@@ -62,14 +55,14 @@ SocketAddress::SocketAddress(const IpAddress& address, uint16_t port) {
 }
 
 std::optional<std::string> local_problem(const IpAddress& address, uint16_t port) {
-  const Descriptor probe{::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-  if (probe.number < 0) return std::nullopt;
+  const Descriptor probe(::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!probe.is_open()) return std::nullopt;
   // For a datagram socket connect() only looks up the route and picks a source address.
   const SocketAddress peer(address, port);
-  if (::connect(probe.number, peer.get(), peer.size()) != 0) return text_of_error(errno);
+  if (::connect(probe.number(), peer.get(), peer.size()) != 0) return text_of_error(errno);
   sockaddr_storage own{};
   socklen_t size = sizeof own;
-  if (::getsockname(probe.number, reinterpret_cast<sockaddr*>(&own), &size) != 0) return std::nullopt;
+  if (::getsockname(probe.number(), reinterpret_cast<sockaddr*>(&own), &size) != 0) return std::nullopt;
   if (const auto link = dead_link_of(own)) return "the link of " + *link + " is down";
   return std::nullopt;
 }

@@ -11,7 +11,6 @@ namespace {
 using boost::asio::awaitable;
 using Clock = std::chrono::steady_clock;
 
-
 /// Whether a request names one host, as RFC 9112, 3.2 asks of all but HTTP/1.0.
 bool names_its_host(const RequestHead& request) {
   return request.hosts() == 1 || (request.hosts() == 0 && !request.is_1_1());

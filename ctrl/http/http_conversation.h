@@ -22,6 +22,8 @@ struct HttpConversation {
   std::unique_ptr<HttpVisit> visit = nullptr;  ///< null: everybody is let in
   bool is_known = true;                        ///< has been let in
   bool waits_for_request = true;
+  bool is_stream = false;  ///< gets an answer without an end
+  bool is_last = false;    ///< ends with the answer that is under way
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();  ///< of what it does now
 };
 

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "crypto/secret.h"
+#include "ctrl/wire/trace_context.h"
 
 namespace sluice::ctrl {
 
@@ -17,6 +18,8 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using beast::error_code;
 using beast::string_view;
+
+const string_view kTraceparentField(kTraceparent.data(), kTraceparent.size());
 
 /// Keeps what the server answers by.
 class RequestHead::Parser : public http::basic_parser<true> {
@@ -29,6 +32,7 @@ class RequestHead::Parser : public http::basic_parser<true> {
   std::string host, origin;
   std::string authorization;
   size_t authorizations = 0;
+  std::string traceparent;
   bool waits_for_continue = false;
   std::string* body = nullptr;  ///< where the body goes, while it is read
 
@@ -39,7 +43,7 @@ class RequestHead::Parser : public http::basic_parser<true> {
     is_1_1 = version >= 11;
   }
   void on_response_impl(int, string_view, int, error_code&) override {}
-  void on_field_impl(http::field name, string_view, string_view value, error_code&) override {
+  void on_field_impl(http::field name, string_view written, string_view value, error_code&) override {
     const auto keep = [value](std::string& into) { into.assign(value.data(), value.size()); };
     if (name == http::field::host) {
       ++hosts;
@@ -51,6 +55,8 @@ class RequestHead::Parser : public http::basic_parser<true> {
       keep(origin);
     } else if (name == http::field::accept_encoding) {
       accepted_encodings.append(accepted_encodings.empty() ? "" : ",").append(value.data(), value.size());
+    } else if (name == http::field::unknown && beast::iequals(written, kTraceparentField)) {
+      traceparent.append(traceparent.empty() ? "" : ",").append(value.data(), value.size());
     } else if (name == http::field::expect) {
       waits_for_continue = beast::iequals(value, "100-continue");
     }
@@ -154,6 +160,9 @@ bool RequestHead::is_post() const {
 }
 std::string_view RequestHead::authorization() const {
   return parser_->authorization;
+}
+std::string_view RequestHead::traceparent() const {
+  return parser_->traceparent;
 }
 size_t RequestHead::authorizations() const {
   return parser_->authorizations;

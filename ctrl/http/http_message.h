@@ -40,6 +40,8 @@ class RequestHead {
   /// The field `Authorization`; empty where it has none.
   std::string_view authorization() const;
   size_t authorizations() const;  ///< fields of that name
+  /// The field of that name; of several all of them, so that it is none that is valid.
+  std::string_view traceparent() const;
   std::string_view host() const;
   std::string_view origin() const;
   /// The peer sends the body once it is told to (RFC 9110, 10.1.1).

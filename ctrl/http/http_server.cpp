@@ -54,7 +54,6 @@ namespace {
 
 using Tcp = asio::ip::tcp;
 
-
 /// The entry of a tree that `path` lies in.
 auto tree_of(const HttpServer::Trees& trees, std::string_view path) {
   return std::ranges::find_if(trees, [&](const auto& tree) { return path.starts_with(tree.first); });
@@ -131,21 +130,36 @@ awaitable<HttpAnswer> find(const HttpServer::Site& site, const RequestHead& requ
   co_return answer;
 }
 
+/// What is answered to a request of somebody who was let in. Nothing: the peer is gone.
+awaitable<std::optional<HttpAnswer>> admitted_answer(HttpConversation& conversation, std::string& unread,
+                                                     RequestHead& request, std::string_view path,
+                                                     const Peer& peer, const HttpServer::Site& site,
+                                                     const HttpLimits& limits) {
+  const auto post = site.posts.find(path);
+  if (post != site.posts.end() && request.is_post()) {
+    const std::unique_ptr<HttpPost> begun = post->second(peer, request.traceparent());
+    std::optional<HttpAnswer> answer = co_await take_post(conversation, unread, request, *begun, limits);
+    co_return answer;
+  }
+  HttpAnswer answer = co_await find(site, request);
+  co_return answer;
+}
+
 /// The answer to a request whose head has been read. Nothing: its peer is gone.
 awaitable<std::optional<HttpAnswer>> answer_to(HttpConversation& conversation, std::string& unread,
                                                RequestHead& request, const HttpServer::Site& site,
                                                const HttpLimits& limits) {
   Peer peer;
+  const auto began = std::chrono::system_clock::now();
   const std::string_view target = path_and_query_of(request.target());
   const std::string_view path = target.substr(0, target.find('?'));
   if (auto refused = refusal_of(conversation, request, path, peer)) co_return std::move(*refused);
-  const auto post = site.posts.find(path);
-  if (post != site.posts.end() && request.is_post()) {
-    const std::unique_ptr<HttpPost> begun = post->second(peer, {});
-    std::optional<HttpAnswer> answer = co_await take_post(conversation, unread, request, *begun, limits);
-    co_return answer;
+  std::optional<HttpAnswer> answer =
+      co_await admitted_answer(conversation, unread, request, path, peer, site, limits);
+  if (answer && conversation.visit) {
+    const std::string_view method = request.is_get() ? "GET" : request.is_head() ? "HEAD" : "POST";
+    conversation.visit->answered({path, method, request.traceparent(), peer, answer->status, began});
   }
-  HttpAnswer answer = co_await find(site, request);
   co_return answer;
 }
 
@@ -278,7 +292,7 @@ awaitable<void> converse(HttpConversation& conversation, const HttpServer::Site&
     conversation.since = Clock::now();
   };
   std::string unread;
-  for (bool keep_alive = true; keep_alive;) {
+  for (bool keep_alive = true; keep_alive && !conversation.is_last;) {
     RequestHead request(limits.header_bytes, limits.body_bytes);
     turn_to(true);
     const bool is_read = co_await read_request(conversation, unread, request, limits);
@@ -287,9 +301,10 @@ awaitable<void> converse(HttpConversation& conversation, const HttpServer::Site&
     const std::optional<HttpAnswer> found = co_await answer_to(conversation, unread, request, site, limits);
     if (!found) co_return;
     const HttpAnswer& answer = *found;
-    keep_alive = request.goes_on();
+    keep_alive = request.goes_on() && !conversation.is_last;
     bool is_taken = false;
     if (answer.stream) {
+      conversation.is_stream = true;
       co_await write_stream(connection, answer, request, limits);
       co_return;
     }
@@ -325,7 +340,7 @@ awaitable<void> serve(Tcp::socket socket, std::shared_ptr<Shared> shared) {
 }  // namespace
 
 HttpServer::HttpServer(Tcp::acceptor acceptor, std::shared_ptr<HttpGate> gate, Site site, HttpLimits limits)
-    : acceptor_(std::move(acceptor)),
+    : acceptor_(std::make_shared<Tcp::acceptor>(std::move(acceptor))),
       shared_(std::make_shared<Shared>(Shared{std::move(gate), std::move(site), limits})) {}
 
 HttpServer::~HttpServer() {
@@ -338,28 +353,33 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(asio::io_context& io, Door 
   if (!acceptor) return tl::unexpected(acceptor.error());
   std::unique_ptr<HttpServer> server(
       new HttpServer(std::move(*acceptor), std::move(door.gate), std::move(site), limits));
-  spawn(io.get_executor(), server->accept());
+  spawn(io.get_executor(), accept(server->acceptor_, server->shared_));
   return server;
 }
 
-awaitable<void> HttpServer::accept() {
-  asio::steady_timer timer(acceptor_.get_executor());
-  while (acceptor_.is_open()) {
+/// Holds what it uses: the server may be gone when it comes to it.
+awaitable<void> HttpServer::accept(std::shared_ptr<Tcp::acceptor> acceptor, std::shared_ptr<Shared> shared) {
+  asio::steady_timer timer(acceptor->get_executor());
+  while (acceptor->is_open()) {
     error_code error;
-    auto socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    auto socket = co_await acceptor->async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
     if (error) {  // out of descriptors, mostly: give others time to end
       co_await pause(timer, std::chrono::milliseconds(100));
     } else {
-      if (shared_->conversations.size() >= shared_->limits.connections) shared_->make_room();
-      spawn(acceptor_.get_executor(), serve(std::move(socket), shared_));
+      if (shared->conversations.size() >= shared->limits.connections) shared->make_room();
+      spawn(acceptor->get_executor(), serve(std::move(socket), shared));
     }
   }
 }
 
 void HttpServer::stop() {
   error_code ignored;
-  acceptor_.close(ignored);
+  acceptor_->close(ignored);
+  for (HttpConversation* const conversation : shared_->conversations) {
+    conversation->is_last = true;
+    if (conversation->waits_for_request || conversation->is_stream) conversation->connection.close();
+  }
 }
 
 }  // namespace sluice::ctrl

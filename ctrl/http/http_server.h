@@ -96,17 +96,19 @@ class HttpServer {
                                                   HttpLimits limits = {});
   ~HttpServer();
 
+  /// Accepts no more, and ends connections: those whose request is under way once it is answered.
   void stop();
-  uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  uint16_t port() const { return acceptor_->local_endpoint().port(); }
 
  private:
   struct Shared;
   using Tcp = boost::asio::ip::tcp;
 
   HttpServer(Tcp::acceptor acceptor, std::shared_ptr<HttpGate> gate, Site site, HttpLimits limits);
-  boost::asio::awaitable<void> accept();
+  static boost::asio::awaitable<void> accept(std::shared_ptr<Tcp::acceptor> acceptor,
+                                             std::shared_ptr<Shared> shared);
 
-  Tcp::acceptor acceptor_;
+  std::shared_ptr<Tcp::acceptor> acceptor_;
   std::shared_ptr<Shared> shared_;
 };
 

@@ -11,7 +11,6 @@
 namespace sluice::ctrl {
 namespace {
 
-
 Result<void> parse_query(std::string_view query, QuietRequest& request) {
   for (const std::string_view parameter : parts_of(query, '&')) {
     if (parameter.empty()) continue;

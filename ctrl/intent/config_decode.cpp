@@ -6,7 +6,9 @@
 
 #include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_events.h"
+#include "ctrl/intent/config_flow_log.h"
 #include "ctrl/intent/config_health.h"
+#include "ctrl/intent/config_inspections.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
@@ -14,6 +16,7 @@
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_steering.h"
+#include "ctrl/intent/config_tracing.h"
 #include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
@@ -121,6 +124,7 @@ ServiceDraft decode_service(const Cursor& from) {
   read_duration(timeouts, "udp", milliseconds(1000), service.udp_idle_timeout);
   service.access = decode_access(from.member("access"));
   service.limits = decode_limits_of_service(from.member("limits"));
+  from.parse("inspect", parse_name, service.inspect);
 
   const bool has_address = from.parse("address", parse_network, service.address);
   const Cursor port = from.member("port");
@@ -177,6 +181,8 @@ void decode_services_of_the_process(const Cursor& root, Model& model) {
   model.remote = decode_remote(root.member("remote"));
   model.audit = decode_audit(root.member("audit"));
   model.events = decode_events(root.member("events"));
+  model.flow_log = decode_flow_log(root.member("flow_log"));
+  model.tracing = decode_tracing(root.member("tracing"));
   const Cursor log = root.member("log");
   log.read("level", model.log.level);
   log.read("format", model.log.format);
@@ -209,7 +215,9 @@ Draft decode(const Cursor& root) {
   });
   decode_encapsulation(root.member("encap"), draft.model.encapsulation);
   decode_sources(root.member("sources"), draft);
+  root.read("services_from", draft.model.services_from);
   decode_sets(root.member("sets"), draft);
+  decode_inspections(root.member("inspections"), draft);
   root.member("pools").each([&](const Cursor& pool, size_t index) {
     draft.pools.push_back({decode_pool(pool), index});
   });

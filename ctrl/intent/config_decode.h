@@ -46,6 +46,7 @@ struct Draft {
   std::vector<Listed<IngressModel>> ingress;
   std::vector<Listed<SourceModel>> sources;
   std::vector<Listed<SetModel>> sets;
+  std::vector<Listed<InspectionModel>> inspections;
 };
 
 /// Reads all that is readable; what is not becomes a fault.

@@ -16,12 +16,12 @@ using nlohmann::json;
 /// Sections that are read once, at the start.
 bool is_boot_section(std::string_view name) {
   return name == "gateway" || name == "ports" || name == "control" || name == "http" || name == "ledger" ||
-         name == "registry" || name == "remote" || name == "audit";
+         name == "registry";
 }
 
 /// What calls an entry of a list apart from its place; nothing where only the place does.
 std::optional<std::string> key_of(std::string_view list, const json& entry) {
-  if (list == "pools" || list == "services" || list == "sources" || list == "sets")
+  if (list == "pools" || list == "services" || list == "sources" || list == "sets" || list == "inspections")
     return entry.at("name").get<std::string>();
   if (list != "backends") return std::nullopt;
   const auto address = entry.at("address").get<std::string>();

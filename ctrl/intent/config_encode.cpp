@@ -2,7 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "ctrl/intent/config_events.h"
+#include "ctrl/intent/config_flow_log.h"
 #include "ctrl/intent/config_health.h"
+#include "ctrl/intent/config_inspections.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_pool_behaviour.h"
 #include "ctrl/intent/config_registry.h"
@@ -11,6 +13,7 @@
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_sources.h"
 #include "ctrl/intent/config_steering.h"
+#include "ctrl/intent/config_tracing.h"
 #include "ctrl/intent/config_tunnels.h"
 #include "ctrl/intent/config_values.h"
 
@@ -115,6 +118,7 @@ json to_json(const ServiceModel& service) {
   encode_steering(service, object);
   if (!service.access.is_open()) object["access"] = encode_access(service.access);
   if (!service.limits.is_open()) object["limits"] = encode_limits(service.limits);
+  if (!service.inspect.empty()) object["inspect"] = service.inspect;
   return object;
 }
 
@@ -142,7 +146,10 @@ json settings_to_json(const Model& model) {
   });
   config["snat"] = encode_list(model.snat, [](const IpAddress& address) { return address.to_string(); });
   config["sources"] = encode_list(model.sources, encode_source);
+  if (!model.services_from.empty()) config["services_from"] = model.services_from;
   config["sets"] = encode_list(model.sets, [](const auto& entry) { return encode_set(*entry.second); });
+  config["inspections"] =
+      encode_list(model.inspections, [](const auto& entry) { return encode_inspection(*entry.second); });
   config["tunnels"] = encode_list(model.tunnels, encode_tunnel);
   if (!model.tunnel_state.empty()) config["tunnel_state"] = model.tunnel_state;
   config["encap"] = encode_encapsulation(model.encapsulation);
@@ -153,6 +160,8 @@ json settings_to_json(const Model& model) {
   if (model.remote) config["remote"] = encode_remote(*model.remote);
   if (model.audit != AuditModel{}) config["audit"] = encode_audit(model.audit);
   if (model.events != EventsModel()) config["events"] = encode_events(model.events);
+  if (model.flow_log) config["flow_log"] = encode_flow_log(*model.flow_log);
+  if (model.tracing) config["tracing"] = encode_tracing(*model.tracing);
   config["log"] = {{"level", model.log.level}, {"format", model.log.format}};
   if (!model.log.levels.empty()) config["log"]["levels"] = model.log.levels;
   return config;

@@ -5,6 +5,7 @@
 
 #include "ctrl/intent/config_checks.h"
 #include "ctrl/intent/config_decode.h"
+#include "ctrl/intent/config_inspections.h"
 #include "ctrl/intent/config_ledger.h"
 #include "ctrl/intent/config_rules.h"
 #include "ctrl/intent/config_sources.h"
@@ -34,6 +35,10 @@ Model model_of(Draft draft) {
   for (auto& entry : draft.sets) {
     auto set = std::make_shared<const SetModel>(std::move(entry.value));
     model.sets.set(set->name, set);
+  }
+  for (auto& entry : draft.inspections) {
+    auto inspection = std::make_shared<const InspectionModel>(std::move(entry.value));
+    model.inspections.set(inspection->name, inspection);
   }
   for (auto& entry : draft.pools) {
     auto pool = std::make_shared<const PoolModel>(std::move(entry.value.pool));
@@ -70,6 +75,7 @@ Outcome<Model> parse_config(const nlohmann::json& config) {
   check_network(draft, faults);
   check_sources(root, draft, faults);
   check_sets(root, draft, faults);
+  check_inspections(root, draft, faults);
   check_pools(draft, faults);
   check_services(draft, faults);
   check_tunnels(draft, faults);

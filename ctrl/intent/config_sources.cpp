@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "ctrl/intent/client_tls.h"
 #include "ctrl/intent/config_duration.h"
 #include "ctrl/intent/config_values.h"
 #include "ctrl/intent/file_reference.h"
@@ -18,18 +19,6 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kFile = "file:";
 constexpr milliseconds kShortestResync{1000};
-
-void decode_tls(const Cursor& tls, SourceTlsModel& target) {
-  if (!tls) return;
-  target.enabled = true;
-  tls.parse("ca", parse_public_file, target.ca);
-  tls.parse("certificate", parse_public_file, target.certificate);
-  tls.parse("key", parse_secret_file, target.key);
-  tls.read("server_name", target.server_name);
-  if (target.certificate.empty() != target.key.empty() && !tls.spoilt("certificate") && !tls.spoilt("key")) {
-    tls.fault("\"certificate\" and \"key\" belong together");
-  }
-}
 
 /// `port` of kubernetes may be a name.
 std::string port_text(const Cursor& port) {
@@ -67,6 +56,9 @@ void check_source(const Cursor& source, const SourceModel& model, const Draft& d
     check_keys(source, keys->source, kCommon, model.type, faults);
   }
   if (model.name == "file") source.member("name").fault("\"file\" is what a pool's own backends are from");
+  if (model.type == "dns" && model.tls.enabled && model.endpoints.empty()) {
+    source.member("tls").fault("needs \"servers\": the system's are asked without TLS");
+  }
   if (model.max_ttl < model.min_ttl) source.member("max_ttl").fault("must be at least \"min_ttl\"");
   if (model.resolver.empty()) return;
   const bool is_dns = std::ranges::any_of(draft.sources, [&](const auto& other) {
@@ -116,7 +108,7 @@ void decode_sources(const Cursor& sources, Draft& draft) {
     read_duration(from, "session_timeout", milliseconds(1000), source.session_timeout);
     read_duration(from, "min_ttl", milliseconds(100), source.min_ttl);
     read_duration(from, "max_ttl", milliseconds(100), source.max_ttl);
-    decode_tls(from.member("tls"), source.tls);
+    decode_client_tls(from.member("tls"), source.tls);
     from.parse("ca", parse_public_file, source.tls.ca);
     milliseconds hold_for{};
     if (from.member("hold_for").parse(parse_duration, hold_for)) source.hold_for = hold_for;
@@ -149,7 +141,25 @@ std::optional<DiscoverModel> decode_discover(const Cursor& from) {
   return discover;
 }
 
+namespace {
+
+void check_services_from(const Cursor& root, const Draft& draft) {
+  const std::string& name = draft.model.services_from;
+  if (name.empty()) return;
+  const auto source = std::ranges::find_if(
+      draft.sources, [&](const auto& candidate) { return candidate.value.name == name; });
+  const Cursor place = root.member("services_from");
+  if (source == draft.sources.end()) {
+    place.fault("there is no source named \"" + name + "\"");
+  } else if (source->value.type != "xds") {
+    place.fault("a source of type " + source->value.type + " brings no services: only xds does");
+  }
+}
+
+}  // namespace
+
 void check_sources(const Cursor& root, const Draft& draft, Cursor::Faults& faults) {
+  check_services_from(root, draft);
   std::set<std::string> names;
   root.member("sources").each([&](const Cursor& source, size_t index) {
     const auto entry = std::ranges::find(draft.sources, index, &Listed<SourceModel>::index);
@@ -207,12 +217,8 @@ json encode_source(const SourceModel& source) {
   if (has("min_ttl")) object["min_ttl"] = format_duration(source.min_ttl);
   if (has("max_ttl")) object["max_ttl"] = format_duration(source.max_ttl);
   if (source.tls.enabled) {
-    json tls = json::object();
-    if (!source.tls.ca.empty() && !has("ca")) tls["ca"] = std::string(kFile) + source.tls.ca;
-    if (!source.tls.certificate.empty()) tls["certificate"] = std::string(kFile) + source.tls.certificate;
-    if (!source.tls.key.empty()) tls["key"] = secret_reference(source.tls.key);
-    if (!source.tls.server_name.empty()) tls["server_name"] = source.tls.server_name;
-    object["tls"] = std::move(tls);
+    object["tls"] = encode_client_tls(source.tls);
+    if (has("ca")) object["tls"].erase("ca");
   }
   return object;
 }

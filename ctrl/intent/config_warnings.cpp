@@ -63,10 +63,14 @@ class Warnings {
     check_hash_key();
     check_registry();
     check_remote();
+    check_nats();
     for (const auto& [name, service] : model_.services) check_service(*service);
     for (const auto& [name, service] : model_.services) check_limits(*service);
     check_protocols();
     for (const auto& [name, pool] : model_.pools) check_pool(*pool);
+    if (!model_.services_from.empty() && model_.snat.empty()) {
+      warn("/services_from", "no listener can be served: they need full-nat, and \"snat\" has no address");
+    }
     return std::move(found_);
   }
 
@@ -98,6 +102,14 @@ class Warnings {
         (model_.remote->jwt.issuer.empty() || model_.remote->jwt.audience.empty())) {
       warn("/remote/jwt", "tokens that were made for others are taken too: name \"issuer\" and \"audience\"");
     }
+  }
+
+  void check_nats() {
+    if (!model_.events.nats || model_.events.nats->needs_tls()) return;
+    const NatsModel& nats = *model_.events.nats;
+    if (nats.password_file.empty() && nats.token_file.empty()) return;
+    warn("/events/nats",
+         "what the server knows us by goes over the network without TLS: whoever reads it may use it");
   }
 
   void check_workers() {
@@ -185,7 +197,9 @@ class Warnings {
 
   void check_pool(const PoolModel& pool) {
     const std::string& place = pools_[pool.name];
-    if (!used_.contains(pool.name)) warn(place, "no service uses pool " + quoted(pool.name));
+    // With `services_from` it may be a cluster's.
+    if (!used_.contains(pool.name) && model_.services_from.empty())
+      warn(place, "no service uses pool " + quoted(pool.name));
     for (size_t i = 0; i < pool.backends.size(); ++i) {
       const IpAddress& address = pool.backends[i].address;
       if (!is_routed(address)) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "common/descriptor.h"
 #include "common/result.h"
 #include "ctrl/intent/config_values.h"
 
@@ -21,40 +22,19 @@ std::string error_text(int error) {
   return std::generic_category().message(error);
 }
 
-/// Closes what it holds.
-struct Descriptor {
-  explicit Descriptor(int number) : number(number) {}
-  ~Descriptor() {
-    if (number >= 0) close(number);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  const int number;
-};
-
 /// The key that the file holds, as 32 hexadecimal digits in a line; nothing where there is no file.
 Result<std::optional<SipKey>> read_key(const std::string& file) {
   const Descriptor opened(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (opened.number < 0 && errno == ENOENT) return std::nullopt;
-  if (opened.number < 0) return fail(file + ": " + error_text(errno));
+  if (!opened.is_open() && errno == ENOENT) return std::nullopt;
+  if (!opened.is_open()) return fail(file + ": " + error_text(errno));
   std::array<char, 64> text;
-  const ssize_t size = read(opened.number, text.data(), text.size());
+  const ssize_t size = read(opened.number(), text.data(), text.size());
   if (size < 0) return fail(file + ": " + error_text(errno));
   std::string_view line(text.data(), static_cast<size_t>(size));
   if (line.ends_with('\n')) line.remove_suffix(1);
   const auto key = parse_hash_key(line);
   if (!key) return fail(file + ": holds no key of 32 hexadecimal digits");
   return *key;
-}
-
-Result<void> write_whole(int descriptor, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(descriptor, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(error_text(errno));
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  return {};
 }
 
 /// Makes the file, whole or not at all; one that another process has made meanwhile stays.
@@ -65,14 +45,14 @@ Result<void> write_key(const std::string& directory, const std::string& file, co
   const std::string draft = file + "." + std::to_string(getpid());
   unlink(draft.c_str());
   const Descriptor opened(open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (opened.number < 0) return fail(draft + ": " + error_text(errno));
-  auto written = write_whole(opened.number, format_hash_key(key) + "\n");
-  if (written && fsync(opened.number) != 0) written = fail(error_text(errno));
-  if (written && link(draft.c_str(), file.c_str()) != 0 && errno != EEXIST) written = fail(error_text(errno));
+  if (!opened.is_open()) return fail(draft + ": " + error_text(errno));
+  int error = write_all(opened.number(), format_hash_key(key) + "\n");
+  if (error == 0 && fsync(opened.number()) != 0) error = errno;
+  if (error == 0 && link(draft.c_str(), file.c_str()) != 0 && errno != EEXIST) error = errno;
   unlink(draft.c_str());
-  if (!written) return fail(file + ": " + written.error().message);
+  if (error != 0) return fail(file + ": " + error_text(error));
   const Descriptor parent(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.number < 0 || fsync(parent.number) != 0) return fail(directory + ": " + error_text(errno));
+  if (!parent.is_open() || fsync(parent.number()) != 0) return fail(directory + ": " + error_text(errno));
   return {};
 }
 

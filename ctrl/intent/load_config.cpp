@@ -8,9 +8,12 @@
 namespace sluice::ctrl {
 
 tl::expected<LoadedConfig, std::vector<std::string>> load_config(const std::string& path) {
+  const auto began = std::chrono::system_clock::now();
   auto file = read_config_file(path);
   if (!file) return tl::unexpected(std::vector{file.error().message});
-  return check_config_file(std::move(*file));
+  auto config = check_config_file(std::move(*file));
+  if (config) config->reading_began = began;
+  return config;
 }
 
 tl::expected<LoadedConfig, std::vector<std::string>> check_config_file(ConfigFile file) {

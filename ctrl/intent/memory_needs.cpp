@@ -16,11 +16,15 @@ std::string mebibytes(uint64_t bytes) {
   return std::to_string((bytes >> 20) + 1) + " MiB";
 }
 
+uint64_t balancers_of(const Model& model) {
+  const dataplane::BootConfig& boot = model.boot;
+  return (boot.lb_workers.empty() ? boot.workers : boot.lb_workers).size();
+}
+
 /// Addresses over IPv6 lie apart from the entries, and take memory where there are some.
 uint64_t flow_table_bytes(const Model& model) {
-  const dataplane::BootConfig& boot = model.boot;
-  const uint64_t entries = boot.flow_table_entries;
-  const uint64_t balancers = (boot.lb_workers.empty() ? boot.workers : boot.lb_workers).size();
+  const uint64_t entries = model.boot.flow_table_entries;
+  const uint64_t balancers = balancers_of(model);
   const bool has_v6 = std::ranges::any_of(
       model.services, [](const auto& service) { return service.second->address.address.is_v6(); });
   const size_t entry_bytes = sizeof(lb::FlowEntry) + (has_v6 ? sizeof(lb::Addresses6) : 0);
@@ -41,10 +45,23 @@ MemoryNeed pool_memory(const Model& model) {
   return {"/pools", "the tables of pools", slots * sizeof(lb::BackendId)};
 }
 
+MemoryNeed inspection_memory(const Model& model) {
+  constexpr uint64_t kStateBytes = 512;  // of a thousand rules; it is not known before they are compiled
+  uint64_t bytes = 0;
+  for (const auto& [name, inspection] : model.inspections) {
+    const bool is_used = std::ranges::any_of(
+        model.services, [&](const auto& service) { return service.second->inspect == inspection->name; });
+    if (!is_used || inspection->mode != dataplane::InspectionMode::kStream) continue;
+    bytes += inspection->streams * (inspection->bytes + kStateBytes);
+  }
+  return {"/inspections", "the streams of inspections", bytes * balancers_of(model)};
+}
+
 std::vector<MemoryNeed> memory_needs(const Model& model) {
   constexpr uint64_t kBytesPerRememberedId = 40;
   std::vector<MemoryNeed> needs = {{"/gateway/flow_table_entries", "flow tables", flow_table_bytes(model)},
-                                   pool_memory(model)};
+                                   pool_memory(model),
+                                   inspection_memory(model)};
   if (model.ledger) {
     needs.push_back({"/ledger/dedupe_window", "the ids of transactions",
                      model.ledger->dedupe_window * kBytesPerRememberedId});

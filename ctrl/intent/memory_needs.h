@@ -20,8 +20,10 @@ struct MemoryNeed {
 
 /// The tables of the pools that services use.
 MemoryNeed pool_memory(const Model& model);
-/// All that grows with the configuration: flow tables, pools' tables, the ledger's window. Packet buffers are
-/// not among them: their memory is set aside by EAL, which says itself where it is not enough.
+/// What streams of inspections take where as many run as may, and all send as many bytes as are looked at.
+MemoryNeed inspection_memory(const Model& model);
+/// All that grows with the configuration: flow tables, pools' tables, streams, the ledger's window. Packet
+/// buffers are not among them: their memory is set aside by EAL, which says itself where it is not enough.
 std::vector<MemoryNeed> memory_needs(const Model& model);
 
 /// An Error that names the field with the greatest need, where all of them together are beyond `available`.

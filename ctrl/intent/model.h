@@ -13,6 +13,7 @@
 #include "common/address.h"
 #include "common/siphash.h"
 #include "ctrl/intent/events_model.h"
+#include "ctrl/intent/flow_log_model.h"
 #include "ctrl/intent/health_type.h"
 #include "ctrl/intent/inspection_model.h"
 #include "ctrl/intent/ledger_model.h"
@@ -140,6 +141,7 @@ struct Model {
   std::optional<RegistryModel> registry;
   EventsModel events;
   std::optional<TracingModel> tracing;
+  std::optional<FlowLogModel> flow_log;
   std::optional<RemoteModel> remote;
   AuditModel audit;
   LogModel log;

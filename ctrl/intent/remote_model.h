@@ -1,5 +1,4 @@
-// `remote` and `audit` of the configuration: control from afar, and what becomes of everybody's calls. A
-// change needs a restart.
+// `remote` and `audit` of the configuration: control from afar, and what becomes of everybody's calls.
 #pragma once
 
 #include <string>

@@ -7,7 +7,7 @@ namespace sluice::ctrl {
 std::span<const SourceKeys> source_keys() {
   static const std::vector<SourceKeys> kKeys = {
       {"consul", {"*endpoints", "token", "datacenter", "tls"}, {"*service", "tag"}},
-      {"dns", {"servers", "min_ttl", "max_ttl"}, {"*name", "record", "port"}},
+      {"dns", {"servers", "min_ttl", "max_ttl", "tls"}, {"*name", "record", "port"}},
       {"etcd", {"*endpoints", "username", "password", "tls"}, {"*prefix"}},
       {"file", {}, {"*path"}},
       {"kubernetes", {"endpoints", "token", "ca", "tls"}, {"*namespace", "*service", "port"}},

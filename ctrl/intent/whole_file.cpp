@@ -10,6 +10,8 @@
 #include <optional>
 #include <system_error>
 
+#include "common/descriptor.h"
+
 namespace sluice::ctrl {
 namespace {
 
@@ -17,38 +19,17 @@ tl::unexpected<Error> failed(const std::string& file, int error) {
   return fail(file + ": " + std::generic_category().message(error));
 }
 
-/// Closes what it holds.
-struct Descriptor {
-  explicit Descriptor(int number) : number(number) {}
-  ~Descriptor() {
-    if (number >= 0) close(number);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  const int number;
-};
-
-/// 0, or errno.
-int write_all(int descriptor, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(descriptor, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  return 0;
-}
-
 /// Makes the draft of a file, durable; 0, or errno.
 int write_draft(const std::string& draft, std::string_view text, const std::optional<struct stat>& former,
                 mode_t mode) {
   unlink(draft.c_str());
   const Descriptor opened(open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (opened.number < 0) return errno;
-  if (former) (void)!fchown(opened.number, former->st_uid, former->st_gid);  // another's file stays readable
-  if (fchmod(opened.number, former ? former->st_mode & 07777 : mode) != 0) return errno;
-  if (const int error = write_all(opened.number, text); error != 0) return error;
-  return fsync(opened.number) == 0 ? 0 : errno;
+  if (!opened.is_open()) return errno;
+  if (former)
+    (void)!fchown(opened.number(), former->st_uid, former->st_gid);  // another's file stays readable
+  if (fchmod(opened.number(), former ? former->st_mode & 07777 : mode) != 0) return errno;
+  if (const int error = write_all(opened.number(), text); error != 0) return error;
+  return fsync(opened.number()) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -69,24 +50,19 @@ Result<void> replace_file(const std::string& file, std::string_view text, mode_t
     return failed(file, error);
   }
   const Descriptor parent(open(target.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.number < 0 || fsync(parent.number) != 0) return failed(file, errno);
+  if (!parent.is_open() || fsync(parent.number()) != 0) return failed(file, errno);
   return {};
 }
 
 Result<std::string> read_whole_file(const std::string& file, size_t most) {
   const Descriptor opened(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
-  if (opened.number < 0 || fstat(opened.number, &status) != 0) return failed(file, errno);
+  if (!opened.is_open() || fstat(opened.number(), &status) != 0) return failed(file, errno);
   if (!S_ISREG(status.st_mode)) return fail(file + ": is no regular file");
   std::string text;
-  for (char piece[65'536];;) {
-    const ssize_t bytes = read(opened.number, piece, sizeof piece);
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes < 0) return failed(file, errno);
-    if (bytes == 0) return text;
-    text.append(piece, static_cast<size_t>(bytes));
-    if (text.size() > most) return fail(file + ": is larger than " + std::to_string(most) + " bytes");
-  }
+  if (const int error = read_all(opened.number(), most, text); error != 0) return failed(file, error);
+  if (text.size() > most) return fail(file + ": is larger than " + std::to_string(most) + " bytes");
+  return text;
 }
 
 }  // namespace sluice::ctrl

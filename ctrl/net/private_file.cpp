@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "common/descriptor.h"
 #include "ctrl/net/faults.h"
 
 namespace sluice::ctrl {
@@ -46,21 +47,19 @@ Result<PrivateFile> read_private_file(const std::string& reference) {
     return refuse("this process was given no credentials ($CREDENTIALS_DIRECTORY is not set)");
   }
   const std::string path = private_path(reference);
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return refuse(text_of_error(errno));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.is_open()) return refuse(text_of_error(errno));
   struct stat status {};
-  const bool is_open = ::fstat(file, &status) != 0 || may_be_read_by_others(status, path);
+  const bool is_open = ::fstat(file.number(), &status) != 0 || may_be_read_by_others(status, path);
   // One allocation, so that no part of the secret is left behind in another.
   crypto::SecretText text(kMostBytes + 1);
   const std::span<char> room = text.room();
   size_t size = 0;
   ssize_t got = 0;
-  while (size < room.size() && (got = ::read(file, room.data() + size, room.size() - size)) > 0) {
+  while (size < room.size() && (got = ::read(file.number(), room.data() + size, room.size() - size)) > 0) {
     size += static_cast<size_t>(got);
   }
-  const int error = errno;
-  ::close(file);
-  if (got < 0) return refuse(text_of_error(error));
+  if (got < 0) return refuse(text_of_error(errno));
   if (size > kMostBytes) return refuse("has more than 64 KiB");
   text.cut(size);
   return PrivateFile{std::move(text), is_open};

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "ctrl/net/open_secrets.h"
 #include "ctrl/net/private_file.h"
 #include "ctrl/net/tls_error.h"
 
@@ -33,6 +34,7 @@ Result<void> use_certificate(SSL_CTX& context, const std::string& certificate, c
   const auto file = read_private_file(key);
   if (!file) return fail("cannot use the key " + file.error().message);
   if (must_be_private && file->is_open_to_others) return tl::unexpected(open_to_others(key));
+  note_secret(key, file->is_open_to_others);
   const auto own = key_in(file->text.reveal());
   if (!own || ::SSL_CTX_use_PrivateKey(&context, own.get()) != 1 ||
       ::SSL_CTX_check_private_key(&context) != 1) {

@@ -34,7 +34,8 @@ class TlsServer {
     TlsServerFiles files;
     std::string protocol;  ///< that is agreed upon where a client offers it: "h2"
     Clients clients = Clients::kMayHaveCertificate;
-    bool must_key_be_private = false;  ///< a key that others than its owner may read is refused
+    bool must_key_be_private =
+        false;  ///< a key that others than its owner may read is refused, not only told of
   };
 
   /// An Error names the file that cannot be read.

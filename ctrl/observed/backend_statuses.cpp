@@ -225,11 +225,16 @@ StatusChanges BackendStatuses::commit() {
   StatusChanges changes;
   for (const auto& [key, old] : before) {
     const auto now = statuses_.find(key);
-    if (now == statuses_.end()) continue;
-    const auto from = effective_state(*old), to = effective_state(now->second);
+    const auto from = effective_state(*old);
+    if (now == statuses_.end()) {
+      changes.gone.push_back({key, from.state, from.reason, old->since});
+      continue;
+    }
+    const auto to = effective_state(now->second);
     if (from.state == to.state && old->check_known == now->second.check_known) continue;
     if (from.state != to.state) ++now->second.transitions;
-    changes.backends.push_back({key, from.state, to.state, to.reason, now->second.check_known});
+    changes.backends.push_back(
+        {key, from.state, to.state, to.reason, now->second.check_known, from.reason, old->since});
   }
   for (const auto& [name, old] : pools_before_) {
     const auto now = pools_.find(name);

@@ -28,10 +28,11 @@ struct CompiledInspection {
 /// By name.
 using InspectionContents = std::map<std::string, std::shared_ptr<const CompiledInspection>, std::less<>>;
 
-/// What became of reading an inspection's file again and compiling what it has.
+/// What became of reading an inspection's file again.
 struct InspectionReading {
-  std::shared_ptr<const InspectionModel> of;               ///< as it was meant when that began
-  std::shared_ptr<const CompiledInspection> content = {};  ///< null: it failed, and the old one stays
+  std::shared_ptr<const InspectionModel> of;  ///< as it was meant when the file was read
+  std::shared_ptr<const InspectionRules> from_file =
+      {};  ///< null: it could not be read, and the old ones stay
   std::string error = {};
 };
 
@@ -47,9 +48,9 @@ struct InspectionRow {
   uint32_t bytes = 0;
   uint32_t streams = 0;  ///< of each worker, at most
   bool is_ready = false;
-  std::string error;                            ///< why its newest rules are not the ones that count
-  std::chrono::system_clock::time_point since;  ///< when the present rules were compiled
-  std::vector<std::string> services;
+  std::string error = {};                            ///< why its newest rules are not the ones that count
+  std::chrono::system_clock::time_point since = {};  ///< when the present rules were compiled
+  std::vector<std::string> services = {};
   uint64_t database_bytes = 0;
   uint64_t stream_bytes = 0;  ///< of memory, for each stream
   uint64_t open_streams = 0;
@@ -58,7 +59,7 @@ struct InspectionRow {
   uint64_t ambiguous = 0;
   uint64_t streams_exceeded = 0;
   uint64_t failures = 0;  ///< re-readings that left the old rules
-  std::vector<Rule> rules;
+  std::vector<Rule> rules = {};
 };
 
 }  // namespace sluice::ctrl

@@ -68,6 +68,7 @@ void Members::follow(const Model& before, const Model& next, Prepared prepared, 
                           known->second.discovered.restart(now);
                         }
                       });
+  offers_.follow(next, now);
   std::erase_if(counts_, [&](const auto& entry) { return find_source(next, entry.first) == nullptr; });
   for (const SourceModel& source : next.sources) counts_.try_emplace(source.name);
 }
@@ -100,7 +101,56 @@ void Members::note_unreadable(const SourceWord& word, Pool& known) {
   known.unread = std::move(unread);
 }
 
+void Members::note_left_out(const std::vector<std::string>& services, Moment now) {
+  std::set<std::string> left_out;
+  for (const std::string& service : services) {
+    left_out.insert(service);
+    if (services_left_out_.contains(service)) continue;
+    ++counts_[offers_.source()].unreadable;
+    log_.left_out(offers_.source(), "", service, now.steady);
+  }
+  services_left_out_ = std::move(left_out);
+}
+
+std::set<std::string> Members::answered() const {
+  std::set<std::string> names;
+  for (const auto& [name, known] : pools_) {
+    if (known.discovered.has_answered()) names.insert(name);
+  }
+  return names;
+}
+
+void Members::note_services_state(SourceState before, Moment now) {
+  const DiscoveredPool& standing = offers_.standing();
+  if (standing.state() != before) note_state(offers_.source(), "", standing, now.steady);
+}
+
+bool Members::take_services(SourceWord word, const Model& model, Moment now) {
+  const SourceModel* const source = find_source(model, word.services_of);
+  if (source == nullptr || word.services_of != offers_.source()) return false;  // it comes too late
+  SourceCounts& counts = counts_[source->name];
+  const SourceState before = offers_.standing().state();
+  counts.repaired += word.repaired;
+  if (word.kind == SourceWord::Kind::kLost) {
+    ++counts.errors;
+    counts.last_error = word.reason;
+  } else if (word.kind == SourceWord::Kind::kDelivered) {
+    std::set<std::string> unread(word.unreadable_entries.begin(), word.unreadable_entries.end());
+    for (const std::string& entry : unread) {
+      if (unread_services_.contains(entry)) continue;
+      ++counts.unreadable;
+      log_.left_out(source->name, "", entry, word.seen.steady);
+    }
+    unread_services_ = std::move(unread);
+  }
+  const bool differs = offers_.take(word, *source, now);
+  counts.updates += differs;
+  note_services_state(before, now);
+  return differs;
+}
+
 bool Members::take(SourceWord word, const Model& model, Moment now) {
+  if (!word.services_of.empty()) return take_services(std::move(word), model, now);
   const auto pool = model.pools.find(word.pool);
   const auto known = pools_.find(word.pool);
   if (pool == model.pools.end() || known == pools_.end()) return false;
@@ -145,6 +195,11 @@ std::vector<std::string> Members::release(const std::string& source, const std::
     unite_again(of, known);
     released.push_back(name);
   }
+  const SourceModel* const from = find_source(model, source);
+  const SourceState before = offers_.standing().state();
+  if (from && !pool && offers_.source() == source && offers_.release(*from, now)) {
+    note_services_state(before, now);
+  }
   return released;
 }
 
@@ -162,6 +217,11 @@ std::vector<std::string> Members::expire(const Model& model, Moment now) {
     if (!differs) continue;
     unite_again(pool, known);
     different.push_back(name);
+  }
+  if (const SourceModel* const source = find_source(model, offers_.source())) {
+    const SourceState before = offers_.standing().state();
+    offers_.expire(*source, now);
+    note_services_state(before, now);
   }
   log_.tick(now.steady);
   return different;
@@ -212,6 +272,16 @@ std::vector<SourceRow> Members::rows(const Model& model) const {
     row.since = pool.since();
     row.reason = pool.reason();
   }
+  const auto place = by_name.find(offers_.source());
+  if (place == by_name.end()) return rows;
+  SourceRow& row = rows[place->second];
+  const DiscoveredPool& standing = offers_.standing();
+  row.services = offers_.services().size();
+  row.last_success = std::max(row.last_success, standing.last_success());
+  if (!row.pools.empty() && standing.state() <= row.state) return rows;
+  row.state = standing.state();
+  row.since = standing.since();
+  row.reason = standing.reason();
   return rows;
 }
 
@@ -220,6 +290,7 @@ std::vector<std::string> Members::unanswered(const Model& model) const {
   for (const auto& [name, known] : pools_) {
     if (!known.discovered.last_success()) names.insert(model.pools.at(name)->discover->source);
   }
+  if (!offers_.source().empty() && !offers_.standing().last_success()) names.insert(offers_.source());
   return {names.begin(), names.end()};
 }
 

@@ -16,6 +16,7 @@
 #include "ctrl/intent/model.h"
 #include "ctrl/observed/discovered_pool.h"
 #include "ctrl/observed/member.h"
+#include "ctrl/observed/offers.h"
 #include "ctrl/observed/source_log.h"
 #include "ctrl/observed/source_word.h"
 
@@ -45,12 +46,13 @@ struct SourceRow {
   std::optional<std::chrono::system_clock::time_point> last_success = {};
   SourceCounts counts = {};
   std::vector<Pool> pools = {};
+  std::optional<size_t> services = {};  ///< that it brings; nothing: it is not asked for any
 };
 
 /// A pool's source has another state, or another reason for it.
 struct SourceTransition {
   std::string source;
-  std::string pool;
+  std::string pool;  ///< empty: the services that it brings
   SourceState state;
   std::string reason;
 };
@@ -69,10 +71,16 @@ class Members {
 
   const MemberLists& lists() const { return lists_; }
 
-  /// Takes what a source says. True: the members of its pool differ now.
+  /// Takes what a source says. True: the members of its pool differ now, or the services that it brings.
   bool take(SourceWord word, const Model& model, Moment now);
-  /// Lets through what a guard holds back in a pool of that source; in all its pools where none is named.
-  /// Answers the pools.
+  /// What `services_from` brings.
+  const OfferedServices& offered() const { return offers_.services(); }
+  /// Services that cannot be: each is counted and said once.
+  void note_left_out(const std::vector<std::string>& services, Moment now);
+  /// Pools whose source has answered since it was asked.
+  std::set<std::string> answered() const;
+  /// Lets through what a guard holds back in a pool of that source; in all its pools, and of the services
+  /// that it brings, where none is named. Answers the pools.
   std::vector<std::string> release(const std::string& source, const std::optional<std::string>& pool,
                                    const Model& model, Moment now);
   /// What time alone changes. Answers the pools whose members differ now.
@@ -102,10 +110,15 @@ class Members {
   void note_state(const std::string& source, const std::string& pool, const DiscoveredPool& now,
                   LineBudget::Time time);
   static const SourceModel* source_of(const Model& model, const PoolModel& pool);
+  bool take_services(SourceWord word, const Model& model, Moment now);
+  void note_services_state(SourceState before, Moment now);
 
   MemberLists lists_;
   std::shared_ptr<const BackendRules> rules_;
   std::map<std::string, Pool> pools_;  ///< those that have `discover`
+  Offers offers_;
+  std::set<std::string> unread_services_;    ///< of the last word
+  std::set<std::string> services_left_out_;  ///< of the last model
   std::map<std::string, SourceCounts> counts_;
   mutable SourceLog log_;
   std::vector<SourceTransition> transitions_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/address.h"
+#include "ctrl/observed/offered_service.h"
 
 namespace sluice::ctrl {
 
@@ -34,6 +35,8 @@ struct Snapshot {
   std::vector<std::string> unreadable_entries;
   /// Entries in which a list taken for `resync` differed from what the watch had told by then.
   size_t repaired = 0;
+  /// Of a subscription to services alone: all that there are. It has no instances.
+  OfferedServices services = {};
   static constexpr size_t kMostNamed = 20;
 };
 

@@ -8,16 +8,18 @@ void SourceLog::state(const std::string& source, const std::string& pool, const 
                       LineBudget::Time time) {
   if (!states_.take(time)) return;
   const bool is_bad = now.state() > SourceState::kConnecting;
+  const bool is_pool = !pool.empty();
   log_line(is_bad ? LogLevel::kWarning : LogLevel::kInfo,
-           {"source is ", word_for(now.state()), ": source=", source, " pool=", pool, " instances=",
-            now.present().size(), now.reason().empty() ? std::string() : " reason=\"" + now.reason() + "\""});
+           {"source is ", word_for(now.state()), ": source=", source, is_pool ? " pool=" : "", pool,
+            is_pool ? " instances=" : " services=", now.present().size(),
+            now.reason().empty() ? std::string() : " reason=\"" + now.reason() + "\""});
 }
 
 void SourceLog::left_out(const std::string& source, const std::string& pool, const std::string& entry,
                          LineBudget::Time time) {
   if (!entries_.take(time)) return;
-  log_warning(
-      {"an entry of a source is left out: source=", source, " pool=", pool, " entry=\"", entry, "\""});
+  log_warning({"an entry of a source is left out: source=", source, pool.empty() ? "" : " pool=", pool,
+               " entry=\"", entry, "\""});
 }
 
 void SourceLog::tick(LineBudget::Time now) {

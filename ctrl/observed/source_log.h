@@ -11,7 +11,7 @@ namespace sluice::ctrl {
 
 class SourceLog {
  public:
-  /// Another state, or another reason for it.
+  /// Another state, or another reason for it. No pool: of the services that the source brings.
   void state(const std::string& source, const std::string& pool, const DiscoveredPool& now,
              LineBudget::Time time);
   void left_out(const std::string& source, const std::string& pool, const std::string& entry,

@@ -8,6 +8,7 @@
 
 #include "ctrl/intent/source_model.h"
 #include "ctrl/observed/discovered_pool.h"
+#include "ctrl/observed/offered_service.h"
 #include "ctrl/observed/unite.h"
 
 namespace sluice::ctrl {
@@ -25,6 +26,10 @@ struct SourceWord {
   std::vector<std::string> unreadable_entries = {};
   size_t repaired = 0;
   std::string reason = {};  ///< of kLost
+  /// The source, where its word is about the services that it brings, and `pool`, `asked` and `entries` are
+  /// empty; else empty.
+  std::string services_of = {};
+  OfferedServices services = {};  ///< of kDelivered
 };
 
 }  // namespace sluice::ctrl

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/descriptor.h"
 #include "ctrl/net/faults.h"
 #include "ctrl/registry/registry_json.h"
 #include "ctrl/wire/bounded_json.h"
@@ -44,27 +44,13 @@ std::string put_line(const ServiceInstance& instance, const std::string& lease, 
                   {"index", index}});
 }
 
-Result<void> write_whole(int file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(file, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(text_of_error(errno));
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  return {};
-}
-
 Result<std::string> read_whole(int file, const std::string& name) {
   std::string text;
-  std::array<char, 65536> bytes;
-  for (;;) {
-    const ssize_t got = ::read(file, bytes.data(), bytes.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail(name + ": " + text_of_error(errno));
-    if (got == 0) return text;
-    text.append(bytes.data(), static_cast<size_t>(got));
-    if (text.size() > kMostFile) return fail(name + " is larger than 2 GiB");
+  if (const int error = read_all(file, kMostFile, text); error != 0) {
+    return fail(name + ": " + text_of_error(error));
   }
+  if (text.size() > kMostFile) return fail(name + " is larger than 2 GiB");
+  return text;
 }
 
 class JournalReader {
@@ -167,9 +153,9 @@ Result<void> LeaseJournal::append(std::string_view lines) {
   text += lines;
   if (text.empty()) return {};
   is_dirty_ = true;
-  if (auto written = write_whole(file_, text); !written) {
+  if (const int error = write_all(file_, text); error != 0) {
     if (::ftruncate(file_, static_cast<off_t>(bytes_)) != 0) return fail(text_of_error(errno));
-    return fail(file_in(directory_) + ": " + written.error().message);
+    return fail(file_in(directory_) + ": " + text_of_error(error));
   }
   bytes_ += text.size();
   return {};
@@ -226,11 +212,8 @@ Result<void> LeaseJournal::compact_if_grown(const LeaseTable& table, Time now) {
   std::swap(file_, next.file_);
   bytes_ = whole_bytes_ = next.bytes_;
   waiting_.clear();  // of what the new file knows already
-  const int parent = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (parent >= 0) {
-    (void)::fsync(parent);
-    ::close(parent);
-  }
+  const Descriptor parent(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent.is_open()) (void)::fsync(parent.number());
   return {};
 }
 

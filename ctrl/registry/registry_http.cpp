@@ -62,7 +62,7 @@ unsigned http_status(GrpcStatus status) {
   return 500;
 }
 
-RegistryHttpAnswer refuse(GrpcStatus status, std::string message) {
+RegistryHttpAnswer refusing_answer(GrpcStatus status, std::string message) {
   return answer_refusal({status, std::move(message)});
 }
 
@@ -79,15 +79,15 @@ RegistryHttpAnswer not_allowed(std::string allow) {
 
 RegistryHttpAnswer put(RegistryParts& parts, const RegistryTarget& target, const std::string& body) {
   auto instance = read_service_instance_json(body);
-  if (!instance) return refuse(GrpcStatus::kInvalidArgument, instance.error().message);
+  if (!instance) return refusing_answer(GrpcStatus::kInvalidArgument, instance.error().message);
   const auto agrees = [](const std::string& said, const std::string& named) {
     return said.empty() || said == named;
   };
   if (!agrees(instance->key.service, target.service)) {
-    return refuse(GrpcStatus::kInvalidArgument, "service: is not that of the path");
+    return refusing_answer(GrpcStatus::kInvalidArgument, "service: is not that of the path");
   }
   if (!agrees(instance->key.instance, target.instance)) {
-    return refuse(GrpcStatus::kInvalidArgument, "instance: is not that of the path");
+    return refusing_answer(GrpcStatus::kInvalidArgument, "instance: is not that of the path");
   }
   instance->key = {target.service, target.instance};
   return answer_lease(parts.registry->put(std::move(*instance)));
@@ -97,7 +97,7 @@ RegistryHttpOutcome list(const RegistryParts& parts, const RegistryTarget& targe
   const uint64_t index = parts.table.index_of(target.service);
   if (!target.index || index != *target.index) return {answer_list(parts, target.service)};
   if (!RegistryWatcher::has_room(parts)) {
-    return {refuse(GrpcStatus::kResourceExhausted, "too many wait already")};
+    return {refusing_answer(GrpcStatus::kResourceExhausted, "too many wait already")};
   }
   return {{}, RegistryWait{target.service, index, target.wait}};
 }
@@ -143,8 +143,8 @@ RegistryHttpAnswer answer_list(const RegistryParts& parts, const std::string& se
 
 RegistryHttpOutcome answer_http(RegistryParts& parts, const RegistryHttpRequest& request) {
   const auto target = parse_registry_target(request.target);
-  if (!target) return {refuse(GrpcStatus::kInvalidArgument, target.error().message)};
-  if (!*target) return {refuse(GrpcStatus::kNotFound, "there is nothing of that name")};
+  if (!target) return {refusing_answer(GrpcStatus::kInvalidArgument, target.error().message)};
+  if (!*target) return {refusing_answer(GrpcStatus::kNotFound, "there is nothing of that name")};
   const RegistryTarget& wanted = **target;
   const InstanceKey key{wanted.service, wanted.instance};
   if (wanted.instance.empty()) {

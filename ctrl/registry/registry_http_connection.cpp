@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 using Parser = http::request_parser<http::string_body>;
 
 constexpr auto kRequestTime = 10s;  // for a request to be whole, and for an answer to be taken
-constexpr auto kIdle = 60s;      // between two requests
+constexpr auto kIdle = 60s;         // between two requests
 constexpr uint32_t kMostHeaderBytes = 16384;
 constexpr uint64_t kMostBodyBytes = 65536;
 

@@ -3,12 +3,29 @@
 #include <algorithm>
 #include <utility>
 
+#include "ctrl/rpc/request_span.h"
+
 namespace sluice::ctrl {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kOpenPage = "/healthz";
+constexpr std::string_view kCalls = "/rpc";
+
+/// A page that was asked for, as a span by OpenTelemetry's conventions for HTTP servers.
+void note_page(SpanQueue& spans, const HttpVisit::Answered& request) {
+  const auto parent = parse_traceparent(request.traceparent);
+  const std::string method(request.method);
+  const auto span =
+      spans.open(method + " " + std::string(request.path), request.began, parent, SpanKind::kServer);
+  if (!span) return;
+  span->set("http.request.method", method);
+  span->set("url.path", std::string(request.path));
+  span->set("http.response.status_code", static_cast<int64_t>(request.status));
+  set_client(*span, request.peer.address);
+  span->reach(std::chrono::system_clock::now());
+}
 
 HttpAnswer refusal(Authentication why, bool has_token) {
   const std::string words = name_of(why);
@@ -67,6 +84,13 @@ class RemoteGate::Visit : public HttpVisit {
                 .address = address_};
   }
 
+  /// Calls of methods have a span of their own; whoever was not asked who he is, has none.
+  void answered(const Answered& request) override {
+    if (gate_.spans_ && request.path != kOpenPage && request.path != kCalls) {
+      note_page(*gate_.spans_, request);
+    }
+  }
+
   void failed(HttpFault fault) override {
     if (std::exchange(has_failed_, true)) return;  // what follows from it is no other
     switch (fault) {
@@ -111,8 +135,12 @@ class RemoteGate::Visit : public HttpVisit {
 };
 
 RemoteGate::RemoteGate(Authenticator authenticator, std::vector<RoleRule> roles, RemoteCounts& counts,
-                       Audit& audit)
-    : authenticator_(std::move(authenticator)), roles_(std::move(roles)), counts_(counts), audit_(audit) {}
+                       Audit& audit, SpanQueue* spans)
+    : authenticator_(std::move(authenticator)),
+      roles_(std::move(roles)),
+      counts_(counts),
+      audit_(audit),
+      spans_(spans) {}
 
 std::shared_ptr<SSL_CTX> RemoteGate::tls() {
   return authenticator_.tls();

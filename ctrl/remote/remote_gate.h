@@ -13,13 +13,15 @@
 #include "ctrl/access/remote_counts.h"
 #include "ctrl/http/http_gate.h"
 #include "ctrl/intent/remote_model.h"
+#include "ctrl/store/span_queue.h"
 
 namespace sluice::ctrl {
 
 class RemoteGate : public HttpGate {
  public:
-  /// `counts` and `audit` outlive it.
-  RemoteGate(Authenticator authenticator, std::vector<RoleRule> roles, RemoteCounts& counts, Audit& audit);
+  /// All but the first two outlive it; `spans` may be null.
+  RemoteGate(Authenticator authenticator, std::vector<RoleRule> roles, RemoteCounts& counts, Audit& audit,
+             SpanQueue* spans);
 
   std::shared_ptr<SSL_CTX> tls() override;
   std::unique_ptr<HttpVisit> visit(std::string address) override;
@@ -35,6 +37,7 @@ class RemoteGate : public HttpGate {
   std::vector<RoleRule> roles_;
   RemoteCounts& counts_;
   Audit& audit_;
+  SpanQueue* spans_;
   FailureLimiter limiter_;
 };
 

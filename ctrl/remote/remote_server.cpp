@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <exception>
+#include <future>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -12,8 +13,8 @@
 #include "ctrl/log/log_line.h"
 #include "ctrl/net/pause.h"
 #include "ctrl/net/spawn.h"
+#include "ctrl/remote/from_afar.h"
 #include "ctrl/remote/rpc_post.h"
-#include "ctrl/store/awaited_reply.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -34,42 +35,24 @@ constexpr HttpLimits kLimits{.connections = 1024,
                              .request = 10s,
                              .progress = 10s};
 
-using Stream = decltype(HttpAnswer::stream);
-
-awaitable<void> hand_on(std::shared_ptr<Stream> stream,
-                        std::function<void(std::optional<std::string>)> done) {
-  std::optional<std::string> piece = co_await (*stream)();
-  done(std::move(piece));
-}
-
-/// What a page answers on the control thread, for the thread of remote control: a stream is asked for each of
-/// its pieces where it belongs, and ends there too.
-HttpAnswer from_afar(HttpAnswer answer, asio::io_context& control) {
-  if (!answer.stream) return answer;
-  const std::shared_ptr<Stream> stream(new Stream(std::move(answer.stream)), [&control](Stream* ended) {
-    asio::post(control, [last = std::unique_ptr<Stream>(ended)] {});
-  });
-  answer.stream = [stream, &control]() -> awaitable<std::optional<std::string>> {
-    return awaited_reply<std::optional<std::string>>([stream, &control](const auto& done) {
-      spawn(control.get_executor(), hand_on(stream, done), [done](std::exception_ptr failure) {
-        if (failure) done(std::nullopt);
-      });
-    });
-  };
-  return answer;
-}
-
 }  // namespace
 
 struct RemoteServer::Running {
   RemoteCounts counts;
   asio::io_context io{1};
+  Audit* audit = nullptr;
+  SpanQueue* spans = nullptr;
+  HttpServer::Site site;
+  std::optional<RemoteModel> model;  ///< nothing: there is no server
   std::shared_ptr<RemoteGate> gate;
   std::unique_ptr<HttpServer> server;
   asio::steady_timer timer{io};
   std::thread thread;
 
   HttpServer::Site site_of(Behind& behind);
+  Result<void> open(const RemoteModel& wanted);
+  void close();
+  Result<void> follow(const RemoteModel* wanted);
   awaitable<void> look();
   void run();
 };
@@ -83,13 +66,20 @@ HttpServer::Site RemoteServer::Running::site_of(Behind& behind) {
   }
   site.ask = [&control = behind.control](std::function<void()> job) { asio::post(control, std::move(job)); };
   const auto posts = std::make_shared<RpcPosts>(RpcPosts{behind.control, behind.rpc});
-  site.posts["/rpc"] = [posts](const Peer& peer, std::string_view) { return std::make_unique<RpcPost>(posts, peer); };
+  site.posts["/rpc"] = [posts](const Peer& peer, std::string_view traceparent) {
+    return std::make_unique<RpcPost>(posts, peer, traceparent);
+  };
+  const auto streams = std::make_shared<RpcPosts>(RpcPosts{behind.control, behind.rpc});
+  streams->tell_more = true;
+  site.posts["/rpc/stream"] = [streams](const Peer& peer, std::string_view traceparent) {
+    return std::make_unique<RpcPost>(streams, peer, traceparent);
+  };
   return site;
 }
 
 awaitable<void> RemoteServer::Running::look() {
   for (bool goes_on = true; goes_on;) {
-    gate->look();
+    if (gate) gate->look();
     goes_on = co_await pause(timer, kLook);
   }
 }
@@ -112,26 +102,64 @@ RemoteServer::~RemoteServer() {
   stop();
 }
 
-Result<std::unique_ptr<RemoteServer>> RemoteServer::start(const RemoteModel& model, Behind behind) {
-  auto authenticator = Authenticator::open({.key = "remote",
-                                            .tls = model.tls,
-                                            .jwt = model.jwt,
-                                            .protocol = "http/1.1",
-                                            .clients = TlsServer::Clients::kAreJudgedLater,
-                                            .must_key_be_private = true});
+Result<void> RemoteServer::Running::open(const RemoteModel& wanted) {
+  auto authenticator = Authenticator::open(remote_settings(wanted));
   if (!authenticator) return tl::unexpected(authenticator.error());
+  auto next = std::make_shared<RemoteGate>(std::move(*authenticator), wanted.roles, counts, *audit, spans);
+  auto opened =
+      HttpServer::open(io, {.listen = wanted.listen, .key = "remote.listen", .gate = next}, site, kLimits);
+  if (!opened) return tl::unexpected(opened.error());
+  gate = std::move(next);
+  server = std::move(*opened);
+  model = wanted;
+  return {};
+}
+
+void RemoteServer::Running::close() {
+  server.reset();
+  gate.reset();  // connections that are left hold it
+  model.reset();
+}
+
+Result<void> RemoteServer::Running::follow(const RemoteModel* wanted) {
+  const std::optional<RemoteModel> before = model;
+  close();
+  if (!wanted) return {};
+  auto opened = open(*wanted);
+  if (opened || !before) return opened;
+  const auto again = open(*before);
+  const std::string rest =
+      again ? "; it goes on at " + before->listen + " as before" : "; nor is there any as before";
+  return fail(opened.error().message + rest, opened.error().pointer);
+}
+
+Result<std::unique_ptr<RemoteServer>> RemoteServer::start(const RemoteModel& model, Behind behind) {
   std::unique_ptr<RemoteServer> remote(new RemoteServer());
   Running& running = *remote->running_;
-  running.gate =
-      std::make_shared<RemoteGate>(std::move(*authenticator), model.roles, running.counts, behind.audit);
-  auto server =
-      HttpServer::open(running.io, {.listen = model.listen, .key = "remote.listen", .gate = running.gate},
-                       running.site_of(behind), kLimits);
-  if (!server) return tl::unexpected(server.error());
-  running.server = std::move(*server);
+  running.audit = &behind.audit;
+  running.spans = behind.spans;
+  running.site = running.site_of(behind);
+  if (auto opened = running.open(model); !opened) return tl::unexpected(opened.error());
   spawn(running.io.get_executor(), running.look());
   running.thread = std::thread([&running] { running.run(); });
   return remote;
+}
+
+Result<void> RemoteServer::follow(const RemoteModel* model) {
+  std::promise<Result<void>> followed;
+  asio::post(running_->io, [&] {
+    try {
+      followed.set_value(running_->follow(model));
+    } catch (const std::exception& error) {
+      followed.set_value(fail(std::string("remote: ") + error.what(), "/remote"));
+    }
+  });
+  return followed.get_future().get();
+}
+
+/// It changes in follow() alone, for which the same thread waits.
+const RemoteModel* RemoteServer::model() const {
+  return running_->model ? &*running_->model : nullptr;
 }
 
 void RemoteServer::stop() {

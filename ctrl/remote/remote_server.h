@@ -23,17 +23,24 @@ class RemoteServer {
     boost::asio::io_context& control;
     JsonRpc& rpc;
     Audit& audit;
+    SpanQueue* spans;  ///< of requests; null: none is told of
     HttpServer::Site site;
   };
   /// An Error names what of the configuration it is about.
   static Result<std::unique_ptr<RemoteServer>> start(const RemoteModel& model, Behind behind);
   ~RemoteServer();
 
+  /// Goes on by another configuration, or without an address (null): new connections go by it at once, idle
+  /// ones and streams end, and so do the others with their next answer. An Error where it cannot be opened:
+  /// then the one before is opened again, if that can be. Waits for its thread.
+  Result<void> follow(const RemoteModel* model);
+  /// Null: it has no address. Made from what it was asked for last that could be opened.
+  const RemoteModel* model() const;
   /// Ends all connections, and its thread.
   void stop();
   /// Any thread.
   const RemoteCounts& counts() const;
-  uint16_t port() const;
+  uint16_t port() const;  ///< of its address, where it has one
 
  private:
   RemoteServer();

@@ -6,6 +6,8 @@
 #include <variant>
 
 #include "ctrl/net/spawn.h"
+#include "ctrl/remote/from_afar.h"
+#include "ctrl/remote/rpc_stream.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -24,11 +26,12 @@ HttpAnswer json_answer(unsigned status, std::string line) {
 struct Asked {
   std::string request;
   Peer peer;
+  std::string traceparent;
   std::function<void(HttpAnswer)> reply;
 };
 
 awaitable<void> carry_out(std::shared_ptr<RpcPosts> shared, std::shared_ptr<Asked> asked) {
-  std::string line = co_await shared->rpc.answer(asked->request, asked->peer);
+  std::string line = co_await shared->rpc.answer(asked->request, asked->peer, {}, asked->traceparent);
   asked->reply(json_answer(200, std::move(line)));
 }
 
@@ -82,7 +85,13 @@ void RpcPost::answer(std::function<void(HttpAnswer)> reply) {
   }
   if (request_.empty() && refusal_.empty()) refusal_ = frame_fault_answer(FrameFault::kMalformed);
   if (!refusal_.empty()) return reply(json_answer(status_, std::move(refusal_)));
-  const auto asked = std::make_shared<Asked>(Asked{std::move(request_), std::move(peer_), std::move(reply)});
+  const auto asked = std::make_shared<Asked>(
+      Asked{std::move(request_), std::move(peer_), std::move(traceparent_), std::move(reply)});
+  if (shared_->tell_more) {
+    return asked->reply(from_afar(stream_answer(shared_->control, shared_->rpc, std::move(asked->request),
+                                                std::move(asked->peer), std::move(asked->traceparent)),
+                                  shared_->control));
+  }
   spawn(shared_->control.get_executor(), carry_out(shared_, asked), [asked](std::exception_ptr failure) {
     if (failure) asked->reply({.status = 500, .body = "internal error\n"});
   });

@@ -20,12 +20,14 @@ struct RpcPosts {
   static constexpr size_t kMostBytes = size_t{256} << 20;  ///< of bodies at a time
   boost::asio::io_context& control;
   JsonRpc& rpc;
-  size_t bytes = 0;  ///< the thread of remote control alone
+  size_t bytes = 0;        ///< the thread of remote control alone
+  bool tell_more = false;  ///< answers go on with what methods tell later (rpc_stream.h)
 };
 
 class RpcPost : public HttpPost {
  public:
-  RpcPost(std::shared_ptr<RpcPosts> shared, Peer peer) : shared_(std::move(shared)), peer_(std::move(peer)) {}
+  RpcPost(std::shared_ptr<RpcPosts> shared, Peer peer, std::string_view traceparent)
+      : shared_(std::move(shared)), peer_(std::move(peer)), traceparent_(traceparent) {}
   ~RpcPost() override;
 
   bool take(std::string_view piece) override;
@@ -36,6 +38,7 @@ class RpcPost : public HttpPost {
 
   std::shared_ptr<RpcPosts> shared_;
   Peer peer_;
+  std::string traceparent_;
   JsonFramer framer_;
   std::string request_;    ///< once it is whole
   std::string refusal_;    ///< the answer, where it is none

@@ -35,11 +35,13 @@ class Compiler {
     tables_.configuration = step_.in.configuration;
     tables_.hash_key = step_.model.hash_key.value_or(step_.in.kept_hash_key);
     tables_.encapsulation = step_.model.encapsulation;
+    tables_.flow_reading = step_.in.flow_reading;
     network();
     std::vector<lb::ServiceId> moved;
     if (auto refusal = compile_pools(step_)) return tl::unexpected(std::move(*refusal));
     if (auto refusal = compile_services(step_, moved)) return tl::unexpected(std::move(*refusal));
     compile_rules(step_);
+    compile_inspections(step_);
     announced_addresses();
     next_hop_addresses();
     dnat_backends();

@@ -33,6 +33,8 @@ struct CompileInput {
   /// What tunnels have, their associations above all; null: there are none.
   const TunnelAssociations* tunnels = nullptr;
   const TunnelAssociations* tunnels_before = nullptr;
+  /// Who reads of which flows; null: nobody.
+  std::shared_ptr<const dataplane::FlowReading> flow_reading = nullptr;
 };
 
 struct Compiled {

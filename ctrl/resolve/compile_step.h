@@ -53,4 +53,7 @@ std::optional<Refusal> compile_services(CompileStep& step, std::vector<lb::Servi
 /// Their rules. After the services.
 void compile_rules(CompileStep& step);
 
+/// Their inspections. After the services.
+void compile_inspections(CompileStep& step);
+
 }  // namespace sluice::ctrl

@@ -79,6 +79,7 @@ class IdRegistry {
   const ServiceIdentity& last_service_at(lb::ServiceId id) const { return services_.former_key(id); }
   /// What a retired number stood for, until it is collected.
   const ServiceIdentity& retired_service(lb::ServiceId id) const { return services_.former_key(id); }
+  const BackendKey& last_backend_at(lb::BackendId id) const { return backends_.former_key(id); }
   const BackendKey& retired_backend(lb::BackendId id) const { return backends_.former_key(id); }
 
  private:

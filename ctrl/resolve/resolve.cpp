@@ -92,7 +92,7 @@ Effective resolve(std::shared_ptr<const Model> intent, const Observed& observed,
                   const std::set<std::string>& touched, const Effective* previous) {
   static const Effective kNothing{std::make_shared<const Model>(), {}, {}, {}};
   const Effective& before = previous ? *previous : kNothing;
-  Effective result{intent, observed.members, before.pools, observed.sets};
+  Effective result{intent, observed.members, before.pools, observed.sets, observed.inspections};
   std::set<std::string> different = touched;
   for_each_difference(before.intent->pools, intent->pools,
                       [&](const std::string& name, auto, auto) { different.insert(name); });

@@ -7,6 +7,7 @@
 
 #include "ctrl/log/log_line.h"
 #include "ctrl/rpc/changing_call.h"
+#include "ctrl/rpc/request_span.h"
 #include "ctrl/store/awaited_reply.h"
 
 namespace sluice::ctrl {
@@ -93,7 +94,8 @@ Refusal too_low(const Method& method, const Peer& peer) {
 /// Checks the params of a request, calls its method and hands the answer's line to `done`: wherever the
 /// method is called, that is where its params are freed and its answer is written.
 void carry_out(const Method& method, MethodContext& context, json& request, const Peer& peer,
-               const Notify& notify, const CallAudit& audit, const std::function<void(std::string)>& done) {
+               const Notify& notify, const CallAudit& audit, const std::shared_ptr<OpenSpan>& span,
+               const std::function<void(std::string)>& done) {
   if (log_takes(LogLevel::kDebug)) {
     log_debug({method.name, " is asked by ", peer.subject, " (", place_of(peer), ")"});
   }
@@ -108,6 +110,7 @@ void carry_out(const Method& method, MethodContext& context, json& request, cons
     if (method.role > Role::kView) {
       ChangingCall(method, peer, audit, {}).end("", checked, "invalid_params");
     }
+    end_request(span, checked, "invalid_params");
     return done(line(error_object(rpc_code::kInvalidParams, checked.error().message, id,
                                   error_data(checked.error(), "invalid_params"))));
   }
@@ -116,6 +119,7 @@ void carry_out(const Method& method, MethodContext& context, json& request, cons
     const Subject subject = checked && method.subject ? method.subject(context, *checked) : Subject{};
     ChangingCall(method, peer, audit, subject)
         .end(subject.state, tl::unexpected(refusal), name_of(refusal.kind));
+    end_request(span, tl::unexpected(refusal), name_of(refusal.kind));
     return done(line(refused(refusal, id)));
   }
   const auto params = std::make_shared<const json>(std::move(*checked));
@@ -123,16 +127,16 @@ void carry_out(const Method& method, MethodContext& context, json& request, cons
     return method.subject ? method.subject(context, *params) : Subject{};
   };
   const ChangingCall changing(method, peer, audit, subject());
-  const Reply reply = [&method, id, line, done, subject, changing](Answer outcome) {
-    if (method.role > Role::kView) {
-      changing.end(subject().state, outcome, outcome ? "ok" : name_of(outcome.error().kind));
-    }
+  const Reply reply = [&method, id, line, done, subject, changing, span](Answer outcome) {
+    const std::string_view kind = outcome ? "ok" : name_of(outcome.error().kind);
+    if (method.role > Role::kView) changing.end(subject().state, outcome, kind);
+    end_request(span, outcome, kind);
     json answer = outcome ? json{{"jsonrpc", "2.0"}, {"id", id}} : refused(outcome.error(), id);
     if (outcome) answer["result"] = std::move(*outcome);
     done(line(answer));
   };
   try {
-    method.call(context, Call{*params, peer, notify}, reply);
+    method.call(context, Call{*params, peer, notify, span}, reply);
   } catch (const std::exception& error) {
     log_error({method.name, " failed: ", error.what()});
     reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
@@ -189,7 +193,8 @@ JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThr
 }
 
 asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& peer, Notify notify,
-                                             std::string) {
+                                             std::string traceparent) {
+  const Origin origin{peer, std::move(notify), std::move(traceparent), std::chrono::system_clock::now()};
   const bool is_large = text.size() > kReadAtOnce;
   Parsed parsed = co_await read(text);
   Request request = std::move(parsed.request);
@@ -199,8 +204,8 @@ asio::awaitable<std::string> JsonRpc::answer(std::string_view text, const Peer& 
         rpc_code::kInvalidRequest,
         "Invalid Request: the key \"" + parsed.twice + "\" is there twice in one object", nullptr));
   }
-  if (request->is_array()) co_return co_await answer_batch(std::move(request), is_large, peer, notify);
-  co_return co_await answer_one(std::move(request), peer, notify);
+  if (request->is_array()) co_return co_await answer_batch(std::move(request), is_large, origin);
+  co_return co_await answer_one(std::move(request), origin);
 }
 
 JsonRpc::Parsed JsonRpc::parse(std::string_view text) const {
@@ -223,8 +228,7 @@ JsonRpc::Request JsonRpc::owned(json request, bool is_large) const {
           }};
 }
 
-asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large, const Peer& peer,
-                                                   const Notify& notify) {
+asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large, const Origin& origin) {
   if (batch->empty() || batch->size() > kMaxBatch) {
     co_return as_line(error_object(rpc_code::kInvalidRequest,
                                    "a batch has 1 to " + std::to_string(kMaxBatch) + " requests", nullptr));
@@ -235,7 +239,7 @@ asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large,
     if (answers.size() > kMaxBatchAnswerBytes) {
       line = refusal_answer({Refusal::Kind::kUnavailable, "the answers to this batch are too large", "", {}});
     } else {
-      line = co_await answer_one(owned(std::move(request), is_large), peer, notify);
+      line = co_await answer_one(owned(std::move(request), is_large), origin);
     }
     if (line.empty()) continue;
     line.pop_back();
@@ -244,7 +248,7 @@ asio::awaitable<std::string> JsonRpc::answer_batch(Request batch, bool is_large,
   co_return answers.empty() ? answers : answers + "]\n";
 }
 
-asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& peer, const Notify& notify) {
+asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Origin& origin) {
   const json id = id_of(*request);
   if (const auto fault = shape_fault(*request); !fault.empty()) {
     const bool id_is_usable = id.is_string() || id.is_number();
@@ -259,18 +263,19 @@ asio::awaitable<std::string> JsonRpc::answer_one(Request request, const Peer& pe
         rpc_code::kMethodNotFound, "no method \"" + name + "\"", id,
         {{"kind", "method_not_found"}, {"hint", "system.methods lists them"}, {"faults", json::array()}});
   } else {
-    co_return co_await call(*found->second, std::move(request), peer, notify);
+    co_return co_await call(*found->second, std::move(request), origin);
   }
   co_return request->contains("id") ? as_line(answer) : std::string();
 }
 
-asio::awaitable<std::string> JsonRpc::call(const Method& method, Request request, const Peer& peer,
-                                           const Notify& notify) {
+asio::awaitable<std::string> JsonRpc::call(const Method& method, Request request, const Origin& origin) {
   co_return co_await awaited_reply<std::string>([&](const auto& done) {
     // Nobody who may change nothing stands in the way of those who may.
+    const Peer& peer = origin.peer;
     const Where where = peer.role < method.role ? Where::kAnswers : method.where;
-    run(where, [this, &method, request, peer, notify, done] {
-      carry_out(method, *context_, *request, peer, notify, audit_, done);
+    auto span = begin_request(audit_.spans, method, *request, {peer, origin.traceparent, origin.began});
+    run(where, [this, &method, request, peer, notify = origin.notify, span = std::move(span), done] {
+      carry_out(method, *context_, *request, peer, notify, audit_, span, done);
     });
   });
 }

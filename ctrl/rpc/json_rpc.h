@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -59,6 +60,13 @@ class JsonRpc {
  private:
   using Request = std::shared_ptr<nlohmann::json>;
 
+  /// What came with a request.
+  struct Origin {
+    const Peer& peer;
+    Notify notify;
+    std::string traceparent;
+    std::chrono::system_clock::time_point began;
+  };
   struct Parsed {
     Request request;
     std::string twice;  ///< a key that is there twice in one object, if any is
@@ -68,11 +76,9 @@ class JsonRpc {
   Parsed parse(std::string_view text) const;
   /// A request that is freed where it costs the control thread nothing.
   Request owned(nlohmann::json request, bool is_large) const;
-  boost::asio::awaitable<std::string> answer_one(Request request, const Peer& peer, const Notify& notify);
-  boost::asio::awaitable<std::string> answer_batch(Request batch, bool is_large, const Peer& peer,
-                                                   const Notify& notify);
-  boost::asio::awaitable<std::string> call(const Method& method, Request request, const Peer& peer,
-                                           const Notify& notify);
+  boost::asio::awaitable<std::string> answer_one(Request request, const Origin& origin);
+  boost::asio::awaitable<std::string> answer_batch(Request batch, bool is_large, const Origin& origin);
+  boost::asio::awaitable<std::string> call(const Method& method, Request request, const Origin& origin);
   void run(Where where, ControlThreads::Job job) const;
 
   std::vector<Method> methods_;

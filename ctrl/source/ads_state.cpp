@@ -1,6 +1,7 @@
 #include "ctrl/source/ads_state.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ctrl/net/faults.h"
 
@@ -20,8 +21,27 @@ std::vector<std::string> AdsState::forget(const std::string& cluster) {
   return messages;
 }
 
+std::vector<std::string> AdsState::want_listeners() {
+  wants_listeners_ = true;
+  std::vector<std::string> messages;
+  if (is_open_) ask_for_listeners(messages);
+  return messages;
+}
+
+bool AdsState::is_known_type(std::string_view type) {
+  return type == kClusterType || type == kAssignmentType || type == kListenerType;
+}
+
+const AdsState::Type& AdsState::type_named(std::string_view type) const {
+  if (type == kListenerType) return listeners_type_;
+  return type == kClusterType ? clusters_type_ : assignments_type_;
+}
+AdsState::Type& AdsState::type_named(std::string_view type) {
+  return const_cast<Type&>(std::as_const(*this).type_named(type));
+}
+
 XdsRequest AdsState::request_for(std::string_view type) const {
-  const Type& state = type == kClusterType ? clusters_type_ : assignments_type_;
+  const Type& state = type_named(type);
   XdsRequest request{.type = type};
   request.nonce = state.nonce;
   if (is_delta_) return request;
@@ -36,7 +56,8 @@ std::vector<std::string> AdsState::open(bool fresh) {
   is_fresh_ = fresh;
   tells_versions_ = !fresh;
   asked_.reset();
-  clusters_type_ = assignments_type_ = {};
+  has_asked_listeners_ = false;
+  clusters_type_ = assignments_type_ = listeners_type_ = {};
   XdsRequest request = request_for(kClusterType);
   request.node_id = node_.id;
   request.node_cluster = node_.cluster;
@@ -48,9 +69,10 @@ AdsState::Taken AdsState::take(std::string_view message) {
   const auto response = read_xds_response(message, is_delta_);
   if (!response) throw PeerFault(response.error().message);
   Taken taken;
-  const bool is_clusters = response->type == kClusterType;
-  if (!is_clusters && response->type != kAssignmentType) return taken;  // not asked for
-  taken.refusal = is_clusters ? take_clusters(*response) : take_assignments(*response);
+  if (!is_known_type(response->type)) return taken;  // not asked for
+  taken.refusal = response->type == kClusterType    ? take_clusters(*response)
+                  : response->type == kListenerType ? take_listeners(*response)
+                                                    : take_assignments(*response);
   if (!taken.refusal.empty()) {
     taken.replies.push_back(refuse(*response, taken.refusal));
     return taken;
@@ -61,19 +83,19 @@ AdsState::Taken AdsState::take(std::string_view message) {
 
 /// The version that was taken last stays what is told.
 std::string AdsState::refuse(const XdsResponse& response, const std::string& reason) {
-  (response.type == kClusterType ? clusters_type_ : assignments_type_).nonce = response.nonce;
-  XdsRequest request = request_for(response.type == kClusterType ? kClusterType : kAssignmentType);
+  type_named(response.type).nonce = response.nonce;
+  XdsRequest request = request_for(response.type);
   request.refusal = reason;
   return write_xds_request(request, is_delta_);
 }
 
 void AdsState::accept(const XdsResponse& response, std::vector<std::string>& replies) {
-  const bool is_clusters = response.type == kClusterType;
-  (is_clusters ? clusters_type_ : assignments_type_) = {response.version, response.nonce};
-  replies.push_back(write_xds_request(request_for(is_clusters ? kClusterType : kAssignmentType), is_delta_));
-  if (!is_clusters) return;
+  type_named(response.type) = {response.version, response.nonce};
+  replies.push_back(write_xds_request(request_for(response.type), is_delta_));
+  if (response.type != kClusterType) return;
   is_open_ = true;
   ask_for_endpoints(replies);
+  if (wants_listeners_) ask_for_listeners(replies);
 }
 
 std::string AdsState::take_clusters(const XdsResponse& response) {
@@ -125,6 +147,44 @@ std::string AdsState::take_assignments(const XdsResponse& response) {
     if (names.contains(name)) assignments_[name] = std::move(assignment);
   }
   return {};
+}
+
+std::string AdsState::take_listeners(const XdsResponse& response) {
+  std::map<std::string, XdsListener> told;
+  std::map<std::string, std::string> versions;
+  for (const XdsResource& resource : response.resources) {
+    if (resource.type != kListenerType) return "a resource of another type than the response";
+    auto listener = read_xds_listener(resource.content);
+    if (!listener) return listener.error().message;
+    const std::string name = listener->name;
+    if (!told.emplace(name, std::move(*listener)).second) return "listener " + name + " comes twice";
+    versions[name] = resource.version;
+  }
+  has_listeners_ = true;
+  if (!is_delta_ || are_listeners_fresh_) {
+    listeners_ = std::move(told);
+    listener_versions_ = std::move(versions);
+    are_listeners_fresh_ = false;
+    return {};
+  }
+  for (const std::string& name : response.removed) {
+    listeners_.erase(name);
+    listener_versions_.erase(name);
+  }
+  for (auto& [name, listener] : told) listeners_[name] = std::move(listener);
+  for (auto& [name, version] : versions) listener_versions_[name] = version;
+  return {};
+}
+
+/// All listeners, after the first answer to clusters: as Envoy asks, so that each is told after what it
+/// names.
+void AdsState::ask_for_listeners(std::vector<std::string>& messages) {
+  if (has_asked_listeners_) return;
+  has_asked_listeners_ = true;
+  are_listeners_fresh_ = !tells_versions_ || !has_listeners_;
+  XdsRequest request = request_for(kListenerType);
+  if (is_delta_ && !are_listeners_fresh_) request.versions = listener_versions_;
+  messages.push_back(write_xds_request(request, is_delta_));
 }
 
 /// As with clusters, of all where the state of the world is told, so that every control plane answers; with

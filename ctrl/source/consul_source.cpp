@@ -27,8 +27,8 @@ constexpr size_t kMostBodyBytes = size_t{32} << 20;
 constexpr size_t kMostQuickQueries = 16;
 constexpr UrlDefaults kConsulPorts{.port = 8500, .tls_port = 8501};
 
-struct Subscription {
-  Subscription(SourceSink& sink, SubscriptionId id, const DiscoverModel& what)
+struct ConsulSubscription {
+  ConsulSubscription(SourceSink& sink, SubscriptionId id, const DiscoverModel& what)
       : delivery(sink, id), wanted(what) {}
   Delivery delivery;
   DiscoverModel wanted;
@@ -79,25 +79,25 @@ class ConsulSource : public Source {
         quick_(context.io, kMostQuickQueries) {}
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
-    auto subscription = std::make_shared<Subscription>(sink(), id, wanted);
+    auto subscription = std::make_shared<ConsulSubscription>(sink(), id, wanted);
     subscriptions_.add(id, subscription);
     spawn(follow(std::move(subscription)));
   }
   void unsubscribe(SubscriptionId id) override { subscriptions_.end(id); }
 
  private:
-  awaitable<void> follow(std::shared_ptr<Subscription> subscription);
-  awaitable<void> query(Subscription& subscription);
-  std::string target_of(const Subscription& subscription) const;
+  awaitable<void> follow(std::shared_ptr<ConsulSubscription> subscription);
+  awaitable<void> query(ConsulSubscription& subscription);
+  std::string target_of(const ConsulSubscription& subscription) const;
   milliseconds wait_time() const;
 
   const SourceModel model_;
   HttpServers servers_;
   Turns quick_;  ///< for queries that do not block
-  Subscriptions<Subscription> subscriptions_;
+  Subscriptions<ConsulSubscription> subscriptions_;
 };
 
-awaitable<void> ConsulSource::follow(std::shared_ptr<Subscription> subscription) {
+awaitable<void> ConsulSource::follow(std::shared_ptr<ConsulSubscription> subscription) {
   while (!subscription->stop.is_stopped()) {
     std::string reason;
     try {
@@ -121,7 +121,7 @@ milliseconds ConsulSource::wait_time() const {
   return std::clamp<milliseconds>(model_.resync * 15 / 17, 1s, kLongestWait);
 }
 
-std::string ConsulSource::target_of(const Subscription& subscription) const {
+std::string ConsulSource::target_of(const ConsulSubscription& subscription) const {
   std::string target = "/v1/health/service/" + percent_encoded(subscription.wanted.service) + "?";
   if (!model_.datacenter.empty()) target += "dc=" + percent_encoded(model_.datacenter) + '&';
   if (!subscription.wanted.tag.empty()) target += "tag=" + percent_encoded(subscription.wanted.tag) + '&';
@@ -133,7 +133,7 @@ std::string ConsulSource::target_of(const Subscription& subscription) const {
   return target;
 }
 
-awaitable<void> ConsulSource::query(Subscription& subscription) {
+awaitable<void> ConsulSource::query(ConsulSubscription& subscription) {
   std::optional<Turns::Turn> turn;
   if (subscription.index == 0) {
     Turns::Turn taken = co_await quick_.take(subscription.stop);

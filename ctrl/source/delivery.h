@@ -16,7 +16,7 @@ class Delivery {
   Delivery(SourceSink& sink, SubscriptionId id) : sink_(sink), id_(id) {}
 
   void put(Snapshot snapshot) {
-    Known next{snapshot.instances, snapshot.unreadable_entries, snapshot.unreadable};
+    Known next{snapshot.instances, snapshot.services, snapshot.unreadable_entries, snapshot.unreadable};
     if (last_ == next && snapshot.repaired == 0) return confirm();
     last_ = std::move(next);
     sink_.deliver(id_, std::move(snapshot));
@@ -27,6 +27,7 @@ class Delivery {
  private:
   struct Known {
     std::vector<Instance> instances;
+    OfferedServices services;
     std::vector<std::string> unreadable_entries;
     size_t unreadable = 0;
     bool operator==(const Known&) const = default;

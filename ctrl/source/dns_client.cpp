@@ -69,11 +69,8 @@ std::vector<uint8_t> with_length(const std::vector<uint8_t>& query) {
   return bytes;
 }
 
-awaitable<DnsAnswer> ask_by_tcp(asio::io_context& io, StopSignal& stop, DnsServer server,
-                                const std::vector<uint8_t>& query) {
-  ClientStream connection(io, stop);
-  connection.expires_after(kTcpPatience);
-  co_await connection.connect(server.address, server.port);
+/// Over a connection that is there.
+awaitable<DnsAnswer> ask_by_stream(ClientStream& connection, const std::vector<uint8_t>& query) {
   std::vector<uint8_t> bytes = with_length(query);
   co_await connection.write(bytes);
   std::array<uint8_t, 2> size;
@@ -85,6 +82,14 @@ awaitable<DnsAnswer> ask_by_tcp(asio::io_context& io, StopSignal& stop, DnsServe
   DnsAnswer read = checked(std::move(*answer));
   if (read.truncated) throw PeerFault("its answer is truncated over TCP too");
   co_return read;
+}
+
+awaitable<DnsAnswer> ask_by_tcp(asio::io_context& io, StopSignal& stop, DnsServer server,
+                                const std::vector<uint8_t>& query) {
+  ClientStream connection(io, stop);
+  connection.expires_after(kTcpPatience);
+  co_await connection.connect(server.address, server.port);
+  co_return co_await ask_by_stream(connection, query);
 }
 
 /// Why an answer says nothing of the name; empty: it does.
@@ -103,8 +108,8 @@ std::vector<IpAddress> NamedAddresses::all() const {
   return both;
 }
 
-DnsClient::DnsClient(asio::io_context& io, std::vector<DnsServer> servers)
-    : io_(io), servers_(std::move(servers)), turns_(io, kMostUnderWay) {}
+DnsClient::DnsClient(asio::io_context& io, std::vector<DnsServer> servers, SourceTlsModel tls)
+    : io_(io), tls_(std::move(tls)), servers_(std::move(servers)), turns_(io, kMostUnderWay) {}
 
 std::vector<DnsServer> DnsClient::servers_now() const {
   if (!servers_.empty()) return servers_;
@@ -118,17 +123,44 @@ awaitable<DnsAnswer> DnsClient::ask(DnsServer server, const std::string& name, D
   const auto id = static_cast<uint16_t>(std::random_device{}());
   auto plain = dns_query(id, name, type);
   if (!plain) throw PeerFault(name + ": " + plain.error().message);
-  auto query = *plain;
-  welcome_datagrams(query, kDatagramBytes);
-  DnsAnswer answer = co_await ask_by_udp(io_, stop, server, query, patience);
-  if (answer.rcode == kFormatError || answer.rcode == kNotImplemented) {  // it does not know EDNS
-    query = *plain;
-    answer = co_await ask_by_udp(io_, stop, server, query, patience);
+  DnsAnswer answer;
+  if (tls_.enabled) {
+    answer = co_await ask_by_tls(server, *plain, stop);
+  } else {
+    answer = co_await ask_by_datagram(server, *plain, patience, stop);
   }
-  if (answer.truncated) answer = co_await ask_by_tcp(io_, stop, server, query);
   const std::string fault = fault_of(answer);
   if (!fault.empty()) throw PeerFault(fault);
   co_return answer;
+}
+
+awaitable<DnsAnswer> DnsClient::ask_by_datagram(DnsServer server, std::vector<uint8_t> query,
+                                                std::chrono::milliseconds patience, StopSignal& stop) {
+  const std::vector<uint8_t> plain = query;
+  welcome_datagrams(query, kDatagramBytes);
+  DnsAnswer answer = co_await ask_by_udp(io_, stop, server, query, patience);
+  if (answer.rcode == kFormatError || answer.rcode == kNotImplemented) {  // it does not know EDNS
+    query = plain;
+    answer = co_await ask_by_udp(io_, stop, server, query, patience);
+  }
+  if (answer.truncated) answer = co_await ask_by_tcp(io_, stop, server, query);
+  co_return answer;
+}
+
+/// A connection for each question: they are some in a minute.
+awaitable<DnsAnswer> DnsClient::ask_by_tls(DnsServer server, std::vector<uint8_t> query, StopSignal& stop) {
+  const std::string name = tls_.server_name.empty() ? server.address.to_string() : tls_.server_name;
+  const TlsPeer peer{name, server.address, false};
+  try {
+    const auto context = contexts_.with({tls_.ca, tls_.certificate, tls_.key});
+    ClientStream connection(io_, stop);
+    connection.expires_after(kTcpPatience);
+    co_await connection.connect(server.address, server.port);
+    co_await connection.secure(*context, peer, "dot");
+    co_return co_await ask_by_stream(connection, query);
+  } catch (const HostFault& fault) {  // a file that cannot be read: nobody was asked
+    throw PeerFault(fault.what());
+  }
 }
 
 awaitable<DnsAnswer> DnsClient::ask_all(const std::string& name, DnsType type, StopSignal& stop) {

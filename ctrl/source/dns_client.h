@@ -1,5 +1,5 @@
-// Looks up names by asking DNS servers (RFC 1035): over UDP with EDNS, over TCP what was too long for it, one
-// server after the other. Used by the thread of one source.
+// Looks up names by asking DNS servers (RFC 1035): over UDP with EDNS, over TCP what was too long for it, or
+// all over TLS (RFC 7858); one server after the other. Used by the thread of one source.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "common/address.h"
+#include "ctrl/intent/source_model.h"
 #include "ctrl/net/stop_signal.h"
+#include "ctrl/net/tls_session.h"
 #include "ctrl/source/turns.h"
 #include "ctrl/wire/dns_answer.h"
 
@@ -33,7 +35,8 @@ struct NamedAddresses {
 class DnsClient {
  public:
   /// Without `servers` the system's are asked, /etc/hosts before them; both are read for every lookup.
-  DnsClient(boost::asio::io_context& io, std::vector<DnsServer> servers);
+  /// `tls`: whether, and with what, servers are spoken to over TLS.
+  DnsClient(boost::asio::io_context& io, std::vector<DnsServer> servers, SourceTlsModel tls = {});
 
   /// Follows aliases. No records: there are none, authoritatively. Throws PeerFault where nobody could say.
   boost::asio::awaitable<DnsFound> lookup(std::string name, DnsType type, StopSignal& stop);
@@ -47,9 +50,15 @@ class DnsClient {
   boost::asio::awaitable<DnsAnswer> ask_all(const std::string& name, DnsType type, StopSignal& stop);
   boost::asio::awaitable<DnsAnswer> ask(DnsServer server, const std::string& name, DnsType type,
                                         std::chrono::milliseconds patience, StopSignal& stop);
+  boost::asio::awaitable<DnsAnswer> ask_by_datagram(DnsServer server, std::vector<uint8_t> query,
+                                                    std::chrono::milliseconds patience, StopSignal& stop);
+  boost::asio::awaitable<DnsAnswer> ask_by_tls(DnsServer server, std::vector<uint8_t> query,
+                                               StopSignal& stop);
   std::vector<DnsServer> servers_now() const;
 
   boost::asio::io_context& io_;
+  const SourceTlsModel tls_;
+  TlsContexts contexts_;
   const std::vector<DnsServer> servers_;
   size_t preferred_ = 0;  ///< the server that answered last
   Turns turns_;

@@ -26,8 +26,8 @@ struct Target {
   Clock::time_point expires{};  ///< to be asked for again from then on
 };
 
-struct Subscription {
-  Subscription(SourceSink& sink, SubscriptionId id, const DiscoverModel& what)
+struct DnsSubscription {
+  DnsSubscription(SourceSink& sink, SubscriptionId id, const DiscoverModel& what)
       : delivery(sink, id), wanted(what) {}
   Delivery delivery;
   DiscoverModel wanted;
@@ -38,10 +38,11 @@ struct Subscription {
 };
 
 std::vector<DnsServer> servers_of(const SourceModel& model) {
+  const uint16_t port = model.tls.enabled ? 853 : 53;
   std::vector<DnsServer> servers;
   for (const std::string& text : model.endpoints) {
     if (const auto bare = IpAddress::parse(text)) {
-      servers.push_back({*bare, 53});
+      servers.push_back({*bare, port});
     } else if (const auto endpoint = read_host_port(text); endpoint && endpoint->name.empty()) {
       servers.push_back({endpoint->address, endpoint->port});
     }
@@ -70,10 +71,10 @@ std::vector<DnsSrv> offered(const std::vector<DnsRecord>& records) {
 class DnsSource : public Source, public NameResolver {
  public:
   DnsSource(const SourceModel& model, SourceContext context)
-      : Source(context), model_(model), client_(context.io, servers_of(model)) {}
+      : Source(context), model_(model), client_(context.io, servers_of(model), model.tls) {}
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
-    auto subscription = std::make_shared<Subscription>(sink(), id, wanted);
+    auto subscription = std::make_shared<DnsSubscription>(sink(), id, wanted);
     subscriptions_.add(id, subscription);
     spawn(follow(std::move(subscription)));
   }
@@ -84,21 +85,21 @@ class DnsSource : public Source, public NameResolver {
   }
 
  private:
-  awaitable<void> follow(std::shared_ptr<Subscription> subscription);
+  awaitable<void> follow(std::shared_ptr<DnsSubscription> subscription);
   /// Answers for how long what it delivered holds.
-  awaitable<milliseconds> refresh(Subscription& subscription);
-  awaitable<milliseconds> refresh_srv(Subscription& subscription);
-  awaitable<milliseconds> refresh_addresses(Subscription& subscription);
-  awaitable<void> refresh_targets(Subscription& subscription);
-  awaitable<void> refresh_target(Subscription& subscription, std::string name);
+  awaitable<milliseconds> refresh(DnsSubscription& subscription);
+  awaitable<milliseconds> refresh_srv(DnsSubscription& subscription);
+  awaitable<milliseconds> refresh_addresses(DnsSubscription& subscription);
+  awaitable<void> refresh_targets(DnsSubscription& subscription);
+  awaitable<void> refresh_target(DnsSubscription& subscription, std::string name);
   awaitable<void> look_up(std::string name, std::function<void(Answer)> answer);
-  void report_failed(Subscription& subscription);
+  void report_failed(DnsSubscription& subscription);
   milliseconds kept_for(std::chrono::seconds ttl) const;
 
   const SourceModel model_;
   DnsClient client_;
   StopSignal never_;
-  Subscriptions<Subscription> subscriptions_;
+  Subscriptions<DnsSubscription> subscriptions_;
 };
 
 /// As the record says, within `min_ttl` and `max_ttl`.
@@ -107,7 +108,7 @@ milliseconds DnsSource::kept_for(std::chrono::seconds ttl) const {
                                   std::max(model_.min_ttl, model_.max_ttl));
 }
 
-awaitable<void> DnsSource::follow(std::shared_ptr<Subscription> subscription) {
+awaitable<void> DnsSource::follow(std::shared_ptr<DnsSubscription> subscription) {
   std::minstd_rand random{std::random_device{}()};
   while (!subscription->stop.is_stopped()) {
     std::string reason;
@@ -130,7 +131,7 @@ awaitable<void> DnsSource::follow(std::shared_ptr<Subscription> subscription) {
   }
 }
 
-awaitable<milliseconds> DnsSource::refresh(Subscription& subscription) {
+awaitable<milliseconds> DnsSource::refresh(DnsSubscription& subscription) {
   milliseconds wait{0};
   if (subscription.wanted.is_srv) {
     wait = co_await refresh_srv(subscription);
@@ -142,7 +143,7 @@ awaitable<milliseconds> DnsSource::refresh(Subscription& subscription) {
   co_return std::max(std::min(wait, model_.resync), kSoonest);
 }
 
-awaitable<milliseconds> DnsSource::refresh_srv(Subscription& subscription) {
+awaitable<milliseconds> DnsSource::refresh_srv(DnsSubscription& subscription) {
   const DnsFound found = co_await client_.lookup(subscription.wanted.name, DnsType::kSrv, subscription.stop);
   const auto services = offered(found.records);
   const auto is_named = [&](const std::string& name) {
@@ -173,7 +174,7 @@ awaitable<milliseconds> DnsSource::refresh_srv(Subscription& subscription) {
   co_return wait;
 }
 
-awaitable<void> DnsSource::refresh_targets(Subscription& subscription) {
+awaitable<void> DnsSource::refresh_targets(DnsSubscription& subscription) {
   const auto now = Clock::now();
   TaskGroup group(io());
   for (const auto& [name, target] : subscription.targets) {
@@ -182,7 +183,7 @@ awaitable<void> DnsSource::refresh_targets(Subscription& subscription) {
   co_await group.wait();
 }
 
-awaitable<void> DnsSource::refresh_target(Subscription& subscription, std::string name) {
+awaitable<void> DnsSource::refresh_target(DnsSubscription& subscription, std::string name) {
   NamedAddresses addresses = subscription.targets[name].addresses;
   co_await client_.refresh(addresses, name, subscription.stop);
   Target& target = subscription.targets[name];
@@ -190,7 +191,7 @@ awaitable<void> DnsSource::refresh_target(Subscription& subscription, std::strin
   target.expires = Clock::now() + kept_for(target.addresses.ttl);
 }
 
-awaitable<milliseconds> DnsSource::refresh_addresses(Subscription& subscription) {
+awaitable<milliseconds> DnsSource::refresh_addresses(DnsSubscription& subscription) {
   const std::string name = canonical_dns_name(subscription.wanted.name);
   const auto port = parse_decimal(subscription.wanted.port);
   if (!port || *port < 1 || *port > 65535) throw PeerFault("`port` is not 1 to 65535");
@@ -212,7 +213,7 @@ awaitable<milliseconds> DnsSource::refresh_addresses(Subscription& subscription)
 }
 
 /// Throws where a name could not be asked for: what was delivered has its last addresses.
-void DnsSource::report_failed(Subscription& subscription) {
+void DnsSource::report_failed(DnsSubscription& subscription) {
   std::string reasons;
   size_t failed = 0;
   for (auto& [name, target] : subscription.targets) {

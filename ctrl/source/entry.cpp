@@ -128,6 +128,9 @@ Snapshot SnapshotBuilder::finish(std::string version) {
   if (snapshot_.instances.size() > kMostInstances) {
     throw PeerFault("more than " + std::to_string(kMostInstances) + " instances");
   }
+  if (snapshot_.services.size() > kMostOfferedServices) {
+    throw PeerFault("more than " + std::to_string(kMostOfferedServices) + " services");
+  }
   snapshot_.version = std::move(version);
   return std::move(snapshot_);
 }

@@ -25,10 +25,11 @@ bool looks_like_json(std::string_view text);
 class SnapshotBuilder {
  public:
   void add(Instance instance) { snapshot_.instances.push_back(std::move(instance)); }
+  void offer(OfferedService service) { snapshot_.services.push_back(std::move(service)); }
   /// `entry` as the registry calls it.
   void leave_out(std::string_view entry, std::string_view reason);
   void leave_out(const std::string& entry_and_reason);
-  /// Throws PeerFault where there are more than kMostInstances.
+  /// Throws PeerFault where there are more than kMostInstances, or kMostOfferedServices.
   Snapshot finish(std::string version);
 
  private:

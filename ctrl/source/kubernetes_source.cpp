@@ -102,7 +102,9 @@ ListedEntry entry_of(const EndpointSlice& slice, const std::string& wanted_port)
 class KubernetesClient {
  public:
   KubernetesClient(asio::io_context& io, const SourceModel& model)
-      : lists(io, kMostKubernetesListsAtOnce), token_file_(model.token_file), servers_(io, model, kKubernetesPorts) {}
+      : lists(io, kMostKubernetesListsAtOnce),
+        token_file_(model.token_file),
+        servers_(io, model, kKubernetesPorts) {}
 
   awaitable<std::unique_ptr<HttpExchange>> get(std::string target, StopSignal& stop);
   Turns lists;
@@ -194,7 +196,8 @@ awaitable<Listing> KubernetesSubscription::list_once(StopSignal& stop) {
     }
     listing.version = page->version;
     next = page->next;
-    if (std::chrono::steady_clock::now() - begun > kMostWholeListTime) throw PeerFault("listing takes too long");
+    if (std::chrono::steady_clock::now() - begun > kMostWholeListTime)
+      throw PeerFault("listing takes too long");
   } while (!next.empty());
   co_return listing;
 }

@@ -10,7 +10,7 @@ namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;
 
-constexpr auto kConnectTime = 3s;        // for each address, with the handshake of TLS
+constexpr auto kConnectTime = 3s;     // for each address, with the handshake of TLS
 constexpr size_t kMostAddresses = 4;  // of one endpoint are tried
 
 }  // namespace

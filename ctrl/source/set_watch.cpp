@@ -1,182 +1,47 @@
 #include "ctrl/source/set_watch.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/inotify.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
-#include <cstring>
-#include <map>
-#include <mutex>
-#include <optional>
-#include <set>
-#include <string>
-#include <thread>
 #include <utility>
 
 #include "ctrl/intent/set_file.h"
-#include "ctrl/log/log_line.h"
-#include "ctrl/wire/followed_file.h"
 
 namespace sluice::ctrl {
 namespace {
 
-/// How often files are looked at of whose change no event came: a file system without events, a link further
-/// up. One that is only being written to is left alone until it has been at rest for so long.
-constexpr std::chrono::milliseconds kLook{500};
+bool is_same_set(const void* a, const void* b) {
+  return *static_cast<const SetModel*>(a) == *static_cast<const SetModel*>(b);
+}
 
-using Names = std::set<std::string, std::less<>>;
-
-struct File {
-  std::shared_ptr<const SetModel> set;
-  FileSignature read = std::nullopt;    ///< what was read last
-  FileSignature looked = std::nullopt;  ///< at the last look
-  bool is_new = true;
-
-  /// Whether events with those names may be about it: its own name, or another file's that a link leads by.
-  bool is_named(const Names& names, const FileSignature& now) const {
-    if (names.empty()) return false;
-    return names.contains(std::string_view(set->file).substr(set->file.rfind('/') + 1)) ||
-           !is_same_file(now, read);
+std::vector<SetReading> read_sets_of(const std::vector<WatchedFile>& files) {
+  std::vector<SetReading> readings;
+  for (const WatchedFile& file : files) {
+    const auto set = std::static_pointer_cast<const SetModel>(file.of);
+    auto content = read_set(*set);
+    if (content) {
+      readings.push_back({set, std::move(*content)});
+    } else {
+      readings.push_back({set, nullptr, content.error().message});
+    }
   }
-};
+  return readings;
+}
 
 }  // namespace
 
-class SetWatch::Thread {
- public:
-  explicit Thread(Deliver deliver)
-      : deliver_(std::move(deliver)),
-        notify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (notify_ < 0) log_warning({"files of sets are looked at by time alone: ", std::strerror(errno)});
-    thread_ = std::thread([this] { run(); });
-  }
-  ~Thread() {
-    is_stopping_ = true;
-    wake();
-    thread_.join();
-    if (notify_ >= 0) ::close(notify_);
-    ::close(wake_);
-  }
+SetWatch::SetWatch(Deliver deliver)
+    : watch_([deliver = std::move(deliver)](const auto& files) { deliver(read_sets_of(files)); },
+             is_same_set) {}
 
-  void follow(const SharedMap<SetModel>& sets) {
+void SetWatch::follow(const SharedMap<SetModel>& sets) {
+  {
     const std::lock_guard lock(mutex_);
     if (sets == followed_) return;  // most publications are about something else
     followed_ = sets;
-    wanted_ = sets;
-    wake();
   }
-
- private:
-  void wake() {
-    const uint64_t one = 1;
-    static_cast<void>(!::write(wake_, &one, sizeof one));
+  std::vector<WatchedFile> files;
+  for (const auto& [name, set] : sets) {
+    if (!set->file.empty()) files.push_back({name, set->file, set});
   }
-
-  void run() {
-    using Clock = std::chrono::steady_clock;
-    auto next_look = Clock::now() + kLook;
-    while (!is_stopping_) {
-      std::array<pollfd, 2> ready{{{wake_, POLLIN, 0}, {notify_, POLLIN, 0}}};
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_look - Clock::now()).count();
-      ::poll(ready.data(), ready.size(), files_.empty() ? -1 : static_cast<int>(std::max<long>(left, 0)));
-      uint64_t woken = 0;
-      static_cast<void>(!::read(wake_, &woken, sizeof woken));
-      if (is_stopping_) return;
-      take_wanted();
-      const Names names = take_events();
-      const bool is_look = Clock::now() >= next_look;
-      if (is_look) next_look = Clock::now() + kLook;
-      read_changed(names, is_look);
-    }
-  }
-
-  /// What is the same set as before keeps what is known of its file.
-  void take_wanted() {
-    std::optional<SharedMap<SetModel>> wanted;
-    {
-      const std::lock_guard lock(mutex_);
-      wanted = std::exchange(wanted_, std::nullopt);
-    }
-    if (wanted) {
-      std::map<std::string, File> files;
-      for (const auto& [name, set] : *wanted) {
-        if (set->file.empty()) continue;
-        const auto known = files_.find(name);
-        const bool is_same = known != files_.end() && *known->second.set == *set;
-        files.emplace(name, is_same ? known->second : File{set});
-      }
-      files_ = std::move(files);
-    }
-    watch_directories();
-  }
-
-  /// One that is not there is tried again later. A watch that there is already stays the same.
-  void watch_directories() {
-    if (notify_ < 0) return;
-    constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE;
-    std::set<std::string> directories;
-    for (const auto& [name, file] : files_) directories.insert(directory_of(file.set->file));
-    for (const std::string& directory : directories) {
-      static_cast<void>(::inotify_add_watch(notify_, directory.c_str(), kEvents));
-    }
-  }
-
-  Names take_events() {
-    Names names;
-    alignas(inotify_event) std::array<char, 16384> events;
-    for (ssize_t count = 0; notify_ >= 0 && (count = ::read(notify_, events.data(), events.size())) > 0;) {
-      for (size_t place = 0; place < static_cast<size_t>(count);) {
-        const auto* const event = reinterpret_cast<const inotify_event*>(events.data() + place);
-        if (event->len > 0) names.emplace(event->name);
-        place += sizeof(inotify_event) + event->len;
-      }
-    }
-    return names;
-  }
-
-  void read_changed(const Names& names, bool is_look) {
-    std::vector<SetReading> readings;
-    for (auto& [name, file] : files_) {
-      const FileSignature now = look_at_file(file.set->file);
-      const bool is_at_rest = is_look && now == file.looked;
-      if (is_look) file.looked = now;
-      const bool is_due = now != file.read && (is_at_rest || file.is_named(names, now));
-      if (!is_due && !file.is_new) continue;
-      file.is_new = false;
-      file.read = now;
-      auto content = read_set(*file.set);
-      if (content) {
-        readings.push_back({file.set, std::move(*content)});
-      } else {
-        readings.push_back({file.set, nullptr, content.error().message});
-      }
-    }
-    if (!readings.empty()) deliver_(std::move(readings));
-  }
-
-  const Deliver deliver_;
-  const int notify_;
-  const int wake_;
-  std::atomic<bool> is_stopping_ = false;
-  std::mutex mutex_;  ///< of the next two
-  SharedMap<SetModel> followed_;
-  std::optional<SharedMap<SetModel>> wanted_;  ///< nothing: the same as before
-  std::map<std::string, File> files_;          ///< by name of set; the thread's own
-  std::thread thread_;
-};
-
-SetWatch::SetWatch(Deliver deliver) : thread_(std::make_unique<Thread>(std::move(deliver))) {}
-SetWatch::~SetWatch() = default;
-
-void SetWatch::follow(const SharedMap<SetModel>& sets) {
-  thread_->follow(sets);
+  watch_.follow(std::move(files));
 }
 
 }  // namespace sluice::ctrl

@@ -79,7 +79,10 @@ class Source : public std::enable_shared_from_this<Source> {
   /// From now on, until unsubscribe(): deliver what there is, soon, and then every change. Keys of `wanted`
   /// are those of the source's type. Must return at once; the first subscription comes after construction.
   virtual void subscribe(SubscriptionId id, const DiscoverModel& wanted) = 0;
-  /// Ends what subscribe() began: its timers and sockets are to be closed, so that its coroutines end.
+  /// The same for the services that the source brings, of `services_from`; a source whose protocol has none
+  /// says so by lost().
+  virtual void subscribe_services(SubscriptionId id) { sink_.lost(id, "it brings no services"); }
+  /// Ends what one of these began: its timers and sockets are to be closed, so that its coroutines end.
   virtual void unsubscribe(SubscriptionId id) = 0;
   /// For `resolver`: null where names cannot be looked up here.
   virtual NameResolver* resolver() { return nullptr; }

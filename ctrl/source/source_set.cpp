@@ -68,6 +68,13 @@ class SourceSet::Runner : public SourceSink {
       }
     });
   }
+  void subscribe_services(SubscriptionId id) {
+    asio::post(*io_, [this, id] {
+      pools_[id] = {};
+      source_ ? source_->subscribe_services(id)
+              : lost(id, "this build has no sources of type " + model_.type);
+    });
+  }
   void unsubscribe(SubscriptionId id) {
     asio::post(*io_, [this, id] {
       if (pools_.erase(id) == 0) return;
@@ -96,7 +103,7 @@ class SourceSet::Runner : public SourceSink {
  private:
   struct Pool {
     std::string name;
-    std::shared_ptr<const DiscoverModel> asked;
+    std::shared_ptr<const DiscoverModel> asked;  ///< null: it is about services, and there is no pool
   };
 
   void run() {
@@ -114,6 +121,7 @@ class SourceSet::Runner : public SourceSink {
   void pass_on(SubscriptionId id, Snapshot snapshot) {
     SourceWord word{.kind = SourceWord::Kind::kDelivered};
     word.entries = fold(snapshot.instances);
+    word.services = std::move(snapshot.services);
     word.unreadable = snapshot.unreadable;
     word.unreadable_entries = std::move(snapshot.unreadable_entries);
     word.repaired = snapshot.repaired;
@@ -125,6 +133,7 @@ class SourceSet::Runner : public SourceSink {
     if (pool == pools_.end()) return;
     word.pool = pool->second.name;
     word.asked = pool->second.asked;
+    if (!word.asked) word.services_of = model_.name;
     word.seen = Moment::now();
     receive_(std::move(word));
   }
@@ -175,6 +184,16 @@ void SourceSet::subscribe(const PoolModel& pool) {
   subscribed_.insert_or_assign(pool.name, subscribed);
 }
 
+void SourceSet::follow_services(const std::string& source) {
+  if (services_ && services_->source == source) return;
+  if (services_) unsubscribe(*services_);
+  services_.reset();
+  const auto runner = runners_.find(source);
+  if (runner == runners_.end()) return;
+  services_.emplace(Subscribed{source, nullptr, next_id_++});
+  runner->second->subscribe_services(services_->id);
+}
+
 void SourceSet::follow(const Model& model) {
   const auto wanted = [&](const std::string& name) {
     const auto found = std::ranges::find(model.sources, name, &SourceModel::name);
@@ -183,6 +202,7 @@ void SourceSet::follow(const Model& model) {
   std::erase_if(runners_, [&](const auto& entry) {
     const SourceModel* const source = wanted(entry.first);
     if (source != nullptr && *source == entry.second->model()) return false;
+    if (services_ && services_->source == entry.first) services_.reset();  // it ends with its source
     const std::lock_guard lock(known_->mutex);
     known_->by_name.erase(entry.first);
     return true;
@@ -210,6 +230,7 @@ void SourceSet::follow(const Model& model) {
     const std::lock_guard lock(known_->mutex);
     known_->by_name.emplace(source.name, runner.get());
   }
+  follow_services(model.services_from);
   if (model.sources.empty()) return;
   for (const auto& [name, pool] : model.pools) {
     if (pool->discover && !subscribed_.contains(name)) subscribe(*pool);

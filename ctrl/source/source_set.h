@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ctrl/intent/model.h"
@@ -38,6 +39,8 @@ class SourceSet {
   };
   void unsubscribe(const Subscribed& subscribed);
   void subscribe(const PoolModel& pool);
+  /// Has that source alone tell of services; empty: none.
+  void follow_services(const std::string& source);
 
   const Receiver receive_;
   LeaseTable* const registered_;
@@ -45,6 +48,7 @@ class SourceSet {
   std::map<std::string, std::unique_ptr<Runner>> runners_;  ///< by name of source
   const std::shared_ptr<Runners> known_;                    ///< the same, for threads of sources
   std::map<std::string, Subscribed> subscribed_;            ///< by pool
+  std::optional<Subscribed> services_;
 };
 
 }  // namespace sluice::ctrl

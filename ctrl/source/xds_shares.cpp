@@ -101,6 +101,7 @@ class Shares {
     for (const XdsEndpoint& endpoint : locality.endpoints) {
       Instance instance;
       instance.address = endpoint.address;
+      instance.name = endpoint.name;
       instance.port = endpoint.port;
       instance.weight = std::min(endpoint.weight, kGreatestWeight);
       instance.takes_new_flows = takes_flows(endpoint);

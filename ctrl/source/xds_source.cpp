@@ -22,20 +22,37 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kXdsPatience = 8s;  // for the first answer of a stream
 constexpr auto kForEver = 24h * 365;
-constexpr auto kMostLag = 5s;  // of the stream behind a list, before what it has not told counts as missed
-constexpr auto kLagStep = 250ms;
+constexpr auto kMostStreamLag =
+    5s;  // of the stream behind a list, before what it has not told counts as missed
+constexpr auto kStreamLagStep = 250ms;
 constexpr UrlDefaults kXdsPorts{.port = 80, .tls_port = 443};
 constexpr const char* kStateOfTheWorld =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 constexpr const char* kIncremental =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
-struct Subscription {
-  Subscription(SourceSink& sink, SubscriptionId id, std::string name)
+struct ClusterSubscription {
+  ClusterSubscription(SourceSink& sink, SubscriptionId id, std::string name)
       : delivery(sink, id), cluster(std::move(name)) {}
   Delivery delivery;
   const std::string cluster;
 };
+
+Snapshot snapshot_of(const std::map<std::string, XdsListener>& listeners, std::string version) {
+  SnapshotBuilder builder;
+  for (const auto& [name, listener] : listeners) {
+    if (!listener.objection.empty()) {
+      builder.leave_out("listener " + name, listener.objection);
+      continue;
+    }
+    OfferedService service{.name = name, .address = listener.address, .port = listener.port, .targets = {}};
+    for (const XdsListener::Target& target : listener.targets) {
+      service.targets.push_back({target.cluster, target.weight});
+    }
+    builder.offer(std::move(service));
+  }
+  return builder.finish(std::move(version));
+}
 
 Snapshot snapshot_of(const AdsState::Known& known) {
   SnapshotBuilder builder;
@@ -59,15 +76,20 @@ class XdsSource : public Source {
       : Source(context), model_(model), servers_(context.io, model, kXdsPorts, "h2"), state_(fresh_state()) {}
 
   void subscribe(SubscriptionId id, const DiscoverModel& wanted) override {
-    const bool is_first = std::exchange(is_running_, true) == false;
-    const auto& subscription = *subscriptions_.emplace(id, Subscription(sink(), id, wanted.cluster)).first;
+    const auto& subscription =
+        *subscriptions_.emplace(id, ClusterSubscription(sink(), id, wanted.cluster)).first;
     send(state_.want(wanted.cluster));
     tell(subscription.second.cluster);
-    if (!is_first) return;
-    spawn(run());
-    spawn(resync());
+    start();
+  }
+  void subscribe_services(SubscriptionId id) override {
+    services_.emplace(id, Delivery(sink(), id));
+    send(state_.want_listeners());
+    tell_services();
+    start();
   }
   void unsubscribe(SubscriptionId id) override {
+    if (services_.erase(id) > 0 && services_.empty()) state_.forget_listeners();
     const auto found = subscriptions_.find(id);
     if (found == subscriptions_.end()) return;
     const std::string cluster = found->second.cluster;
@@ -78,6 +100,11 @@ class XdsSource : public Source {
   }
 
  private:
+  void start() {
+    if (std::exchange(is_running_, true)) return;
+    spawn(run());
+    spawn(resync());
+  }
   AdsState fresh_state() const { return AdsState({model_.node_id, model_.node_cluster}, model_.delta); }
   awaitable<std::shared_ptr<GrpcStream>> connect();
   awaitable<void> run();
@@ -92,8 +119,11 @@ class XdsSource : public Source {
   }
   /// What is known of a cluster, to those who want it; of all where it is empty.
   void tell(const std::string& cluster = {}, size_t repaired = 0);
+  /// The same of listeners.
+  void tell_services(size_t repaired = 0);
   void lost(const std::string& reason) {
     for (auto& [id, subscription] : subscriptions_) subscription.delivery.lost(reason);
+    for (auto& [id, delivery] : services_) delivery.lost(reason);
   }
 
   const SourceModel model_;
@@ -101,7 +131,8 @@ class XdsSource : public Source {
   AdsState state_;
   StopSignal never_;  ///< for waiting: this source ends with its io_context
   Backoff backoff_;
-  std::map<SubscriptionId, Subscription> subscriptions_;
+  std::map<SubscriptionId, ClusterSubscription> subscriptions_;
+  std::map<SubscriptionId, Delivery> services_;  ///< who wants listeners
   bool is_running_ = false;
   bool must_list_ = false;              ///< an incremental server has not answered to what is known
   std::shared_ptr<GrpcStream> stream_;  ///< null: none is open
@@ -143,8 +174,8 @@ awaitable<void> XdsSource::follow() {
   stream_ = stream;
   send(state_.open(is_fresh));
   for (bool is_first = true;; is_first = false) {
-    const std::string message =
-        co_await stream->next(is_first ? std::optional<std::chrono::milliseconds>(kXdsPatience) : std::nullopt);
+    const std::string message = co_await stream->next(
+        is_first ? std::optional<std::chrono::milliseconds>(kXdsPatience) : std::nullopt);
     const AdsState::Taken taken = state_.take(message);
     send(taken.replies);
     if (!taken.refusal.empty()) {
@@ -155,6 +186,21 @@ awaitable<void> XdsSource::follow() {
     ++responses_;
     backoff_.reset();
     tell();
+    tell_services();
+  }
+}
+
+void XdsSource::tell_services(size_t repaired) {
+  const auto* const listeners = state_.listeners();
+  if (listeners == nullptr) return;
+  for (auto& [id, delivery] : services_) {
+    try {
+      Snapshot snapshot = snapshot_of(*listeners, state_.listeners_version());
+      snapshot.repaired = std::exchange(repaired, 0);
+      delivery.put(std::move(snapshot));
+    } catch (const PeerFault& fault) {
+      delivery.lost(fault.what());
+    }
   }
 }
 
@@ -195,19 +241,22 @@ awaitable<void> XdsSource::compare(std::shared_ptr<GrpcStream> stream) {
   const uint64_t before = responses_;
   AdsState listed = fresh_state();
   co_await list(listed);
-  const auto until = Clock::now() + kMostLag;
+  const auto until = Clock::now() + kMostStreamLag;
   while (differing(listed) > 0 && responses_ == before && stream_ == stream && Clock::now() < until) {
-    co_await wait_for(io(), never_, kLagStep);
+    co_await wait_for(io(), never_, kStreamLagStep);
   }
   if (stream_ != stream) co_return;
   if (responses_ != before ||
       differing(listed) == 0) {  // what the stream has told since is newer than the list
     tell();
+    tell_services();
     co_return;
   }
   const size_t repaired = differing(listed);
   state_ = std::move(listed);
+  // Counted once, with whoever is told first.
   tell({}, repaired);
+  tell_services(subscriptions_.empty() ? repaired : 0);
   fault_ = "the stream has missed changes";
   must_list_ = true;
   stream->stop();
@@ -217,6 +266,7 @@ awaitable<void> XdsSource::compare(std::shared_ptr<GrpcStream> stream) {
 awaitable<void> XdsSource::list(AdsState& state) {
   std::vector<std::string> ignored;
   for (const auto& [id, subscription] : subscriptions_) ignored = state.want(subscription.cluster);
+  if (!services_.empty()) ignored = state.want_listeners();
   const auto stream = co_await connect();
   const struct Stopping {
     GrpcStream& stream;
@@ -228,8 +278,11 @@ awaitable<void> XdsSource::list(AdsState& state) {
     // What the stream does not know either is not waited for.
     return state.of(entry.second.cluster) || !state_.of(entry.second.cluster);
   };
+  const auto knows_listeners = [&] {
+    return services_.empty() || state.listeners() != nullptr || state_.listeners() == nullptr;
+  };
   bool has_answered = false;
-  while (!has_answered || !std::ranges::all_of(subscriptions_, is_known)) {
+  while (!has_answered || !std::ranges::all_of(subscriptions_, is_known) || !knows_listeners()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
     const std::string message = co_await stream->next(std::max(left, 0ms));
     const AdsState::Taken taken = state.take(message);
@@ -240,10 +293,14 @@ awaitable<void> XdsSource::list(AdsState& state) {
 }
 
 size_t XdsSource::differing(const AdsState& listed) const {
-  return static_cast<size_t>(std::ranges::count_if(subscriptions_, [&](const auto& entry) {
+  const auto clusters = std::ranges::count_if(subscriptions_, [&](const auto& entry) {
     const auto there = listed.of(entry.second.cluster);
     return there && !is_same(there, state_.of(entry.second.cluster));
-  }));
+  });
+  const auto *const there = listed.listeners(), *const here = state_.listeners();
+  const bool are_other_listeners =
+      !services_.empty() && there != nullptr && (here == nullptr || *here != *there);
+  return static_cast<size_t>(clusters) + (are_other_listeners ? 1 : 0);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "ctrl/store/control_threads.h"
 
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <exception>
@@ -27,6 +28,8 @@ void post(thread_pool& pool, ControlThreads::Job job) {
 }  // namespace
 
 struct ControlThreads::Pools {
+  std::atomic<unsigned> preparing = 0;
+  thread_pool preparations{1};
   thread_pool changes{1};
   thread_pool observations{1};
   thread_pool answers{2};
@@ -42,6 +45,18 @@ void ControlThreads::change(Job job) {
   post(pools_->changes, std::move(job));
 }
 
+void ControlThreads::prepare(Job job) {
+  ++pools_->preparing;
+  post(pools_->preparations, [pools = pools_.get(), job = std::move(job)] {
+    run(job);
+    --pools->preparing;
+  });
+}
+
+bool ControlThreads::is_preparing() const {
+  return pools_->preparing != 0;
+}
+
 void ControlThreads::observe(Job job) {
   post(pools_->observations, std::move(job));
 }
@@ -52,7 +67,7 @@ void ControlThreads::answer(Job job) {
 
 void ControlThreads::stop() {
   // A change may wait for an answer: that thread goes last.
-  for (auto* pool : {&pools_->changes, &pools_->observations, &pools_->answers}) {
+  for (auto* pool : {&pools_->preparations, &pools_->changes, &pools_->observations, &pools_->answers}) {
     pool->stop();
     pool->join();
   }

@@ -17,6 +17,11 @@ class ControlThreads {
   /// What people ask to be changed: one after another, in the order of the calls, however long reading a
   /// configuration takes.
   void change(Job job);
+  /// What a change needs before, and takes long: compiling rules. One after another; nobody else waits for
+  /// it.
+  void prepare(Job job);
+  /// Whether any of those waits or runs.
+  bool is_preparing() const;
   /// What health checks found: apart from people's changes, which it must not wait for.
   void observe(Job job);
   /// Answers to write and tidying up: two at a time, so that a long one does not hold up the others.

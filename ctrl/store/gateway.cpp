@@ -8,7 +8,9 @@
 #include "ctrl/resolve/compile_ledger.h"
 #include "ctrl/resolve/panic.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_spans.h"
 #include "ctrl/store/gateway_tunnels.h"
+#include "ctrl/store/inspection_compiler.h"
 
 namespace sluice::ctrl {
 
@@ -18,9 +20,9 @@ Gateway::~Gateway() {
   stop();
 }
 
-Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author, SipKey kept_hash_key,
-                                                const std::string& history_directory, TimeSource* time,
-                                                std::optional<std::chrono::system_clock::time_point>) {
+Result<std::unique_ptr<Gateway>> Gateway::start(
+    Model model, std::string author, SipKey kept_hash_key, const std::string& history_directory,
+    TimeSource* time, std::optional<std::chrono::system_clock::time_point> reading_began) {
   if (auto enough = check_memory(memory_needs(model), available_memory()); !enough) {
     return tl::unexpected(enough.error());
   }
@@ -41,15 +43,29 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   for (const dataplane::WorkerInfo& worker : parts.data_plane->workers()) {
     if (worker.balances) parts.balancers.push_back(worker.index);
   }
-  parts.model = std::make_shared<const Model>(std::move(model));
+  parts.inspection_compiler =
+      std::make_shared<InspectionCompiler>(static_cast<unsigned>(parts.balancers.size()));
+  parts.intent = parts.model = std::make_shared<const Model>(std::move(model));
+  parts.spans.turn(parts.model->tracing.has_value());
+  const auto compile_began = parts.time->wall();
+  auto span = begin_change(parts.spans, {.author = author}, reading_began.value_or(compile_began));
+  note_read(span, compile_began, nullptr);
   const Model nothing;
   auto prepared = parts.members.prepare(nothing, *parts.model);
   parts.statuses.follow({nothing, {}}, {*parts.model, prepared.lists}, parts.time->wall());
   parts.members.follow(nothing, *parts.model, std::move(prepared), parts.time->now());
   parts.commit_statuses();
   parts.generation = parts.open_history(history_directory);
+  // Where time is simulated, no other thread compiles.
+  auto inspections =
+      time != nullptr ? parts.inspections_for(*parts.model, nullptr) : parts.first_inspections(*parts.model);
+  if (!inspections) {
+    const auto& faults = inspections.error().faults;
+    return fail(faults.empty() ? inspections.error().message : faults.front().message);
+  }
   parts.effective = std::make_shared<const Effective>(
-      resolve(parts.model, {parts.members.lists(), parts.statuses.all(), parts.contents_for(*parts.model)},
+      resolve(parts.model,
+              {parts.members.lists(), parts.statuses.all(), parts.contents_for(*parts.model), *inspections},
               {}, nullptr));
   std::shared_ptr<TunnelStates> tunnel_states;
   const auto workers = static_cast<unsigned>(parts.data_plane->workers().size());
@@ -64,7 +80,8 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
                            .kept_hash_key = kept_hash_key,
                            .balancers = static_cast<unsigned>(parts.balancers.size()),
                            .configuration = parts.generation,
-                           .tunnels = associations_of(tunnel_states, *tunnels)},
+                           .tunnels = associations_of(tunnel_states, *tunnels),
+                           .flow_reading = parts.flow_reading_for(*parts.model)},
                           parts.ids);
   if (!compiled) return fail(compiled.error().message);
   parts.ids.commit();
@@ -74,19 +91,28 @@ Result<std::unique_ptr<Gateway>> Gateway::start(Model model, std::string author,
   }
   parts.tunnel_states = std::move(tunnel_states);
   parts.tables = compiled->tables;
+  const auto compiled_at = parts.time->wall();
   if (auto started = parts.data_plane->start(parts.tables); !started) return tl::unexpected(started.error());
+  if (span) span->set("sluice.generation", static_cast<int64_t>(parts.generation));
+  parts.change_spans.add({std::move(span), compile_began, compiled_at, parts.time->wall(),
+                          parts.data_plane->publication(), workers, parts.tables->generation});
+  parts.sample_transactions(*parts.model);
   parts.follow_sets();
+  parts.follow_inspections();
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {
     parts.history.add({parts.generation, parts.time->wall(), std::move(author), "", compiled->changed},
-                      without_set_contents(parts.model));
+                      without_set_contents(parts.intent));
   }
   return gateway;
 }
 
 Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
+  const bool is_new_intent = step.intent != nullptr && step.intent != intent;
+  const auto compile_began = time->wall();
   auto next = std::make_shared<const Effective>(
-      resolve(step.model, {step.members, statuses.all(), step.sets}, step.touched_pools, effective.get()));
+      resolve(step.model, {step.members, statuses.all(), step.sets, step.inspections}, step.touched_pools,
+              effective.get()));
   auto compiled = compile({.effective = *next,
                            .ports = ports,
                            .generation = tables->generation + 1,
@@ -95,9 +121,10 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
                            .flushed = step.flushed,
                            .kept_hash_key = kept_hash_key,
                            .balancers = static_cast<unsigned>(balancers.size()),
-                           .configuration = generation + (step.model != model ? 1 : 0),
+                           .configuration = generation + (is_new_intent ? 1 : 0),
                            .tunnels = associations_of(tunnel_states, step.tunnels),
-                           .tunnels_before = associations_of(tunnel_states, nullptr)},
+                           .tunnels_before = associations_of(tunnel_states, nullptr),
+                           .flow_reading = flow_reading_for(*step.model)},
                           ids);
   const auto compiled_at = time->wall();
   const auto result = [&](bool is_applied) {
@@ -115,6 +142,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   if (!compiled || is_rehearsal) {
     ids.discard();
     statuses.discard();
+    note_rehearsed(step, compile_began, compiled_at, compiled ? nullptr : &compiled.error());
     if (!compiled) return tl::unexpected(compiled.error());
     return result(false);
   }
@@ -125,11 +153,22 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
     departed.add(ids.retired_backend(id));
   }
   if (step.tunnels) tunnel_states->commit(*step.tunnels);
-  if (step.model != model) ++generation;
+  if (is_new_intent) {
+    ++generation;
+    kept.push_back(step.intent);
+    const std::lock_guard lock(instant);
+    intent = step.intent;
+  }
   log_panics(*effective, *next);
-  publish(std::move(next), compiled->tables);
+  const uint64_t publication = publish(std::move(next), compiled->tables);
   follow_sets();
-  changes.add({step.causes, compiled_at, time->wall(), std::move(compiled->added)},
+  follow_inspections();
+  const auto published_at = time->wall();
+  for (const Cause& cause : step.causes) {
+    change_spans.add({cause.span, compile_began, compiled_at, published_at, publication,
+                      static_cast<unsigned>(data_plane->workers().size()), tables->generation});
+  }
+  changes.add({step.causes, compiled_at, published_at, std::move(compiled->added)},
               [this](lb::BackendId id) { return flows_begun(id); });
   commit_statuses();
   if (step.tunnels) look_at_tunnels(*tunnel_states, *model, time->wall(), events);
@@ -138,11 +177,15 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
 }
 
 Step Gateway::Parts::step_now() const {
-  return {.model = model, .members = effective->members, .sets = effective->sets};
+  return {.intent = {},
+          .model = model,
+          .members = effective->members,
+          .sets = effective->sets,
+          .inspections = effective->inspections};
 }
 
-void Gateway::Parts::publish(std::shared_ptr<const Effective> next,
-                             std::shared_ptr<const dataplane::Tables> new_tables) {
+uint64_t Gateway::Parts::publish(std::shared_ptr<const Effective> next,
+                                 std::shared_ptr<const dataplane::Tables> new_tables) {
   std::shared_ptr<const Model> new_model = next->intent;
   if (new_model != model) kept.push_back(new_model);
   kept.push_back(next);
@@ -152,7 +195,10 @@ void Gateway::Parts::publish(std::shared_ptr<const Effective> next,
   effective.swap(next);
   tables.swap(new_tables);
   data_plane->publish(tables);
+  spans.turn(model->tracing.has_value());
+  sample_transactions(*model);
   last_published = time->steady();
+  return data_plane->publication();
 }
 
 bool Gateway::Parts::is_settled() const {
@@ -165,7 +211,11 @@ void Gateway::Parts::await_turn() {
   constexpr std::chrono::milliseconds kWorkerPatience{100};  // a stuck worker must not end all changes
   time->sleep_until(last_published + kBetweenPublications);
   const auto deadline = last_published + kWorkerPatience;
-  while (!is_settled() && time->steady() < deadline) time->sleep_until(time->steady() + kLook);
+  while (!is_settled() && time->steady() < deadline) {
+    settle_change_spans();
+    time->sleep_until(time->steady() + kLook);
+  }
+  settle_change_spans();
   if (is_settled()) changes.settle(time->wall());
 }
 
@@ -174,6 +224,10 @@ uint64_t Gateway::generation() const {
 }
 bool Gateway::last_apply_succeeded() const {
   return parts_->last_apply_succeeded;
+}
+std::shared_ptr<const Model> Gateway::intent() const {
+  const std::lock_guard lock(parts_->instant);
+  return parts_->intent;
 }
 std::shared_ptr<const Model> Gateway::model() const {
   const std::lock_guard lock(parts_->instant);
@@ -234,6 +288,8 @@ void Gateway::tick() {
   }
   const auto now = parts_->time->wall();
   if (is_settled) parts_->changes.settle(now);
+  parts_->settle_change_spans();
+  parts_->trace_transactions();
   parts_->changes.watch_flows(now, [this](lb::BackendId id) { return parts_->flows_begun(id); });
   parts_->log_notices();
   parts_->tell_links();
@@ -252,6 +308,7 @@ void Gateway::maintain() {
   }
   answer_quiet();
   unused.clear();  // with no lock held: it may take a while
+  parts_->inspection_compiler->tidy();
   parts_->take_back_unconfirmed();
   parts_->hash_history();
 }
@@ -276,8 +333,13 @@ void Gateway::Parts::log_notices() {
 }
 
 void Gateway::stop() {
-  parts_->is_stopping = true;
+  const bool is_first = !parts_->is_stopping.exchange(true);
   if (parts_->data_plane) parts_->data_plane->stop();
+  parts_->change_spans.give_up();
+  if (is_first && parts_->data_plane) {
+    const std::lock_guard state(parts_->state);
+    parts_->trace_last_states();
+  }
   parts_->give_up_quiet();
   parts_->questions.give_up();
   parts_->ledger_questions.give_up();

@@ -36,6 +36,7 @@ struct Answer;
 namespace sluice::dataplane {
 class CheckLanes;
 class DataPlane;
+class FlowLanes;
 class LedgerPlane;
 enum class DropReason : uint8_t;
 struct Captures;
@@ -146,7 +147,7 @@ class Gateway {
   using Prepared = Outcome<std::shared_ptr<const Preparation>>;
   Prepared prepare(const nlohmann::json& config, const ApplyOptions& options);
   /// The same of rollback().
-  Prepared prepare_rollback(uint64_t generation);
+  Prepared prepare_rollback(uint64_t generation, const ApplyOptions& options);
   /// The rest of it.
   void apply(std::shared_ptr<const Preparation> prepared, const ApplyOptions& options, ApplyAnswer answer);
   /// A configuration that could not even be read was to be applied: `lines` say what is wrong with it.
@@ -288,6 +289,15 @@ class Gateway {
   };
   /// The same of both, without ever waiting. Nothing: a change is under way; ask again.
   std::optional<FlowNames> names_at_once(lb::ServiceId service, lb::BackendId backend) const;
+  /// The names of a flow that a record tells of, which may have left the configuration since. For the one
+  /// thread that reads records; may wait for a change.
+  struct RecordNames {
+    std::string service;
+    BackendKey backend;
+  };
+  RecordNames record_names(lb::ServiceId service, lb::BackendId backend) const;
+  /// The way of records from the workers; null before anybody asked for some. Never waits.
+  std::shared_ptr<dataplane::FlowLanes> flow_lanes() const;
   Outcome<lb::ServiceId> service_id(const std::string& service) const;
   /// `pool` must be given where the service has several.
   Outcome<std::shared_ptr<const lb::PoolTable>> table_of(

@@ -105,6 +105,7 @@ void Gateway::Parts::commit_statuses() {
   const StatusChanges changes = statuses.commit();
   transition_log.write(changes, *model, time->steady());
   tell(changes);
+  trace(changes);
 }
 
 PoolAvailability Gateway::availability(const std::string& pool) const {
@@ -250,10 +251,13 @@ std::optional<BackendKey> Gateway::backend_name(lb::BackendId id) const {
 void Gateway::Parts::collect_numbers() {
   // A worker that still works with older Tables may give a retired number to a flow.
   if (!ids.has_retired() || !is_settled()) return;
+  flow_marks.begin(flow_lanes.get());
+  bool is_any_free = false;
   ids.collect(
       [&](lb::ServiceId id) {
         const Totals counted = count_service(id);
-        if (counted.active_flows > 0) return false;
+        if (counted.active_flows > 0 || !flow_marks.is_free_service(id)) return false;
+        is_any_free = true;
         const std::string& name = ids.retired_service(id).name;
         service_totals.collect(name, id, model->services.contains(name), counted);
         for (const unsigned worker : balancers) data_plane->handshakes(worker).forget_service(id);
@@ -261,12 +265,15 @@ void Gateway::Parts::collect_numbers() {
       },
       [&](lb::BackendId id) {
         const Totals counted = count_backend(id);
-        if (counted.active_flows > 0) return false;
+        if (counted.active_flows > 0 || !flow_marks.is_free_backend(id)) return false;
+        is_any_free = true;
         const BackendKey& key = ids.retired_backend(id);
         backend_totals.collect(key, id, statuses.find(key) != nullptr, counted);
         for (const unsigned worker : balancers) data_plane->handshakes(worker).forget_backend(id);
         return true;
       });
+  flow_marks.end(flow_lanes.get());
+  if (is_any_free && flow_lanes) flow_lanes->names_version.fetch_add(1);
 }
 
 }  // namespace sluice::ctrl

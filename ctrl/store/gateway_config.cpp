@@ -7,7 +7,9 @@
 #include "ctrl/intent/config_warnings.h"
 #include "ctrl/intent/memory_needs.h"
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_spans.h"
 #include "ctrl/store/gateway_tunnels.h"
 
 namespace sluice::ctrl {
@@ -24,8 +26,6 @@ nlohmann::json boot_settings(const Model& model) {
   boot.http = model.http;
   boot.ledger = model.ledger;
   boot.registry = model.registry;
-  boot.remote = model.remote;
-  boot.audit = model.audit;
   return to_json(boot);
 }
 
@@ -61,17 +61,20 @@ bool is_same(const Model& a, const Model& b) {
          changed_parts(a, b).empty();
 }
 
-/// Whether there is room for the pools of another configuration.
+/// Whether there is room for the pools and streams of another configuration.
 Outcome<void> check_growth(const Model& before, const Model& after) {
-  MemoryNeed need = pool_memory(after);
-  const uint64_t now = pool_memory(before).bytes;
-  need.bytes -= std::min(need.bytes, now);
-  const auto enough = check_memory({need}, available_memory());
+  const auto growth = [&](MemoryNeed (*needed)(const Model&)) {
+    MemoryNeed need = needed(after);
+    need.bytes -= std::min(need.bytes, needed(before).bytes);
+    return need;
+  };
+  const auto enough = check_memory({growth(pool_memory), growth(inspection_memory)}, available_memory());
   if (enough) return {};
-  return tl::unexpected(Refusal{Refusal::Kind::kUnavailable,
-                                enough.error().message,
-                                "nothing was applied: a smaller table_size of the pools needs less",
-                                {{need.pointer, enough.error().message}}});
+  return tl::unexpected(
+      Refusal{Refusal::Kind::kUnavailable,
+              enough.error().message,
+              "nothing was applied: a smaller table_size of pools, or fewer streams or bytes, need less",
+              {{enough.error().pointer, enough.error().message}}});
 }
 
 }  // namespace
@@ -79,14 +82,19 @@ Outcome<void> check_growth(const Model& before, const Model& after) {
 Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, const ApplyOptions& options,
                                           Step::Mode mode) {
   const auto now = time->now();
-  const bool same = is_same(*next, *model);
+  const bool same = is_same(*next, *intent);
   const std::vector<BackendKey> reweighed = statuses.reset_weights();
   SetContents sets = contents_for(*next);
-  if (same && reweighed.empty() && sets == effective->sets) {
+  auto inspections = inspections_for(*next, nullptr);
+  if (!inspections) {
+    statuses.discard();
+    return tl::unexpected(std::move(inspections.error()));
+  }
+  if (same && reweighed.empty() && sets == effective->sets && *inspections == effective->inspections) {
     return ApplyResult{
         .generation = generation, .flows_cut = std::map<std::string, uint64_t>(), .is_applied = true};
   }
-  if (same) next = model;  // what was set at run time is no part of it: no generation
+  if (same) next = intent;  // what was set at run time is no part of it: no generation
   auto states = tunnel_states;
   auto tunnels = plan_tunnels(states, *next, static_cast<unsigned>(data_plane->workers().size()),
                               mode == Step::Mode::kRehearse);
@@ -98,21 +106,27 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
     const std::lock_guard lock(instant);
     tunnel_states = std::move(states);
   }
-  const auto before = model;
+  const auto before = model, intent_before = intent;
   const uint64_t base = generation;
-  Members::Prepared prepared = members.prepare(*before, *next);
-  statuses.follow({*before, effective->members}, {*next, prepared.lists}, now.wall);
-  Step step{.model = next,
+  const OfferedModel offered = with_offered_services(next);
+  Members::Prepared prepared = members.prepare(*before, *offered.model);
+  statuses.follow({*before, effective->members}, {*offered.model, prepared.lists}, now.wall);
+  Step step{.intent = next,
+            .model = offered.model,
             .members = prepared.lists,
             .tunnels = std::move(*tunnels),
             .mode = mode,
-            .sets = std::move(sets)};
+            .sets = std::move(sets),
+            .inspections = std::move(*inspections)};
   for (const BackendKey& key : reweighed) step.touched_pools.insert(key.pool);
-  step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall}};
+  const auto own_span = options.span ? nullptr : begin_change(spans, options, now.wall);
+  step.causes = {{ChangeCause::kConfig, "config/" + std::to_string(generation + (same ? 0 : 1)), now.wall,
+                  own_span ? own_span : options.span}};
   auto result = take(step);
+  note_outcome(own_span, result);
   if (!result || !result->is_applied) return result;
-  members.follow(*before, *next, std::move(prepared), now);
-  if (!same) remember(before, base, options, now, *result);
+  members.follow(*before, *offered.model, std::move(prepared), now);
+  if (!same) remember(intent_before, base, options, now, *result);
   return result;
 }
 
@@ -139,16 +153,43 @@ Outcome<Gateway::Parts::Admitted> Gateway::Parts::admit(const std::shared_ptr<co
   return Admitted{std::make_shared<const Model>(std::move(*parsed)), std::move(warnings)};
 }
 
-Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& options) {
+Gateway::Prepared Gateway::prepare(const nlohmann::json& config, const ApplyOptions& asked) {
   Parts& parts = *parts_;
-  if (auto same = parts.check_generation(options.if_generation); !same) {
+  if (auto same = parts.check_generation(asked.if_generation); !same) {
     return tl::unexpected(std::move(same.error()));
   }
-  auto admitted = parts.admit(model(), config, options);
+  ApplyOptions options = asked;
+  const auto began = parts.time->wall();
+  const auto now = intent();
+  auto admitted = parts.admit(now, config, options);
+  if (admitted) {
+    if (auto open = check_access(*now, *admitted->model); !open) admitted = tl::unexpected(open.error());
+  }
+  InspectionContents inspections;
+  if (admitted) {
+    auto compiled = parts.inspections_for(*admitted->model, &config);
+    if (compiled) {
+      inspections = std::move(*compiled);
+    } else {
+      admitted = tl::unexpected(std::move(compiled.error()));
+    }
+  }
+  options.span = parts.trace_admission(began, options, admitted);
   if (!admitted) {
     if (!options.dry_run) parts.note_refused(admitted.error().message, admitted.error().faults);
     return tl::unexpected(std::move(admitted.error()));
   }
+  return std::make_shared<const Preparation>(Preparation{std::move(admitted->model), options.span,
+                                                         std::move(admitted->warnings),
+                                                         std::move(inspections)});
+}
+
+Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& asked) {
+  Parts& parts = *parts_;
+  const auto admitted = prepare(config, asked);
+  if (!admitted) return tl::unexpected(admitted.error());
+  ApplyOptions options = asked;
+  options.span = (*admitted)->span;
   const std::lock_guard turn(parts.turn);
   if (!options.dry_run) parts.await_turn();
   const std::lock_guard state(parts.state);
@@ -156,9 +197,10 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
     return tl::unexpected(std::move(same.error()));
   }
   auto result =
-      parts.take(admitted->model, options, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
+      parts.take((*admitted)->model, options, options.dry_run ? Step::Mode::kRehearse : Step::Mode::kTake);
   if (!options.dry_run) parts.last_apply_succeeded = result.has_value();
-  if (result) result->warnings = std::move(admitted->warnings);
+  if (result) result->warnings = (*admitted)->warnings;
+  parts.trace_outcome(options.span, result);
   return result;
 }
 
@@ -169,7 +211,7 @@ Outcome<std::vector<DiffEntry>> Gateway::diff(const nlohmann::json& config) cons
 }
 
 nlohmann::json Gateway::configuration() const {
-  return to_json(*model());
+  return to_json(*intent());
 }
 
 }  // namespace sluice::ctrl

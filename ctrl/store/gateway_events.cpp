@@ -30,10 +30,11 @@ void Gateway::Parts::tell(const StatusChanges& changes) {
 
 void Gateway::Parts::tell_sources() {
   for (const SourceTransition& change : members.take_transitions()) {
-    events.tell(EventKind::kSourceState, {{"source", change.source},
-                                          {"pool", change.pool},
-                                          {"state", word_for(change.state)},
-                                          {"reason", change.reason}});
+    events.tell(EventKind::kSourceState,
+                {{"source", change.source},
+                 {"pool", change.pool.empty() ? nlohmann::json() : nlohmann::json(change.pool)},
+                 {"state", word_for(change.state)},
+                 {"reason", change.reason}});
   }
 }
 

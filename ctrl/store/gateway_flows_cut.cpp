@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "ctrl/intent/model_changes.h"
+#include "ctrl/store/access_check.h"
 #include "ctrl/store/gateway_parts.h"
+#include "ctrl/store/gateway_spans.h"
 #include "lb/service_rules.h"
 
 namespace sluice::ctrl {
@@ -67,8 +69,8 @@ Outcome<ApplyResult> Gateway::Parts::take_rehearsed(const Model& next, const App
   const std::lock_guard lock(state);
   if (is_stopping) return refuse(Refusal::Kind::kUnavailable, "nothing was applied: sluiced is stopping");
   if (auto same = check_generation(options.if_generation); !same) return tl::unexpected(same.error());
-  Model again = next;  // what it shares with the model of now may be more, or less
-  share_unchanged(*model, again);
+  Model again = next;  // what it shares with the intent of now may be more, or less
+  share_unchanged(*intent, again);
   return take(std::make_shared<const Model>(std::move(again)), options, Step::Mode::kTake);
 }
 
@@ -108,35 +110,50 @@ void Gateway::Parts::take_counted(std::shared_ptr<const Model> next, const Apply
   if (!questions.ask(std::move(requests), balancers, finish)) go_on(std::nullopt);
 }
 
-void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer) {
-  if (auto same = parts_->check_generation(options.if_generation); !same) {
-    return answer(tl::unexpected(std::move(same.error())));
-  }
-  auto admitted = parts_->admit(model(), config, options);
-  if (!admitted) {
-    if (!options.dry_run) parts_->note_refused(admitted.error().message, admitted.error().faults);
-    return answer(tl::unexpected(std::move(admitted.error())));
-  }
-  const auto finish = [this, is_dry = options.dry_run, warnings = std::move(admitted->warnings),
+void Gateway::apply(std::shared_ptr<const Preparation> prepared, const ApplyOptions& asked,
+                    ApplyAnswer answer) {
+  ApplyOptions options = asked;
+  options.span = prepared->span;
+  const auto finish = [this, is_dry = options.dry_run, prepared,
                        answer = std::move(answer)](Outcome<ApplyResult> result) {
     if (!is_dry) parts_->last_apply_succeeded = result.has_value();
-    if (result) result->warnings = warnings;
+    parts_->trace_outcome(prepared->span, result);
+    if (result) result->warnings = prepared->warnings;
     answer(std::move(result));
   };
-  parts_->take_counted(std::move(admitted->model), options, finish);
+  parts_->take_counted(prepared->model, options, finish);
+}
+
+void Gateway::apply(const nlohmann::json& config, const ApplyOptions& options, ApplyAnswer answer) {
+  auto prepared = prepare(config, options);
+  if (!prepared) return answer(tl::unexpected(std::move(prepared.error())));
+  apply(std::move(*prepared), options, std::move(answer));
+}
+
+Gateway::Prepared Gateway::prepare_rollback(uint64_t generation, const ApplyOptions& options) {
+  const auto began = parts_->time->wall();
+  const auto refuse_traced = [&](Refusal& refusal) {
+    note_read(begin_change(parts_->spans, options, began), parts_->time->wall(), &refusal);
+    return tl::unexpected(std::move(refusal));
+  };
+  auto model = parts_->remembered(generation);
+  if (!model) return refuse_traced(model.error());
+  auto with_sets = read_sets(std::move(*model));
+  if (!with_sets) return refuse_traced(with_sets.error());
+  auto inspections = parts_->inspections_for(**with_sets, nullptr);
+  if (!inspections) return refuse_traced(inspections.error());
+  auto span = begin_change(parts_->spans, options, began);
+  note_read(span, parts_->time->wall(), nullptr);
+  return std::make_shared<const Preparation>(
+      Preparation{std::move(*with_sets), std::move(span), {}, std::move(*inspections)});
 }
 
 void Gateway::rollback(uint64_t generation, const std::string& author, ApplyAnswer answer,
-                       std::shared_ptr<OpenSpan>) {
-  auto model = parts_->remembered(generation);
-  if (!model) return answer(tl::unexpected(std::move(model.error())));
-  auto with_sets = read_sets(std::move(*model));
-  if (!with_sets) return answer(tl::unexpected(std::move(with_sets.error())));
-  const auto finish = [this, answer = std::move(answer)](Outcome<ApplyResult> result) {
-    parts_->last_apply_succeeded = result.has_value();
-    answer(std::move(result));
-  };
-  parts_->take_counted(std::move(*with_sets), {.author = author}, finish);
+                       std::shared_ptr<OpenSpan> span) {
+  const ApplyOptions options{.author = author, .span = std::move(span)};
+  auto prepared = prepare_rollback(generation, options);
+  if (!prepared) return answer(tl::unexpected(std::move(prepared.error())));
+  apply(std::move(*prepared), options, std::move(answer));
 }
 
 }  // namespace sluice::ctrl

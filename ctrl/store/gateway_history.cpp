@@ -44,7 +44,7 @@ uint64_t Gateway::Parts::open_history(const std::string& directory) {
   for (HistoryEntry& entry : found.entries) history.add(std::move(entry), nullptr);
   const auto entries = history.entries();
   const bool goes_on = !entries.empty() && entries.front().generation == found.last &&
-                       entries.front().sha256 == hash.of(*model);
+                       entries.front().sha256 == hash.of(*intent);
   for (const HistoryEntry& entry : entries) {
     if (entry.confirmation != Confirmation::kPending) continue;
     if (goes_on && entry.generation == found.last) {
@@ -60,7 +60,7 @@ uint64_t Gateway::Parts::open_history(const std::string& directory) {
 /// The file says what was to be confirmed: it still is, and still gives way in time.
 void Gateway::Parts::resume_pending(const HistoryEntry& entry) {
   const auto stored = history_store.configuration(entry.confirm_base);
-  const auto before = stored ? admit(model, *stored, {.allow_no_services = true}) : Outcome<Admitted>();
+  const auto before = stored ? admit(intent, *stored, {.allow_no_services = true}) : Outcome<Admitted>();
   if (!stored || !before) {
     history.set_confirmation(entry.generation, Confirmation::kConfirmed);
     log_error({"generation ", entry.generation, " was not confirmed, and cannot be taken back: ",
@@ -77,7 +77,7 @@ void Gateway::Parts::remember(const std::shared_ptr<const Model>& before, uint64
                               const ApplyOptions& options, Moment now, ApplyResult& result) {
   PendingChange next{generation, base, without_set_contents(before), {}};
   if (pending) {
-    const bool goes_back = changed_parts(*pending->before, *model).empty();
+    const bool goes_back = changed_parts(*pending->before, *intent).empty();
     history.set_confirmation(pending->generation,
                              goes_back ? Confirmation::kTakenBack : Confirmation::kSuperseded);
     next.base = pending->base;  // what was never confirmed is nothing to go back to
@@ -93,24 +93,27 @@ void Gateway::Parts::remember(const std::shared_ptr<const Model>& before, uint64
     next.deadline = now.steady + *options.confirm;
     pending = std::move(next);
   }
-  history.add(std::move(entry), without_set_contents(model));
+  history.add(std::move(entry), without_set_contents(intent));
   events.tell(EventKind::kConfigApplied,
               {{"generation", generation.load()}, {"author", options.author}, {"changed", result.changed}});
 }
 
 void Gateway::Parts::take_back_unconfirmed() {
   const auto is_due = [this] { return pending && time->steady() >= pending->deadline; };
+  std::shared_ptr<const Model> then;
   {
     const std::lock_guard lock(state);
     if (!is_due()) return;
+    then = pending->before;
   }
+  const auto compiled = inspections_for(*then, nullptr);  // before anybody has to wait for it
   const std::lock_guard our_turn(turn);
   await_turn();
   const std::lock_guard lock(state);
   if (!is_due() || is_stopping) return;
   const uint64_t unconfirmed = pending->generation;
   Model before = *pending->before;
-  share_unchanged(*model, before);
+  share_unchanged(*intent, before);
   const auto taken =
       take(std::make_shared<const Model>(std::move(before)), {.author = kTakenBackBy}, Step::Mode::kTake);
   if (!taken) {
@@ -204,7 +207,7 @@ Outcome<std::shared_ptr<const Model>> Gateway::Parts::remembered(uint64_t wanted
       return refuse(Refusal::Kind::kNotFound, "generation " + std::to_string(wanted) + " is not remembered",
                     "config.history lists those that are");
     }
-    now = model;
+    now = intent;
     found = history.find(wanted);
   }
   if (found) {

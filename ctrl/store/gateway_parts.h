@@ -32,6 +32,7 @@
 #include "ctrl/store/change_spans.h"
 #include "ctrl/store/departed_backends.h"
 #include "ctrl/store/event_hub.h"
+#include "ctrl/store/flow_marks.h"
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/history_store.h"
 #include "ctrl/store/ledger_questions.h"
@@ -44,8 +45,8 @@
 
 namespace sluice::ctrl {
 
-class InspectionTotals;  // ctrl/store/inspection_totals.h
-class TunnelStates;      // ctrl/tunnel/tunnel_states.h
+class InspectionCompiler;  // ctrl/store/inspection_compiler.h
+class TunnelStates;        // ctrl/tunnel/tunnel_states.h
 class TunnelPlan;
 
 /// A step from the present state to the next.
@@ -55,7 +56,8 @@ struct Step {
     kRehearse,
     kTakeUnlessFlowsEnd,  ///< rehearse it where flows may end, so that they can be counted first
   };
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Model> intent;  ///< null: the present one
+  std::shared_ptr<const Model> model;   ///< the intent with what `services_from` brings
   MemberLists members;
   std::set<std::string> touched_pools = {};  ///< those of which a status differs
   std::vector<BackendKey> flushed = {};
@@ -64,6 +66,15 @@ struct Step {
   Mode mode = Mode::kTake;
   std::vector<Cause> causes = {};
   SetContents sets = {};  ///< of the model's sets
+  InspectionContents inspections = {};
+};
+
+/// A configuration that may be applied, and what takes long to make of it, which is only kept here: it is
+/// found again where it was compiled.
+struct Gateway::Preparation {
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<OpenSpan> span = {};
+  std::vector<Fault> warnings = {};
   InspectionContents inspections = {};
 };
 
@@ -90,22 +101,24 @@ struct Gateway::Parts {
   std::mutex turn;
   /// Of all that is not said to have another; held while Tables are compiled.
   mutable std::mutex state;
-  /// Of `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and retiring: held
-  /// for an instant. What is new is set under `state` as well, so that either suffices to read it.
+  /// Of `intent`, `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and
+  /// retiring: held for an instant. What is new is set under `state` as well, so that either suffices to read
+  /// it.
   mutable std::mutex instant;
   std::mutex hashing;  ///< of `hash`; apart from the others, `state` may be taken while it is held
 
   std::vector<dataplane::PortInfo> ports;
   std::vector<unsigned> balancers;  ///< the workers that have flows
   IdRegistry ids;
-  std::shared_ptr<const Model> model;  ///< the intent
+  std::shared_ptr<const Model> intent;  ///< what people applied
+  std::shared_ptr<const Model> model;   ///< that, with the services and pools that `services_from` brings
   Members members;
   Ejections ejections;
   BackendStatuses statuses;
-  std::shared_ptr<InspectionTotals> inspection_totals;  ///< null before the start
-  SetContents set_contents;                             ///< that `set_rows` tell of
-  std::map<std::string, SetRow, std::less<>> set_rows;  ///< of the present intent's sets
-  std::shared_ptr<const Effective> effective;           ///< what `tables` were compiled from
+  std::shared_ptr<InspectionCompiler> inspection_compiler;  ///< it outlives the workers' use
+  SetContents set_contents;                                 ///< that `set_rows` tell of
+  std::map<std::string, SetRow, std::less<>> set_rows;      ///< of the present intent's sets
+  std::shared_ptr<const Effective> effective;               ///< what `tables` were compiled from
   std::shared_ptr<const dataplane::Tables> tables;
   ChangeLog changes;
   DepartedBackends departed;
@@ -116,10 +129,15 @@ struct Gateway::Parts {
   std::mutex keeping;  ///< of `history_store`; `state` may be taken while it is held
   HistoryStore history_store;
   EventHub events;
-  SpanQueue spans;  ///< before all that may hold an open one
+  const std::shared_ptr<SpanQueue> span_queue = std::make_shared<SpanQueue>();
+  SpanQueue& spans = *span_queue;
   ChangeSpans change_spans;
-  std::vector<bool> links;       ///< of ports, as they were told last. Control thread
-  uint64_t checkpoint_size = 0;  ///< the same of the ledger
+  uint64_t transactions_lost = 0;  ///< sampled ones that are counted as dropped already. Control thread
+  std::vector<bool> links;         ///< of ports, as they were told last. Control thread
+  /// Null before anybody asked for records of flows. Set under `instant` too.
+  std::shared_ptr<dataplane::FlowLanes> flow_lanes;
+  FlowMarks flow_marks;            ///< of numbers that records may still need
+  uint64_t checkpoint_size = 0;    ///< the same of the ledger
   SipKey kept_hash_key;
   std::atomic<uint64_t> generation = 0;  ///< of the configuration; Tables have their own
   std::atomic<bool> last_apply_succeeded = true;
@@ -178,8 +196,16 @@ struct Gateway::Parts {
   Outcome<ApplyResult> take_rehearsed(const Model& next, const ApplyOptions& options);
 
   /// Makes Tables what the workers see, and with them what counts.
-  void publish(std::shared_ptr<const Effective> next, std::shared_ptr<const dataplane::Tables> new_tables);
-  /// Publishes what the members of those pools are now, if that differs. With `turn` held too.
+  /// Answers the number that the data plane gives them.
+  uint64_t publish(std::shared_ptr<const Effective> next,
+                   std::shared_ptr<const dataplane::Tables> new_tables);
+  /// An intent with what `services_from` brings now.
+  OfferedModel with_offered_services(const std::shared_ptr<const Model>& of) const;
+  bool has_flows(const std::string& pool) const;
+  /// Publishes what the members of those pools are now, if that differs, and the services that a source
+  /// brings. With `turn` held too.
+  void publish_observed(const std::set<std::string>& pools, std::chrono::system_clock::time_point seen);
+  /// The members alone.
   void publish_members(const std::set<std::string>& pools, std::chrono::system_clock::time_point seen);
   /// Withdrawn members of a pool whose last flow has ended.
   std::vector<HostPort> ended_members(const EffectivePool& pool) const;
@@ -201,14 +227,31 @@ struct Gateway::Parts {
   void take_back_unconfirmed();
   void tell(const StatusChanges& changes);
   void trace(const StatusChanges& changes);
+  /// The span of a change that has been read from `began` on, and may be applied or not. With no lock held,
+  /// as the next.
+  std::shared_ptr<OpenSpan> trace_admission(Span::Time began, const ApplyOptions& options,
+                                            const Outcome<Admitted>& admitted);
+  void trace_outcome(const std::shared_ptr<OpenSpan>& span, const Outcome<ApplyResult>& outcome);
+  /// What was compiled is not taken: it was only rehearsed, or `refusal` says why.
+  static void note_rehearsed(const Step& step, Span::Time began, Span::Time ended, const Refusal* refusal);
   /// What backends are as the gateway stops: their states end with it.
   void trace_last_states();
   void settle_change_spans();  ///< with or without `state`
+  void sample_transactions(const Model& next);
+  void trace_transactions();  ///< control thread
   void tell_sources();
   void tell_links();
   /// The last attempt to apply something has failed. With or without locks.
   void note_refused(const std::string& message, const std::vector<Fault>& faults);
   const PoolModel* pool(const std::string& name) const;
+  /// What the inspections of a model are: compiled before, or now, which may take long; or a fault, which
+  /// points into `config`, the document that the model was read from, if there is one. With or without locks.
+  Outcome<InspectionContents> inspections_for(const Model& next, const nlohmann::json* config);
+  /// The same at the start: what takes long is not compiled yet, nor is what cannot be.
+  Outcome<InspectionContents> first_inspections(const Model& next);
+  void follow_inspections();  ///< once Tables are published
+  /// Publishes what was compiled apart from a change. With no lock held.
+  void observe_inspections(InspectionContents compiled);
   /// What the sets of a model have in them: what was read with it, else what they have now.
   SetContents contents_for(const Model& next) const;
   void follow_sets();  ///< once Tables are published
@@ -225,6 +268,8 @@ struct Gateway::Parts {
   /// Makes what `statuses` was told final; `model` is that of the step.
   void commit_statuses();
   void collect_numbers();
+  /// Who reads of which flows under that model; null: nobody. Makes the lanes at the first time.
+  std::shared_ptr<const dataplane::FlowReading> flow_reading_for(const Model& next);
   void watch_workers();  ///< with `instant` held
   void log_notices();
 };

@@ -35,8 +35,13 @@ Outcome<std::shared_ptr<const Model>> read_sets(std::shared_ptr<const Model> mod
 }
 
 std::shared_ptr<const Model> without_set_contents(std::shared_ptr<const Model> model) {
-  if (model->sets.empty()) return model;
+  if (model->sets.empty() && model->inspections.empty()) return model;
   Model without = *model;
+  for (const auto& [name, inspection] : model->inspections) {
+    auto bare = std::make_shared<InspectionModel>(*inspection);
+    bare->from_file = nullptr;
+    without.inspections.set(name, std::move(bare));
+  }
   for (const auto& [name, set] : model->sets) {
     auto bare = std::make_shared<SetModel>(*set);
     bare->content = nullptr;

@@ -17,6 +17,16 @@ std::string object_of(const std::set<std::string>& pools, const Model& model) {
   return has_source ? "source/" + pool->second->discover->source : "pool/*";
 }
 
+/// Of what sources have said of those pools, which is read by `now`.
+void trace_words(OpenSpan& span, const std::set<std::string>& pools, const Model& model, Span::Time now) {
+  if (pools.size() == 1) span.set("sluice.pool", *pools.begin());
+  const auto pool = model.pools.find(*pools.begin());
+  const bool has_source = pool != model.pools.end() && pool->second->discover;
+  if (has_source) span.set("sluice.source", pool->second->discover->source);
+  span.set("sluice.pools", static_cast<int64_t>(pools.size()));
+  span.add_step("config.read", span.start(), now);
+}
+
 }  // namespace
 
 void Gateway::observe(std::vector<SourceWord> words) {
@@ -31,10 +41,11 @@ void Gateway::observe(std::vector<SourceWord> words) {
   std::set<std::string> differ;
   for (SourceWord& word : words) {
     std::string pool = word.pool;
-    if (parts.members.take(std::move(word), *parts.model, now)) differ.insert(std::move(pool));
+    const bool is_of_pool = word.services_of.empty();
+    if (parts.members.take(std::move(word), *parts.model, now) && is_of_pool) differ.insert(std::move(pool));
   }
   parts.tell_sources();
-  parts.publish_members(differ, seen.wall);
+  parts.publish_observed(differ, seen.wall);
 }
 
 Outcome<std::vector<std::string>> Gateway::release_source(const std::string& source,
@@ -54,7 +65,7 @@ Outcome<std::vector<std::string>> Gateway::release_source(const std::string& sou
   }
   auto released = parts.members.release(source, pool, *parts.model, now);
   parts.tell_sources();
-  parts.publish_members({released.begin(), released.end()}, now.wall);
+  parts.publish_observed({released.begin(), released.end()}, now.wall);
   return released;
 }
 
@@ -75,7 +86,50 @@ void Gateway::mind_sources() {
     parts.members.forget(name, ended, *parts.model);
     differ.insert(name);
   }
-  parts.publish_members(differ, now.wall);
+  parts.publish_observed(differ, now.wall);
+}
+
+OfferedModel Gateway::Parts::with_offered_services(const std::shared_ptr<const Model>& of) const {
+  static const OfferedServices kNone;
+  // What another source has told is none of this intent's.
+  const bool is_same_source = intent && intent->services_from == of->services_from;
+  return with_offered(of, is_same_source ? members.offered() : kNone,
+                      {.model = model.get(),
+                       .answered = members.answered(),
+                       .has_flows = [this](const auto& pool) { return has_flows(pool); }});
+}
+
+bool Gateway::Parts::has_flows(const std::string& pool) const {
+  if (!is_settled()) return true;  // a worker with older tables may yet begin one
+  const auto known = effective->pools.find(pool);
+  return known != effective->pools.end() &&
+         std::ranges::any_of(known->second->members->members, [&](const Member& member) {
+           return totals_of({pool, member.at.address, member.at.port}).active_flows > 0;
+         });
+}
+
+void Gateway::Parts::publish_observed(const std::set<std::string>& pools,
+                                      std::chrono::system_clock::time_point seen) {
+  if (intent->services_from.empty()) return publish_members(pools, seen);
+  OfferedModel next = with_offered_services(intent);
+  members.note_left_out(next.left_out, time->now());
+  if (next.model->services == model->services && next.model->pools == model->pools) {
+    return publish_members(pools, seen);
+  }
+  Members::Prepared prepared = members.prepare(*model, *next.model);
+  statuses.follow({*model, effective->members}, {*next.model, prepared.lists}, time->wall());
+  Step step = step_now();
+  step.model = next.model;
+  step.members = prepared.lists;
+  const auto span = spans.open("source.update", seen);
+  if (span && !pools.empty()) trace_words(*span, pools, *model, time->wall());
+  step.causes = {{ChangeCause::kSource, "source/" + intent->services_from, seen, span}};
+  const auto before = model;
+  if (const auto taken = take(step); !taken) {  // what counts stays, and the next word tries again
+    if (span) span->fail(taken.error().message);
+    return log_error({"the services that a source brings cannot be taken: ", taken.error().message});
+  }
+  members.follow(*before, *model, std::move(prepared), time->now());
 }
 
 void Gateway::Parts::publish_members(const std::set<std::string>& pools,
@@ -84,9 +138,12 @@ void Gateway::Parts::publish_members(const std::set<std::string>& pools,
   statuses.follow({*model, effective->members}, {*model, members.lists()}, time->wall());
   Step step = step_now();
   step.members = members.lists();
-  step.causes = {{ChangeCause::kSource, object_of(pools, *model), seen}};
+  const auto span = spans.open("source.update", seen);
+  if (span) trace_words(*span, pools, *model, time->wall());
+  step.causes = {{ChangeCause::kSource, object_of(pools, *model), seen, span}};
   if (const auto taken = take(step); !taken) {  // what counts stays, and the next word tries again
     log_error({"what sources say cannot be taken: ", taken.error().message});
+    if (span) span->fail(taken.error().message);
   }
 }
 

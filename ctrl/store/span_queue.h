@@ -24,7 +24,8 @@ inline constexpr std::array<std::string_view, 3> kSpanResults = {"exported", "dr
 
 class OpenSpan;
 
-class SpanQueue {
+/// Owned by shared pointers: open spans may outlive all else.
+class SpanQueue : public std::enable_shared_from_this<SpanQueue> {
  public:
   static constexpr size_t kMostWaiting = 8192;  ///< spans; about 4 MiB
 
@@ -38,7 +39,7 @@ class SpanQueue {
   std::shared_ptr<OpenSpan> open(std::string name, Span::Time start,
                                  const std::optional<TraceContext>& parent = std::nullopt,
                                  SpanKind kind = SpanKind::kInternal);
-  /// Takes a whole span, whose ids may be left to this.
+  /// Takes a whole span, whose ids may be left to this. It is nothing where nobody wants spans any more.
   void add(Span span);
 
   /// The oldest, in order.
@@ -63,19 +64,20 @@ class SpanQueue {
 };
 
 /// A span that goes on: whoever holds it may add to it; it ends, and is queued, when the last one lets go.
-/// Any thread. The queue outlives it.
+/// Any thread.
 class OpenSpan {
  public:
   using Time = Span::Time;
 
-  OpenSpan(SpanQueue& queue, Span span, bool is_recorded)
-      : queue_(queue), is_recorded_(is_recorded), span_(std::move(span)) {}
+  OpenSpan(std::shared_ptr<SpanQueue> queue, Span span, bool is_recorded)
+      : queue_(std::move(queue)), is_recorded_(is_recorded), span_(std::move(span)) {}
   ~OpenSpan();
   OpenSpan(const OpenSpan&) = delete;
   OpenSpan& operator=(const OpenSpan&) = delete;
 
   bool is_recorded() const { return is_recorded_; }
   const std::string& name() const { return span_.name; }
+  Time start() const { return span_.start; }
   /// For what is done for it elsewhere.
   TraceContext context() const { return {span_.trace, span_.id, is_recorded_}; }
   void set(std::string_view key, SpanValue value);
@@ -87,9 +89,9 @@ class OpenSpan {
                 const std::string* failure = nullptr);
 
  private:
-  SpanQueue& queue_;
+  const std::shared_ptr<SpanQueue> queue_;
   const bool is_recorded_;
-  std::mutex mutex_;  ///< of the span, but for its ids and its name
+  std::mutex mutex_;  ///< of the span, but for its ids, name and start
   Span span_;
 };
 

@@ -10,12 +10,14 @@
 #include "ctrl/log/log.h"
 #include "ctrl/store/event_hub.h"
 #include "ctrl/store/traffic_totals.h"
+#include "ctrl/telemetry/flow_metrics.h"
 #include "ctrl/telemetry/handshake_metrics.h"
 #include "ctrl/telemetry/ledger_metrics.h"
 #include "ctrl/telemetry/metric_family.h"
 #include "ctrl/telemetry/mirror_metrics.h"
 #include "ctrl/telemetry/process_metrics.h"
 #include "ctrl/telemetry/snat_metrics.h"
+#include "ctrl/telemetry/trace_metrics.h"
 #include "ctrl/telemetry/tunnel_metrics.h"
 #include "dataplane/roles/dataplane.h"
 
@@ -267,7 +269,9 @@ std::vector<MetricSource> gateway_metrics(const Gateway& gateway, const std::str
   add_backend_series(sources, gateway);
   add_snat_series(sources, gateway);
   add_tunnel_series(sources, gateway);
+  add_trace_series(sources, gateway);
   add_handshake_series(sources, gateway);
+  add_flow_log_series(sources, gateway);
   add_mirror_series(sources, gateway);
   if (const auto* ledger = gateway.ledger()) add_ledger_series(sources, *ledger);
   return sources;

@@ -17,7 +17,6 @@
 namespace sluice::ctrl {
 namespace {
 
-
 bool has_handshakes(const ServiceModel& service) {
   return lb::is_nat(service.forward) && service.protocol == IpProtocol::kTcp;
 }

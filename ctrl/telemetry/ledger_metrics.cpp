@@ -10,7 +10,6 @@ namespace {
 
 using dataplane::LedgerPlane;
 
-
 MetricSource histogram(const MetricRow& row, const LedgerPlane& ledger,
                        HistogramReading (LedgerPlane::*read)() const, double unit) {
   return family(row, [&ledger, read, unit](auto& samples) {

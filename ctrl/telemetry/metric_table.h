@@ -40,6 +40,20 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
      "Events that did not reach who follows them: `socket` and `sse`, where one did not keep up and was "
      "closed; `nats`, where no server took them for long.",
      "how-to/follow-events.md"},
+    {"sluice_trace_spans_total", MetricType::Counter, "result",
+     "What became of spans: `exported`, a receiver has them; `dropped`, there was no room for them, or no "
+     "time "
+     "at the end; `failed`, no receiver took them.",
+     "how-to/trace-with-opentelemetry.md"},
+    {"sluice_flow_log_records_total", MetricType::Counter, "",
+     "Flows that have ended and of which the flow log has told: lines that the file took, or records that "
+     "were "
+     "sent to the collector.",
+     "how-to/log-flows.md"},
+    {"sluice_flow_log_lost_total", MetricType::Counter, "",
+     "Flows that have ended and of which the flow log has not told, though they are in its sample: with "
+     "`sluice_flow_log_records_total` these are all that ended since.",
+     "how-to/log-flows.md"},
     {"process_cpu_seconds_total", MetricType::Counter, "", "CPU time of all threads."},
     {"process_resident_memory_bytes", MetricType::Gauge, "", "Memory that is resident, without huge pages."},
     {"process_virtual_memory_bytes", MetricType::Gauge, "", "Address space in use."},
@@ -116,6 +130,21 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
      "How often the set's file was read again in vain, so that the old content stayed."},
     {"sluice_set_read_timestamp_seconds", MetricType::Gauge, "set",
      "When what the set has was read, in Unix seconds."},
+    {"sluice_inspection_matches_total", MetricType::Counter, "inspection, rule",
+     "How often the rule, by its id, matched: once at most in each payload, or flow with mode stream.",
+     "how-to/inspect-traffic.md"},
+    {"sluice_inspection_scanned_bytes_total", MetricType::Counter, "inspection", "Bytes that were scanned."},
+    {"sluice_inspection_held_dropped_total", MetricType::Counter, "inspection",
+     "Segments that came before what is due, and for which there was no room, or no end to waiting."},
+    {"sluice_inspection_ambiguous_total", MetricType::Counter, "inspection",
+     "Segments that were dropped for they had other bytes at places that were taken."},
+    {"sluice_inspection_streams_exceeded_total", MetricType::Counter, "inspection",
+     "Flows that went by packet, for there were as many streams as may be."},
+    {"sluice_inspection_streams", MetricType::Gauge, "inspection", "Streams that are being looked at."},
+    {"sluice_inspection_ready", MetricType::Gauge, "inspection",
+     "Whether its rules count: 0 while its first ones are being compiled."},
+    {"sluice_inspection_read_failures_total", MetricType::Counter, "inspection",
+     "How often the file of its rules was read again in vain, so that the old ones stayed."},
     {"sluice_tunnel_packets_total", MetricType::Counter, "tunnel, direction",
      "Packets that came by the ESP tunnel, or were sent by it."},
     {"sluice_tunnel_bytes_total", MetricType::Counter, "tunnel, direction",

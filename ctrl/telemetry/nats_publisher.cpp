@@ -6,17 +6,21 @@
 #include <chrono>
 #include <deque>
 #include <exception>
+#include <optional>
 #include <span>
 #include <utility>
 
+#include "crypto/secret.h"
 #include "ctrl/intent/model.h"
 #include "ctrl/log/log_line.h"
 #include "ctrl/net/faults.h"
 #include "ctrl/net/pause.h"
 #include "ctrl/net/spawn.h"
 #include "ctrl/net/task_group.h"
+#include "ctrl/source/secret_file.h"
 #include "ctrl/source/servers.h"
 #include "ctrl/wire/nats_message.h"
+#include "ctrl/wire/nkey.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -31,13 +35,12 @@ constexpr std::chrono::milliseconds kHandshake = 5s;
 constexpr std::chrono::milliseconds kBetweenPings = 10s;
 constexpr std::chrono::milliseconds kPatience = 25s;  ///< for an answer to a ping, or to take what is written
 constexpr size_t kMostAtOnce = size_t{256} << 10;     ///< bytes of one write
-constexpr std::string_view kScheme = "nats://";
 
 SourceModel servers_of(const NatsModel& model) {
   SourceModel servers;
   servers.name = "events.nats";
   for (std::string_view server : model.servers) {
-    if (server.starts_with(kScheme)) server.remove_prefix(kScheme.size());
+    server.remove_prefix(server.find("://") == std::string_view::npos ? 0 : server.find("://") + 3);
     servers.endpoints.emplace_back(server);
   }
   return servers;
@@ -63,7 +66,7 @@ struct NatsPublisher::State : std::enable_shared_from_this<State> {
   State(asio::io_context& io, EventHub& hub, const NatsModel& model, std::string gateway)
       : io(io),
         hub(hub),
-        subject(model.subject),
+        model(model),
         gateway(std::move(gateway)),
         servers(io, servers_of(model), {.port = kPort, .tls_port = kPort, .is_tls = false}, ""),
         news(io) {}
@@ -84,9 +87,10 @@ struct NatsPublisher::State : std::enable_shared_from_this<State> {
 
   asio::io_context& io;
   EventHub& hub;
-  const std::string subject;
+  const NatsModel model;
   const std::string gateway;
   Servers servers;
+  TlsContexts contexts;
   StopSignal stop;
   asio::steady_timer news;  ///< cancelled when there is something to write
   std::deque<Waiting> waiting;
@@ -107,7 +111,9 @@ struct NatsPublisher::State : std::enable_shared_from_this<State> {
   static awaitable<void> run(std::shared_ptr<State> self);
   awaitable<void> serve();
   awaitable<nats::Message> read(Connection& connection);
-  awaitable<void> greet(Connection& connection);
+  awaitable<void> greet(Connection& connection, const ServerUrl& server);
+  awaitable<void> secure(Connection& connection, const ServerUrl& server);
+  crypto::SecretText hello(const nats::ServerInfo& info) const;
   void act_on(const nats::Message& message, Connection& connection);
   static awaitable<void> listen(std::shared_ptr<State> self, Shared connection);
   static awaitable<void> speak(std::shared_ptr<State> self, Shared connection);
@@ -167,7 +173,7 @@ awaitable<void> NatsPublisher::State::serve() {
   bool is_welcome = false;
   std::string why;
   try {
-    co_await greet(*connection);
+    co_await greet(*connection, connected.url);
     is_welcome = true;
   } catch (const std::exception& error) {
     why = error.what();
@@ -197,14 +203,51 @@ awaitable<nats::Message> NatsPublisher::State::read(Connection& connection) {
   }
 }
 
-awaitable<void> NatsPublisher::State::greet(Connection& connection) {
+/// As a server has it that says INFO first: then all goes over TLS. What it has said besides is somebody
+/// else's, who would have it count as said under TLS.
+awaitable<void> NatsPublisher::State::secure(Connection& connection, const ServerUrl& server) {
+  if (!connection.info.has_tls) throw PeerFault("it has no TLS");
+  if (connection.reader.has_unread()) throw PeerFault("it goes on without TLS");
+  const std::shared_ptr<SSL_CTX> context =
+      contexts.with({model.tls.ca, model.tls.certificate, model.tls.key});
+  const TlsPeer peer{model.tls.server_name.empty() ? server.host : model.tls.server_name, {}, false};
+  co_await connection.stream->secure(*context, peer, "");
+}
+
+/// Files are read for each connection: what they hold rotates.
+crypto::SecretText NatsPublisher::State::hello(const nats::ServerInfo& info) const {
+  const std::string name = "sluice " + gateway;
+  nats::Hello client{
+      .name = name, .is_secure = model.needs_tls(), .user = model.user, .password = {}, .token = {}};
+  std::optional<crypto::SecretText> secret;
+  if (!model.password_file.empty())
+    client.password = secret.emplace(read_secret(model.password_file)).reveal();
+  if (!model.token_file.empty()) client.token = secret.emplace(read_secret(model.token_file)).reveal();
+  std::string key, signature;
+  if (!model.nkey_file.empty()) {
+    if (info.nonce.empty()) throw PeerFault("it asks nobody to sign: it knows no keys");
+    const auto own = nats::read_user_seed(read_secret(model.nkey_file).reveal());
+    if (!own) throw PeerFault(model.nkey_file + ": " + own.error().message);
+    const auto signed_nonce = own->sign(bytes_of(info.nonce));
+    if (!signed_nonce) throw HostFault(signed_nonce.error().message);
+    client.nkey = key = nats::user_text(own->public_bytes());
+    client.signature = signature = nats::signature_text(*signed_nonce);
+  }
+  return crypto::SecretText(nats::hello(client));
+}
+
+awaitable<void> NatsPublisher::State::greet(Connection& connection, const ServerUrl& server) {
   connection.stream->expires_after(kHandshake);
   nats::Message first = co_await read(connection);
   if (first.kind != nats::Message::Kind::kInfo) throw PeerFault("it does not begin with INFO");
   act_on(first, connection);
-  if (connection.info.needs_tls) throw PeerFault("it asks for TLS");
-  const std::string hello = nats::hello("sluice " + gateway);
-  co_await connection.stream->write(bytes_of(hello));
+  if (model.needs_tls()) {
+    co_await secure(connection, server);
+  } else if (connection.info.needs_tls) {
+    throw PeerFault("it asks for TLS: give \"tls\", or tls:// before its name");
+  }
+  const crypto::SecretText words = hello(connection.info);
+  co_await connection.stream->write(bytes_of(words.reveal()));
   for (bool is_welcome = false; !is_welcome;) {
     const nats::Message message = co_await read(connection);
     act_on(message, connection);
@@ -284,7 +327,7 @@ NatsPublisher::State::Piece NatsPublisher::State::next_piece(Connection& connect
       hub.count_dropped(EventSink::kNats);
       continue;
     }
-    piece.text += nats::publication(nats_subject(subject, gateway, event.kind), event.text);
+    piece.text += nats::publication(nats_subject(model.subject, gateway, event.kind), event.text);
     ++piece.events;
   }
   return piece;

@@ -1,20 +1,14 @@
 #include "ctrl/tunnel/tunnel_keys.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 #include "crypto/sha256_openssl.h"
+#include "ctrl/net/private_file.h"
 
 namespace sluice::ctrl {
 namespace {
 
 constexpr std::string_view kFile = "file:";
-constexpr size_t kMostFileBytes = 256;
 
 /// The value of a digit; 16: it is none.
 unsigned digit(char c) {
@@ -81,32 +75,10 @@ KeyId EspKey::id_with(uint32_t spi) const {
 
 Result<EspKey> read_esp_key(EspAlgorithm algorithm, const std::string& reference) {
   const std::string path = reference.starts_with(kFile) ? reference.substr(kFile.size()) : reference;
-  const auto refuse = [&](int error) {
-    return fail("cannot read " + path + ": " + std::generic_category().message(error));
-  };
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return refuse(errno);
-  struct stat status {};
-  if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(file);
-    return fail(path + " is no file");
-  }
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    ::close(file);
-    return fail(path + " is open to others than its owner: chmod 600 " + path);
-  }
-  crypto::SecretBytes<kMostFileBytes> bytes;
-  size_t size = 0;
-  ssize_t got = 0;
-  while (size < kMostFileBytes &&
-         (got = ::read(file, bytes.reveal().data() + size, kMostFileBytes - size)) > 0) {
-    size += static_cast<size_t>(got);
-  }
-  const int error = errno;
-  ::close(file);
-  if (got < 0) return refuse(error);
-  auto key =
-      EspKey::from_hex(algorithm, trimmed({reinterpret_cast<const char*>(bytes.reveal().data()), size}));
+  const auto file = read_private_file(path);
+  if (!file) return fail("cannot read " + file.error().message);
+  if (file->is_open_to_others) return tl::unexpected(open_to_others(path));
+  auto key = EspKey::from_hex(algorithm, trimmed(file->text.reveal()));
   if (!key) return fail(path + ": " + key.error().message);
   return key;
 }

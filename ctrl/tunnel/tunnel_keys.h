@@ -49,8 +49,8 @@ struct AssociationKeys {
   uint32_t replay_window = kReplayWindow;  ///< of the inbound one
 };
 
-/// Reads the one line of the file that `reference` (`file:/path`) names, which is its owner's alone. No error
-/// quotes what it holds.
+/// Reads the one line of the file that `reference` (`file:/path` or `credential:NAME`) names, which is its
+/// owner's alone. No error quotes what it holds.
 Result<EspKey> read_esp_key(EspAlgorithm algorithm, const std::string& reference);
 
 }  // namespace sluice::ctrl

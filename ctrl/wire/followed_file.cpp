@@ -4,9 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
+
+#include "common/descriptor.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -15,20 +16,6 @@ FileSignature signature_of(const struct stat& status) {
   return std::tuple(status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
                     status.st_mtim.tv_nsec);
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 }  // namespace
 
@@ -45,19 +32,14 @@ bool is_same_file(const FileSignature& a, const FileSignature& b) {
 
 Result<FollowedFile> read_followed_file(const std::string& path, size_t largest) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.number() < 0) return fail(path + ": " + std::strerror(errno));
+  if (!file.is_open()) return fail(path + ": " + std::strerror(errno));
   struct stat status {};
   if (::fstat(file.number(), &status) != 0) return fail(path + ": " + std::strerror(errno));
   if (!S_ISREG(status.st_mode)) return fail(path + ": is no file");
   FollowedFile whole{"", signature_of(status)};
-  std::array<char, 65536> block;
-  while (whole.text.size() <= largest) {
-    const ssize_t count = ::read(file.number(), block.data(), block.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail(path + ": " + std::strerror(errno));
-    if (count == 0) return whole;
-    whole.text.append(block.data(), static_cast<size_t>(count));
-  }
+  const int error = read_all(file.number(), largest, whole.text);
+  if (error != 0) return fail(path + ": " + std::strerror(error));
+  if (whole.text.size() <= largest) return whole;
   return fail(path + ": is larger than " + std::to_string(largest >> 20) + " MiB");
 }
 

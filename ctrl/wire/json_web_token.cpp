@@ -16,10 +16,10 @@ namespace {
 
 using crypto::TokenKey;
 using nlohmann::json;
-using Bytes = std::vector<uint8_t>;
+using Octets = std::vector<uint8_t>;
 
 /// base64url without padding (RFC 7515, 2).
-std::optional<Bytes> from_base64url(std::string_view text) {
+std::optional<Octets> from_base64url(std::string_view text) {
   if (text.find_first_of("+/=") != std::string_view::npos || text.size() % 4 == 1) return std::nullopt;
   std::string plain(text);
   std::ranges::replace(plain, '-', '+');
@@ -60,7 +60,7 @@ bool is_known_algorithm(std::string_view word) {
 /// Nothing: a key of another kind.
 Result<std::optional<TokenKey>> key_of(const json& key) {
   const auto number = [&](const char* name) {
-    return from_base64url(text_in(member(key, name))).value_or(Bytes());
+    return from_base64url(text_in(member(key, name))).value_or(Octets());
   };
   const std::string_view kind = text_in(member(key, "kty")), curve = text_in(member(key, "crv"));
   const std::string_view use = text_in(member(key, "use"));

@@ -67,14 +67,26 @@ Result<ServerInfo> parse_info(std::string_view text) {
     info.most_payload = static_cast<uint64_t>(*most);
   }
   info.needs_tls = is_true(member(*object, "tls_required"), false);
+  info.has_tls = info.needs_tls || is_true(member(*object, "tls_available"), false);
+  if (const auto* nonce = member(*object, "nonce"); nonce && nonce->is_string()) {
+    info.nonce = nonce->get<std::string>();
+  }
   info.is_leaving = is_true(member(*object, "ldm"), false);
   return info;
 }
 
-std::string hello(std::string_view client_name) {
-  const nlohmann::json options = {{"verbose", false}, {"pedantic", false},  {"tls_required", false},
-                                  {"lang", "c++"},    {"version", "1"},     {"protocol", 1},
-                                  {"echo", false},    {"name", client_name}};
+std::string hello(const Hello& client) {
+  nlohmann::json options = {{"verbose", false}, {"pedantic", false},  {"tls_required", client.is_secure},
+                            {"lang", "c++"},    {"version", "1"},     {"protocol", 1},
+                            {"echo", false},    {"name", client.name}};
+  const auto say = [&options](const char* key, std::string_view value) {
+    if (!value.empty()) options[key] = value;
+  };
+  say("user", client.user);
+  say("pass", client.password);
+  say("auth_token", client.token);
+  say("nkey", client.nkey);
+  say("sig", client.signature);
   return "CONNECT " + options.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\r\n" +
          std::string(kPing);
 }

@@ -31,6 +31,8 @@ class Reader {
   static constexpr size_t kMostBytes = size_t{64} << 10;
 
   void put(std::string_view bytes) { unread_ += bytes; }
+  /// Whether bytes have come that next() has not handed out.
+  bool has_unread() const { return start_ < unread_.size(); }
   /// The next whole message; nothing: more bytes are needed.
   Result<std::optional<Message>> next();
 
@@ -43,12 +45,21 @@ class Reader {
 struct ServerInfo {
   uint64_t most_payload = uint64_t{1} << 20;
   bool needs_tls = false;
+  bool has_tls = false;
+  std::string nonce = {};   ///< to be signed by who has a key; empty: nobody is asked to
   bool is_leaving = false;  ///< lame duck mode: clients are to go elsewhere
 };
 Result<ServerInfo> parse_info(std::string_view text);
 
+/// What a client says of itself; what is empty is not said.
+struct Hello {
+  std::string_view name;
+  bool is_secure = false;
+  std::string_view user, password, token;
+  std::string_view nkey = {}, signature = {};  ///< as nkey.h writes them
+};
 /// CONNECT, and a PING whose PONG says that the server has taken it.
-std::string hello(std::string_view client_name);
+std::string hello(const Hello& client);
 inline constexpr std::string_view kPing = "PING\r\n";
 inline constexpr std::string_view kPong = "PONG\r\n";
 std::string publication(std::string_view subject, std::string_view payload);

@@ -69,6 +69,11 @@ void ProtobufWriter::present_integer(uint32_t number, uint64_t value) {
   varint(value);
 }
 
+void ProtobufWriter::fixed64(uint32_t number, uint64_t value) {
+  varint(uint64_t{number} << 3 | 1);
+  for (unsigned shift = 0; shift < 64; shift += 8) bytes_.push_back(static_cast<char>(value >> shift));
+}
+
 void ProtobufWriter::message(uint32_t number, std::string_view value) {
   varint(uint64_t{number} << 3 | 2);
   varint(value.size());

@@ -46,6 +46,8 @@ class ProtobufWriter {
   }
   /// Written even where it is 0: `optional` fields.
   void present_integer(uint32_t number, uint64_t value);
+  /// Written even where it is 0.
+  void fixed64(uint32_t number, uint64_t value);
   void text(uint32_t number, std::string_view value) {
     if (!value.empty()) message(number, value);
   }

@@ -1,12 +1,17 @@
 #include "ctrl/wire/xds_message.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "ctrl/wire/protobuf.h"
 
 namespace sluice::ctrl {
 namespace {
 
 constexpr uint64_t kInvalidArgument = 3;
-constexpr uint64_t kTypeEds = 3;
+
+/// envoy.config.cluster.v3.Cluster.DiscoveryType.
+enum class ClusterType : uint64_t { kStatic, kStrictDns, kLogicalDns, kEds };
 
 /// google.protobuf.UInt32Value.
 std::optional<uint32_t> read_wrapped(std::string_view message) {
@@ -30,8 +35,16 @@ std::optional<std::string_view> nested(std::string_view message, uint32_t number
   return found;
 }
 
+/// As NameStage takes it; what it is of, a resolver will say.
+bool may_be_host_name(std::string_view text) {
+  constexpr size_t kMostBytes = 253;
+  return !text.empty() && text.size() <= kMostBytes && std::ranges::all_of(text, [](char byte) {
+    return byte > ' ' && byte <= '~' && byte != ':' && byte != '/';
+  });
+}
+
 /// core.v3.SocketAddress.
-Result<void> read_socket_address(std::string_view message, XdsEndpoint& endpoint) {
+Result<void> read_socket_address(std::string_view message, bool may_be_name, XdsEndpoint& endpoint) {
   ProtobufReader reader(message);
   std::string_view address;
   uint64_t port = 0;
@@ -41,14 +54,22 @@ Result<void> read_socket_address(std::string_view message, XdsEndpoint& endpoint
     if (field->is_integer(3)) port = field->integer;
   }
   const auto parsed = IpAddress::parse(address);
-  if (reader.is_faulty() || !parsed) return fail("an endpoint without an IP address");
+  const bool is_name = !parsed && may_be_name && may_be_host_name(address);
+  if (reader.is_faulty() || (!parsed && !is_name)) {
+    return fail(may_be_name ? "an endpoint without an address or a name"
+                            : "an endpoint without an IP address");
+  }
   if (port < 1 || port > 65535) return fail("an endpoint's port is not 1 to 65535");
-  endpoint.address = *parsed;
+  if (is_name) {
+    endpoint.name = address;
+  } else {
+    endpoint.address = *parsed;
+  }
   endpoint.port = static_cast<uint16_t>(port);
   return {};
 }
 
-Result<XdsEndpoint> read_endpoint(std::string_view message) {
+Result<XdsEndpoint> read_endpoint(std::string_view message, bool may_have_name) {
   constexpr const char* kFaulty = "an endpoint that cannot be read";
   ProtobufReader reader(message);
   XdsEndpoint endpoint;
@@ -70,18 +91,20 @@ Result<XdsEndpoint> read_endpoint(std::string_view message) {
     }
   }
   if (reader.is_faulty()) return fail(kFaulty);
-  if (auto read = read_socket_address(socket_address, endpoint); !read) return tl::unexpected(read.error());
+  if (auto read = read_socket_address(socket_address, may_have_name, endpoint); !read) {
+    return tl::unexpected(read.error());
+  }
   return endpoint;
 }
 
-Result<XdsLocality> read_locality(std::string_view message) {
+Result<XdsLocality> read_locality(std::string_view message, bool may_have_names) {
   ProtobufReader reader(message);
   XdsLocality locality;
   while (const auto field = reader.next()) {
     if (field->is_bytes(2)) {
-      auto endpoint = read_endpoint(field->bytes);
+      auto endpoint = read_endpoint(field->bytes, may_have_names);
       if (!endpoint) return tl::unexpected(endpoint.error());
-      locality.endpoints.push_back(*endpoint);
+      locality.endpoints.push_back(std::move(*endpoint));
     }
     if (field->is_bytes(3)) locality.weight = read_wrapped(field->bytes);
     if (!field->is_integer(5)) continue;
@@ -146,14 +169,14 @@ std::string write_refusal(const std::string& text) {
 
 }  // namespace
 
-Result<XdsAssignment> read_xds_assignment(std::string_view message) {
+Result<XdsAssignment> read_xds_assignment(std::string_view message, bool may_have_names) {
   ProtobufReader reader(message);
   XdsAssignment assignment;
   bool is_faulty = false;
   while (const auto field = reader.next()) {
     if (field->is_bytes(1)) assignment.name = field->bytes;
     if (field->is_bytes(2)) {
-      auto locality = read_locality(field->bytes);
+      auto locality = read_locality(field->bytes, may_have_names);
       if (!locality) return fail(assignment.name + ": " + locality.error().message);
       assignment.localities.push_back(std::move(*locality));
     }
@@ -167,11 +190,11 @@ Result<XdsAssignment> read_xds_assignment(std::string_view message) {
 Result<XdsCluster> read_xds_cluster(std::string_view message) {
   ProtobufReader reader(message);
   XdsCluster cluster;
-  uint64_t type = 0;
+  auto type = ClusterType::kStatic;
   std::string_view service_name, inlined;
   while (const auto field = reader.next()) {
     if (field->is_bytes(1)) cluster.name = field->bytes;
-    if (field->is_integer(2)) type = field->integer;
+    if (field->is_integer(2)) type = static_cast<ClusterType>(field->integer);
     if (field->is_bytes(3)) {
       const auto name = nested(field->bytes, 2);
       if (!name) return fail("a cluster that cannot be read");
@@ -181,10 +204,13 @@ Result<XdsCluster> read_xds_cluster(std::string_view message) {
   }
   if (reader.is_faulty()) return fail("a cluster that cannot be read");
   if (cluster.name.empty()) return fail("a cluster without a name");
-  if (type == kTypeEds) {
+  if (type == ClusterType::kEds) {
     cluster.eds_name = service_name.empty() ? cluster.name : std::string(service_name);
-  } else if (type == 0 && !inlined.empty()) {  // STATIC; names of the other types are not looked up
-    auto assignment = read_xds_assignment(inlined);
+    return cluster;
+  }
+  const bool is_dns = type == ClusterType::kStrictDns || type == ClusterType::kLogicalDns;
+  if ((type == ClusterType::kStatic || is_dns) && !inlined.empty()) {
+    auto assignment = read_xds_assignment(inlined, is_dns);
     if (!assignment) return tl::unexpected(assignment.error());
     cluster.inlined = std::move(*assignment);
   }

@@ -24,6 +24,7 @@ enum class XdsHealth : uint8_t { kUnknown, kHealthy, kUnhealthy, kDraining, kTim
 
 struct XdsEndpoint {
   IpAddress address;
+  std::string name = {};  ///< instead of an address, in clusters of type STRICT_DNS and LOGICAL_DNS
   uint16_t port = 0;
   uint32_t weight = 1;
   XdsHealth health = XdsHealth::kUnknown;
@@ -49,12 +50,12 @@ struct XdsCluster {
   std::string name;
   /// By what name its endpoints are asked for; empty: `inlined` has them.
   std::string eds_name;
-  XdsAssignment inlined;
+  XdsAssignment inlined;  ///< addresses where the type is STATIC, names where it is one of DNS
 };
 
 // Errors are what the control plane is told in a NACK: whatever a resource has that no proxy could use.
 Result<XdsCluster> read_xds_cluster(std::string_view message);
-Result<XdsAssignment> read_xds_assignment(std::string_view message);
+Result<XdsAssignment> read_xds_assignment(std::string_view message, bool may_have_names = false);
 
 struct XdsResource {
   std::string name;  ///< of incremental discovery alone

@@ -16,4 +16,7 @@ struct CycleTime {
   uint64_t at(uint64_t other_cycles) const;
 };
 
+/// What Worker::now_ns would be at this moment. After EAL has started.
+uint64_t worker_nanoseconds();
+
 }  // namespace sluice::dataplane

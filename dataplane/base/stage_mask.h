@@ -14,9 +14,10 @@ inline constexpr StageMask kCaptureSent = 2;
 inline constexpr StageMask kCaptureDropped = 4;
 inline constexpr StageMask kPolice = 8;    ///< every packet is counted, or held against an access list
 inline constexpr StageMask kInspect = 16;  ///< every packet's payload is scanned
+inline constexpr StageMask kAccount = 32;  ///< every packet is counted for its flow
 
 /// Those that the short ways call by themselves. A service that needs another has no known paths.
-inline constexpr StageMask kOfKnownPaths = kCaptureReceived | kCaptureSent;
+inline constexpr StageMask kOfKnownPaths = kCaptureReceived | kCaptureSent | kAccount;
 }  // namespace stage
 
 }  // namespace sluice::dataplane

@@ -17,6 +17,9 @@ class Surroundings {
  public:
   virtual ~Surroundings() = default;
 
+  /// Sees to it that EAL runs, whose end is no data plane's business: several may use it, one after the other
+  /// or together.
+  virtual Result<void> start_eal(const BootConfig& config) = 0;
   /// Makes the device of a port, with at most so many queues, once EAL runs. Answers its DPDK port id.
   virtual Result<uint16_t> attach(const PortConfig& config, unsigned rx_queues, unsigned tx_queues) = 0;
   /// Of hashes that strangers must not foresee.

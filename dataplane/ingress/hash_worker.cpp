@@ -89,7 +89,10 @@ unsigned HashWorker::poll(uint64_t now_ns) {
   now_ns_ = now_ns;
   take_jobs_back();
   unsigned touched = take_packets();
-  if (sealer_ != nullptr) touched += sealer_->poll(now_ns);
+  if (sealer_ != nullptr) {
+    touched += sealer_->poll(now_ns);
+    answer_clients(sealer_->own_answers());
+  }
   touched += answer_clients();
   jobs_under_way_.set(kHashJobs - free_.size() + fetched_.size());
   polls_.add();
@@ -154,9 +157,6 @@ std::span<HashJob*> HashWorker::read_framing(std::span<rte_mbuf*> packets) {
 
 /// Those of the jobs that are to be hashed.
 std::span<HashJob*> HashWorker::begin(std::span<HashJob*> jobs) {
-  for (const HashJob* job : jobs) {
-    if (is_coap(*job)) exchanges_.prefetch_entry(job->exchange_hash);
-  }
   size_t begun = 0;
   hash_count_ = 0;
   for (HashJob* job : jobs) {
@@ -182,11 +182,14 @@ bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
     payload = read_coap(datagram, most_payload_[meta.in_port], requester);
     if (payload.empty()) return false;
     job.exchange_hash = exchanges_.hash_of(requester, datagram);
-    exchanges_.prefetch_bucket(job.exchange_hash);
+    exchanges_.prefetch(job.exchange_hash);
   } else {
-    requester.channel = ledger::Channel::kNone;  // nobody to answer: the rest is for the rate and the profile
+    requester.channel =
+        ledger::Channel::kNone;  // nobody to answer: the rest is for the rate, the profile, and traces
     requester.ingress = meta.ingress;
     requester.address = meta.key.source;
+    requester.port = meta.key.source_port;
+    requester.received_ns = now_ns_;
     counters_.received.add();
   }
   job.transaction.payload = payload.data();
@@ -230,9 +233,8 @@ bool HashWorker::is_repeated(Requester& requester, uint64_t exchange_hash) {
     case ledger::CoapExchanges::Seen::kAnswered:
       break;
   }
-  const Outcome first = verdict.answer->outcome;
-  counters_.count(ledger::has_receipt(first) ? Outcome::kDuplicate : first);
-  send({requester, first, verdict.answer->receipt});
+  counters_.count(ledger::has_receipt(verdict.outcome) ? Outcome::kDuplicate : verdict.outcome);
+  send({requester, verdict.outcome, *verdict.receipt});
   return true;
 }
 
@@ -277,12 +279,20 @@ rte_mbuf* HashWorker::gather(const ledger::Parsed& parsed) {
   return buffer;
 }
 
-/// Ids first: the sealer's window is fetched while the leaves are hashed, and so is the next burst.
+/// Ids first: the sealer's window is fetched while the leaves are hashed, and so is the next burst. A
+/// transaction that comes alone has both hashed side by side.
 void HashWorker::hash(std::span<HashJob* const> jobs) {
-  engine_.hash(std::span(hashes_).first(jobs.size()));
+  const auto ids = std::span(hashes_).first(jobs.size());
+  const auto leaves = std::span(hashes_).subspan(kHashBurst, jobs.size());
+  const bool is_alone = jobs.size() == 1;
+  if (is_alone) {
+    engine_.hash(std::array{ids.front(), leaves.front()});
+  } else {
+    engine_.hash(ids);
+  }
   if (sealer_ != nullptr) sealer_->prefetch(jobs);
   if (fetched_.empty()) fetch_packets();
-  engine_.hash(std::span(hashes_).subspan(kHashBurst, jobs.size()));
+  if (!is_alone) engine_.hash(leaves);
   if (!are_bytes_fetched_) fetch_bytes(fetched_);
   are_bytes_fetched_ = true;
   pass_on(jobs);

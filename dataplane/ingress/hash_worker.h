@@ -75,6 +75,7 @@ class HashWorker {
   void pass_on(std::span<HashJob* const> jobs);
   void refuse(const ledger::Requester& requester, ledger::Outcome outcome);
   unsigned answer_clients();
+  void answer_clients(std::span<const ledger::Answer> answers);
   void answer(const ledger::Answer& answer);
   rte_mbuf* fresh_packet();
   uint8_t retry_seconds(ledger::Outcome outcome) const;

@@ -40,15 +40,19 @@ void HashWorker::refuse(const Requester& requester, Outcome outcome) {
 }
 
 unsigned HashWorker::answer_clients() {
-  const std::span<Answer> answers = std::span(taken_).first(answers_.pop(taken_));
-  for (auto left = answers; !left.empty();) {
-    const auto burst = left.first(std::min<size_t>(left.size(), kBurst));
+  const size_t count = answers_.pop(taken_);
+  answer_clients(std::span(taken_).first(count));
+  return static_cast<unsigned>(count);
+}
+
+void HashWorker::answer_clients(std::span<const Answer> answers) {
+  while (!answers.empty()) {
+    const auto burst = answers.first(std::min<size_t>(answers.size(), kBurst));
     fetch_buffers(pool_, fresh_, burst.size());
     for (const Answer& one : burst) exchanges_.prefetch(one);  // CoAP's: no other comes this way
     for (const Answer& one : burst) answer(one);
-    left = left.subspan(burst.size());
+    answers = answers.subspan(burst.size());
   }
-  return static_cast<unsigned>(answers.size());
 }
 
 void HashWorker::answer(const Answer& answer) {

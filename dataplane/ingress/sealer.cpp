@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/check.h"
+#include "dataplane/base/free_packets.h"
 #include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
@@ -21,6 +22,11 @@ LedgerRequest& request_of(const ledger::Requester& requester) {
   return *reinterpret_cast<LedgerRequest*>(requester.ticket);
 }
 
+/// Of the hash worker that runs the sealer.
+bool is_own(const Answer& answer) {
+  return answer.requester.channel == Channel::kCoap && answer.requester.home == 0;
+}
+
 /// The asker may free the request from here on.
 void finish(LedgerRequest& request) {
   request.done.store(true, std::memory_order_release);
@@ -30,7 +36,8 @@ void finish(LedgerRequest& request) {
 
 Sealer::Sealer(const ledger::IngestLimits& limits, ledger::RecentIds& ids, JournalRings& journal,
                crypto::Sha256 engine)
-    : journal_(journal),
+    : ids_(ids),
+      journal_(journal),
       engine_(std::move(engine)),
       scratch_(ledger::kMostPayload),
       ack_ns_(kAckBounds),
@@ -43,6 +50,7 @@ void Sealer::connect(JobRing* from, JobRing* back, AnswerRing* answers) {
 
 unsigned Sealer::poll(uint64_t now_ns) {
   now_ns_ = now_ns;
+  is_watching_ = watch_.is_on();
   unsigned touched = take_back_blocks();
   touched += take_answers();
   touched += offer_hashed();
@@ -75,12 +83,23 @@ unsigned Sealer::take_back_blocks() {
   unsigned taken = 0;
   for (ledger::OpenBlock* block = nullptr; journal_.finished.pop({&block, 1}) == 1; ++taken) {
     if (block->fate == ledger::Fate::kCommitted) block_transactions_.record(block->count());
+    if (is_watching_) watch_end_of(*block);
     ingest_.finish(block);
   }
   check(taken <= blocks_under_way_, "no block comes back that was not handed over");
   blocks_under_way_ -= taken;
   blocks_ended_ += taken;
   return taken;
+}
+
+/// Of a block that is back, with the transactions that are watched. Where the disk has refused it, it has
+/// refused all that came after.
+void Sealer::watch_end_of(const ledger::OpenBlock& block) {
+  if (block.fate == ledger::Fate::kCommitted) {
+    watch_.durable(block.first_index(), block.tree_size(), now_ns_);
+  } else if (!block.is_taken_back) {
+    watch_.refused(block.first_index(), Outcome::kDroppedDiskFull, now_ns_);
+  }
 }
 
 /// Answers that every hash worker's ring has room for; the producer's view errs on the safe side.
@@ -100,7 +119,18 @@ unsigned Sealer::take_answers() {
   look_ups_ended_ += looked_up;
   size_t count = looked_up + ingest_.take_answers(room_for.subspan(looked_up));
   if (is_stalled()) count += ingest_.tell_stalled(room_for.subspan(count));
-  for (const Answer& answer : room_for.first(count)) deliver(answer);
+  if (is_watching_) {
+    for (const Answer& answer : room_for.first(count)) watch_.answered(answer, now_ns_);
+  }
+  own_answers_ = 0;
+  for (Answer& answer : room_for.first(count)) {
+    if (!is_own(answer)) {
+      deliver(answer);
+      continue;
+    }
+    Answer& place = taken_[own_answers_++];
+    if (&place != &answer) place = answer;
+  }
   return static_cast<unsigned>(count);
 }
 
@@ -124,6 +154,7 @@ void Sealer::prefetch(std::span<HashJob* const> jobs) {
 
 void Sealer::offer(std::span<HashJob* const> jobs, uint64_t now_ns) {
   now_ns_ = now_ns;
+  is_watching_ = watch_.is_on();
   ingest_.poll(now_ns);  // a block that is due waits for nobody
   check(jobs.size() <= kSealBurst, "no more is offered than the sealer has room for");
   std::array<rte_mbuf*, 2 * kSealBurst> packets;
@@ -134,11 +165,21 @@ void Sealer::offer(std::span<HashJob* const> jobs, uint64_t now_ns) {
     if (job->gathered != nullptr) packets[count++] = job->gathered;
     job->packet = job->gathered = nullptr;
   }
-  rte_pktmbuf_free_bulk(packets.data(), count);
+  free_packets(std::span(packets).first(count));
 }
 
 void Sealer::offer(const HashJob& job) {
+  if (is_watching_ && watch_.has(job.transaction.txid)) return offer_watched(job);
   judge(ingest_.offer(job.transaction, job.home, now_ns_, offered_));
+}
+
+void Sealer::offer_watched(const HashJob& job) {
+  const uint64_t index = ids_.next_index();
+  const Decision decision = ingest_.offer(job.transaction, job.home, now_ns_, offered_);
+  const bool is_new = ids_.next_index() != index;
+  watch_.offered(job.transaction, is_new ? std::optional(index) : std::nullopt,
+                 decision == Decision::kAnswered ? &offered_ : nullptr, now_ns_);
+  judge(decision);
 }
 
 /// Of a transaction whose answer, if there is one yet, is `offered_`.
@@ -228,6 +269,7 @@ void Sealer::refuse_requests() {
 unsigned Sealer::hand_over_sealed() {
   unsigned handed = 0;
   for (ledger::OpenBlock* block; (block = ingest_.take_sealed()) != nullptr; ++handed) {
+    if (is_watching_) watch_.sealed(block->first_index(), block->tree_size(), now_ns_);
     check(journal_.sealed.push(block), "the journal's ring has room for every block");
   }
   blocks_under_way_ += handed;

@@ -13,6 +13,7 @@
 #include "dataplane/ingress/hash_job.h"
 #include "dataplane/ingress/journal_rings.h"
 #include "dataplane/ingress/ledger_request.h"
+#include "dataplane/ingress/transaction_watch.h"
 #include "ledger/ingest.h"
 
 namespace sluice::dataplane {
@@ -43,8 +44,15 @@ class Sealer {
   /// Takes hashed transactions, no more than room(), and frees their packets.
   void offer(std::span<HashJob* const> jobs, uint64_t now_ns);
 
+  /// Answers of the last poll to requests that this hash worker has parsed: they take no ring. Valid until
+  /// the next poll.
+  std::span<const ledger::Answer> own_answers() const { return std::span(taken_).first(own_answers_); }
+
   // For the control thread.
   bool ask(LedgerRequest& request) { return requests_.push(&request); }
+  /// Has transactions of the network that are sampled told of.
+  TransactionWatch& watch() { return watch_; }
+  const TransactionWatch& watch() const { return watch_; }
   /// Seals what is open and refuses whatever comes.
   void stop() { stopping_.store(true, std::memory_order_release); }
   /// After the last poll: tells those who still wait that the gateway stops.
@@ -73,11 +81,14 @@ class Sealer {
   unsigned serve_request();
   unsigned hand_over_sealed();
   void offer(const HashJob& job);
+  void offer_watched(const HashJob& job);
+  void watch_end_of(const ledger::OpenBlock& block);
   void judge(ledger::Decision decision);
   void submit(LedgerRequest& request, SubmitRequest& question);
   void look_up(ledger::Answer& answer);
   void deliver(const ledger::Answer& answer);
 
+  ledger::RecentIds& ids_;
   JournalRings& journal_;
   crypto::Sha256 engine_;  // for requests, one by one
   std::vector<Source> sources_;
@@ -89,6 +100,9 @@ class Sealer {
   ledger::Ingest ingest_;
   std::array<ledger::Answer, kSealBurst> taken_;  // for take_answers(): too large to be laid out in each poll
   ledger::Answer offered_;                        // to the transaction that is offered
+  TransactionWatch watch_;
+  bool is_watching_ = false;                      // in this poll
+  size_t own_answers_ = 0;                        // at the front of taken_
   size_t look_ups_ = 0;                           // under way
   uint64_t blocks_under_way_ = 0;                 // with the journal thread
   uint64_t blocks_ended_ = 0;

@@ -23,6 +23,7 @@ struct TransactionTrace {
   uint64_t sealed_ns = 0;    ///< its block was handed to the journal
   uint64_t durable_ns = 0;   ///< its block came back
   uint64_t answered_ns = 0;  ///< its answer was on its way to the client
+  uint64_t told_ns = 0;      ///< now, when it is told of
 };
 
 }  // namespace sluice::dataplane

@@ -5,35 +5,15 @@
 #include "common/checksum.h"
 #include "common/headers.h"
 #include "dataplane/base/packet.h"
-#include "dataplane/packet/pseudo_header.h"
+#include "dataplane/packet/ip_header.h"
 
 namespace sluice::dataplane {
 namespace {
 
-constexpr uint8_t kHopLimit = 64;
+constexpr uint16_t kLinkHeaderRoom = 20;  // Ethernet with a VLAN tag takes 18
 
-void write_ipv4(uint8_t* at, const IpAddress& from, const IpAddress& to, size_t total) {
-  Ipv4Header header{};
-  header.version_ihl = 0x45;
-  header.total_length = Be16::from_host(static_cast<uint16_t>(total));
-  header.fragment = Be16::from_host(Ipv4Header::kDontFragment);  // so that no id is needed: RFC 6864, 4
-  header.ttl = kHopLimit;
-  header.protocol = IpProtocol::kUdp;
-  header.source = from.as_v4();
-  header.destination = to.as_v4();
-  header.checksum = checksum_finish(checksum_add(&header, sizeof header));
-  store(at, header);
-}
-
-void write_ipv6(uint8_t* at, const IpAddress& from, const IpAddress& to, size_t total) {
-  Ipv6Header header{};
-  header.version_class_flow = Be32::from_host(6u << 28);
-  header.payload_length = Be16::from_host(static_cast<uint16_t>(total - sizeof header));
-  header.next_header = IpProtocol::kUdp;
-  header.hop_limit = kHopLimit;
-  header.source = from.bytes();
-  header.destination = to.bytes();
-  store(at, header);
+uint64_t sum_of(Be16 word) {
+  return word.network();
 }
 
 }  // namespace
@@ -50,18 +30,22 @@ void write_datagram(rte_mbuf* packet, const UdpEnd& from, const UdpEnd& to,
   const bool is_v4 = from.address.is_v4();
   const size_t ip_header = is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
   const size_t udp_bytes = sizeof(UdpHeader) + payload.size();
-  // A fresh buffer has room for any frame, and so for kMostDatagramBytes.
+  // A fresh buffer has room for any frame, and so for kMostDatagramBytes. The link header will lie in the
+  // cache line of the IP header's beginning.
+  packet->data_off = static_cast<uint16_t>(packet->data_off + kLinkHeaderRoom);
   auto* const ip =
       reinterpret_cast<uint8_t*>(rte_pktmbuf_append(packet, static_cast<uint16_t>(ip_header + udp_bytes)));
-  (is_v4 ? write_ipv4 : write_ipv6)(ip, from.address, to.address, ip_header + udp_bytes);
+  write_ip_header(ip, {from.address, to.address, IpProtocol::kUdp, ip_header + udp_bytes});
   uint8_t* const l4 = ip + ip_header;
-  UdpHeader udp{from.port, to.port, Be16::from_host(static_cast<uint16_t>(udp_bytes)), {}};
-  store(l4, udp);
-  std::memcpy(l4 + sizeof udp, payload.data(), payload.size());
-  const Be16 sum =
-      checksum_finish(checksum_add(l4, udp_bytes, pseudo_header_sum(ip, is_v4, IpProtocol::kUdp, udp_bytes)));
-  udp.checksum = sum.network() == 0 ? Be16::from_host(0xffff) : sum;  // RFC 768: zero says that there is none
-  store(l4, udp);
+  const Be16 length = Be16::from_host(static_cast<uint16_t>(udp_bytes));
+  const Be16 protocol = Be16::from_host(static_cast<uint8_t>(IpProtocol::kUdp));
+  // The pseudo-header (RFC 768; RFC 8200, 8.1) and the header with its ports and its length.
+  const uint64_t headers = address_sum(from.address) + address_sum(to.address) + sum_of(protocol) +
+                           2 * sum_of(length) + sum_of(from.port) + sum_of(to.port);
+  const Be16 sum = checksum_finish(checksum_add(payload.data(), payload.size(), headers));
+  std::memcpy(l4 + sizeof(UdpHeader), payload.data(), payload.size());
+  // RFC 768: zero says that there is none.
+  store(l4, UdpHeader{from.port, to.port, length, sum.network() == 0 ? Be16::from_host(0xffff) : sum});
 }
 
 std::span<const uint8_t> udp_payload(rte_mbuf* frame) {

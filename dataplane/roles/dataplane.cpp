@@ -45,7 +45,8 @@ Result<std::unique_ptr<DataPlane>> DataPlane::create(const BootConfig& config) {
   if (config.ports.empty() || config.ports.size() > kMaxPorts) {
     return fail("1 to " + std::to_string(kMaxPorts) + " ports are needed", "/ports");
   }
-  if (created.exchange(true)) return fail("a process has one data plane, and starts it once");
+  if (config.surroundings == nullptr && created.exchange(true))
+    return fail("a process has one data plane, and starts it once");
 
   open_eal_log(config.log);
   auto plane = build(config);
@@ -54,7 +55,9 @@ Result<std::unique_ptr<DataPlane>> DataPlane::create(const BootConfig& config) {
 }
 
 Result<std::unique_ptr<DataPlane>> DataPlane::build(const BootConfig& config) {
-  if (auto started = start_eal(config); !started) return tl::unexpected(started.error());
+  Surroundings* const surroundings = config.surroundings;
+  auto started = surroundings != nullptr ? surroundings->start_eal(config) : start_eal(config);
+  if (!started) return tl::unexpected(started.error());
   std::unique_ptr<DataPlane> plane(new DataPlane);
   plane->parts_ = std::make_unique<Parts>(config);
   Parts& parts = *plane->parts_;

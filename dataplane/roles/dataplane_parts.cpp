@@ -58,6 +58,7 @@ DataPlane::Parts::~Parts() {
   }
   for (const PortPlan& plan : plans) close_device(plan.device);
   for (const auto& [node, pool] : pools) rte_mempool_free(pool);
+  if (config.surroundings != nullptr) return;
   stop_eal();
   close_eal_log();
 }
@@ -90,7 +91,7 @@ Result<void> DataPlane::Parts::make_pools() {
                  [&](const PortPlan& other) { return other.numa_node == plan.numa_node; });
     PoolSize size = pool_size(local, topology.workers(), in_rings, largest_mtu);
     size.packets += static_cast<unsigned>(topology.hash_threads.size()) * kHashPackets;
-    const auto pool = make_packet_pool(size, plan.numa_node);
+    const auto pool = make_packet_pool(size, plan.numa_node, plan.device);
     if (!pool) return tl::unexpected(pool.error());
     pools[plan.numa_node] = *pool;
   }

@@ -1,5 +1,8 @@
 #include "dataplane/roles/ledger_plane.h"
 
+#include <rte_cycles.h>
+
+#include "dataplane/base/nanosecond_clock.h"
 #include "dataplane/roles/ledger_station.h"
 
 namespace sluice::dataplane {
@@ -61,6 +64,21 @@ uint64_t LedgerPlane::answers_lost() const {
 
 bool LedgerPlane::ask(LedgerRequest& request) {
   return !station_.has_stopped() && station_.sealer().ask(request);
+}
+
+void LedgerPlane::sample_transactions(double share) {
+  station_.sealer().watch().sample(share);
+}
+
+size_t LedgerPlane::take_traces(std::span<TransactionTrace> room) {
+  const size_t count = station_.sealer().watch().take(room);
+  const uint64_t now_ns = NanosecondClock(rte_get_tsc_hz()).at(rte_rdtsc());
+  for (TransactionTrace& trace : room.first(count)) trace.told_ns = now_ns;
+  return count;
+}
+
+uint64_t LedgerPlane::traces_lost() const {
+  return station_.sealer().watch().lost();
 }
 
 }  // namespace sluice::dataplane

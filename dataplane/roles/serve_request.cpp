@@ -1,6 +1,7 @@
 // Questions of the control thread about this worker's flows and drops, answered between bursts.
 #include <algorithm>
 
+#include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/worker/worker.h"
@@ -66,6 +67,13 @@ Explanation explain(Worker& worker, const FlowKey& key) {
     if (decision.limit == lb::Limit::kBackendFlows) {  // of the pool that it was sent to
       add_steering_rules(*worker.tables, key, decision, refused.rules);
     }
+    return refused;
+  }
+  if (const DropReason reason = explain_inspection(worker, decision, rules); reason != DropReason::kNone) {
+    Explanation refused = dropped(reason);
+    refused.service = decision.service;
+    refused.backend = decision.backend;
+    refused.rules = rules;
     return refused;
   }
   Explanation result;

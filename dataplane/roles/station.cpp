@@ -22,6 +22,8 @@ Result<void> Station::map_arrays(const StationPlan& plan) {
   const size_t entries = plan.place.balances ? plan.flow_table_entries : 1;  // others never look a flow up
   return map_array(flows_, entries, plan.numa_node, true)
       .and_then([&] { return map_array(addresses6_, entries, plan.numa_node, true); })
+      .and_then([&] { return map_array(flow_accounts_, entries, plan.numa_node, true); })
+      .and_then([&] { return map_array(flow_counts_told_, entries, plan.numa_node, false); })
       .and_then(
           [&] { return map_array(buckets_, lb::FlowTable::buckets_for(entries), plan.numa_node, true); })
       .and_then([&] { return map_array(services_, lb::kMaxServices, plan.numa_node, false); })
@@ -31,6 +33,7 @@ Result<void> Station::map_arrays(const StationPlan& plan) {
       .and_then([&] { return map_array(counted_services_, lb::kMaxServices, plan.numa_node, false); })
       .and_then([&] { return map_array(counted_backends_, lb::kMaxBackends, plan.numa_node, false); })
       .and_then([&] { return map_handshakes(plan); })
+      .and_then([&] { return map_inspected(plan); })
       .and_then([&] { return map_array(paths_, KnownPaths::kPlaces, plan.numa_node, false); })
       .and_then([&] { return map_array(drop_records_, DropRecorder::kRecords, plan.numa_node, false); });
 }
@@ -48,6 +51,18 @@ Result<void> Station::map_handshakes(const StationPlan& plan) {
         handshakes_ = std::make_unique<lb::HandshakeWatch>(
             lb::HandshakeWatch::Memory{pending_handshakes_.elements(), handshake_places_.elements(),
                                        handshake_times_.elements(), answer_times_.elements()});
+      });
+}
+
+Result<void> Station::map_inspected(const StationPlan& plan) {
+  if (!plan.place.balances) return {};
+  const size_t entries = plan.flow_table_entries;
+  return map_array(inspected_flows_, entries, plan.numa_node, false)
+      .and_then([&] { return map_array(inspected_of_flow_, entries, plan.numa_node, false); })
+      .and_then([&] { return map_array(inspected_ended_, entries, plan.numa_node, false); })
+      .map([&] {
+        inspection_ = std::make_unique<InspectWorker>(InspectWorker::Memory{
+            inspected_flows_.elements(), inspected_of_flow_.elements(), inspected_ended_.elements()});
       });
 }
 
@@ -98,6 +113,15 @@ Result<std::unique_ptr<Station>> Station::create(const StationPlan& plan) {
     station->worker_->esp = station->esp_.get();
   }
   station->worker_->balancer.watch(*station->handshakes_);
+  if (station->inspection_ != nullptr) {
+    station->worker_->inspection = station->inspection_.get();
+    station->worker_->balancer.tell_ends_to(station->inspection_->attachments);
+  }
+  if (plan.place.balances) {
+    station->accounts_ = std::make_unique<lb::FlowAccounts>(station->flow_accounts_.elements(),
+                                                            station->flow_counts_told_.elements());
+    station->worker_->accounts = station->accounts_.get();
+  }
   station->drops_.show_to(station->watch_);
   station->drops_.record_in(station->drop_records_.elements());
   station->worker_->transmit.show_to(station->watch_);

@@ -7,6 +7,7 @@
 
 #include "dataplane/base/mapped_array.h"
 #include "dataplane/base/worker_limits.h"
+#include "dataplane/inspect/inspect_worker.h"
 #include "dataplane/worker/worker.h"
 #include "lb/flow_admission.h"
 #include "lb/handshake_watch.h"
@@ -53,6 +54,7 @@ class Station {
   explicit Station(unsigned index) : watch_(index), drops_(stats_) {}
   Result<void> map_arrays(const StationPlan& plan);
   Result<void> map_handshakes(const StationPlan& plan);
+  Result<void> map_inspected(const StationPlan& plan);
 
   WorkerStats stats_;
   PacketWatch watch_;
@@ -60,6 +62,9 @@ class Station {
   Notices notices_;
   MappedArray<lb::FlowEntry> flows_;
   MappedArray<lb::Addresses6> addresses6_;
+  MappedArray<lb::FlowAccount> flow_accounts_;  ///< of `accounts_`, as the next
+  MappedArray<lb::FlowCounts> flow_counts_told_;
+  std::unique_ptr<lb::FlowAccounts> accounts_;
   MappedArray<lb::FlowTable::Bucket> buckets_;
   MappedArray<lb::TargetCounters> services_;
   MappedArray<lb::TargetCounters> backends_;
@@ -76,6 +81,10 @@ class Station {
   std::unique_ptr<lb::FlowAdmission> admission_;
   MappedArray<DropRecord> drop_records_;
   SpscRing<WorkerRequest*> requests_{kQuestions};
+  MappedArray<InspectedFlow> inspected_flows_;  ///< of `inspection_`, as the next two
+  MappedArray<InspectWorker::Number> inspected_of_flow_;
+  MappedArray<InspectWorker::Number> inspected_ended_;
+  std::unique_ptr<InspectWorker> inspection_;
   std::shared_ptr<EspWorker> esp_;  ///< shared only to be declared here, and defined where it is made
   std::unique_ptr<Worker> worker_;
 };

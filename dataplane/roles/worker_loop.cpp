@@ -10,7 +10,9 @@
 
 #include "dataplane/base/packet.h"
 #include "dataplane/stages/carry_checks.h"
+#include "dataplane/stages/account.h"
 #include "dataplane/stages/encapsulate.h"
+#include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/relay_from_kernel.h"
 
@@ -93,6 +95,8 @@ bool WorkerLoop::step(uint64_t cycles) {
 }
 
 void WorkerLoop::end() {
+  give_up_inspection(worker_);
+  tell_last_flows(worker_);
   give_up_tunnels(worker_);
   worker_.neighbors.give_up();
   worker_.drops.free_pending();
@@ -106,6 +110,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   const uint32_t elapsed_ms = now_ms - worker_.now_ms;
   worker_.now_ms = now_ms;
   worker_.now_ns = fine_clock_.at(cycles);
+  if (worker_.accounts != nullptr) worker_.accounts->set_time(worker_.now_ns, now_ms);
   worker_.drops.recorder().begin_poll(cycles, worker_.tables->configuration);
 
   if (worker_.place.balances) worker_.balancer.expire_handshakes(worker_.tables->view(), worker_.now_ns);
@@ -125,6 +130,8 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   }
   touched += send_checks(worker_);
   if (worker_.place.balances && sweep_flows(worker_)) ++touched;
+  if (worker_.place.balances && sweep_uninspected_flows(worker_)) ++touched;
+  tidy_inspection(worker_);
   if (serve_request(worker_)) ++touched;  // more steps may wait: no time to rest
   send_encrypted(worker_);
   worker_.transmit.flush();
@@ -139,6 +146,8 @@ void WorkerLoop::take_newest_tables() {
   find_tunnels_anew(worker_);
   worker_.neighbors.adopt_static(*newest, worker_.now_ms, worker_.transmit);
   adopt_rules(worker_);
+  adopt_inspections(worker_);
+  account_flows(worker_);
 }
 
 void WorkerLoop::take_newest_captures() {

@@ -4,6 +4,7 @@
 
 #include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/forward_known.h"
+#include "dataplane/stages/inspect.h"
 #include "dataplane/stages/mirror.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/stages/punt.h"
@@ -43,8 +44,7 @@ bool may_be_mirrored(const Worker& worker, const lb::Decision& decision) {
   return !decision.is_reply && decision.flow != nullptr && service_of(worker, decision).is_mirrored;
 }
 
-void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
-  bind(worker, packet, decision);
+void carry_out(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   switch (decision.outcome) {
     case lb::Outcome::kCached:
       if (may_be_mirrored(worker, decision)) mirror(worker, packet, decision);
@@ -64,6 +64,14 @@ void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
     case lb::Outcome::kRateLimited:
       return worker.drops.drop(packet, DropReason::kRateLimited, DropDetail::kServiceLimit);
   }
+}
+
+void act_on(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
+  bind(worker, packet, decision);
+  if (!must_inspect(worker, decision)) [[likely]]
+    return carry_out(worker, packet, decision);
+  packet = inspect(worker, packet, decision);
+  for (; packet != nullptr; packet = inspect_waiting(worker, decision)) carry_out(worker, packet, decision);
 }
 
 /// Why a packet is dropped before anything is decided about it: a martian that would begin a flow, or an
@@ -92,7 +100,7 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
   for (size_t i = 0; i < packets.size(); ++i) {
     rte_mbuf* const packet = packets[i];
     if (candidates[i] != nullptr && forward_known(worker, packet, *candidates[i])) continue;
-    const PacketMeta& meta = meta_of(packet);
+    PacketMeta& meta = meta_of(packet);
     lb::FlowEntry* const flow = flows.find(meta.key, meta.flow_hash);
     if (const DropReason reason = refusal_of(worker, meta, flow); reason != DropReason::kNone) {
       const bool may_answer_a_check = reason == DropReason::kMalformedL3;  // its source is an address of ours

@@ -133,6 +133,14 @@ void find_flows(lb::FlowTable& flows, Burst& burst) {
   }
 }
 
+/// Fetches where flows are counted, if they are, before their packets are.
+void prefetch_accounts(const Worker& worker, const Burst& burst) {
+  if ((worker.watch.any() & stage::kAccount) == 0) return;
+  for (const lb::FlowEntry* const flow : std::span(burst.flows).first(burst.frames.size())) {
+    if (flow != &nobody) worker.balancer.prefetch_account(*flow);
+  }
+}
+
 /// Whether one of the eight packets from `first` on, which are to be kept as they are, would go back to its
 /// sender.
 bool any_would_return(const Burst& burst, size_t first, const EightPaths& paths) {
@@ -213,17 +221,21 @@ template <bool is_v4>
 }
 
 /// Forwards the eight packets from `first` on, which are of one family, if all of them are plain and go on
-/// with their flows, and their paths treat them alike and show them to nobody: true, and they are taken over.
-/// False: nothing has changed.
-template <bool is_v4>
+/// with their flows, and their paths treat them alike and have no stage for them but to be counted: true, and
+/// they are taken over. False: nothing has changed.
+template <bool is_v4, bool is_watched>
 bool forward_eight(Worker& worker, const Burst& burst, size_t first) {
   if (!have_all_keys<is_v4>(worker.balancer.flows(), burst, first)) return false;
   lb::FlowEntry* const* const flows = &burst.flows[first];
   const EightPaths paths(worker.paths, flows, burst.packets.all_ip_bytes(first), worker.neighbors.version(),
                          worker.now_ms);
   const PathRewrite& path = paths.path[0]->rewrite;
-  if (!paths.may_go || path.stages != 0) return false;
+  const StageMask stages = is_watched ? path.stages : 0;
+  if (!paths.may_go || (stages & ~stage::kAccount) != 0) return false;
   if (path.treatment == Treatment::kKeep && any_would_return(burst, first, paths)) return false;
+  for (size_t i = 0; i < kEight && (stages & stage::kAccount) != 0; ++i) {
+    worker.balancer.account(*flows[i], burst.frames[first + i]->pkt_len);
+  }
   for (uint32_t later = paths.seen_later; later != 0; later &= later - 1) {
     flows[std::countr_zero(later)]->last_seen_ms = worker.now_ms;
   }
@@ -266,8 +278,9 @@ std::span<rte_mbuf*> forward_burst(Worker& worker, const Burst& burst) {
   for (size_t first = 0; first < frames.size(); first += kEight) {
     if (first + kEight <= frames.size() && (waiting == 0 || !any_waits(first))) {
       const bool are_v4 = burst.packets.are_v4(first);
-      if (are_v4 ? forward_eight<true>(worker, burst, first)
-                 : burst.packets.are_v6(first) && forward_eight<false>(worker, burst, first)) [[likely]] {
+      if (are_v4 ? forward_eight<true, is_watched>(worker, burst, first)
+                 : burst.packets.are_v6(first) && forward_eight<false, is_watched>(worker, burst, first))
+          [[likely]] {
         continue;
       }
     }
@@ -288,8 +301,9 @@ std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span
   if (frames.empty() || flows.size() == 0) return frames;
   Burst burst(frames, port, PlainLink(worker.tables->ports[port]), flows);
   find_flows(flows, burst);
-  const bool is_watched = (worker.watch.any() & stage::kOfKnownPaths) != 0;
-  return is_watched ? forward_burst<true>(worker, burst) : forward_burst<false>(worker, burst);
+  if ((worker.watch.any() & stage::kOfKnownPaths) == 0) return forward_burst<false>(worker, burst);
+  prefetch_accounts(worker, burst);
+  return forward_burst<true>(worker, burst);
 }
 
 }  // namespace sluice::dataplane

@@ -7,6 +7,7 @@
 #include "dataplane/forward/known_paths.h"
 #include "dataplane/packet/plain_packets.h"
 #include "dataplane/stages/forward.h"
+#include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 
 namespace sluice::dataplane {
@@ -50,9 +51,10 @@ inline void set_data(rte_mbuf* packet, const uint8_t* frame, const uint8_t* end)
   packet->pkt_len = size;
 }
 
-/// Shows a packet of `flow`, as it came in at `in_port`, to who waits for it.
+/// Counts a packet of `flow` for it, and shows it, as it came in at `in_port`, to who waits for it.
 inline void show_received(Worker& worker, const rte_mbuf& packet, uint8_t in_port, const lb::FlowEntry& flow,
                           StageMask stages) {
+  if ((stages & stage::kAccount) != 0) worker.balancer.account(flow, packet.pkt_len);
   if ((stages & stage::kCaptureReceived) != 0) [[unlikely]]
     worker.watch.received(packet, in_port, flow.service, flow.backend);
 }
@@ -114,8 +116,9 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
 /// resolved, and every stage that the service's packets must see is on the short ways too.
 inline void remember_path(Worker& worker, const lb::Decision& decision) {
   if (service_of(worker, decision).is_mirrored) return;  // copies are made the long way
-  const StageMask stages =
-      worker.watch.of_service(decision.service) | police_stages(worker, decision.service);
+  const StageMask stages = worker.watch.of_service(decision.service) |
+                           police_stages(worker, decision.service) |
+                           inspection_stages(worker, decision.service);
   if ((stages & ~stage::kOfKnownPaths) != 0) return;
   const lb::Backend& backend = backend_of(worker, decision);
   const Egress egress = route_to_backend(*worker.tables, backend);

@@ -30,17 +30,22 @@ const lb::ServiceRules* rules_of(const Worker& worker, lb::ServiceId service) {
 
 }  // namespace
 
-DropReason Police::judge_by_rules(const PacketMeta& meta, lb::FlowEntry* flow) {
-  const lb::ServiceRules* const rules = rules_of(worker_, service_of(worker_, meta.key, flow));
+DropReason Police::judge_by_rules(PacketMeta& meta, lb::FlowEntry* flow) {
+  const lb::ServiceId service = service_of(worker_, meta.key, flow);
+  const lb::ServiceRules* const rules = rules_of(worker_, service);
   if (rules == nullptr) return DropReason::kNone;
+  const auto refuse = [&meta, service](DropReason reason) {
+    meta.bind(service, lb::kNoBackend);
+    return reason;
+  };
   const bool is_reply = flow != nullptr && flow->is_reply;
   const IpAddress client = client_of(worker_.balancer.flows(), meta.key, flow);
   if (rules->access && !rules->access->admits(client)) {
     if (flow != nullptr) worker_.balancer.end(*flow);
-    return DropReason::kDenied;
+    return refuse(DropReason::kDenied);
   }
   if (is_reply || !rules->counts_packets() || takes_packet(*rules, client)) return DropReason::kNone;
-  return DropReason::kRateLimited;
+  return refuse(DropReason::kRateLimited);
 }
 
 /// The service's token last: a source beyond its own limit uses up none of them.

@@ -35,8 +35,9 @@ class Police {
   }
 
   /// Why a packet of kind kFlow does not pass; kNone: it does. `flow` is the one that it belongs to, or null.
-  /// A flow whose client may not send any more ends.
-  DropReason judge(const PacketMeta& meta, lb::FlowEntry* flow) {
+  /// A flow whose client may not send any more ends. Of what does not pass, `meta` says from here on whose it
+  /// was: for who looks at drops.
+  DropReason judge(PacketMeta& meta, lb::FlowEntry* flow) {
     if (worker_.tables->rules == nullptr) [[likely]]
       return DropReason::kNone;
     return judge_by_rules(meta, flow);
@@ -54,7 +55,7 @@ class Police {
     uint64_t next;  ///< how many to take when none is left
   };
 
-  DropReason judge_by_rules(const PacketMeta& meta, lb::FlowEntry* flow);
+  DropReason judge_by_rules(PacketMeta& meta, lb::FlowEntry* flow);
   bool takes_packet(const lb::ServiceRules& rules, const IpAddress& client);
   bool takes_of_source(const lb::SourceRate& rate, uint64_t source);
   void give_back();

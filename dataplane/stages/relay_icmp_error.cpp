@@ -44,6 +44,12 @@ IpAddress error_source(const IpAddress& source, const FlowKey& from, const FlowK
   return receiver_sees_source_network ? source : to.source;
 }
 
+/// Who looks at drops is told whose it was.
+void drop_of(Worker& worker, rte_mbuf* packet, const lb::Decision& decision, DropReason reason) {
+  meta_of(packet).bind(decision.service, decision.backend);
+  worker.drops.drop(packet, reason);
+}
+
 void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   const PacketMeta& meta = meta_of(packet);
   const lb::FlowTable& flows = worker.balancer.flows();
@@ -55,13 +61,13 @@ void translate_and_send(Worker& worker, rte_mbuf* packet, const lb::Decision& de
   }
   const Egress egress = decision.is_reply ? route_to(*worker.tables, to.destination, meta.in_port)
                                           : route_to_backend(*worker.tables, backend_of(worker, decision));
-  if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute);
+  if (!egress.found) return drop_of(worker, packet, decision, DropReason::kNoRoute);
   if (packet->pkt_len > largest_packet(worker, egress)) {
-    return worker.drops.drop(packet, DropReason::kTooBig);
+    return drop_of(worker, packet, decision, DropReason::kTooBig);
   }
   const IpAddress source = error_source(source_of(ip, meta.is_v4()), flows.key_of(*decision.flow), to);
   const DropReason reason = translate_icmp_error({ip, packet->data_len}, ip_header_bytes, source, to);
-  if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
+  if (reason != DropReason::kNone) return drop_of(worker, packet, decision, reason);
   send(worker, egress, packet);
 }
 
@@ -82,7 +88,7 @@ void relay_icmp_error(Worker& worker, rte_mbuf* packet) {
     case lb::Outcome::kPicked:
       break;
     case lb::Outcome::kNoBackend:
-      return worker.drops.drop(packet, DropReason::kNoBackend);
+      return drop_of(worker, packet, decision, DropReason::kNoBackend);
     case lb::Outcome::kNoService:
     case lb::Outcome::kPortExhausted:
     case lb::Outcome::kRateLimited:
@@ -90,7 +96,7 @@ void relay_icmp_error(Worker& worker, rte_mbuf* packet) {
   }
   const auto* const ip = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l3_offset);
   const DropReason reason = Police::judge_error(worker, meta, decision, source_of(ip, meta.is_v4()));
-  if (reason != DropReason::kNone) return worker.drops.drop(packet, reason);
+  if (reason != DropReason::kNone) return drop_of(worker, packet, decision, reason);
   if ((*worker.tables->services)[decision.service].is_nat()) {
     return translate_and_send(worker, packet, decision);
   }

@@ -56,7 +56,7 @@ void PacketWatch::adopt(const Captures* captures) {
 }
 
 StageMask PacketWatch::of_service(lb::ServiceId service) const {
-  StageMask mask = 0;
+  StageMask mask = flows_;
   if (captures_ == nullptr) return mask;
   for (const auto& capture : captures_->running) {
     const CaptureWish& wish = capture->wish();

@@ -22,8 +22,11 @@ class PacketWatch {
   /// Those that run from now on; null: none. They stay until the next call.
   void adopt(const Captures* captures);
 
+  /// Has the packets of every flow be counted for it from now on, or no longer.
+  void account(bool is_wanted) { flows_ = is_wanted ? stage::kAccount : 0; }
+
   /// Every stage that any packet must see.
-  StageMask any() const { return any_; }
+  StageMask any() const { return any_ | flows_; }
   /// What a burst received at a port must see, whatever is in it.
   StageMask of_port(size_t port) const { return ports_[port]; }
   /// What the packets of a service's flows must see.
@@ -47,6 +50,7 @@ class PacketWatch {
   unsigned worker_;
   const Captures* captures_ = nullptr;
   StageMask any_ = 0;
+  StageMask flows_ = 0;  ///< what packets of every flow must see
   std::array<StageMask, kMaxPorts> ports_{};
 };
 

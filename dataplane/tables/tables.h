@@ -10,6 +10,7 @@
 #include "common/siphash.h"
 #include "dataplane/tables/address_set.h"
 #include "dataplane/tables/encapsulation.h"
+#include "dataplane/tables/flow_lanes.h"
 #include "dataplane/tables/ledger_config.h"
 #include "dataplane/tables/port_view.h"
 #include "dataplane/tables/route_table.h"
@@ -115,6 +116,8 @@ struct Tables {
   std::shared_ptr<const InspectionList> inspections;
   /// The `generation` that last gave a service an inspection which had none; 0: none has, or had.
   uint64_t inspection_generation = 0;
+  /// Who reads of which flows; null: nobody.
+  std::shared_ptr<const FlowReading> flow_reading;
 
   /// Whether an address is this gateway's own. Nothing that comes in from a wire may have it as source: the
   /// answer would go round.

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "dataplane/base/packet.h"
+#include "dataplane/inspect/held_segments.h"
 #include "dataplane/neighbor/neighbor_cache.h"
 #include "dataplane/packet/parser.h"
 #include "dataplane/tables/tables.h"
@@ -83,16 +84,16 @@ PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned i
     packets += port.rx_queues * port.rx_descriptors + port.tx_queues * port.tx_descriptors;
   }
   const auto port_count = static_cast<unsigned>(ports.size());
-  packets += workers *
-             (2 * kPoolCache + port_count * (kBurst + 2 * Transmit::kBuffer) + NeighborCache::kWaitingSlots);
+  packets += workers * (2 * kPoolCache + port_count * (kBurst + 2 * Transmit::kBuffer) +
+                        NeighborCache::kWaitingSlots + HeldSegments::kMost);
   constexpr unsigned kTagBytes = (kMaxVlanTags + kMaxPriorityTags) * sizeof(VlanHeader);
   const unsigned frame = largest_mtu + RTE_ETHER_HDR_LEN + kTagBytes + RTE_ETHER_CRC_LEN;
   const unsigned room = std::max(kUsualDataRoom, (frame + 63) / 64 * 64) + RTE_PKTMBUF_HEADROOM;
   return {packets, static_cast<uint16_t>(std::min<unsigned>(room, UINT16_MAX))};
 }
 
-Result<rte_mempool*> make_packet_pool(const PoolSize& size, int numa_node) {
-  const std::string name = "packets" + std::to_string(numa_node);
+Result<rte_mempool*> make_packet_pool(const PoolSize& size, int numa_node, uint16_t device) {
+  const std::string name = "packets" + std::to_string(numa_node) + "_" + std::to_string(device);
   rte_mempool* pool = create_buffers(name.c_str(), size, kPoolCache, numa_node);
   if (pool == nullptr) pool = create_buffers(name.c_str(), size, kPoolCache, -1);
   if (pool != nullptr) return pool;

@@ -25,6 +25,7 @@
 #include "dataplane/worker/police_state.h"
 #include "dataplane/worker/worker_request.h"
 #include "lb/balancer.h"
+#include "lb/flow_accounts.h"
 #include "ledger/source_rate.h"
 
 namespace sluice::dataplane {
@@ -82,6 +83,7 @@ struct Worker {
   Drops& drops;
   WorkerStats& stats;
   PacketWatch& watch;
+  lb::FlowAccounts* accounts = nullptr;  ///< null: this worker has no flows
   rte_mempool* pool = nullptr;  ///< for packets that this worker makes itself
 
   /// Indexed by Worker place.index; null where no ring leads. Packets over `to_worker` are parsed and wait

@@ -91,7 +91,7 @@ def section(schema, path, node, depth):
         name = f"**`{key}`**" if key in node.get("required", []) else f"`{key}`"
         lines.append(f"| {name} | {kind(schema, raw)} | {default(raw)} | {describe(schema, raw)} |")
         below = f"{path}.{key}" if path else key
-        if child.get("type") == "object":
+        if child.get("type") == "object" and child["properties"]:
             inner.append((below, child))
         elif child.get("type") == "array" and resolve(schema, child["items"]).get("type") == "object":
             element = resolve(schema, child["items"])

@@ -12,10 +12,9 @@ import subprocess
 
 import pytest
 
-from clean_root import CleanRoot
+from conftest import PACKAGES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PACKAGES = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")) / "packages"
 UNIT = "/lib/systemd/system/sluiced.service"
 AS_SLUICE = ("setpriv --reuid=sluice --regid=sluice --clear-groups --inh-caps=-all,+net_admin,+net_raw "
              "--ambient-caps=-all,+net_admin,+net_raw --bounding-set=-all,+net_admin,+net_raw --no-new-privs")  # fmt: skip
@@ -61,17 +60,6 @@ def test_runbooks_are_where_alerts_say():
     rules = (ROOT / "packaging/prometheus/alerts.rules.yaml").read_text()
     for path in set(re.findall(r"file://(/usr/share/doc/sluice-doc/[^#\"]+)", rules)):
         assert f".{path}\n" in listed
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    made = CleanRoot(tmp_path_factory.mktemp("root") / "root")
-    packages = made.directory / "packages"
-    packages.mkdir()
-    for name in ("sluice", "sluice-doc"):
-        shutil.copy(deb(name), packages)
-    yield made
-    made.remove()
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,12 @@ import pipeline  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
 import sha256  # noqa: E402
+import sources  # noqa: E402
 import table  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Row, Wish  # noqa: E402
 
-SUITES = (pipeline, memif, units, sha256, connections, idle, growth, ledger)
+SUITES = (pipeline, memif, units, sha256, connections, idle, growth, sources, ledger)
 
 
 def rows_of(measurement: Measurement) -> Iterator[Row]:

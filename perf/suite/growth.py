@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator
 from gateway import Gateway, boot_section, eal_arguments
 from measure import Measurement, Row, Wish, take_turns
 
-SERVICES = (1, 10, 100, 1000, 10_000)
+SERVICES = (1, 10, 100, 1000, 10_000, 100_000)
 FLOW_ENTRIES = (1 << 16, 1 << 18, 1 << 20, 1 << 22)
 FIRST, *_ = SERVICES
 
@@ -19,7 +19,8 @@ def configuration(services: int, **boot: Any) -> Dict[str, Any]:
     """So many services, each over ten backends of its own, on a port without a wire."""
     pools = [
         {"name": f"pool-{index}", "table_size": 1021,
-         "backends": [{"address": f"198.18.{128 + index % 100}.{1 + each}", "port": 1024 + index} for each in range(10)]}
+         "backends": [{"address": f"198.{18 + index // 60_000}.{128 + index % 100}.{1 + each}",
+                       "port": 1024 + index % 60_000} for each in range(10)]}
         for index in range(services)
     ]  # fmt: skip
     return {

@@ -106,6 +106,17 @@ def maglev(wish: Wish) -> Iterator[Row]:
         yield row.demand_figure(limits[size]).demand_ratio(1 / 3) if size in limits else row
 
 
+def inspection(wish: Wish) -> Iterator[Row]:
+    """The worker's whole work for segments that a thousand rules look at, beside Hyperscan on the same bytes."""
+    with huge_pages(HUGE_MEGABYTES):
+        found = samples("inspection_bench", "", wish)
+    ours, theirs = ([time - under for time, under in zip(found[name], found["floor"])]
+                    for name in ("pipeline", "hyperscan"))  # fmt: skip
+    row = _row("inspection", "1000 rules, 512-byte payloads", ours, "inspection_bench", peer="hs_scan_stream",
+               theirs=theirs)  # fmt: skip
+    yield row.demand_ratio(1 / 0.85)
+
+
 def plain(program: str, wanted: str, wish: Wish) -> Iterator[Row]:
     """Every benchmark of a program, without peers."""
     for name, times in samples(program, wanted, wish).items():
@@ -120,5 +131,6 @@ def measurements(wish: Wish) -> Iterator[Measurement]:
     yield each("worker", "backends", worker_work, "by_backends/", "100000", "ns by backends")
     yield each("worker", "new flow", worker_work, "new_flow/", "1000000", "ns by services")
     yield each("worker", "storm", storms)
+    yield each("inspection", "stream", inspection)
     yield each("maglev", "build", maglev)
     yield each("lb", "units", plain, "lb_bench", "^(flow|service|balance|prefix|limit|source)")

@@ -79,6 +79,16 @@ Result<std::unique_ptr<RingDevice>> RingDevice::create(const std::string& name, 
   return device;
 }
 
+RingDevice::~RingDevice() {
+  const auto free_ring = [](rte_ring* ring) {
+    for (void* buffer = nullptr; rte_ring_dequeue(ring, &buffer) == 0;)
+      rte_pktmbuf_free(static_cast<rte_mbuf*>(buffer));
+    rte_ring_free(ring);
+  };
+  for (const Queue& queue : rx_) free_ring(queue.ring);
+  for (rte_ring* const ring : tx_) free_ring(ring);
+}
+
 void RingDevice::arrive(unsigned queue, Frame frame) {
   rx_[queue].outside.push_back(std::move(frame));
 }

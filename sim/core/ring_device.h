@@ -1,5 +1,5 @@
 // A network device of the simulated gateway: DPDK's ring driver, with the simulator at the other ends of its
-// rings. One thread. EAL runs as long as it is used; what it holds of EAL's memory goes with EAL.
+// rings. One thread. EAL runs as long as it is used.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,11 @@ class RingDevice {
   /// `pool` gives the buffers of what arrives.
   static Result<std::unique_ptr<RingDevice>> create(const std::string& name, unsigned rx_queues,
                                                     unsigned tx_queues, rte_mempool* pool);
+
+  RingDevice(const RingDevice&) = delete;
+  RingDevice& operator=(const RingDevice&) = delete;
+  /// Nobody uses the device any more.
+  ~RingDevice();
 
   uint16_t port_id() const { return port_id_; }
   unsigned rx_queues() const { return static_cast<unsigned>(rx_.size()); }

@@ -50,7 +50,16 @@ unsigned simulated_cpu() {
 SimulatedGateway::SimulatedGateway(const SimulationStart& start)
     : start_(start), now_(start.now), random_(start.seed) {}
 
-SimulatedGateway::~SimulatedGateway() = default;
+SimulatedGateway::~SimulatedGateway() {
+  gateway_.reset();
+  devices_.clear();
+  rte_mempool_free(pool_);
+}
+
+Result<void> SimulatedGateway::start_eal(const dataplane::BootConfig& config) {
+  static const Result<void> started = dataplane::start_eal(config);
+  return started;
+}
 
 Result<std::unique_ptr<SimulatedGateway>> SimulatedGateway::start(ctrl::Model model,
                                                                   const SimulationStart& start) {
@@ -67,11 +76,13 @@ Result<uint16_t> SimulatedGateway::attach(const dataplane::PortConfig& config, u
   if (pool_ == nullptr) {
     const auto room =
         static_cast<uint16_t>(std::max<unsigned>(kDataRoom, config.mtu + 64u) + RTE_PKTMBUF_HEADROOM);
-    pool_ = rte_pktmbuf_pool_create("wire", kBuffers, 0, sizeof(dataplane::PacketMeta), room, SOCKET_ID_ANY);
+    const std::string name = "wire" + std::to_string(start_.number);
+    pool_ = rte_pktmbuf_pool_create(name.c_str(), kBuffers, 0, sizeof(dataplane::PacketMeta), room,
+                                    SOCKET_ID_ANY);
     if (pool_ == nullptr) return fail(std::string("no memory for packets: ") + rte_strerror(rte_errno));
   }
-  auto device = RingDevice::create("sim" + std::to_string(devices_.size()),
-                                   std::min(rx_queues, start_.rx_queues), tx_queues, pool_);
+  const std::string name = "sim" + std::to_string(start_.number) + "_" + std::to_string(devices_.size());
+  auto device = RingDevice::create(name, std::min(rx_queues, start_.rx_queues), tx_queues, pool_);
   if (!device) return fail("port \"" + config.name + "\": " + device.error().message);
   devices_.push_back(std::move(*device));
   return devices_.back()->port_id();
@@ -86,6 +97,14 @@ void SimulatedGateway::take_sent() {
   for (unsigned port = 0; port < devices_.size(); ++port) {
     devices_[port]->take_sent([&](Frame frame) { on_sent_(port, std::move(frame)); });
   }
+}
+
+bool SimulatedGateway::has_waiting() const {
+  return std::ranges::any_of(devices_, [](const auto& device) { return device->has_waiting(); });
+}
+
+unsigned SimulatedGateway::buffers_out() const {
+  return rte_mempool_in_use_count(pool_);
 }
 
 bool SimulatedGateway::step(unsigned worker) {

@@ -1,6 +1,6 @@
 // A whole gateway without threads: its control store, its tables, its workers' loops, under a virtual clock.
 // The libraries are the daemon's; what is the simulator's own are the devices, the time, the seeds, and whose
-// turn it is. One to a process, as EAL is; one thread.
+// turn it is. Several may be in a process, where they share EAL, which ends with it; one thread.
 #pragma once
 
 #include <chrono>
@@ -34,6 +34,7 @@ using Nanoseconds = uint64_t;  ///< of virtual time, since some moment before th
 /// How a simulated gateway begins.
 struct SimulationStart {
   uint64_t seed = 0;
+  unsigned number = 0;                     ///< another one for each that the process ever has
   Nanoseconds now = 10'000'000'000;        ///< the monotonic clock
   std::chrono::nanoseconds since_1970{0};  ///< the wall clock, at that moment
   unsigned rx_queues = 1;                  ///< of every port, at most one for each worker
@@ -63,6 +64,10 @@ class SimulatedGateway final : public dataplane::Surroundings, public ctrl::Time
   void set_link(unsigned port, bool is_up) { devices_[port]->set_link(is_up); }
 
   unsigned workers() const { return static_cast<unsigned>(loops_.size()); }
+  /// Whether a frame waits at a port.
+  bool has_waiting() const;
+  /// Buffers that came in and were not given back. After stop() that is a leak.
+  unsigned buffers_out() const;
   /// One turn of a worker at now(); whether it found anything to do.
   bool step(unsigned worker);
   /// Turns of all workers until none of them finds anything to do.
@@ -81,6 +86,7 @@ class SimulatedGateway final : public dataplane::Surroundings, public ctrl::Time
   void stop();
 
   // What the gateway asks for.
+  Result<void> start_eal(const dataplane::BootConfig& config) override;
   Result<uint16_t> attach(const dataplane::PortConfig& config, unsigned rx_queues,
                           unsigned tx_queues) override;
   uint64_t seed() override { return random_(); }

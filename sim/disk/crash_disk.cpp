@@ -41,7 +41,7 @@ void CrashDisk::settle(Node& node) {
   node.pending.clear();
 }
 
-/// All of it, nothing, the sectors up to some one, or some of them.
+/// All of it, nothing, the sectors up to some one, or some of them, where others may hold anything.
 void CrashDisk::apply_in_part(Bytes& content, const Operation& operation) {
   const auto how = chance_.below(4);
   if (how == 0) return apply(content, operation);
@@ -51,11 +51,11 @@ void CrashDisk::apply_in_part(Bytes& content, const Operation& operation) {
   for (uint64_t at = begin; at < end;) {
     const uint64_t next = std::min(end, (at / kSector + 1) * kSector);
     const bool is_kept = how == 2 ? next <= last : chance_.happens(500);
-    if (is_kept) {
-      const auto from = operation.data.begin() + static_cast<std::ptrdiff_t>(at - begin);
-      apply(content,
-            {Operation::Kind::kWrite, at, Bytes(from, from + static_cast<std::ptrdiff_t>(next - at))});
-    }
+    const auto from = operation.data.begin() + static_cast<std::ptrdiff_t>(at - begin);
+    Bytes sector(from, from + static_cast<std::ptrdiff_t>(next - at));
+    const bool is_garbage = how == 3 && !is_kept && chance_.happens(300);
+    if (is_garbage) std::ranges::generate(sector, [&] { return static_cast<uint8_t>(chance_.next()); });
+    if (is_kept || is_garbage) apply(content, {Operation::Kind::kWrite, at, std::move(sector)});
     at = next;
   }
 }
@@ -73,7 +73,7 @@ CrashDisk::Node* CrashDisk::node_of(int file) {
 int CrashDisk::open(const std::string& path, int flags) {
   const bool is_made = (flags & O_CREAT) != 0 && !names_.contains(path);
   if (is_made && fails()) return -EIO;
-  if (is_made && is_full_) return -ENOSPC;
+  if (is_made && (is_full_ || refuses_files_)) return -ENOSPC;
   const int file = files_.open(path, flags);
   if (file < 0) return file;
   open_[file] = path;
@@ -180,7 +180,7 @@ void CrashDisk::restore() {
                static_cast<std::streamsize>(node->durable.size()));
   }
   calls_left_ = UINT64_MAX;
-  is_full_ = false;
+  is_full_ = refuses_files_ = false;
 }
 
 }  // namespace sluice::sim

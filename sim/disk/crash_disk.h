@@ -1,7 +1,7 @@
 // A disk that forgets. What is written goes to real files, as the page cache would show it; beside them it
 // keeps what is durable, and what is not yet: at a power cut each write that nobody has synced is there, is
-// not, or is there in part, and names that were made or changed are there in their order up to some one. One
-// thread.
+// not, or is there in part, with garbage in the rest, and names that were made or changed are there in their
+// order up to some one. One thread.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,8 @@ class CrashDisk final : public ledger::FileSystem {
   bool is_cut() const { return calls_left_ == 0; }
   /// Writes and room fail with ENOSPC from now on, or no more.
   void set_full(bool is_full) { is_full_ = is_full; }
+  /// There is room, but for files that are not there yet.
+  void refuse_files(bool refuses) { refuses_files_ = refuses; }
   /// The power is back: real files are what may have been left.
   void restore();
 
@@ -77,6 +79,7 @@ class CrashDisk final : public ledger::FileSystem {
   Chance chance_;
   uint64_t calls_left_ = UINT64_MAX;
   bool is_full_ = false;
+  bool refuses_files_ = false;
   Names names_;          ///< now
   Names durable_names_;  ///< for certain
   std::vector<Naming> pending_names_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
 
 #include "crypto/sha256_openssl.h"
 #include "ledger/checkpoint.h"
@@ -13,6 +15,9 @@ namespace {
 
 constexpr uint64_t kWindow = 100'000;  ///< more than a life has transactions
 constexpr unsigned kMostStarts = 12, kMostSteps = 60;
+constexpr uint32_t kExchanges = 64;
+constexpr size_t kRemembered = 20;           ///< messages that may be sent again
+constexpr uint64_t kPatienceNs = 4'000'000;  ///< steps of a millisecond
 
 std::span<const uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -20,6 +25,15 @@ std::span<const uint8_t> bytes_of(const std::string& text) {
 
 crypto::Sha256 make_engine() {
   return std::move(*crypto::Sha256::create(crypto::Sha256Engine::openssl));
+}
+
+ledger::JournalSettings settings(const std::string& directory) {
+  ledger::JournalSettings settings{.directory = directory};
+  settings.segment_bytes = 32'768;
+  settings.allocate_bytes = 8192;
+  settings.checkpoint_interval_ns = 0;
+  settings.checkpoint_patience_ns = kPatienceNs;
+  return settings;
 }
 
 ledger::IngestLimits limits() {
@@ -48,6 +62,7 @@ struct LedgerLife::Process {
   size_t bytes;
   std::unique_ptr<std::byte[], Free> memory;
   ledger::RecentIds ids;
+  ledger::CoapExchanges exchanges{kExchanges, {}};
   ledger::OutcomeCounters counters;
   std::unique_ptr<ledger::Journal> journal;
   std::unique_ptr<ledger::Ingest> ingest;
@@ -73,6 +88,7 @@ void LedgerLife::live() {
   for (unsigned start = 0; start < starts; ++start) {
     const bool is_last = start + 1 == starts;
     if (!is_last && chance_.happens(850)) disk_.cut_after(chance_.between(1, 120));
+    if (!released_.empty() && chance_.happens(200)) begin_with_another_key();
     begin_process();
     if (process_->journal) work(static_cast<unsigned>(chance_.between(1, kMostSteps)));
     trace_.say(now_ns_, disk_.is_cut() ? "the power goes" : "the process ends");
@@ -81,16 +97,37 @@ void LedgerLife::live() {
   }
 }
 
+std::map<std::string, std::string> LedgerLife::files() const {
+  std::map<std::string, std::string> all;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_)) {
+    if (!entry.is_regular_file() || entry.path().filename() == "lock") continue;
+    std::ifstream file(entry.path(), std::ios::binary);
+    all[entry.path()] = {std::istreambuf_iterator<char>(file), {}};
+  }
+  return all;
+}
+
+/// A start that is refused changes no byte but the lock.
+void LedgerLife::begin_with_another_key() {
+  const auto before = files();
+  const auto another = std::make_unique<Process>(seed_);
+  auto journal = ledger::Journal::open(disk_, settings(directory_),
+                                       std::move(*crypto::NoteSigner::generate("simulated.example/log")),
+                                       make_engine(), another->ids);
+  if (journal) violate("it starts with another key");
+  if (files() != before) violate("a start that was refused has changed files");
+  trace_.say(now_ns_, "a start with another key is refused");
+}
+
 void LedgerLife::begin_process() {
   process_ = std::make_unique<Process>(seed_);
   disk_.set_full(false);
-  ledger::JournalSettings settings{.directory = directory_};
-  settings.segment_bytes = 32'768;
-  settings.allocate_bytes = 8192;
-  settings.checkpoint_interval_ns = 0;
+  disk_.refuse_files(false);
+  without_room_ns_.reset();
+  must_refuse_ = false;
   auto signer = crypto::NoteSigner::parse(signer_.private_line().reveal());
   auto journal =
-      ledger::Journal::open(disk_, std::move(settings), std::move(*signer), make_engine(), process_->ids);
+      ledger::Journal::open(disk_, settings(directory_), std::move(*signer), make_engine(), process_->ids);
   by_ticket_.clear();
   if (!journal) {
     if (!disk_.is_cut()) violate("it does not start: " + journal.error().message);
@@ -128,6 +165,7 @@ void LedgerLife::work(unsigned steps) {
         break;
       default:
         disk_.set_full(chance_.happens(200));
+        disk_.refuse_files(chance_.happens(300));
         process_->journal->look_for_room(now_ns_);
     }
     if (process_->journal->failure() && !disk_.is_cut()) {
@@ -136,24 +174,55 @@ void LedgerLife::work(unsigned steps) {
   }
 }
 
-void LedgerLife::offer() {
+/// A client's message: Message IDs and tokens are few, so that other transactions come under used ones; one
+/// in some is sent again as it was.
+LedgerLife::Message LedgerLife::draw_message() {
+  if (!sent_.empty() && chance_.happens(150)) return chance_.pick(sent_);
+  Message message;
   const bool is_repeat = next_payload_ > 0 && chance_.happens(200);
   const uint64_t number = is_repeat ? chance_.below(next_payload_) : next_payload_++;
-  std::string payload = "transaction " + std::to_string(number);
-  payload.resize(payload.size() + number * 37 % 900, '.');
+  message.payload = "transaction " + std::to_string(number);
+  message.payload.resize(message.payload.size() + number * 37 % 900, '.');
+  ledger::Requester& requester = message.requester;
+  requester.channel = ledger::Channel::kCoap;
+  requester.address = IpAddress::v4(Be32::from_host(0xc6120a00 + static_cast<uint32_t>(chance_.below(3))));
+  requester.port = Be16::from_host(5683);
+  requester.exchange.message_id = static_cast<uint16_t>(chance_.below(6));
+  requester.exchange.token_size = 1;
+  requester.exchange.token[0] = static_cast<uint8_t>(chance_.below(3));
+  sent_.push_back(message);
+  if (sent_.size() > kRemembered) sent_.pop_front();
+  return message;
+}
+
+void LedgerLife::offer() {
+  Message message = draw_message();
+  const std::string& payload = message.payload;
+  const std::string bytes = std::to_string(message.requester.exchange.message_id) + "/" +
+                            std::to_string(message.requester.exchange.token[0]) + "/" + payload;
+  ledger::CoapExchanges& exchanges = process_->exchanges;
+  const uint64_t hash = exchanges.hash_of(message.requester, bytes_of(bytes));
+  const auto verdict = exchanges.note(message.requester, hash, now_ns_);
+  if (verdict.seen == ledger::CoapExchanges::Seen::kPending) return;
+  if (verdict.seen == ledger::CoapExchanges::Seen::kAnswered) return check_receipt(*verdict.answer, payload);
   ledger::Transaction transaction;
   transaction.payload = bytes_of(payload).data();
   transaction.size = static_cast<uint32_t>(payload.size());
   transaction.txid = crypto::sha256(bytes_of(payload));
   transaction.leaf_hash = crypto::sha256_leaf(bytes_of(payload));
-  transaction.requester.channel = ledger::Channel::kControl;
-  transaction.requester.ticket = number;
+  transaction.requester = message.requester;
+  by_ticket_[message.requester.ticket] = payload;
   ledger::Answer answer;
   const ledger::Decision decision = process_->ingest->offer(transaction, now_ns_, answer);
-  by_ticket_[number] = payload;
   if (decision == ledger::Decision::kUnderWay) return;
   if (decision == ledger::Decision::kLookUp && !process_->journal->complete(answer)) return;
-  check_receipt(answer);
+  take_answer(answer);
+}
+
+/// What is no receipt is judged anew when it is sent again.
+void LedgerLife::take_answer(const ledger::Answer& answer) {
+  check_receipt(answer, by_ticket_.at(answer.requester.ticket));
+  process_->exchanges.answered(answer, ledger::has_receipt(answer.outcome) ? UINT64_MAX : now_ns_);
 }
 
 void LedgerLife::append() {
@@ -173,18 +242,18 @@ void LedgerLife::take_answers() {
   while (ledger::OpenBlock* const block = process_->journal->next_finished()) process_->ingest->finish(block);
   std::array<ledger::Answer, 16> answers;
   while (const size_t count = process_->ingest->take_answers(answers)) {
-    for (size_t i = 0; i < count; ++i) check_receipt(answers[i]);
+    for (size_t i = 0; i < count; ++i) take_answer(answers[i]);
   }
 }
 
 /// A receipt is for ever: one index for a payload, one payload for an index.
-void LedgerLife::check_receipt(const ledger::Answer& answer) {
+void LedgerLife::check_receipt(const ledger::Answer& answer, const std::string& payload) {
   if (!ledger::has_receipt(answer.outcome)) return;
-  const std::string& payload = by_ticket_.at(answer.requester.ticket);
   const uint64_t index = answer.receipt.index;
   trace_.mix(index);
   if (answer.receipt.leaf_hash != crypto::sha256_leaf(bytes_of(payload)))
     violate("a receipt has another leaf hash");
+  if (must_refuse_ && !by_index_.contains(index)) violate("it goes on though no checkpoint finds room");
   const auto before = acknowledged_.find(payload);
   if (before != acknowledged_.end() && before->second != index) {
     violate("a transaction was at " + std::to_string(before->second) + ", and is at " +
@@ -197,10 +266,29 @@ void LedgerLife::check_receipt(const ledger::Answer& answer) {
 
 void LedgerLife::release() {
   if (ledger::SyncTask* const task = process_->journal->begin_checkpoint(now_ns_, true)) {
+    const uint64_t before = process_->journal->checkpoint_size();
     task->run();
     process_->journal->end(task);
+    note_room(process_->journal->checkpoint_size() > before);
   }
   if (!disk_.is_cut()) note_checkpoint();
+}
+
+/// Blocks that were taken before are given their receipts first.
+void LedgerLife::note_room(bool has_room) {
+  if (has_room) {
+    without_room_ns_.reset();
+    must_refuse_ = false;
+  } else if (!without_room_ns_) {
+    without_room_ns_ = now_ns_;
+  } else if (now_ns_ >= *without_room_ns_ + 2 * kPatienceNs) {
+    while (ledger::SyncTask* const task = process_->journal->begin_sync()) {
+      task->run();
+      process_->journal->end(task);
+    }
+    take_answers();
+    must_refuse_ = !process_->journal->failure();
+  }
 }
 
 void LedgerLife::note_checkpoint() {

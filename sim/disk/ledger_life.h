@@ -1,14 +1,17 @@
-// The life of a ledger on a disk that forgets: transactions, receipts, checkpoints, power cuts, starts.
-// Checked is what its receipts promise. One seed decides all of it; one thread.
+// The life of a ledger on a disk that forgets: CoAP messages, receipts, checkpoints, power cuts,
+// starts. Checked is what its receipts promise. One seed decides all of it; one thread.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "crypto/signed_note.h"
+#include "ledger/coap_exchanges.h"
 #include "ledger/ingest.h"
 #include "ledger/journal.h"
 #include "sim/core/chance.h"
@@ -28,6 +31,10 @@ class LedgerLife {
 
  private:
   struct Process;
+  struct Message {
+    std::string payload;
+    ledger::Requester requester = {};
+  };
   struct Released {
     uint64_t size;
     crypto::Digest root;
@@ -35,13 +42,18 @@ class LedgerLife {
 
   [[noreturn]] void violate(const std::string& what);
   void begin_process();
+  void begin_with_another_key();
+  std::map<std::string, std::string> files() const;
   void work(unsigned steps);
+  Message draw_message();
   void offer();
+  void take_answer(const ledger::Answer& answer);
   void append();
   void take_answers();
   void release();
+  void note_room(bool has_room);
   void note_checkpoint();
-  void check_receipt(const ledger::Answer& answer);
+  void check_receipt(const ledger::Answer& answer, const std::string& payload);
   void check_after_start();
   void check_log();
   crypto::Digest root_of(const std::vector<crypto::Digest>& leaves, size_t begin, size_t end) const;
@@ -55,9 +67,12 @@ class LedgerLife {
   uint64_t now_ns_ = 1'000'000'000;
   uint64_t next_payload_ = 0;
   std::map<uint64_t, std::string> by_ticket_;     ///< what was offered and has no answer
+  std::deque<Message> sent_;                      ///< the last ones
   std::map<std::string, uint64_t> acknowledged_;  ///< index by payload
   std::map<uint64_t, std::string> by_index_;      ///< the same the other way round
   std::vector<Released> released_;
+  std::optional<uint64_t> without_room_ns_;  ///< since when no checkpoint finds any
+  bool must_refuse_ = false;                 ///< for it has taken too long
   std::unique_ptr<Process> process_;
 };
 

@@ -1,7 +1,10 @@
-// What people and failures do to a simulated world while it is busy: states, weights, members, flushes,
-// deaths, what health checks find. One thread.
+// What people and failures do to a simulated world while it is busy: states, weights, members, names,
+// ports, flushes, nonsense, deaths. One thread.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
+#include "ctrl/intent/fault.h"
 #include "sim/world/world.h"
 
 namespace sluice::sim {
@@ -11,6 +14,8 @@ class Changes {
   Changes(World& world, Chance chance, Nanoseconds until);
   /// Ends it all: everybody is there, lives and is active.
   void heal();
+  /// What checks have found: told to every gateway.
+  void set_health(BackendHost& host, bool is_healthy);
 
  private:
   void change_later();
@@ -21,13 +26,18 @@ class Changes {
   void set_weight(BackendHost& host, uint32_t weight);
   void set_listed(BackendHost& host, bool is_listed);
   void flush(BackendHost& host);
-  void set_health(BackendHost& host, bool is_healthy);
   void set_alive(BackendHost& host, bool is_alive);
+  void blink(BackendHost& host);
+  void rename();
+  void widen();
+  void ask_for_nonsense();
+  void babble(unsigned pool);
+  void tell(unsigned pool, World::Word word);
+  /// What the scenario says now, at every gateway.
   void apply();
-  ctrl::BackendKey key_of(const BackendHost& host) const;
+  ctrl::Outcome<ctrl::ApplyResult> apply(ctrl::Gateway& gateway, const nlohmann::json& wanted);
+  static bool is_live(const ctrl::Gateway& gateway, const nlohmann::json& wanted);
   std::string name_of(const BackendHost& host) const;
-  /// What comes while the control store waits comes a little later.
-  void when_idle(std::function<void()> what);
 
   World& world_;
   Chance chance_;

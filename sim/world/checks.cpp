@@ -39,6 +39,8 @@ Connection& World::begin_connection(unsigned service, const IpAddress& client) {
   const ServicePlan& plan = scenario_.services[service];
   const bool is_sure = is_pool_sound(plan.pool) && !has_returning(plan.pool) && !may_give_way(plan);
   if (!is_sure) connection.disturb();
+  const GatewayNode* const node = route(connection.key());
+  if (node == nullptr || !node->is_sound() || now() < node->sound_since) connection.lose();
   connection.start();
   return connection;
 }
@@ -51,9 +53,23 @@ bool World::may_give_way(const ServicePlan& service) const {
   return now() < *last_flood_ + (service.translates() ? kSecondNs : kTcpIdle + 5 * kSecondNs);
 }
 
+ctrl::BackendKey World::key_of(const BackendHost& host) const {
+  const BackendPlan& plan = plan_of(host);
+  return {scenario_.pools[host.pool].name, plan.address, plan.port};
+}
+
 bool World::takes_new(const BackendHost& host) const {
   const BackendPlan& plan = plan_of(host);
   return plan.is_listed && plan.weight > 0 && host.state == ctrl::AdminState::kActive && !host.is_found_down;
+}
+
+/// New flows go to those alone that take some, as long as nobody changes who does.
+void World::note_backend(const Connection& connection, uint16_t backend) {
+  const BackendHost& host = *backends_[backend];
+  if (host.pool != scenario_.services[connection.service()].pool)
+    violate(connection.name() + " is with another pool's backend");
+  const bool is_sure = connection.began() > pool_changed_[host.pool] && !connection.is_disturbed();
+  if (is_sure && !takes_new(host)) violate(connection.name() + " is with a backend that takes none");
 }
 
 /// Whether every backend that new flows go to lives, and there is one.
@@ -93,22 +109,32 @@ void World::disturb_pool(unsigned pool, bool only_new) {
   }
 }
 
-void World::check_accounts(bool is_final) {
-  const auto totals = ctrl::traffic_totals(gateway_->gateway().data_plane());
+void World::check_accounts(const GatewayNode& node, bool is_final) {
+  const auto totals = ctrl::traffic_totals(node.gateway->gateway().data_plane());
   const uint64_t came = totals.received + totals.originated;
   const uint64_t ended = totals.transmitted + totals.all_dropped() + totals.consumed;
   if (ended > came || came - ended > (is_final ? 0 : kMostWaiting))
     violate("packets are not accounted for: " + totals.to_string());
-  if (totals.transmitted != left_)
-    violate("the gateway counts other packets than it sent: " + totals.to_string());
-  if (is_final && totals.received != arrived_)
-    violate("the gateway counts other packets than it got: " + totals.to_string());
+  if (totals.transmitted != node.left)
+    violate(node.name() + " counts other packets than it sent: " + totals.to_string());
+  if (is_final && totals.received != node.arrived)
+    violate(node.name() + " counts other packets than it got: " + totals.to_string());
+}
+
+/// What strangers can make, too, has its place and no more.
+void World::check_bounds(const GatewayNode& node) {
+  const auto& plane = node.gateway->gateway().data_plane();
+  for (const dataplane::WorkerInfo& worker : plane.workers()) {
+    const auto flows = plane.stats(worker.index).flow_entries.read();
+    if (flows > worker.flow_capacity)
+      violate("worker " + std::to_string(worker.index) + " has " + std::to_string(flows) + " flow entries");
+  }
 }
 
 void World::check_connections() {
   if (!scenario_.is_calm()) return;
   for (const auto& connection : connections_) {
-    if (connection->resent() > 0 && !connection->is_disturbed()) {
+    if (connection->resent() > 0 && !connection->may_lose()) {
       violate(connection->name() + " has lost a packet, and nothing disturbed it");
     }
   }
@@ -130,6 +156,7 @@ void World::check_liveness() {
     const bool is_served = probe->backend().has_value();
     if (!is_served) violate(probe->name() + " is not served though all faults are over");
   }
+  check_addresses();
   live_until(now() + kPatience);
   for (const auto& connection : connections_) {
     if (!connection->has_ended()) violate(connection->name() + " has no end");
@@ -138,19 +165,53 @@ void World::check_liveness() {
   }
 }
 
+/// Who asks for an address of ours is answered, behind a switch that snoops, too.
+void World::check_addresses() {
+  constexpr MacAddress kQuerier{{0x02, 0x99, 0, 0, 0, 1}};
+  for (const auto& node : nodes_) {
+    for (const unsigned port : {kEdge, kCore}) {
+      node->wires[port].switch_port.forget();
+      carry(*node, port, ask_for_groups(kQuerier));
+    }
+  }
+  live_until(now() + 2 * kSecondNs);
+  told_.clear();
+  const auto ask = [&](GatewayNode& node, unsigned port, const IpAddress& target) {
+    const IpAddress asker = port_address(240, port, target.is_v6());
+    carry(node, port, ask_for(target, asker, assumed_mac(asker)));
+  };
+  for (const auto& node : nodes_) {
+    for (const bool is_v6 : {false, true}) {
+      for (const unsigned port : {kEdge, kCore}) ask(*node, port, port_address(node->index, port, is_v6));
+      ask(*node, kCore, snat_address(node->index, is_v6));
+    }
+  }
+  live_until(now() + kSecondNs);
+  const auto check = [&](const GatewayNode& node, const IpAddress& address) {
+    if (!told_.contains({node.index, address}))
+      violate(node.name() + " does not answer for " + address.to_string());
+  };
+  for (const auto& node : nodes_) {
+    for (const bool is_v6 : {false, true}) {
+      for (const unsigned port : {kEdge, kCore}) check(*node, port_address(node->index, port, is_v6));
+      check(*node, snat_address(node->index, is_v6));
+    }
+  }
+}
+
 /// What nobody uses any more is given back.
 void World::check_emptiness() {
   live_until(now() + kUntilEmpty);
-  const auto& plane = gateway_->gateway().data_plane();
-  for (const dataplane::WorkerInfo& worker : plane.workers()) {
-    const auto& stats = plane.stats(worker.index);
-    const auto flows = stats.flow_entries.read(), ports = stats.snat_ports_in_use.read();
-    if (flows != 0)
-      violate("worker " + std::to_string(worker.index) + " still has " + std::to_string(flows) +
-              " flow entries");
-    if (ports != 0)
-      violate("worker " + std::to_string(worker.index) + " still has " + std::to_string(ports) + " ports");
-  }
+  for_each_gateway([&](GatewayNode&, ctrl::Gateway& gateway) {
+    const auto& plane = gateway.data_plane();
+    for (const dataplane::WorkerInfo& worker : plane.workers()) {
+      const auto& stats = plane.stats(worker.index);
+      const auto flows = stats.flow_entries.read(), ports = stats.snat_ports_in_use.read();
+      const std::string name = "worker " + std::to_string(worker.index);
+      if (flows != 0) violate(name + " still has " + std::to_string(flows) + " flow entries");
+      if (ports != 0) violate(name + " still has " + std::to_string(ports) + " ports");
+    }
+  });
 }
 
 }  // namespace sluice::sim

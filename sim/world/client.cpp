@@ -9,6 +9,7 @@ constexpr Nanoseconds kFirstWait = 200 * kMillisecondNs, kLongestWait = 1600 * k
 constexpr unsigned kMostAttempts = 10;
 constexpr unsigned kMostRounds = 8;
 constexpr size_t kMostBytes = 1300;
+constexpr Nanoseconds kAfterRst = 9 * kSecondNs;  ///< a quiet flow may end ten seconds after one
 
 }  // namespace
 
@@ -41,7 +42,21 @@ Packet Connection::packet(uint8_t flags) const {
   return packet;
 }
 
+Packet Connection::forged(uint8_t flags, uint32_t sequence) const {
+  Packet packet = this->packet(flags);
+  packet.sequence = sequence;
+  packet.acknowledged = 0;
+  return packet;
+}
+
+FlowKey Connection::key() const {
+  return {
+      client_, service_.address, Be16::from_host(port_), Be16::from_host(service_.port), service_.protocol,
+      {}};
+}
+
 void Connection::send(const Packet& packet) {
+  if (forged_end_ && world_.now() > *forged_end_ + kAfterRst) disturb();
   last_ = packet;
   world_.send_to_gateway(packet);
   await(0);
@@ -94,16 +109,21 @@ void Connection::take_answer(const std::vector<uint8_t>& payload) {
     world_.violate(name() + " was with backend " + std::to_string(*backend_) + ", and is with " +
                    std::to_string(answer->backend));
   }
+  if (!backend_) world_.note_backend(*this, answer->backend);
   backend_ = answer->backend;
+  forged_end_.reset();
   is_waiting_ = false;
   ++round_;
   ask_later();
 }
 
 void Connection::ask_later() {
-  // Well below the idle timeouts, most of them at once.
-  const Nanoseconds pause =
-      chance_.happens(700) ? chance_.below(5 * kMillisecondNs) : chance_.below(3 * kSecondNs);
+  // Below the idle timeouts, most of them at once.
+  Nanoseconds pause = chance_.happens(700) ? chance_.below(5 * kMillisecondNs) : chance_.below(3 * kSecondNs);
+  if (service_.protocol == IpProtocol::kTcp && !has_paused_long_ && chance_.happens(50)) {
+    has_paused_long_ = true;
+    pause = chance_.between(11, 16) * kSecondNs;
+  }
   world_.after(pause, [this] { round_ < rounds_ ? ask() : finish(); });
 }
 

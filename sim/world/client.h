@@ -14,6 +14,8 @@
 
 namespace sluice::sim {
 
+class Connection;
+
 /// What a connection needs of the world.
 class ClientWorld {
  public:
@@ -22,6 +24,8 @@ class ClientWorld {
   virtual void after(Nanoseconds delay, std::function<void()> what) = 0;
   /// Towards the gateway; MAC addresses are filled in.
   virtual void send_to_gateway(Packet packet) = 0;
+  /// The backend that gave its first answer.
+  virtual void note_backend(const Connection& connection, uint16_t backend) = 0;
   [[noreturn]] virtual void violate(const std::string& what) = 0;
 };
 
@@ -56,6 +60,14 @@ class Connection {
   /// Something was done to it for which it may move, be reset or lose packets, from now on.
   void disturb() { is_disturbed_ = true; }
   bool is_disturbed() const { return is_disturbed_; }
+  /// Its packets may have been lost, but nothing else was done to it.
+  void lose() { may_lose_ = true; }
+  bool may_lose() const { return may_lose_ || is_disturbed_; }
+  /// Somebody has sent a RST in its name, which it knows nothing of.
+  void note_forged_end() { forged_end_ = world_.now(); }
+  /// A packet of its own that somebody else might send, blindly.
+  Packet forged(uint8_t flags, uint32_t sequence) const;
+  FlowKey key() const;
   unsigned resent() const { return resent_; }
   std::string name() const;
 
@@ -89,6 +101,9 @@ class Connection {
   unsigned resent_ = 0;
   std::optional<uint16_t> backend_;
   bool is_disturbed_ = false;
+  bool may_lose_ = false;
+  bool has_paused_long_ = false;
+  std::optional<Nanoseconds> forged_end_;
 };
 
 }  // namespace sluice::sim

@@ -24,7 +24,7 @@ namespace {
 struct CommandLine {
   uint64_t seeds = 100, first = 0, seed = 0, jobs = 1;
   double minutes = 0;
-  bool has_seed = false, is_fresh = false, is_verbose = false;
+  bool has_seed = false, is_fresh = false, is_verbose = false, is_typical = false;
   std::string directory = ".";
 };
 
@@ -61,7 +61,7 @@ void live_ledger(uint64_t seed, Trace& trace) {
 int live(const CommandLine& line, uint64_t seed) {
   ::alarm(kLongestWorld);
   ctrl::open_log({.level = "error"}, ctrl::LogTarget::kStderr);
-  const Scenario scenario = draw_scenario(seed);
+  const Scenario scenario = line.is_typical ? typical_scenario(seed) : draw_scenario(seed);
   std::optional<World> world;
   Trace ledger_trace;
   std::string what;
@@ -183,6 +183,7 @@ int main(int argc, char** argv) {
   app.add_option("--minutes", line.minutes, "for so long, instead of a number");
   app.add_flag("--fresh", line.is_fresh, "seeds that nobody has tried");
   app.add_option("--jobs", line.jobs, "worlds at a time")->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_flag("--typical", line.is_typical, "3 gateways, 20 hosts, 1,000 connections, a minute");
   app.add_flag("--verbose", line.is_verbose, "the log of every world");
   app.add_option("--captures", line.directory, "where the wires of failed ones go")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -8,6 +8,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kRegistry = "registry";
 constexpr unsigned kUnlisted = 2;  ///< backends of each pool that changes may add
 
 IpAddress address_of(const std::string& text) {
@@ -64,10 +65,23 @@ void draw_shape(Chance& chance, Scenario& scenario) {
   scenario.connections = static_cast<unsigned>(chance.between(20, 200));
 }
 
+std::string next_port_range(const ServicePlan& plan) {
+  return std::to_string(plan.port) + "-" + std::to_string(plan.port + 1);
+}
+
 }  // namespace
 
-MacAddress gateway_mac(unsigned port) {
-  return {{0x02, 0, 0, 0, 0, static_cast<uint8_t>(port + 1)}};
+MacAddress gateway_mac(unsigned gateway, unsigned port) {
+  return {{0x02, 0, 0, 0, static_cast<uint8_t>(gateway), static_cast<uint8_t>(port + 1)}};
+}
+
+IpAddress port_address(unsigned gateway, unsigned port, bool is_v6) {
+  const std::string net = std::to_string(10 * (port + 1)), host = std::to_string(1 + gateway);
+  return address_of(is_v6 ? "2001:db8:" + net + "::" + host : "198.18." + net + "." + host);
+}
+
+IpAddress snat_address(unsigned gateway, bool is_v6) {
+  return address_of((is_v6 ? "2001:db8:20::" : "198.18.20.") + std::to_string(5 + gateway));
 }
 
 Scenario draw_scenario(uint64_t seed) {
@@ -90,21 +104,41 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.has_floods = chance.happens(300);
   scenario.has_forgers = chance.happens(400);
   scenario.has_stalls = chance.happens(300);
+  scenario.gateways = chance.happens(650) ? 1 : static_cast<unsigned>(chance.between(2, kMostGateways));
+  for (PoolPlan& pool : scenario.pools) pool.is_discovered = chance.happens(300);
+  scenario.has_outages = chance.happens(scenario.gateways > 1 ? 700 : 200);
+  return scenario;
+}
+
+Scenario typical_scenario(uint64_t seed) {
+  Scenario scenario = draw_scenario(seed);
+  scenario.gateways = 3;
+  scenario.connections = 1000;
+  scenario.busy = 60 * kSecondNs;
+  scenario.has_floods = false;
+  size_t hosts = scenario.clients.size();
+  for (const PoolPlan& pool : scenario.pools) hosts += pool.backends.size();
+  for (unsigned i = 0; hosts < 20; hosts += 2, ++i) {
+    scenario.clients.push_back(address_of("198.18.10." + std::to_string(200 + i)));
+    scenario.clients.push_back(address_of("2001:db8:10::" + std::to_string(200 + i)));
+  }
   return scenario;
 }
 
 std::string Scenario::to_string() const {
-  std::string text = "seed " + std::to_string(seed) + ": " + std::to_string(workers) + "+" +
-                     std::to_string(lb_workers) + " workers, " + std::to_string(rx_queues) + " queues, " +
-                     std::to_string(flow_table_entries) + " flow entries, " + std::to_string(connections) +
-                     " connections, wire " + std::to_string(wire.lost) + "/" + std::to_string(wire.doubled) +
-                     "/" + std::to_string(wire.delayed);
+  std::string text = "seed " + std::to_string(seed) + ": " + std::to_string(gateways) + " gateways of " +
+                     std::to_string(workers) + "+" + std::to_string(lb_workers) + " workers, " +
+                     std::to_string(rx_queues) + " queues, " + std::to_string(flow_table_entries) +
+                     " flow entries, " + std::to_string(connections) + " connections, wire " +
+                     std::to_string(wire.lost) + "/" + std::to_string(wire.doubled) + "/" +
+                     std::to_string(wire.delayed);
   const auto add = [&](bool is_so, const char* word) { text += is_so ? std::string(", ") + word : ""; };
   add(has_changes, "changes");
   add(has_deaths, "deaths");
   add(has_floods, "floods");
   add(has_forgers, "forgers");
   add(has_stalls, "stalls");
+  add(has_outages, "outages");
   for (const ServicePlan& service : services) {
     text += "; " + service.name + " " + endpoint_text(service.address, service.port) +
             (service.protocol == IpProtocol::kTcp ? " tcp " : " udp ") + service.forward + " " +
@@ -113,34 +147,44 @@ std::string Scenario::to_string() const {
   return text;
 }
 
-json configuration(const Scenario& scenario) {
+json configuration(const Scenario& scenario, unsigned gateway) {
   json ports = json::array();
   const std::array<const char*, 2> names = {"edge", "core"};
   for (unsigned port = 0; port < names.size(); ++port) {
-    const std::string net = std::to_string(10 * (port + 1));
     ports.push_back({{"name", names[port]},
                      {"device", "simulated" + std::to_string(port)},
-                     {"mac", gateway_mac(port).to_string()},
-                     {"addresses", {"198.18." + net + ".1/24", "2001:db8:" + net + "::1/64"}}});
+                     {"mac", gateway_mac(gateway, port).to_string()},
+                     {"addresses",
+                      {port_address(gateway, port, false).to_string() + "/24",
+                       port_address(gateway, port, true).to_string() + "/64"}}});
   }
   json pools = json::array();
   for (const PoolPlan& plan : scenario.pools) {
     json backends = json::array();
     for (const BackendPlan& backend : plan.backends) {
-      if (!backend.is_listed) continue;
+      if (!backend.is_listed || plan.is_discovered) continue;
       backends.push_back(
           {{"address", backend.address.to_string()}, {"port", backend.port}, {"weight", backend.weight}});
     }
-    pools.push_back({{"name", plan.name},
-                     {"backends", std::move(backends)},
-                     {"table_size", 1021},
-                     {"health", {{"type", "tcp"}, {"port", 8080}}}});
+    json pool = {{"name", plan.name},
+                 {"backends", std::move(backends)},
+                 {"table_size", 1021},
+                 {"health",
+                  {{"type", "tcp"},
+                   {"port", 8080},
+                   {"interval", "400ms"},
+                   {"timeout", "200ms"},
+                   {"rise", 2},
+                   {"fall", 2}}}};
+    if (plan.is_discovered)
+      pool["discover"] = {{"source", kRegistry}, {"path", "/" + plan.name + ".json"}, {"withdraw", "remove"}};
+    pools.push_back(std::move(pool));
   }
   json services = json::array();
   for (const ServicePlan& plan : scenario.services) {
     services.push_back({{"name", plan.name},
                         {"address", plan.address.to_string()},
-                        {"port", plan.port},
+                        {"port", plan.has_next_port ? json(next_port_range(plan)) : json(plan.port)},
                         {"protocol", plan.protocol == IpProtocol::kTcp ? "tcp" : "udp"},
                         {"policy", plan.policy},
                         {"forward", plan.forward},
@@ -148,7 +192,7 @@ json configuration(const Scenario& scenario) {
                         {"idle_timeout", {{"tcp", "20s"}, {"udp", "5s"}}}});
   }
   return {{"gateway",
-           {{"name", "simulated"},
+           {{"name", "simulated" + std::to_string(gateway)},
             {"eal", simulated_eal()},
             {"idle", "poll"},
             {"workers", std::vector<unsigned>(scenario.workers, simulated_cpu())},
@@ -156,8 +200,12 @@ json configuration(const Scenario& scenario) {
             {"flow_table_entries", scenario.flow_table_entries},
             {"hash_key", "000102030405060708090a0b0c0d0e0f"}}},
           {"ports", std::move(ports)},
-          {"snat", {"198.18.20.5", "2001:db8:20::5"}},
-          {"encap", {{"source", "198.18.20.1"}, {"source6", "2001:db8:20::1"}, {"gue_port", kGuePort}}},
+          {"snat", {snat_address(gateway, false).to_string(), snat_address(gateway, true).to_string()}},
+          {"encap",
+           {{"source", port_address(gateway, kCore, false).to_string()},
+            {"source6", port_address(gateway, kCore, true).to_string()},
+            {"gue_port", kGuePort}}},
+          {"sources", {{{"name", kRegistry}, {"type", "file"}}}},
           {"pools", std::move(pools)},
           {"services", std::move(services)}};
 }

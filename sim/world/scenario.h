@@ -23,12 +23,14 @@ struct BackendPlan {
 struct PoolPlan {
   std::string name;
   std::vector<BackendPlan> backends;
+  bool is_discovered = false;  ///< a registry names its backends, not the configuration
 };
 
 struct ServicePlan {
   std::string name;
   IpAddress address;
   uint16_t port = 80;
+  bool has_next_port = false;  ///< it is reached at the port after that, too
   IpProtocol protocol = IpProtocol::kTcp;
   std::string policy;
   std::string forward;
@@ -47,6 +49,7 @@ struct WireFaults {
 
 struct Scenario {
   uint64_t seed = 0;
+  unsigned gateways = 1;
   unsigned workers = 1;
   unsigned lb_workers = 0;
   unsigned rx_queues = 1;
@@ -63,20 +66,27 @@ struct Scenario {
   bool has_floods = false;   ///< strangers begin flows that nobody answers
   bool has_forgers = false;  ///< frames are repeated, mutilated and cut
   bool has_stalls = false;   ///< workers stand still for milliseconds
+  bool has_outages = false;  ///< links go down, wires carry less, and gateways die where there are several
 
   bool is_calm() const { return wire.lost == 0 && wire.doubled == 0 && wire.delayed == 0; }
   std::string to_string() const;
 };
 
 Scenario draw_scenario(uint64_t seed);
+/// 3 gateways, 20 hosts, 1,000 connections: what figures are told of.
+Scenario typical_scenario(uint64_t seed);
 
-/// The configuration that it has at the moment.
-nlohmann::json configuration(const Scenario& scenario);
+/// The configuration that a gateway has at the moment.
+nlohmann::json configuration(const Scenario& scenario, unsigned gateway);
+/// An address of a gateway's port, and one that it translates to: both on the port's link.
+IpAddress port_address(unsigned gateway, unsigned port, bool is_v6);
+IpAddress snat_address(unsigned gateway, bool is_v6);
 
 inline constexpr uint16_t kGuePort = 6080;
-inline constexpr unsigned kEdge = 0, kCore = 1;  ///< the gateway's ports
+inline constexpr unsigned kEdge = 0, kCore = 1;  ///< a gateway's ports
 inline constexpr Nanoseconds kSecondNs = 1'000'000'000, kMillisecondNs = 1'000'000;
 inline constexpr Nanoseconds kTcpIdle = 20 * kSecondNs, kUdpIdle = 5 * kSecondNs;
-MacAddress gateway_mac(unsigned port);
+inline constexpr unsigned kMostGateways = 3;
+MacAddress gateway_mac(unsigned gateway, unsigned port);
 
 }  // namespace sluice::sim

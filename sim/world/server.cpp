@@ -62,12 +62,23 @@ std::vector<uint8_t> Server::answer_to(const Message& request) const {
   return write_message(answer, request.answer_bytes);
 }
 
+/// RFC 5961, 4: a SYN ends nothing that goes on.
+std::optional<Packet> Server::challenge(const Connection& connection, const Packet& syn) const {
+  Packet answer = reply(syn);
+  answer.sequence = connection.next;
+  answer.acknowledged = connection.expected;
+  answer.flags = tcp_flag::kAck;
+  return answer;
+}
+
 std::optional<Packet> Server::begin(const Packet& syn) {
   Connection& connection = connections_[key_of(syn)];
   const bool is_repeat = connection.last.flags != 0 && connection.first == syn.sequence;
   if (is_repeat)
     return connection.last.flags == (tcp_flag::kSyn | tcp_flag::kAck) ? std::optional(connection.last)
                                                                       : std::nullopt;
+  const bool goes_on = connection.last.flags != 0 && (connection.last.flags & tcp_flag::kFin) == 0;
+  if (goes_on) return challenge(connection, syn);
   connection.first = syn.sequence;
   connection.expected = syn.sequence + 1;
   Packet answer = reply(syn);
@@ -106,7 +117,9 @@ std::optional<Packet> Server::receive(const Packet& packet, std::optional<Messag
     return answer;
   }
   if ((packet.flags & tcp_flag::kRst) != 0) {
-    connections_.erase(key_of(packet));
+    const auto ended = connections_.find(key_of(packet));
+    const bool is_meant = ended != connections_.end() && packet.sequence == ended->second.expected;
+    if (is_meant) connections_.erase(ended);
     return std::nullopt;
   }
   if ((packet.flags & tcp_flag::kSyn) != 0) return begin(packet);

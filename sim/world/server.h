@@ -45,6 +45,7 @@ class Server {
   static Key key_of(const Packet& packet);
   Packet reply(const Packet& packet) const;
   std::vector<uint8_t> answer_to(const Message& request) const;
+  std::optional<Packet> challenge(const Connection& connection, const Packet& syn) const;
   std::optional<Packet> begin(const Packet& syn);
   std::optional<Packet> go_on(Connection& connection, const Packet& packet, std::optional<Message>& request);
 

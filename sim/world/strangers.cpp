@@ -1,18 +1,20 @@
 #include "sim/world/strangers.h"
 
+#include <array>
+
 namespace sluice::sim {
 namespace {
 
 /// In every packet of a flood, for a translated one has another source.
 constexpr uint32_t kSequence = 0xf100d000;
-constexpr unsigned kFloodPackets = 2000;
+constexpr unsigned kLeastFlood = 1000, kMostFlood = 6000;  ///< packets
 
 /// A client's UDP, or TCP that neither begins nor ends anything. An old answer over UDP may be another
 /// client's by now, who was given its port.
-bool is_plain(const Frame& frame, const FrameView& view) {
+bool is_plain(unsigned port, const Frame& frame, const FrameView& view) {
   constexpr size_t kFlags = 13;
   const bool is_tcp = view.key.protocol == IpProtocol::kTcp;
-  if (!is_tcp) return view.destination == gateway_mac(kEdge);
+  if (!is_tcp) return port == kEdge;
   return (frame[view.transport + kFlags] & (tcp_flag::kSyn | tcp_flag::kFin | tcp_flag::kRst)) == 0;
 }
 
@@ -46,7 +48,12 @@ void Strangers::flood() {
     const bool is_sure = service.translates() && connection->backend().has_value();
     if (!is_sure && !connection->has_ended()) connection->disturb();
   }
-  for (unsigned i = 0; i < kFloodPackets; ++i) {
+  // One kind, or all of them.
+  static constexpr std::array<uint8_t, 5> kKinds = {tcp_flag::kSyn, tcp_flag::kAck,
+                                                    tcp_flag::kSyn | tcp_flag::kAck, tcp_flag::kRst,
+                                                    tcp_flag::kFin | tcp_flag::kAck};
+  const auto only = chance_.below(2 * kKinds.size());
+  for (auto left = chance_.between(kLeastFlood, kMostFlood); left > 0; --left) {
     const ServicePlan& service = chance_.pick(world_.scenario_.services);
     Packet packet;
     packet.source =
@@ -57,7 +64,7 @@ void Strangers::flood() {
     packet.source_port = static_cast<uint16_t>(chance_.between(1024, 65535));
     packet.destination_port = service.port;
     packet.sequence = kSequence | static_cast<uint32_t>(chance_.below(4096));
-    packet.flags = chance_.happens(800) ? tcp_flag::kSyn : tcp_flag::kAck;
+    packet.flags = only < kKinds.size() ? kKinds[only] : chance_.pick(kKinds);
     if (service.protocol == IpProtocol::kUdp) packet.payload = {0};
     world_.after(chance_.below(500 * kMillisecondNs), [this, packet] { world_.send_to_gateway(packet); });
   }
@@ -72,10 +79,10 @@ void Strangers::forge_later() {
 }
 
 void Strangers::forge() {
+  if (chance_.happens(200)) return forge_flags();
   if (world_.remembered_.empty()) return;
-  Frame frame = chance_.pick(world_.remembered_);
+  auto [gateway, port, frame] = chance_.pick(world_.remembered_);
   const auto view = view_frame(frame);
-  const unsigned port = view->destination == gateway_mac(kCore) ? kCore : kEdge;
   // Checksums cover IPv4 whole, and IPv6 from its addresses on.
   const size_t covered = view->network + (view->key.source.is_v4() ? 0u : 8u);
   switch (chance_.below(3)) {
@@ -87,10 +94,27 @@ void Strangers::forge() {
       break;
     default:  // once more, where that asks for nothing new: nobody forbids to begin or to end a flow by an
               // old packet
-      if (!is_plain(frame, *view)) return;
+      if (!is_plain(port, frame, *view)) return;
   }
   // It is not remembered: two faults in one frame may undo each other in its checksum.
-  world_.carry(port, frame);
+  world_.carry(*world_.nodes_[gateway], port, frame);
+}
+
+/// In the name of a connection, with numbers that are not its own: RFC 5961 has hosts tell that.
+void Strangers::forge_flags() {
+  if (world_.connections_.empty()) return;
+  Connection& connection = *chance_.pick(world_.connections_);
+  const bool is_tcp = connection.key().protocol == IpProtocol::kTcp;
+  if (!is_tcp || connection.state() != Connection::State::kOpen) return;
+  static constexpr std::array<uint8_t, 5> kForged = {tcp_flag::kSyn, tcp_flag::kSyn,
+                                                     tcp_flag::kSyn | tcp_flag::kAck,
+                                                     tcp_flag::kSyn | tcp_flag::kFin, tcp_flag::kRst};
+  const uint8_t flags = chance_.pick(kForged);
+  if (flags == tcp_flag::kRst) {
+    if (world_.scenario_.has_floods) return;  // what is closing gives way
+    connection.note_forged_end();
+  }
+  world_.send_to_gateway(connection.forged(flags, static_cast<uint32_t>(chance_.next())));
 }
 
 }  // namespace sluice::sim

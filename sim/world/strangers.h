@@ -1,5 +1,5 @@
-// Who means no good to a simulated world: floods of flows that nobody answers, and frames that are repeated,
-// mutilated and cut. One thread.
+// Who means no good to a simulated world: floods of flows that nobody answers, frames that are repeated,
+// mutilated and cut, and flags in the name of others. One thread.
 #pragma once
 
 #include "sim/world/world.h"
@@ -17,6 +17,7 @@ class Strangers {
   void flood();
   void forge_later();
   void forge();
+  void forge_flags();
 
   World& world_;
   Chance chance_;

@@ -1,12 +1,13 @@
-// A simulated world: one gateway, its two wires, the hosts at their ends, strangers, and people who change
-// things. One seed decides all of it. What must always hold is checked all the time; what does not is a
-// Violation. One thread, one world to a process.
+// A simulated world: gateways, a router in front of them, wires, the hosts at their ends, strangers, and
+// people who change things. One seed decides all of it. What must always hold is checked all the time; what
+// does not is a Violation. One thread, one world to a process.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "sim/replay/assumed_neighbors.h"
 #include "sim/world/client.h"
 #include "sim/world/events.h"
+#include "sim/world/gateway_node.h"
 #include "sim/world/scenario.h"
 #include "sim/world/server.h"
 #include "sim/world/trace.h"
@@ -28,6 +30,8 @@ struct BackendHost {
   Server server;
   bool is_alive = true;
   Nanoseconds alive_since = 0;
+  Nanoseconds dead_since = 0;
+  Nanoseconds listed_since = 0;
   bool is_found_down = false;  ///< by the health checks
   ctrl::AdminState state = ctrl::AdminState::kActive;
 };
@@ -50,30 +54,51 @@ class World final : public ClientWorld {
 
  private:
   friend class Changes;
+  friend class Health;
+  friend class Outages;
   friend class Strangers;
 
   // For its connections.
-  Nanoseconds now() const override { return gateway_->now(); }
+  Nanoseconds now() const override { return now_; }
   void after(Nanoseconds delay, std::function<void()> what) override {
     events_.at(now() + delay, std::move(what));
   }
   void send_to_gateway(Packet packet) override;
+  void note_backend(const Connection& connection, uint16_t backend) override;
   [[noreturn]] void violate(const std::string& what) override;
 
   // Time.
   void live_until(Nanoseconds then);
-  void turn_workers();
+  void set_time(Nanoseconds then);
+  void turn_workers(bool is_millisecond);
+  void turn_stalling(GatewayNode& node);
+  void look_around();
+  /// Whether a change waits for workers just now: what else would change something has to come later.
   bool is_waiting_for_store() const { return depth_ > 1; }
+  void when_idle(std::function<void()> what);
+
+  // Gateways.
+  void start_gateway(GatewayNode& node);
+  void stop_gateway(GatewayNode& node, bool is_orderly);
+  /// The registry tells a gateway who the backends of a pool are, or something that changes nothing.
+  enum class Word : uint8_t { kMembers, kConfirmed, kLost };
+  void tell_members(ctrl::Gateway& gateway, unsigned pool, Word word = Word::kMembers);
+  void for_each_gateway(const std::function<void(GatewayNode&, ctrl::Gateway&)>& what);
+  /// Which one the router in front gives a flow's packets; null: none is there.
+  GatewayNode* route(const FlowKey& key);
+  void set_routed(GatewayNode& node, bool is_routed);
 
   // Wires.
-  void put_on_wire(unsigned port, Frame frame);
-  void carry(unsigned port, const Frame& frame);
-  void remember(const Frame& frame);
-  void take_from_wire(unsigned port, Frame frame);
+  void put_on_wire(GatewayNode& node, unsigned port, Frame frame);
+  void carry(GatewayNode& node, unsigned port, const Frame& frame);
+  void remember(const GatewayNode& node, unsigned port, const Frame& frame);
+  void take_from_wire(GatewayNode& node, unsigned port, Frame frame);
+  bool loses(const GatewayNode& node, unsigned port, size_t bytes);
   Nanoseconds wire_delay();
-  void answer_neighbor(unsigned port, const Frame& frame);
+  void answer_neighbor(GatewayNode& node, unsigned port, const Frame& frame);
   void deliver_to_client(const Packet& packet);
-  void deliver_to_backend(const ReadPacket& read);
+  void deliver_to_backend(GatewayNode& node, const ReadPacket& read);
+  void check_mode(const GatewayNode& node, const BackendHost& host, const ReadPacket& read);
   BackendHost* backend_at(const MacAddress& mac);
   bool has_host(unsigned port, const IpAddress& address) const;
 
@@ -83,17 +108,25 @@ class World final : public ClientWorld {
   const BackendPlan& plan_of(const BackendHost& host) const {
     return scenario_.pools[host.pool].backends[host.place];
   }
+  ctrl::BackendKey key_of(const BackendHost& host) const;
   bool takes_new(const BackendHost& host) const;
   bool is_pool_sound(unsigned pool) const;
   bool has_returning(unsigned pool) const;
   bool may_give_way(const ServicePlan& service) const;
   void disturb_backend(const BackendHost& host);
   void disturb_pool(unsigned pool, bool only_new);
+  /// Its packets may be lost, and come to another gateway.
+  void disturb_route(Connection& connection);
+  /// The same for all that a gateway has; those that only lose packets stay with it.
+  void disturb_routes(const GatewayNode& node, bool moves);
 
   // What must hold.
-  void check_accounts(bool is_final);
+  void check_accounts(const GatewayNode& node, bool is_final);
+  void check_bounds(const GatewayNode& node);
   void check_connections();
   void check_liveness();
+  void check_addresses();
+  void check_tables();
   void check_emptiness();
 
   Scenario scenario_;
@@ -103,18 +136,24 @@ class World final : public ClientWorld {
   WireFaults faults_;
   Trace trace_;
   Events events_;
-  AssumedNeighbors neighbors_;
+  Nanoseconds now_;
+  unsigned starts_ = 0;  ///< of gateways
   std::vector<std::unique_ptr<BackendHost>> backends_;
   std::map<MacAddress, BackendHost*> backends_by_mac_;
   std::map<IpAddress, uint16_t> next_ports_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::map<std::pair<IpAddress, uint16_t>, Connection*> connections_by_client_;
-  std::vector<Nanoseconds> stalled_until_;  ///< by worker
-  std::vector<Frame> remembered_;           ///< of what hosts sent, for forgers
-  uint64_t arrived_ = 0, left_ = 0;
+  /// Of what hosts sent, for forgers.
+  struct Remembered {
+    unsigned gateway, port;
+    Frame frame;
+  };
+  std::vector<Remembered> remembered_;
+  std::vector<Nanoseconds> pool_changed_;  ///< when a pool's backends were changed last
   unsigned depth_ = 0;
   std::optional<Nanoseconds> last_flood_;
-  std::unique_ptr<SimulatedGateway> gateway_;
+  std::set<std::pair<unsigned, IpAddress>> told_;  ///< addresses that gateways say are theirs
+  std::vector<std::unique_ptr<GatewayNode>> nodes_;
 };
 
 }  // namespace sluice::sim

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import pathlib
 import queue
 import signal
 import socket
@@ -14,6 +13,7 @@ import pytest
 
 from control import Control
 from gateway import Gateway
+from nats_server import NatsServer, NatsSubscriber, apply_nats
 from processes import SLUICECTL, eventually, spawn, stop
 from wireless import free_port, wireless_configuration
 
@@ -224,72 +224,11 @@ def test_who_does_not_read_is_closed_and_counted(gateway):
             pass
 
 
-# NATS: the server is Debian's; its client here is a socket, as the protocol is lines.
-
-
-class NatsServer:
-    def __init__(self, directory: pathlib.Path, port: int = 0):
-        self.port = port or free_port()
-        self.log = directory / f"nats-{self.port}.log"
-        self.process = None
-
-    @property
-    def url(self) -> str:
-        return f"nats://127.0.0.1:{self.port}"
-
-    def start(self) -> "NatsServer":
-        self.process = spawn("nats-server", "-a", "127.0.0.1", "-p", self.port, log=self.log)
-        eventually(self._answers, "nats-server answers", KEEPS_UP)
-        return self
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-            return True
-        return False
-
-    def stop(self) -> None:
-        if self.process:
-            stop(self.process)
-            self.process = None
-
-
-class NatsSubscriber:
-    """All that is published under a subject."""
-
-    def __init__(self, server: NatsServer, subject: str):
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=KEEPS_UP)
-        self.lines = self.socket.makefile("rwb")
-        assert self.lines.readline().startswith(b"INFO ")
-        self.lines.write(f'CONNECT {{"verbose":false}}\r\nSUB {subject} 1\r\nPING\r\n'.encode())
-        self.lines.flush()
-        assert self.lines.readline() == b"PONG\r\n"
-
-    def next(self):
-        while True:
-            words = self.lines.readline().split()
-            assert words, "the server has ended the connection"
-            if words[0] == b"PING":
-                self.lines.write(b"PONG\r\n")
-                self.lines.flush()
-            elif words[0] == b"MSG":
-                payload = self.lines.read(int(words[-1]) + 2)
-                return words[1].decode(), json.loads(payload)
-
-    def close(self) -> None:
-        self.lines.close()
-        self.socket.close()
-
-
 @pytest.fixture(name="nats")
 def nats_fixture(tmp_path):
     server = NatsServer(tmp_path).start()
     yield server
     server.stop()
-
-
-def apply_nats(gateway, servers: list, **settings: str) -> None:
-    gateway.config = {**gateway.config, "events": {"nats": {"servers": servers, **settings}}}
-    gateway.call("config.apply", config=gateway.config)
 
 
 def test_a_nats_server_hears_of_a_killed_backend(gateway, backend, nats):

@@ -23,6 +23,7 @@ import maglev  # noqa: E402
 from configuration import SERVICES, VIPS_ON_BACKENDS, LabService, lab_configuration, pool_backends
 from gateway import HASH_KEY, Gateway
 from lab_ledger import LedgerRound, show_ledger
+from lab_sources import SourcesRound, show_sources
 from ledger_site import ingress_section, ledger_section
 from namespaces import clear_leftovers, owner_tag, work_directory
 from processes import SLUICECTL
@@ -177,10 +178,11 @@ def show_round(lab: Lab) -> bool:
     return all_right
 
 
-def show_commands(lab: Lab, ledger: LedgerRound) -> None:
+def show_commands(lab: Lab, ledger: LedgerRound, sources: SourcesRound) -> None:
     """The commands to try while the lab is up."""
     inside = f"ip netns exec {lab.client.name}"
     control = f"{SLUICECTL} --socket {lab.gateway.socket}"
+    registries = "".join(f"\n  {command}" for command in sources.commands())
     print(
         f"""
 The gateway stays up until Ctrl-C. To try next, in another terminal:
@@ -196,6 +198,7 @@ The gateway stays up until Ctrl-C. To try next, in another terminal:
   {control} ledger status
   {control} ledger proof $(sha256sum <{ledger.transaction} | cut -c-64)
   {SLUICECTL} ledger verify {ledger.directory}
+  {control} source list{registries}
   {control} config diff {shlex.quote(str(lab.gateway.file))}
   ip netns exec {lab.topology.gateway.name} curl http://{lab.gateway.config['http']['listen']}/metrics
 Configuration: {lab.gateway.file}   log: {lab.gateway.log}
@@ -209,15 +212,19 @@ def show(once: bool) -> bool:
         ledger = LedgerRound(lab.client, lab.gateway, lab.work)
         all_right = show_round(lab)
         all_right &= show_ledger(ledger)
-        print("\neverything was answered rightly" if all_right else "\nsomething went wrong")
-        if not all_right:
-            print(f"the end of sluiced's log:\n{lab.gateway.tail()}")
-        if not once:
-            show_commands(lab, ledger)
-            try:
+        sources = SourcesRound(lab)
+        try:
+            all_right &= show_sources(sources)
+            print("\neverything was answered rightly" if all_right else "\nsomething went wrong")
+            if not all_right:
+                print(f"the end of sluiced's log:\n{lab.gateway.tail()}")
+            if not once:
+                show_commands(lab, ledger, sources)
                 signal.pause()
-            except KeyboardInterrupt:
-                print("\ntearing the lab down")
+        except KeyboardInterrupt:
+            print("\ntearing the lab down")
+        finally:
+            sources.close()
     return all_right
 
 

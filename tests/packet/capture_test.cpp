@@ -3,7 +3,6 @@
 #include <map>
 #include <random>
 
-#include "dataplane/forward/path_rewrite.h"
 #include "tests/packet/packet_test.h"
 
 namespace sluice::test {
@@ -56,21 +55,6 @@ Frames frames_of(const std::vector<Seen>& seen) {
 Frames sorted(Frames frames) {
   std::ranges::sort(frames);
   return frames;
-}
-
-/// A way through the gateway, by the gateway that has no other for a known flow.
-enum class Way { kLong, kParsed, kPlain };
-
-GatewayShape shape_for(Way way) {
-  switch (way) {
-    case Way::kLong:  // no room in front of a frame for a known path
-      return {.headroom = dataplane::OuterHeader::kMostBytes + dataplane::LinkHeader::kMostBytes - 1};
-    case Way::kParsed:  // who receives has no flows, and hands all over to who has
-      return {.rx_workers = 1, .lb_workers = 1};
-    case Way::kPlain:
-      return {};
-  }
-  return {};
 }
 
 class CaptureOnAWay : public testing::TestWithParam<std::tuple<Family, ForwardMode, Way>> {

@@ -1,4 +1,5 @@
 // Workers never allocate: the whole pipeline runs under an operator new that aborts.
+#include "dataplane/inspect/inspection.h"
 #include "lb/service_rules.h"
 #include "tests/packet/packet_test.h"
 #include "tests/support/forbid_allocation.h"
@@ -86,6 +87,37 @@ TEST_P(NoAllocation, WithAccessListsAndLimits) {
   run(gateway, kEdge, {from_client(ip(family().client2, family().vip).tcp(1, 80))});
   EXPECT_GT(gateway.dropped(DropReason::kRateLimited), 0u);
   EXPECT_EQ(gateway.dropped(DropReason::kDenied), 1u);
+}
+
+TEST_P(NoAllocation, WhileInspecting) {
+  for (const auto mode : {dataplane::InspectionMode::kStream, dataplane::InspectionMode::kPacket}) {
+    dataplane::InspectionPlan plan{.mode = mode, .bytes = 100, .streams = 20};
+    plan.rules = {{.id = 1, .pattern = "attack"},
+                  {.id = 2, .pattern = "probe", .action = dataplane::RuleAction::kReset},
+                  {.id = 3, .pattern = "a.*z$", .action = dataplane::RuleAction::kCount}};
+    plan.places = {0, 1, 2};
+    plan.counts = dataplane::InspectionCounts::create(1).value();
+    const auto inspection = dataplane::Inspection::compile(std::move(plan)).value();
+    auto tables = make_tables({service(ForwardMode::kDnat)});
+    tables->inspections = std::make_shared<const dataplane::InspectionList>(1, inspection);
+    tables->inspection_generation = 1;
+    TestGateway gateway(tables);
+    const auto segment = [&](uint16_t port, uint32_t offset, std::string_view payload) {
+      return from_client(request(port).sequence(1000 + offset).payload(payload));
+    };
+    Frames frames = traffic();
+    for (uint16_t port = 100; port < 130; ++port) {  // some beyond the streams that there may be
+      frames.push_back(from_client(request(port).syn().sequence(999)));
+      frames.push_back(segment(port, 8, "behind"));
+      frames.push_back(segment(port, 0, "an att"));
+      frames.push_back(segment(port, 0, "and so"));
+      frames.push_back(segment(port, 6, port % 2 == 0 ? "ack" : "a probe"));
+      frames.push_back(segment(port, 14, "the rest, up to z"));
+    }
+    run(gateway, kEdge, frames);
+    EXPECT_GT(gateway.dropped(DropReason::kInspected), 0u);
+    EXPECT_GT(inspection->counts(0).matches[0].read() + inspection->counts(0).matches[1].read(), 0u);
+  }
 }
 
 TEST_P(NoAllocation, WhileCapturing) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/forward/path_rewrite.h"
 #include "tests/support/test_gateway.h"
 
 namespace sluice::test {
@@ -62,6 +63,21 @@ inline uint16_t source_port_of(const Bytes& frame) {
 /// Destination MAC address of a frame: which backend got it.
 inline Bytes destination_mac_of(const Bytes& frame) {
   return Bytes(frame.begin(), frame.begin() + 6);
+}
+
+/// A way through the gateway, by the gateway that has no other for a known flow.
+enum class Way { kLong, kParsed, kPlain };
+
+inline GatewayShape shape_for(Way way) {
+  switch (way) {
+    case Way::kLong:  // no room in front of a frame for a known path
+      return {.headroom = dataplane::OuterHeader::kMostBytes + dataplane::LinkHeader::kMostBytes - 1};
+    case Way::kParsed:  // who receives has no flows, and hands all over to who has
+      return {.rx_workers = 1, .lb_workers = 1};
+    case Way::kPlain:
+      return {};
+  }
+  return {};
 }
 
 /// Whatever came in is accounted for (WorkerStats).

@@ -1,5 +1,6 @@
 // Access lists and limits, packet by packet: who is dropped, what ends, and that the short way of known flows
 // is kept where it may be.
+#include <algorithm>
 #include <memory>
 
 #include "dataplane/stages/police.h"
@@ -44,6 +45,13 @@ bool is_known(TestGateway& gateway) {
   return worker.paths.find(0, 0, worker.neighbors.version()) != nullptr;
 }
 
+/// How many drops of a reason the recorder has as the service's.
+size_t recorded(TestGateway& gateway, DropReason reason) {
+  return static_cast<size_t>(std::ranges::count_if(
+      gateway.worker().drops.recorder().of(reason),
+      [](const dataplane::DropRecord& record) { return record.number != 0 && record.service == 0; }));
+}
+
 class Police : public testing::TestWithParam<std::tuple<Family, ForwardMode>> {
  protected:
   const Family& family() const { return std::get<0>(GetParam()); }
@@ -74,6 +82,7 @@ TEST_P(Police, DropsNewFlowsOfWhoIsDenied) {
   send(gateway, request(family().client2).syn());
   EXPECT_EQ(gateway.sent(kCore).size(), 1u);
   EXPECT_EQ(gateway.dropped(), 2u);
+  EXPECT_EQ(recorded(gateway, DropReason::kDenied), 2u);
   expect_counters_to_add_up(gateway);
 }
 
@@ -94,6 +103,7 @@ TEST_P(Police, CutsALiveFlowWhoseSourceIsDenied) {
   gateway.publish(with_rules(spec(), {.access = deny(family().client)}, 2));
   send(gateway, request(family().client));
   EXPECT_EQ(gateway.dropped(DropReason::kDenied), 1u);
+  EXPECT_EQ(recorded(gateway, DropReason::kDenied), 1u);
   EXPECT_EQ(gateway.worker().balancer.flows().size(), 0u);
   EXPECT_TRUE(gateway.sent(kCore).empty());
 }
@@ -126,6 +136,7 @@ TEST_P(Police, CountsEveryPacketOfAServiceWithSuchALimit) {
   for (int i = 0; i < 9; ++i) send(gateway, request(family().client));
   EXPECT_EQ(gateway.sent(kCore).size(), 5u);
   EXPECT_EQ(gateway.dropped(DropReason::kRateLimited), 4u);
+  EXPECT_EQ(recorded(gateway, DropReason::kRateLimited), 4u);
   EXPECT_FALSE(is_known(gateway));
   expect_counters_to_add_up(gateway);
 }
@@ -170,6 +181,7 @@ TEST_P(Police, DropsErrorsAboutFlowsOfWhoIsDenied) {
   EXPECT_EQ(gateway.dropped(DropReason::kDenied), 2u);
   send(gateway, error_about(family().router, family().client2));
   EXPECT_EQ(gateway.dropped(), 2u);
+  EXPECT_EQ(recorded(gateway, DropReason::kDenied), 2u);
   EXPECT_EQ(gateway.sent(kCore).size(), 1u);
 }
 

@@ -1,10 +1,15 @@
 """Fixtures of the tests of sources: a network namespace, and sources that end with their test."""
 
+import pathlib
+import sys
+
 import pytest
 
-from namespaces import Namespace, owner_tag
+from namespaces import Namespace, owner_tag, run
 from registries import Server
 from source_process import SourceProcess
+
+PROTO = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "proto"
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +42,16 @@ def source(network):
     for one in started:
         one.process.kill()
         one.process.wait()
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory):
+    """What protoc makes of the .proto, as any client of the registry does."""
+    directory = tmp_path_factory.mktemp("generated")
+    run(
+        "protoc", "-I", PROTO, f"--python_out={directory}", f"--grpc_python_out={directory}",
+        "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", "sluice_registry.proto",
+    )  # fmt: skip
+    sys.path.insert(0, str(directory))
+    yield directory
+    sys.path.remove(str(directory))

@@ -1,12 +1,13 @@
 """Backends from DNS, against knot; a fake server where real ones do not fail as they should."""
 
 import socket
+import ssl
 import struct
 import threading
 
 import pytest
 
-from registries import LOOPBACK, Knot, missing
+from registries import LOOPBACK, Gate, Knot, certificates, missing
 
 pytestmark = pytest.mark.skipif(bool(missing("knotd", "knsupdate", "kdig")), reason="knot is not installed")
 
@@ -220,3 +221,25 @@ def test_whatever_a_server_answers_the_last_good_set_stays(network, source):
     assert words.snapshot() == known
     fake.mode = "nothing"
     words.until_instances([])
+
+
+def test_over_tls_alone_where_it_is_asked_for(knot, source, network, tmp_path):
+    files, others = certificates(tmp_path / "pki", "dns.example.test"), certificates(tmp_path / "other", "dns.example.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["dot"])
+    context.load_cert_chain(files["certificate"], files["key"])
+    gate = Gate(network, 8530, knot.port, context)
+    knot.update("add tls.x.test. 1 A 10.20.0.1")
+    wanted = {"name": "tls.x.test", "port": "80"}
+    model = {"type": "dns", "endpoints": [f"{LOOPBACK}:8530"], "tls": True, "ca": files["ca"], "max_ttl": 300}
+    words = source(model, wanted)
+    words.until_instances([["10.20.0.1", 80]])
+    knot.update("add tls.x.test. 1 A 10.20.0.2")
+    words.until_instances([["10.20.0.1", 80], ["10.20.0.2", 80]])
+    source({**model, "server_name": "dns.example.test"}, wanted).until_instances([["10.20.0.1", 80], ["10.20.0.2", 80]])
+    source({**model, "server_name": "other.test"}, wanted).until_lost("certificate")
+    source({**model, "ca": str(tmp_path / "nowhere")}, wanted).until_lost("cannot read")
+    context.load_cert_chain(others["certificate"], others["key"])
+    words.until_lost("certificate")
+    assert words.instances() == [["10.20.0.1", 80, 1, True], ["10.20.0.2", 80, 1, True]]
+    gate.close()

@@ -1,11 +1,14 @@
 """Every source that is reached over TCP, and every way in which a registry can fail: the last good set stays,
 the reason is told, and what has changed meanwhile is there once the registry answers again."""
 
+import random
+import ssl
+
 import pytest
 
 from ads_server import AdsServer, generate
 from fake_registries import FakeConsul, FakeKubernetes
-from registries import LOOPBACK, Etcd, Gate, Zookeeper, missing
+from registries import LOOPBACK, Etcd, Gate, Zookeeper, certificates, missing
 
 GATE = 29000
 
@@ -105,21 +108,24 @@ def known():
     return {}
 
 
+def put(registry, expected: list) -> None:
+    """One more instance."""
+    address = f"10.20.0.{len(expected) + 1}"
+    registry.put(f"n{len(expected)}", address)
+    expected.append([address, 80])
+
+
+def endpoint_of(registry, port: int) -> str:
+    scheme = "" if registry.source["type"] == "zookeeper" else "http://"
+    return f"{scheme}{LOOPBACK}:{port}"
+
+
 @pytest.mark.parametrize("failure", Gate.FAILURES)
 def test_the_last_good_set_stays_and_then_follows(registry, known, network, source, failure):
     gate = Gate(network, GATE, registry.port)
     expected = known.setdefault(registry, [])
-
-    def put() -> None:
-        address = f"10.20.0.{len(expected) + 1}"
-        registry.put(f"n{len(expected)}", address)
-        expected.append([address, 80])
-
-    put()
-    endpoint = f"{LOOPBACK}:{GATE}"
-    if registry.source["type"] != "zookeeper":
-        endpoint = "http://" + endpoint
-    words = source({**registry.source, "endpoints": [endpoint], "resync": 1500}, registry.discover)
+    put(registry, expected)
+    words = source({**registry.source, "endpoints": [endpoint_of(registry, GATE)], "resync": 1500}, registry.discover)
     held = words.until_instances(expected)
     mark = words.mark()
     gate.half = 60
@@ -128,7 +134,7 @@ def test_the_last_good_set_stays_and_then_follows(registry, known, network, sour
     assert reason and "\n" not in reason
     # More than one attempt, and none of them may take anything away.
     words.until_lost(after=words.mark())
-    put()
+    put(registry, expected)
     assert words.snapshot() == held
     assert words.memory() < 200 << 20
     gate.let_pass()
@@ -145,4 +151,57 @@ def test_a_source_that_never_answered_is_told_of_and_ends_well(registry, network
     assert words.snapshot() is None
     words.send("unsubscribe 1")
     assert words.close() == 0
+    gate.close()
+
+
+CUTS = 10
+
+
+def test_cut_at_any_byte_of_an_answer_it_ends_up_with_what_is_there(registry, known, network, source):
+    chance = random.Random(12)
+    gate = Gate(network, GATE + 2, registry.port)
+    expected = known.setdefault(registry, [])
+    put(registry, expected)
+    words = source({**registry.source, "endpoints": [endpoint_of(registry, GATE + 2)], "resync": 1500}, registry.discover)
+    words.until_instances(expected)
+    for number in range(CUTS):
+        before = words.instances()
+        mark = words.mark()
+        gate.half = chance.choice([chance.randint(1, 60), chance.randint(60, 400), chance.randint(400, 2000)])
+        gate.fail("half")
+        if number % 3 == 0:
+            put(registry, expected)
+        words.until(lambda: len(words.words) > mark, "a word of the cut")
+        after = [[address, port, 1, True] for address, port in expected]
+        assert words.instances() in (before, sorted(after)), gate.half
+        gate.let_pass()
+        words.until_instances(expected)
+    gate.close()
+
+
+def test_a_certificate_that_is_not_right_takes_nothing_away(registry, known, network, source, tmp_path):
+    files, others = certificates(tmp_path / "pki", "registry.test"), certificates(tmp_path / "other", "registry.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files["certificate"], files["key"])
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    gate = Gate(network, GATE + 3, registry.port, context)
+    expected = known.setdefault(registry, [])
+    put(registry, expected)
+    endpoint = endpoint_of(registry, GATE + 3).replace("http:", "https:")
+    model = {**registry.source, "endpoints": [endpoint], "resync": 1500, "tls": True, "ca": files["ca"]}
+    words = source(model, registry.discover)
+    words.until_instances(expected)
+    held = words.snapshot()
+    context.load_cert_chain(others["certificate"], others["key"])
+    mark = words.mark()
+    gate.cut()
+    words.until_lost("certificate: ", after=mark)
+    put(registry, expected)
+    assert words.snapshot() == held
+    never = source(model, registry.discover)
+    never.until_lost("certificate: ")
+    assert never.snapshot() is None
+    context.load_cert_chain(files["certificate"], files["key"])
+    gate.cut()
+    words.until_instances(expected)
     gate.close()

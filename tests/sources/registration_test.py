@@ -7,19 +7,15 @@ import pathlib
 import random
 import socket
 import subprocess
-import sys
 import time
 
 import grpc
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from gateway import Gateway
 from namespaces import run
 from processes import eventually, spawn, stop
-from registries import certificates, missing
-from wireless import free_port, wireless_configuration
+from registries import missing
+from registry_site import RegistrySite, instance, refused
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "packaging" / "examples" / "registration"
@@ -27,91 +23,11 @@ EXAMPLES = ROOT / "packaging" / "examples" / "registration"
 pytestmark = pytest.mark.skipif(bool(missing("protoc", "curl")), reason="protoc or curl is not installed")
 
 
-@pytest.fixture(scope="session")
-def generated(tmp_path_factory):
-    """What protoc makes of the .proto, as any client of the registry does."""
-    directory = tmp_path_factory.mktemp("generated")
-    run(
-        "protoc", "-I", ROOT / "packaging" / "proto", f"--python_out={directory}", f"--grpc_python_out={directory}",
-        "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", "sluice_registry.proto",
-    )  # fmt: skip
-    sys.path.insert(0, str(directory))
-    yield directory
-    sys.path.remove(str(directory))
-
-
-class Registry:
-    """A gateway whose pool `web` is what registers itself as service `web`, and clients of it."""
-
-    def __init__(self, directory, **settings):
-        self.http_port, self.grpc_port = free_port(), free_port()
-        config = {
-            **wireless_configuration("registration"),
-            "registry": {"http": f"127.0.0.1:{self.http_port}", "grpc": f"127.0.0.1:{self.grpc_port}", **settings},
-            "sources": [{"name": "mesh", "type": "registry"}],
-            "pools": [{"name": "web", "discover": {"source": "mesh", "service": "web"}}],
-            "services": [
-                {"name": "web", "address": "203.0.113.10", "port": 80, "protocol": "tcp", "forward": "dnat",
-                 "pool": "web"}
-            ],
-        }  # fmt: skip
-        self.gateway = Gateway(directory, config)
-        self.scheme = "https" if "tls" in settings else "http"
-        self.credentials = None
-        self.curl_options = []
-
-    def url(self, path):
-        return f"{self.scheme}://127.0.0.1:{self.http_port}{path}"
-
-    def curl(self, method, path, body=None, *options):
-        """Status, JSON and headers."""
-        data = ["--data", json.dumps(body)] if body is not None else []
-        done = run(
-            "curl", "-sS", "-m", "60", "-D", "-", "-X", method, *data, *self.curl_options, *options, self.url(path),
-            timeout=90,
-        )  # fmt: skip
-        head, _, text = done.stdout.replace("\r", "").partition("\n\n")
-        headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:])
-        return int(head.split()[1]), json.loads(text), headers
-
-    def stub(self):
-        import sluice_registry_pb2_grpc as services  # pylint: disable=import-outside-toplevel
-
-        address = f"127.0.0.1:{self.grpc_port}"
-        options = [("grpc.enable_http_proxy", 0)]
-        if self.credentials:
-            return services.ServiceDiscoveryStub(grpc.secure_channel(address, self.credentials, options))
-        return services.ServiceDiscoveryStub(grpc.insecure_channel(address, options))
-
-    def backends(self):
-        rows = self.gateway.call("backend.list", pool="web")
-        serving = [row for row in rows if row["state"] != "draining"]
-        assert all(row["origin"] == "mesh" for row in rows)
-        return sorted((f"{row['address']}:{row['port']}", row["weight"]) for row in serving)
-
-    def until_backends(self, *expected):
-        eventually(lambda: self.backends() == sorted(expected), f"backends {expected}, not {self.backends()}", 60)
-
-
 @pytest.fixture
 def registry(tmp_path, generated):
-    made = Registry(tmp_path / "gateway")
+    made = RegistrySite(tmp_path / "gateway")
     with made.gateway:
         yield made
-
-
-def instance(name="one", address="198.18.20.11", ttl=60, **fields):
-    import sluice_registry_pb2 as messages  # pylint: disable=import-outside-toplevel
-
-    made = messages.ServiceInstance(service="web", instance=name, address=address, port=8080, **fields)
-    made.ttl.seconds = ttl
-    return made
-
-
-def refused(call, *arguments, **options):
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*arguments, timeout=30, **options)
-    return caught.value.code(), caught.value.details()
 
 
 def test_a_grpc_client_registers_renews_and_lets_its_lease_end(registry):
@@ -318,122 +234,6 @@ def test_strangers_keep_nobody_out(registry):
     for one in opened:
         one.close()
     assert registry.gateway.process.poll() is None
-
-
-def client_certificate(directory, ca):
-    """One that the authority `ca` of certificates() has signed."""
-    directory.mkdir(exist_ok=True)
-    key, request, certificate = (directory / name for name in ("client.key", "client.csr", "client.pem"))
-    run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request,
-        "-subj", "/CN=web-1")  # fmt: skip
-    run("openssl", "x509", "-req", "-in", request, "-CA", ca, "-CAkey", str(ca).replace(".pem", ".key"), "-CAcreateserial",
-        "-days", "2", "-out", certificate)  # fmt: skip
-    return certificate, key
-
-
-def test_without_a_client_certificate_nobody_is_let_in(tmp_path, generated):
-    files = certificates(tmp_path / "server", "registry.test")
-    registry = Registry(
-        tmp_path / "gateway",
-        tls={"certificate": files["certificate"], "key": f"file:{files['key']}", "client_ca": files["ca"]},
-    )
-    certificate, key = client_certificate(tmp_path / "client", files["ca"])
-    body = {"address": "198.18.20.11", "port": 8080}
-    with registry.gateway:
-        registry.curl_options = ["--cacert", files["ca"]]
-        with pytest.raises(RuntimeError):  # curl has no answer at all
-            registry.curl("PUT", "/v1/services/web/instances/one", body)
-        ca = pathlib.Path(files["ca"]).read_bytes()
-        registry.credentials = grpc.ssl_channel_credentials(ca)
-        assert refused(registry.stub().Register, instance())[0] == grpc.StatusCode.UNAVAILABLE
-        assert registry.backends() == []
-        registry.curl_options += ["--cert", str(certificate), "--key", str(key)]
-        assert registry.curl("PUT", "/v1/services/web/instances/one", body)[0] == 200
-        registry.credentials = grpc.ssl_channel_credentials(ca, key.read_bytes(), certificate.read_bytes())
-        registry.stub().Register(instance("two", "198.18.20.12"), timeout=30)
-        registry.until_backends(("198.18.20.11:8080", 1), ("198.18.20.12:8080", 1))
-        # A certificate that is replaced is the one that is shown, without a restart.
-        fresh = certificates(tmp_path / "fresh", "registry.test")
-        for role in ("certificate", "key", "ca"):
-            os.replace(fresh[role], files[role])
-        registry.curl_options = ["--cacert", files["ca"], "--cert", str(certificate), "--key", str(key)]
-        eventually(lambda: "TLS alert" in curl_error(registry), "the old authority is trusted no more", 30)
-        assert "PRIVATE" not in registry.gateway.log.read_text()
-
-
-def curl_error(registry):
-    done = run("curl", "-sS", "-m", "10", *registry.curl_options, registry.url("/v1/services"), check=False)
-    return "TLS alert" if done.returncode in (35, 56) else done.stderr
-
-
-KEYS = {
-    "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
-    "ES256": ec.generate_private_key(ec.SECP256R1()),
-    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
-}
-
-
-def key_set():
-    def number(value, size):
-        return jwt.utils.base64url_encode(value.to_bytes(size, "big")).decode()
-
-    r, e = KEYS["RS256"].public_key().public_numbers(), KEYS["ES256"].public_key().public_numbers()
-    okp = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(KEYS["EdDSA"].public_key()))
-    return {
-        "keys": [
-            {"kty": "RSA", "kid": "RS256", "n": number(r.n, 256), "e": number(r.e, 3)},
-            {"kty": "EC", "kid": "ES256", "crv": "P-256", "x": number(e.x, 32), "y": number(e.y, 32)},
-            {**okp, "kid": "EdDSA"},
-        ]
-    }
-
-
-def token(algorithm="ES256", key=None, kid=None, **claims):
-    said = {"iss": "https://id.test", "aud": "sluice", "exp": time.time() + 600, **claims}
-    said = {name: value for name, value in said.items() if value is not None}
-    return jwt.encode(said, key or KEYS[algorithm], algorithm, headers={"kid": kid or algorithm})
-
-
-def test_only_a_good_token_is_let_in(tmp_path, generated):
-    keys = tmp_path / "keys.json"
-    keys.write_text(json.dumps(key_set()))
-    registry = Registry(tmp_path / "gateway", jwt={"keys": f"file:{keys}", "issuer": "https://id.test", "audience": "sluice"})
-    secret = "a shared secret that is long enough"
-    bad = {
-        "no token": None,
-        "expired": token(exp=time.time() - 120),
-        "no exp": token(exp=None),
-        "not yet valid": token(nbf=time.time() + 600),
-        "issuer": token(iss="https://elsewhere.test"),
-        "audience": token(aud="other"),
-        "another key": token(key=ec.generate_private_key(ec.SECP256R1())),
-        "unknown kid": token(kid="nobody"),
-        "kid of another kind": token(kid="RS256"),
-        "shared secret": jwt.encode({"exp": time.time() + 600}, secret, "HS256", headers={"kid": "ES256"}),
-        "none": jwt.encode({"exp": time.time() + 600}, None, "none", headers={"kid": "ES256"}),
-        "cut": token()[:-4],
-        "garbage": "a.b.c",
-    }
-    with registry.gateway:
-        for what, text in bad.items():
-            options = ["-H", f"Authorization: Bearer {text}"] if text else []
-            status, fault, _ = registry.curl("GET", "/v1/services", None, *options)
-            assert (status, fault["code"]) == (401, "UNAUTHENTICATED"), what
-            metadata = [("authorization", f"Bearer {text}")] if text else None
-            assert refused(registry.stub().Register, instance(), metadata=metadata)[0] == grpc.StatusCode.UNAUTHENTICATED
-        assert registry.backends() == []
-        for at, algorithm in enumerate(KEYS):
-            metadata = [("authorization", f"Bearer {token(algorithm)}")]
-            registry.stub().Register(instance(algorithm, f"198.18.20.{11 + at}"), metadata=metadata, timeout=30)
-        registry.until_backends(*[(f"198.18.20.{11 + at}:8080", 1) for at in range(3)])
-        old = token()
-        assert registry.curl("GET", "/v1/services", None, "-H", f"Authorization: Bearer {old}")[0] == 200
-        keys.write_text(json.dumps({"keys": key_set()["keys"][:1]}))
-        eventually(
-            lambda: registry.curl("GET", "/v1/services", None, "-H", f"Authorization: Bearer {old}")[0] == 401,
-            "a key that is gone is believed no more", 30,
-        )  # fmt: skip
-        assert old not in registry.gateway.log.read_text()
 
 
 def test_the_how_to_works_as_it_is_typed(registry):

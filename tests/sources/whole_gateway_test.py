@@ -3,7 +3,7 @@ more, because they are gone, takes nobody away. The real servers for etcd, ZooKe
 
 import pytest
 
-from ads_server import AdsServer, generate
+from ads_server import LISTENER, AdsServer, generate
 from fake_registries import FakeConsul, FakeKubernetes
 from gateway import Gateway
 from processes import eventually
@@ -205,5 +205,69 @@ def test_localities_and_priorities_of_xds_are_the_shares_of_the_table(network, t
             # locality's weight is 3 x 1.4 x 2/3 = 2.8.
             expected = {"11": 1 / 3.8, "12": 2.8 / 3.8 / 3, "13": 2.8 / 3.8 * 2 / 3, "14": 0, "15": 0}
             assert shares() == pytest.approx({f"198.18.20.{last}": share for last, share in expected.items()}, abs=0.01)
+    finally:
+        pool.kill()
+
+
+def test_services_come_from_listeners_and_change_without_a_gap(network, tmp_path):
+    if missing(*XdsPool.needs):
+        pytest.skip("protoc is not installed")
+    pool = XdsPool(network, tmp_path / "registry")
+    pool.start([])
+    server = pool.server
+    server.endpoints("web", (0, None, [("198.18.20.11", 8080, 1, 1)]))
+    server.listener("shop", "203.0.113.20", 443, "web")
+    server.listener("file", "203.0.113.21", 80, "web")
+    config = {
+        **wireless_configuration("offers"),
+        "snat": ["198.18.10.1"],
+        "sources": [{"name": "mesh", "resync": "2s", **XdsPool.source}],
+        "services_from": "mesh",
+        "pools": [{"name": "static", "backends": [{"address": "198.18.20.31", "port": 80}]}],
+        "services": [{"name": "file", "address": "203.0.113.10", "port": 80, "pool": "static"}],
+    }
+    try:
+        with Gateway(tmp_path / "gateway", config, network) as gateway:
+
+            def services():
+                return {row["service"]: row for row in gateway.call("service.list")}
+
+            def backends(name):
+                return sorted(row["address"] for row in gateway.call("backend.list", pool=name))
+
+            def pools():
+                """Those that the source has instances for, or none yet."""
+                return [one["pool"] for one in gateway.call("source.list")[0]["pools"]]
+
+            eventually(lambda: "shop" in services(), "the listener is a service", 30)
+            shop = services()["shop"]
+            assert (shop["address"], shop["port"], shop["protocol"]) == ("203.0.113.20", "443", "tcp")
+            assert (shop["forward"], shop["pools"], shop["origin"]) == ("full-nat", ["web"], "mesh")
+            assert backends("web") == ["198.18.20.11"]
+            # What the configuration says of a name goes before the source; nothing of it is in the configuration.
+            assert services()["file"]["origin"] == "file" and services()["file"]["address"] == "203.0.113.10"
+            assert gateway.metrics()['sluice_source_unreadable_total{source="mesh"}'] == 1
+            assert [one["name"] for one in gateway.call("config.get")["config"]["services"]] == ["file"]
+            generation = gateway.call("config.get")["generation"]
+            source = gateway.call("source.list")[0]
+            assert source["state"] == "synced" and source["services"] == 2
+
+            server.cluster("canary")
+            server.listener("shop", "203.0.113.20", 443, {"web": 3, "canary": 1})
+            eventually(lambda: "canary" in pools(), "its cluster is asked for", 30)
+            assert services()["shop"]["pools"] == ["web"], "till its endpoints have come, what was there holds"
+            server.endpoints("canary", (0, None, [("198.18.20.12", 8080, 1, 1)]))
+            eventually(lambda: services()["shop"]["pools"] == ["web", "canary"], "flows are split", 30)
+            assert [one["weight"] for one in services()["shop"]["split"]] == [3, 1]
+            assert any(change["object"] == "source/mesh" for change in gateway.call("change.list", cause="source"))
+
+            pool.kill()
+            eventually(lambda: gateway.call("source.list")[0]["state"] == "stale", "the outage is told", 30)
+            assert services()["shop"]["pools"] == ["web", "canary"]
+            server.start()
+            server.remove(LISTENER, "shop")
+            eventually(lambda: "shop" not in services(), "it is gone with its listener", 60)
+            eventually(lambda: pools() == [], "and so are its pools", 30)
+            assert gateway.call("config.get")["generation"] == generation
     finally:
         pool.kill()

@@ -6,7 +6,7 @@ import pathlib
 import grpc
 import pytest
 
-from ads_server import CLUSTER, ASSIGNMENT, AdsServer, generate
+from ads_server import ASSIGNMENT, CLUSTER, LISTENER, LOGICAL_DNS, STRICT_DNS, AdsServer, generate
 from registries import certificates, missing
 
 PORT = 15010
@@ -208,3 +208,116 @@ def test_localities_and_priorities_share_the_flows(server, model, source, locali
     words = source(model, {"cluster": "web"})
     words.until(lambda: words.snapshot() and words.snapshot()["shares"], "shares are told")
     assert words.snapshot()["shares"] == pytest.approx(shares)
+
+
+@pytest.mark.parametrize("kind", [STRICT_DNS, LOGICAL_DNS], ids=["strict", "logical"])
+def test_names_of_clusters_of_dns_are_handed_on_to_be_resolved(server, model, source, kind):
+    inlined = server.assignment("dns", (0, None, [one("web.example.test", 3), one("10.20.0.7")]))
+    server.cluster("dns", kind=kind, load_assignment=inlined)
+    words = source(model, {"cluster": "dns"})
+    words.until_instances([["web.example.test", 8080, 3], ["10.20.0.7", 8080]])
+
+
+def test_names_in_other_clusters_are_refused(server, model, source):
+    server.cluster("web")
+    server.endpoints("web", (0, None, [one("10.20.0.7")]))
+    words = source(model, {"cluster": "web"})
+    words.until_instances([["10.20.0.7", 8080]])
+    server.endpoints("web", (0, None, [one("web.example.test")]))
+    words.until_lost("an endpoint without an IP address")
+    assert words.instances() == [["10.20.0.7", 8080, 1, True]]
+
+
+def until_services(words, expected, id=1):
+    services = lambda: (words.snapshot(id) or {}).get("services")  # noqa: E731
+    words.until(lambda: services() == expected, f"services {expected}, not {services()}")
+
+
+def test_services_follow_the_listeners(server, model, source):
+    server.cluster("web")
+    server.listener("shop", "198.18.20.1", 443, "web")
+    words = source(model, "services")
+    until_services(words, {"shop": ["198.18.20.1", 443, {"web": 1}]})
+    server.listener("mail", "2001:db8::1", 25, {"in": 3, "out": 1})
+    until_services(words, {"shop": ["198.18.20.1", 443, {"web": 1}], "mail": ["2001:db8::1", 25, {"in": 3, "out": 1}]})
+    server.listener("shop", "198.18.20.1", 443, "other")
+    server.remove(LISTENER, "mail")
+    until_services(words, {"shop": ["198.18.20.1", 443, {"other": 1}]})
+    server.stop()
+    words.until_lost()
+    server.start()
+    server.listener("late", "198.18.20.2", 80, "web")
+    until_services(words, {"shop": ["198.18.20.1", 443, {"other": 1}], "late": ["198.18.20.2", 80, {"web": 1}]})
+    server.remove(LISTENER, "shop")
+    server.remove(LISTENER, "late")
+    until_services(words, {})
+    assert not server.refusals
+
+
+def test_listeners_and_clusters_share_one_stream(server, model, source):
+    server.cluster("web")
+    server.endpoints("web", (0, None, [one("10.20.0.1")]))
+    server.listener("shop", "198.18.20.1", 443, "web")
+    words = source(model, {"cluster": "web"}, "services")
+    words.until_instances([["10.20.0.1", 8080]])
+    until_services(words, {"shop": ["198.18.20.1", 443, {"web": 1}]}, id=2)
+    assert len([request for request in server.requests if request.node.id]) == 1
+
+
+def spoilt(server, spoil):
+    made = server.made_listener("bad", "198.18.20.9", 80, "web")
+    spoil(made)
+    return made
+
+
+def with_other_filter(listener):
+    listener.filter_chains[0].filters[0].typed_config.type_url = "type.googleapis.com/of.something.Else"
+
+
+OBJECTIONS = {
+    "another protocol": ("it is not TCP", lambda made: setattr(made.address.socket_address, "protocol", 1)),
+    "a choice by name": (
+        "it chooses by what clients say",
+        lambda made: made.filter_chains[0].filter_chain_match.server_names.append("a.test"),
+    ),
+    "TLS": ("it ends TLS", lambda made: setattr(made.filter_chains[0].transport_socket, "name", "tls")),
+    "another filter": ("is not tcp_proxy", with_other_filter),
+    "access rules": ("its filter rbac is not tcp_proxy", lambda made: made.filter_chains[0].filters.add(name="rbac")),
+    "no filter": ("it has no tcp_proxy", lambda made: made.filter_chains[0].ClearField("filters")),
+    "two chains": ("it chooses among several", lambda made: made.default_filter_chain.CopyFrom(made.filter_chains[0])),
+    "no address": ("it has no address", lambda made: made.ClearField("address")),
+}
+
+
+@pytest.mark.parametrize("kind", OBJECTIONS)
+def test_a_listener_that_only_a_proxy_can_serve_is_left_out_alone(server, model, source, kind):
+    reason, spoil = OBJECTIONS[kind]
+    server.cluster("web")
+    server.listener("shop", "198.18.20.1", 443, "web")
+    server.put(LISTENER, "bad", spoilt(server, spoil))
+    words = source(model, "services")
+    until_services(words, {"shop": ["198.18.20.1", 443, {"web": 1}]})
+    assert words.snapshot()["unreadable"] == 1
+    assert words.snapshot()["entries"][0].startswith("listener bad: ") and reason in words.snapshot()["entries"][0]
+    assert not server.refusals
+
+
+def test_a_listener_that_cannot_be_read_is_refused_whole(server, model, source):
+    server.cluster("web")
+    server.listener("shop", "198.18.20.1", 443, "web")
+    words = source(model, "services")
+    until_services(words, {"shop": ["198.18.20.1", 443, {"web": 1}]})
+    server.put(LISTENER, "bad", b"\x0a\xff")
+    words.until_lost("a listener that cannot be read")
+    until_services(words, {"shop": ["198.18.20.1", 443, {"web": 1}]})
+
+
+def test_what_a_stream_missed_of_listeners_is_repaired(server, model, source):
+    server.cluster("web")
+    server.listener("shop", "198.18.20.1", 443, "web")
+    words = source({**model, "resync": 1000}, "services")
+    until_services(words, {"shop": ["198.18.20.1", 443, {"web": 1}]})
+    server.is_mute = True
+    server.listener("shop", "198.18.20.1", 443, "other")
+    until_services(words, {"shop": ["198.18.20.1", 443, {"other": 1}]})
+    assert words.snapshot()["repaired"] == 1

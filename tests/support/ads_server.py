@@ -14,8 +14,10 @@ from namespaces import Namespace, run
 
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ASSIGNMENT = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-TYPES = (CLUSTER, ASSIGNMENT)
-EDS = 3
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+TYPES = (CLUSTER, ASSIGNMENT, LISTENER)
+STATIC, STRICT_DNS, LOGICAL_DNS, EDS = range(4)
 
 
 def generate(directory: pathlib.Path):
@@ -125,6 +127,24 @@ class AdsServer:
     def endpoints(self, name: str, *localities, factor: int = 0) -> None:
         self.put(ASSIGNMENT, name, self.assignment(name, *localities, factor=factor))
 
+    def made_listener(self, name: str, address: str, port: int, clusters):
+        """A listener with tcp_proxy: `clusters` is the name of one, or weights by name."""
+        made = self.messages.Listener(name=name)
+        made.address.socket_address.address = address
+        made.address.socket_address.port_value = port
+        proxy = self.messages.TcpProxy(stat_prefix=name)
+        if isinstance(clusters, str):
+            proxy.cluster = clusters
+        else:
+            for cluster, weight in clusters.items():
+                proxy.weighted_clusters.clusters.add(name=cluster, weight=weight)
+        chain = made.filter_chains.add()
+        self._packed(TCP_PROXY, proxy, chain.filters.add(name="envoy.filters.network.tcp_proxy").typed_config)
+        return made
+
+    def listener(self, name: str, address: str, port: int, clusters) -> None:
+        self.put(LISTENER, name, self.made_listener(name, address, port, clusters))
+
     # The two protocols.
 
     def _events(self, requests, context) -> queue.Queue:
@@ -197,7 +217,7 @@ class AdsServer:
                 for kind in [one for one in TYPES if one in wanted]:
                     with self._lock:
                         content, versions = dict(self.resources[kind]), dict(self.versions[kind])
-                    is_all = kind == CLUSTER
+                    is_all = kind in (CLUSTER, LISTENER)
                     nonce += 1
                     answer = self.messages.DeltaDiscoveryResponse(type_url=kind, nonce=str(nonce))
                     for name, resource in content.items():

@@ -112,6 +112,19 @@ PacketBuilder& PacketBuilder::tcp_flags(uint8_t flags) {
   tcp_flags_ = flags;
   return *this;
 }
+PacketBuilder& PacketBuilder::sequence(uint32_t number) {
+  sequence_ = number;
+  return *this;
+}
+PacketBuilder& PacketBuilder::acknowledgment(uint32_t number) {
+  acknowledgment_ = number;
+  return *this;
+}
+PacketBuilder& PacketBuilder::urgent(uint16_t pointer) {
+  urgent_ = pointer;
+  tcp_flags_ |= 0x20;
+  return *this;
+}
 PacketBuilder& PacketBuilder::data_offset(uint8_t words) {
   data_offset_ = words;
   return *this;
@@ -198,13 +211,14 @@ Bytes PacketBuilder::layer4() const {
     case Layer4::kTcp:
       append16(bytes, source_port_);
       append16(bytes, destination_port_);
-      append32(bytes, 0x01020304);  // sequence
-      append32(bytes, 0x05060708);  // acknowledgment
+      append32(bytes, sequence_);
+      append32(bytes, acknowledgment_);
       bytes.push_back(static_cast<uint8_t>(data_offset_ << 4));
       bytes.push_back(tcp_flags_);
       append16(bytes, 0xfaf0);  // window
       checksum_at = 16;
-      append32(bytes, 0);
+      append16(bytes, 0);
+      append16(bytes, urgent_);
       break;
     case Layer4::kUdp:
       append16(bytes, source_port_);

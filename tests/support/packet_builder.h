@@ -56,6 +56,9 @@ class PacketBuilder {
   PacketBuilder& ack() { return tcp_flags(0x10); }
   PacketBuilder& fin() { return tcp_flags(0x11); }
   PacketBuilder& rst() { return tcp_flags(0x04); }
+  PacketBuilder& sequence(uint32_t number);
+  PacketBuilder& acknowledgment(uint32_t number);
+  PacketBuilder& urgent(uint16_t pointer);  ///< with the flag
   PacketBuilder& data_offset(uint8_t words);
   PacketBuilder& udp(uint16_t source_port, uint16_t destination_port);
   PacketBuilder& udp_length(uint16_t length);
@@ -105,6 +108,8 @@ class PacketBuilder {
   uint8_t raw_protocol_ = 253;
   uint16_t source_port_ = 0, destination_port_ = 0;
   uint8_t tcp_flags_ = 0x10, data_offset_ = 5;
+  uint32_t sequence_ = 0x01020304, acknowledgment_ = 0x05060708;
+  uint16_t urgent_ = 0;
   uint8_t icmp_type_ = 0, icmp_code_ = 0;
   uint32_t icmp_rest_ = 0;
   Bytes payload_;

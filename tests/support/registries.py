@@ -5,6 +5,7 @@ import json
 import pathlib
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -203,7 +204,8 @@ class Gate:
 
     FAILURES = ("refuse", "silent", "garbage", "half", "endless", "drip")
 
-    def __init__(self, namespace: Namespace, port: int, upstream: int):
+    def __init__(self, namespace: Namespace, port: int, upstream: int, tls: Optional[ssl.SSLContext] = None):
+        self.tls = tls  # with which it ends TLS before a server that has none
         self.port = port
         self.upstream = upstream
         self.mode = "pass"
@@ -237,6 +239,9 @@ class Gate:
 
     def _serve(self, connection: socket.socket, mode: str) -> None:
         try:
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+                self._open.append(connection)
             if mode in ("pass", "half"):
                 self._forward(connection, self.half if mode == "half" else None)
             else:

@@ -1,6 +1,6 @@
 // Runs one source of backends and prints its words, a line of JSON each, for the tests of sources.
-// usage: source_words SOURCE DISCOVER...: the fields of SourceModel and DiscoverModel, as JSON objects; the
-// subscriptions are numbered from 1. Lines of standard input: `unsubscribe NUMBER`, `resolve NAME`; it ends
+// usage: source_words SOURCE DISCOVER...: the fields of SourceModel and DiscoverModel, as JSON objects, or
+// `"services"`; the subscriptions are numbered from 1. Lines of standard input: `unsubscribe NUMBER`, `resolve NAME`; it ends
 // with standard input.
 #include <unistd.h>
 
@@ -38,7 +38,14 @@ class Words : public SourceSink {
     for (const Instance& instance : snapshot.instances) {
       if (instance.share) shares[instance.address.to_string()] = *instance.share;
     }
+    json services = json::object();
+    for (const OfferedService& service : snapshot.services) {
+      json targets = json::object();
+      for (const OfferedService::Target& target : service.targets) targets[target.cluster] = target.weight;
+      services[service.name] = {service.address.to_string(), service.port, targets};
+    }
     print({{"word", "deliver"},
+           {"services", services},
            {"shares", shares},
            {"id", id},
            {"instances", instances},
@@ -150,7 +157,9 @@ int run(int count, char** arguments) {
   // Goes before the context, with which its coroutines go, as in SourceSet.
   const std::shared_ptr<Source> source = type->make(model, {io, words});
   for (int i = 2; i < count; ++i) {
-    source->subscribe(static_cast<SubscriptionId>(i - 1), discover_of(json::parse(arguments[i])));
+    const json wanted = json::parse(arguments[i]);
+    const auto id = static_cast<SubscriptionId>(i - 1);
+    wanted == "services" ? source->subscribe_services(id) : source->subscribe(id, discover_of(wanted));
   }
   Orders orders(io, *source);
   orders.read();

@@ -12,6 +12,8 @@
 #include <filesystem>
 
 #include "dataplane/base/packet.h"
+#include "dataplane/stages/account.h"
+#include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 
 namespace sluice::test {
@@ -182,7 +184,10 @@ void TestGateway::connect_ledger(const GatewayShape& shape) {
 TestGateway::~TestGateway() {
   if (ledger_ != nullptr) ledger_->stop();
   ledger_.reset();
-  for (auto& station : stations_) station->worker().neighbors.give_up();
+  for (auto& station : stations_) {
+    dataplane::give_up_inspection(station->worker());
+    station->worker().neighbors.give_up();
+  }
   stations_.clear();
   for (auto& ring : rings_) {
     rte_mbuf* packet;
@@ -200,6 +205,8 @@ void TestGateway::publish(std::shared_ptr<dataplane::Tables> tables) {
     worker.now_ms = now_ms_;
     worker.neighbors.adopt_static(*tables, now_ms_, worker.transmit);
     dataplane::adopt_rules(worker);
+    dataplane::account_flows(worker);
+    dataplane::adopt_inspections(worker);
   }
   tables_ = std::move(tables);
 }
@@ -237,8 +244,11 @@ void TestGateway::poll() {
     Worker& worker = station->worker();
     worker.now_ms = now_ms_;
     worker.now_ns = uint64_t{now_ms_} * 1'000'000;
+    if (worker.accounts != nullptr) worker.accounts->set_time(worker.now_ns, now_ms_);
     worker.place.receives ? poll_rx_worker(worker) : poll_lb_worker(worker);
     if (worker.place.balances) dataplane::sweep_flows(worker);
+    if (worker.place.balances) dataplane::sweep_uninspected_flows(worker);
+    dataplane::tidy_inspection(worker);
     worker.transmit.flush();
     worker.drops.free_pending();
   }

@@ -20,10 +20,21 @@ using std::chrono::milliseconds;
 constexpr auto kHashKey = "/gateway/hash_key";
 constexpr auto kHidden = "(hidden)";
 
+/// Whether a value is one of the headers that a receiver of traces knows the gateway by.
+bool is_header(std::string_view pointer) {
+  return pointer.starts_with("/tracing/headers");
+}
+
+void hide_secrets(json& config) {
+  const json::json_pointer hash_key(kHashKey), headers("/tracing/headers");
+  if (config.contains(hash_key)) config[hash_key] = kHidden;
+  if (!config.contains(headers)) return;
+  for (auto& [name, value] : config[headers].items()) value = kHidden;
+}
+
 void get_config(MethodContext& context, const Call& call, Reply reply) {
   json config = context.gateway.configuration();
-  const json::json_pointer hash_key(kHashKey);
-  if (call.peer.role < Role::kAdmin && config.contains(hash_key)) config[hash_key] = kHidden;
+  if (call.peer.role < Role::kAdmin) hide_secrets(config);
   reply(json{{"generation", context.gateway.generation()}, {"config", std::move(config)}});
 }
 
@@ -34,7 +45,8 @@ void diff(MethodContext& context, const Call& call, Reply reply) {
   bool needs_restart = false;
   for (const auto& entry : *entries) {
     const bool hidden =
-        call.peer.role < Role::kAdmin && std::string_view(entry.pointer).starts_with("/gateway");
+        call.peer.role < Role::kAdmin && (std::string_view(entry.pointer).starts_with("/gateway") ||
+                                          entry.pointer == "/tracing" || is_header(entry.pointer));
     changes.push_back({{"pointer", entry.pointer},
                        {"before", hidden ? json(kHidden) : entry.before},
                        {"after", hidden ? json(kHidden) : entry.after},
@@ -66,6 +78,23 @@ void answer_applied(Gateway& gateway, const Reply& reply, Start start) {
   reply(apply_object(*result));
 }
 
+/// What takes long to prepare is prepared apart, so that changes that do not need it do not wait for it.
+/// Those that come after it, and do need it, stay behind it.
+template <typename Prepare>
+void prepare_and_apply(MethodContext& context, const ApplyOptions& options, bool takes_long, Reply reply,
+                       Prepare prepare) {
+  const auto apply_now = [&gateway = context.gateway, options, reply](Gateway::Prepared prepared) {
+    if (!prepared) return reply(tl::unexpected(std::move(prepared.error())));
+    answer_applied(gateway, reply, [&](Gateway::ApplyAnswer answer) {
+      gateway.apply(std::move(*prepared), options, std::move(answer));
+    });
+  };
+  if (!takes_long && !context.threads.is_preparing()) return apply_now(prepare(context.gateway));
+  context.threads.prepare([&context, apply_now, prepare = std::move(prepare)] {
+    context.threads.change([apply_now, prepared = prepare(context.gateway)] { apply_now(prepared); });
+  });
+}
+
 constexpr milliseconds kShortestConfirm{1000};
 
 Outcome<std::optional<milliseconds>> confirm_of(const json& params) {
@@ -88,15 +117,21 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
   auto confirm = confirm_of(call.params);
   if (!confirm) return reply(tl::unexpected(std::move(confirm.error())));
   options.confirm = *confirm;
-  answer_applied(context.gateway, reply, [&](Gateway::ApplyAnswer answer) {
-    context.gateway.apply(call.params["config"], options, std::move(answer));
-  });
+  options.span = call.span;
+  const bool has_inspections = call.params["config"].contains("inspections");
+  prepare_and_apply(context, options, has_inspections, std::move(reply),
+                    [config = call.params["config"], options](Gateway& gateway) {
+                      return gateway.prepare(config, options);
+                    });
 }
 
 void rollback(MethodContext& context, const Call& call, Reply reply) {
-  answer_applied(context.gateway, reply, [&](Gateway::ApplyAnswer answer) {
-    context.gateway.rollback(call.params["generation"].get<uint64_t>(), call.peer.subject, std::move(answer));
-  });
+  const auto generation = call.params["generation"].get<uint64_t>();
+  const bool has_inspections = !context.gateway.model()->inspections.empty();
+  prepare_and_apply(context, {.author = call.peer.subject, .span = call.span}, has_inspections, std::move(reply),
+                    [generation, author = call.peer.subject, span = call.span](Gateway& gateway) {
+                      return gateway.prepare_rollback(generation, {.author = author, .span = span});
+                    });
 }
 
 void history(MethodContext& context, const Call&, Reply reply) {
@@ -162,7 +197,7 @@ std::vector<Method> config_methods() {
       {"config.get",
        Role::kView,
        "What is applied, defaults filled in.",
-       "`{generation, config}`; `hash_key` is hidden from all but admin",
+       "`{generation, config}`; `hash_key` and `tracing.headers` are hidden from all but admin",
        {},
        get_config},
       {"config.validate",

@@ -37,13 +37,13 @@ json rules_of(const dataplane::Explanation& explanation, const ExplanationNames&
   return rules;
 }
 
-/// What access lists and limits decided, and what sent a new flow to its pool.
+/// What access lists, limits and inspections decided, and what sent a new flow to its pool.
 std::string rules_text(const json& rules) {
   std::string text;
   for (const json& rule : rules) {
     const auto& kind = rule["kind"].get_ref<const std::string&>();
     const std::string detail = rule["detail"].get<std::string>();
-    if (kind == "access" || kind == "limit") text += "; " + detail;
+    if (kind == "access" || kind == "limit" || kind == "inspection") text += "; " + detail;
     if (kind == "route" || kind == "split") {
       text += "; " + kind + ": " + rule["name"].get<std::string>() + " (" + detail + ")";
     }

@@ -43,6 +43,7 @@ std::vector<Method> source_methods();
 std::vector<Method> drop_methods();
 std::vector<Method> event_methods();
 std::vector<Method> flow_methods();
+std::vector<Method> inspection_methods();
 std::vector<Method> ledger_methods();
 std::vector<Method> log_methods();
 std::vector<Method> trace_methods();

@@ -66,11 +66,20 @@ json limit_rule(Limit limit, const LimitsModel& limits) {
   return limit_rule("none", "");
 }
 
+/// Without an index its rules are still being compiled.
+json inspection_rule(const DecidedRule& rule, const std::string& inspection) {
+  const std::string which = rule.index == DecidedRule::kNoIndex
+                                ? inspection + ", whose rules are not compiled yet"
+                                : inspection + " rule " + std::to_string(rule.index);
+  return {{"kind", "inspection"}, {"name", inspection}, {"detail", "inspected: " + which}};
+}
+
 }  // namespace
 
 std::optional<json> police_rule(const DecidedRule& rule, const ServiceModel& service) {
   if (rule.kind == DecidedRule::Kind::kAccess) return access_rule(rule, service.access);
   if (rule.kind == DecidedRule::Kind::kLimit) return limit_rule(rule.limit, service.limits);
+  if (rule.kind == DecidedRule::Kind::kInspection) return inspection_rule(rule, service.inspect);
   return std::nullopt;
 }
 

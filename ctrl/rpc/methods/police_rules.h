@@ -1,4 +1,4 @@
-// Words for what access lists and limits decided. Pure.
+// Words for what access lists, limits and inspections decided. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -10,8 +10,8 @@
 
 namespace sluice::ctrl {
 
-/// `{kind, name, detail}` of a rule of kind access or limit, which decided about a packet of that service;
-/// nothing for other kinds.
+/// `{kind, name, detail}` of a rule of kind access, limit or inspection, which decided about a packet of that
+/// service; nothing for other kinds.
 std::optional<nlohmann::json> police_rule(const lb::DecidedRule& rule, const ServiceModel& service);
 
 }  // namespace sluice::ctrl

@@ -26,7 +26,7 @@ std::string address_text(const Prefix& prefix) {
 
 void list_services(MethodContext& context, const Call&, Reply reply) {
   json rows = json::array();
-  const auto model = context.gateway.model();
+  const auto model = context.gateway.model(), intent = context.gateway.intent();
   for (const auto& [name, service] : model->services) {
     const Totals totals = context.gateway.service_totals(name);
     json row{{"service", name},
@@ -37,6 +37,7 @@ void list_services(MethodContext& context, const Call&, Reply reply) {
              {"forward", word_for(service->forward)},
              {"pool", nullptr},
              {"pools", pools_of(*service)},
+             {"origin", intent->services.contains(name) ? "file" : intent->services_from},
              {"packets", totals.packets},
              {"bytes", totals.bytes},
              {"flows", totals.flows},
@@ -65,11 +66,11 @@ std::vector<Method> service_methods() {
       {"service.list",
        Role::kView,
        "Every service with its counters.",
-       "a list of `{service, address, port, protocol, policy, forward, pool, pools, split, routes, mirror, "
-       "packets, "
-       "bytes, flows, active_flows}`; `pool` is null where there is `split`, `pools` are all that its flows "
-       "go "
-       "to, `split`, `routes` and `mirror` are there where the configuration has them",
+       "a list of `{service, address, port, protocol, policy, forward, pool, pools, origin, split, routes, "
+       "mirror, packets, bytes, flows, active_flows}`; `pool` is null where there is `split`, `pools` are "
+       "all "
+       "that its flows go to, `origin` is `file` or the source that brings it, `split`, `routes` and "
+       "`mirror` are there where the configuration has them",
        {},
        list_services},
       {"service.table",

@@ -14,16 +14,18 @@ json source_object(const SourceRow& row) {
   for (const SourceRow::Pool& pool : row.pools) {
     pools.push_back({{"pool", pool.pool}, {"instances", pool.instances}, {"held", pool.is_held}});
   }
-  return {{"name", row.name},
-          {"type", row.type},
-          {"state", word_for(row.state)},
-          {"reason", row.reason},
-          {"since", unix_seconds(row.since)},
-          {"last_success", unix_seconds(row.last_success)},
-          {"updates", row.counts.updates},
-          {"errors", row.counts.errors},
-          {"last_error", row.counts.last_error},
-          {"pools", std::move(pools)}};
+  json object{{"name", row.name},
+              {"type", row.type},
+              {"state", word_for(row.state)},
+              {"reason", row.reason},
+              {"since", unix_seconds(row.since)},
+              {"last_success", unix_seconds(row.last_success)},
+              {"updates", row.counts.updates},
+              {"errors", row.counts.errors},
+              {"last_error", row.counts.last_error},
+              {"pools", std::move(pools)}};
+  if (row.services) object["services"] = *row.services;
+  return object;
 }
 
 void list_sources(MethodContext& context, const Call&, Reply reply) {
@@ -57,7 +59,8 @@ std::vector<Method> source_methods() {
        "Every source of backends: how it fares, and how many instances each pool has of it.",
        "a list of `{name, type, state, reason, since, last_success, updates, errors, last_error, pools: "
        "[{pool, "
-       "instances, held}]}`; `state` is that of its worst pool: `connecting`, `synced`, `held`, `stale` or "
+       "instances, held}], services}`; `services`, how many it brings, is there for `services_from` alone; "
+       "`state` is that of its worst pool: `connecting`, `synced`, `held`, `stale` or "
        "`failed`; times in Unix seconds, null where it has never answered",
        {},
        list_sources},

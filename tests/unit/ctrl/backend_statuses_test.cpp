@@ -102,6 +102,24 @@ TEST(BackendStatuses, TakesChangesBack) {
   EXPECT_EQ(statuses.find(backend(11))->since, at(1));
 }
 
+TEST(BackendStatuses, SaysWhatBecameOfThoseThatAreGone) {
+  BackendStatuses statuses;
+  const Model model = checked_model();
+  test::follow(statuses, Model{}, model, at(1));
+  statuses.set_health(backend(11), false, "connection refused", at(2));
+  EXPECT_TRUE(statuses.commit().gone.empty());
+  auto config = to_json(model);
+  config["pools"][2]["backends"].erase(0);  // of web: pools are in order of name
+  test::follow(statuses, model, *parse_config(config), at(3));
+  const auto changes = statuses.commit();
+  EXPECT_TRUE(changes.backends.empty());
+  ASSERT_EQ(changes.gone.size(), 1u);
+  EXPECT_EQ(changes.gone[0].key, backend(11));
+  EXPECT_EQ(changes.gone[0].state, lb::BackendState::kDown);
+  EXPECT_EQ(changes.gone[0].reason, "connection refused");
+  EXPECT_EQ(changes.gone[0].since, at(2));
+}
+
 TEST(BackendStatuses, SaysWhatAStepCameTo) {
   BackendStatuses statuses;
   const Model model = checked_model();
@@ -118,6 +136,7 @@ TEST(BackendStatuses, SaysWhatAStepCameTo) {
   EXPECT_EQ(down.backends[0].from, lb::BackendState::kActive);
   EXPECT_EQ(down.backends[0].to, lb::BackendState::kDown);
   EXPECT_EQ(down.backends[0].reason, "connection refused");
+  EXPECT_EQ(down.backends[0].since_before, at(1));
   ASSERT_EQ(down.pools.size(), 1u);
   EXPECT_EQ(down.pools[0].available_before, listed);
   EXPECT_EQ(down.pools[0].now.available, listed - 1);

@@ -46,7 +46,7 @@ TEST(ConfigEvents, AreARunTimeSetting) {
 TEST(ConfigEvents, FaultsAreNamed) {
   using Pointers = std::vector<std::string>;
   for (const char* const server :
-       {"http://192.0.2.1:4222", "nats://", "nats://192.0.2.1:99999", "tls://a:4222",
+       {"http://192.0.2.1:4222", "nats://", "nats://192.0.2.1:99999", "wss://a:4222",
         "nats://user:secret@192.0.2.1:4222", "nats://192.0.2.1:4222/path"}) {
     EXPECT_EQ(faults_of(with_nats({{"servers", {"192.0.2.1:1", server}}})),
               Pointers{"/events/nats/servers/1"})
@@ -58,6 +58,37 @@ TEST(ConfigEvents, FaultsAreNamed) {
         << subject;
   }
   EXPECT_EQ(faults_of(with_nats({{"servers", json::array()}})), Pointers{"/events/nats/servers"});
+}
+
+json with_access(json access) {
+  access["servers"] = {"192.0.2.1:4222"};
+  return with_nats(std::move(access));
+}
+
+TEST(ConfigEvents, HaveWhatAServerKnowsUsBy) {
+  for (const json& access :
+       {json{{"user", "edge"}, {"password", "file:/p"}}, json{{"token", "credential:nats"}},
+        json{{"nkey", "file:/seed"}, {"tls", {{"ca", "file:/ca"}, {"server_name", "n"}}}}}) {
+    const auto model = parse_config(with_access(access));
+    ASSERT_TRUE(model) << access;
+    json written = to_json(*model)["events"]["nats"];
+    EXPECT_EQ(model->events.nats->needs_tls(), access.contains("tls"));
+    written.erase("servers");
+    written.erase("subject");
+    EXPECT_EQ(written, access);
+  }
+  EXPECT_TRUE(parse_config(with_nats({{"servers", {"a:1", "tls://b:1"}}}))->events.nats->needs_tls());
+}
+
+TEST(ConfigEvents, SecretsAreReferencesAndOfOneKind) {
+  using Pointers = std::vector<std::string>;
+  EXPECT_EQ(faults_of(with_access({{"user", "a"}, {"password", "secret"}})),
+            Pointers{"/events/nats/password"});
+  EXPECT_EQ(faults_of(with_access({{"token", "secret"}})), Pointers{"/events/nats/token"});
+  EXPECT_EQ(faults_of(with_access({{"user", "a"}})), Pointers{"/events/nats"});
+  EXPECT_EQ(faults_of(with_access({{"password", "file:/p"}})), Pointers{"/events/nats"});
+  EXPECT_EQ(faults_of(with_access({{"token", "file:/t"}, {"nkey", "file:/n"}})), Pointers{"/events/nats"});
+  EXPECT_EQ(faults_of(with_access({{"tls", {{"certificate", "file:/c"}}}})), Pointers{"/events/nats/tls"});
 }
 
 }  // namespace

@@ -104,13 +104,13 @@ TEST(ConfigRemote, WhatIsHardlyMeantIsWarnedOf) {
   EXPECT_EQ(warnings(with(nobody)), Pointers{"/remote"});
 }
 
-TEST(ConfigRemote, AChangeNeedsARestart) {
+TEST(ConfigRemote, AChangeNeedsNoRestart) {
   const json before = to_json(*parse_config(test::sample_config()));
   const json after = to_json(*parse_config(with(kRemote)));
   const auto changes = diff_configurations(before, after);
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].pointer, "/remote");
-  EXPECT_TRUE(changes[0].needs_restart);
+  EXPECT_FALSE(changes[0].needs_restart);
 }
 
 }  // namespace

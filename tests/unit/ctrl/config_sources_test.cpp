@@ -40,7 +40,8 @@ const json kEach = json::array(
        {"type", "dns"},
        {"servers", {"127.0.0.1:5300"}},
        {"min_ttl", "1s"},
-       {"max_ttl", "300s"}},
+       {"max_ttl", "300s"},
+       {"tls", {{"ca", "file:/ca"}, {"server_name", "dns.example.test"}}}},
       {{"source", "dns"}, {"name", "_http._tcp.web.example.test"}, {"record", "srv"}}},
      {{{"name", "dns"}, {"type", "dns"}}, {{"source", "dns"}, {"name", "web.example.test"}, {"port", 8080}}},
      {{{"name", "etcd"},
@@ -127,6 +128,10 @@ TEST(ConfigSources, RefusesKeysOfOtherTypes) {
 TEST(ConfigSources, NamesWhatIsMissing) {
   EXPECT_EQ(faults(with({{{"name", "e"}, {"type", "etcd"}}}, {{"source", "e"}})),
             (Pointers{"/pools/0/discover/prefix", "/sources/0/endpoints"}));
+  EXPECT_EQ(faults(with({{{"name", "d"}, {"type", "dns"}, {"tls", json::object()}}},
+                        {{"source", "d"}, {"name", "web.test"}, {"port", 80}})),
+            Pointers{"/sources/0/tls"})
+      << "the system's servers are asked without TLS";
   EXPECT_EQ(faults(with({{{"name", "d"}, {"type", "dns"}}}, {{"source", "d"}, {"name", "web.test"}})),
             Pointers{"/pools/0/discover/port"});
   json neither = test::sample_config();
@@ -182,6 +187,19 @@ TEST(ConfigSources, TypesHaveKeysAndAnEntryInTheSchema) {
     EXPECT_NE(std::ranges::find(with_keys, type.name), with_keys.end()) << type.name;
   }
   EXPECT_TRUE(std::ranges::is_sorted(source_types(), {}, &SourceType::name));
+}
+
+TEST(ServicesFrom, IsASourceThatBringsServices) {
+  json config = test::sample_config();
+  config["services_from"] = "mesh";
+  EXPECT_EQ(faults(config), Pointers{"/services_from"});
+  config["sources"] = {{{"name", "mesh"}, {"type", "file"}}};
+  EXPECT_EQ(faults(config), Pointers{"/services_from"});
+  config["sources"] = {{{"name", "mesh"}, {"type", "xds"}, {"endpoints", {"192.0.2.9:15010"}}}};
+  const auto parsed = parse_config(config);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->services_from, "mesh");
+  EXPECT_EQ(to_json(*parsed)["services_from"], "mesh");
 }
 
 }  // namespace

@@ -140,6 +140,16 @@ TEST(ConfigWarnings, NamesACpuOfTwoWorkersThatNeverRest) {
                   .starts_with("/gateway/idle: CPU 2 has two workers"));
 }
 
+TEST(ConfigWarnings, KnowsWhatServicesFromASourceNeedAndUse) {
+  const auto offered = replaced(
+      replaced(kClean, "services:", "  - { name: spare, backends: [] }\nservices:"), "pools:",
+      "sources: [{ name: mesh, type: xds, endpoints: [\"192.0.2.9:15010\"] }]\nservices_from: mesh\npools:");
+  EXPECT_EQ(warnings(offered),
+            "/services_from: no listener can be served: they need full-nat, and \"snat\" has no address\n")
+      << "a pool that no service uses may be a cluster's";
+  EXPECT_EQ(warnings(replaced(offered, "pools:", "snat: [\"198.18.20.5\"]\npools:")), "");
+}
+
 TEST(KernelSource, IsTheAddressThatTheRoutingTableChooses) {
   EXPECT_EQ(kernel_source(*IpAddress::parse("127.0.0.2")), *IpAddress::parse("127.0.0.1"));
   EXPECT_EQ(kernel_source(*IpAddress::parse("::1")), *IpAddress::parse("::1"));

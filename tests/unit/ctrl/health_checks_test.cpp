@@ -277,6 +277,25 @@ TEST_F(HealthChecksTest, ReportsWhatIsDownTogetherAndWhatComesBack) {
   EXPECT_GT(deliveries_.size(), 1u);
 }
 
+TEST_F(HealthChecksTest, TellsAgainWhatWasForgottenWhileNobodyLooked) {
+  auto checks = make();
+  auto gone = std::make_unique<Server>(io_, "x");
+  const uint16_t port = gone->port();
+  gone->close();
+  checks.follow(pool({{"127.0.0.1", port}}));
+  run_until([&] { return !deliveries_.empty() && checks.counts().at("web").failed >= 3; });
+  const size_t told = deliveries_.size();
+
+  // Taken out and listed anew: to the gateway it is a backend that nobody has checked.
+  auto listed_anew = std::make_shared<EffectivePool>(*pool({{"127.0.0.1", port}}).find("web")->second);
+  listed_anew->backends = {{.at = {*IpAddress::parse("127.0.0.1"), port}, .weight = 1}};
+  HealthChecks::Pools pools;
+  pools.set("web", listed_anew);
+  checks.follow(pools);
+  run_until([&] { return deliveries_.size() > told; });
+  EXPECT_FALSE(deliveries_.back()[0].healthy);
+}
+
 TEST_F(HealthChecksTest, OnlyTheFirstPassIsNews) {
   auto checks = make();
   Server server(io_, "x");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctrl/telemetry/nats_publisher.h"
+#include "ctrl/wire/nkey.h"
 
 namespace sluice::ctrl::nats {
 namespace {
@@ -79,11 +80,76 @@ TEST(NatsInfo, HasWhatAPublisherNeeds) {
 TEST(NatsSaying, IsAsTheProtocolHasIt) {
   EXPECT_EQ(publication("a.b", "hello"), "PUB a.b 5\r\nhello\r\n");
   EXPECT_EQ(publication("a", ""), "PUB a 0\r\n\r\n");
-  const std::string text = hello("sluice \"edge\"");
+  const std::string text = hello({.name = "sluice \"edge\"", .user = {}, .password = {}, .token = {}});
   ASSERT_TRUE(text.starts_with("CONNECT {") && text.ends_with("}\r\nPING\r\n"));
   const auto options = nlohmann::json::parse(text.substr(8, text.find("\r\n") - 8));
   EXPECT_EQ(options["verbose"], false);
   EXPECT_EQ(options["name"], "sluice \"edge\"");
+  EXPECT_EQ(options["tls_required"], false);
+  for (const char* const unsaid : {"user", "pass", "auth_token", "nkey", "sig"})
+    EXPECT_FALSE(options.contains(unsaid));
+}
+
+TEST(NatsSaying, HasWhatAServerKnowsTheClientBy) {
+  const auto said = [](const Hello& client) {
+    const std::string text = hello(client);
+    return nlohmann::json::parse(text.substr(8, text.find("\r\n") - 8));
+  };
+  const auto user =
+      said({.name = "x", .is_secure = true, .user = "edge", .password = "a \"b\"", .token = {}});
+  EXPECT_EQ(user["tls_required"], true);
+  EXPECT_EQ(user["user"], "edge");
+  EXPECT_EQ(user["pass"], "a \"b\"");
+  EXPECT_EQ(said({.name = "x", .user = {}, .password = {}, .token = "t"})["auth_token"], "t");
+}
+
+TEST(NatsInfo, SaysWhetherThereIsTlsAndWhatIsToBeSigned) {
+  const auto info = parse_info(R"({"tls_available":true,"nonce":"abc","auth_required":true})");
+  ASSERT_TRUE(info);
+  EXPECT_TRUE(info->has_tls);
+  EXPECT_FALSE(info->needs_tls);
+  EXPECT_EQ(info->nonce, "abc");
+  EXPECT_TRUE(parse_info(R"({"tls_required":true})")->has_tls);
+  EXPECT_FALSE(parse_info(R"({"nonce":1})")->has_tls);
+}
+
+TEST(NatsReader, KnowsWhetherMoreHasCome) {
+  Reader reader;
+  reader.put("INFO {}\r\n");
+  ASSERT_TRUE(reader.next());
+  EXPECT_FALSE(reader.has_unread());
+  reader.put("PING\r\nPI");
+  ASSERT_TRUE(reader.next());
+  EXPECT_TRUE(reader.has_unread());
+}
+
+// The example of NATS' own documentation ("Authenticating with an NKey"); the signature is by python's
+// cryptography.
+TEST(Nkey, IsReadShownAndSignedWith) {
+  constexpr std::string_view kSeed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
+  const auto key = read_user_seed(kSeed);
+  ASSERT_TRUE(key);
+  EXPECT_EQ(user_text(key->public_bytes()), "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4");
+  const std::string_view nonce = "nonce";
+  const auto signature = key->sign({reinterpret_cast<const uint8_t*>(nonce.data()), nonce.size()});
+  ASSERT_TRUE(signature);
+  EXPECT_EQ(signature_text(*signature),
+            "AVfpO7Pw3rc56hoO1OJcFxXUCfBmO2qouchBchSlL45Fuur9zS15UzytEI1QC5wwVG7uiHIdqyfmOS6uPrwqCg");
+}
+
+TEST(Nkey, WhatIsNoUsersSeedIsRefusedAndNotQuoted) {
+  const std::string good = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
+  for (size_t at = 0; at < good.size(); ++at) {
+    std::string changed = good;
+    changed[at] = changed[at] == 'A' ? 'B' : 'A';
+    const auto read = read_user_seed(changed);
+    ASSERT_FALSE(read) << at;
+    EXPECT_EQ(read.error().message.find(good.substr(2, 8)), std::string::npos);
+  }
+  for (const std::string& text : {std::string(), good.substr(1), good + "A", std::string(58, '1'),
+                                  std::string("UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4")}) {
+    EXPECT_FALSE(read_user_seed(text)) << text.size();
+  }
 }
 
 TEST(NatsSubject, HasNoPlaceForWhatMeansSomethingElse) {

@@ -174,26 +174,6 @@ TEST(SequenceFile, IsRefusedWhereItIsAnothersOrDamaged) {
   EXPECT_FALSE(SequenceFile::open(directory.file("other")));
 }
 
-TEST(EspKey, IsReadFromItsOwnersFileAlone) {
-  const TemporaryDirectory directory;
-  const std::string path = directory.file("key");
-  std::ofstream(path) << "000102030405060708090a0b0c0d0e0fA1A2A3A4\n";
-  ::chmod(path.c_str(), 0640);
-  auto key = read_esp_key(EspAlgorithm::kAes128Gcm, "file:" + path);
-  ASSERT_FALSE(key);
-  EXPECT_NE(key.error().message.find("chmod 600"), std::string::npos);
-  ::chmod(path.c_str(), 0600);
-  key = read_esp_key(EspAlgorithm::kAes128Gcm, "file:" + path);
-  ASSERT_TRUE(key) << key.error().message;
-  EXPECT_EQ(key->bytes().size(), 16u);
-  EXPECT_EQ(key->bytes()[15], 15);
-  EXPECT_EQ(key->salt().host(), 0xa1a2a3a4u);
-  key = read_esp_key(EspAlgorithm::kAes256Gcm, "file:" + path);
-  ASSERT_FALSE(key);
-  EXPECT_EQ(key.error().message.find("0001"), std::string::npos) << "no error says what a key is";
-  EXPECT_FALSE(read_esp_key(EspAlgorithm::kAes128Gcm, "file:" + directory.file("none")));
-}
-
 /// Two tunnels with keys in files.
 class Tunnels : public testing::Test {
  protected:

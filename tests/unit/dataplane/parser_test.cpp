@@ -1,66 +1,10 @@
 #include "dataplane/packet/parser.h"
 
-#include <gtest/gtest.h>
-
-#include "tests/support/packet_builder.h"
+#include "tests/unit/dataplane/parser_fixture.h"
 
 namespace sluice::dataplane {
 namespace {
 
-using test::Bytes;
-using test::ethernet;
-using test::ip;
-using test::Link;
-using test::PacketBuilder;
-
-constexpr const char* kClient4 = "198.51.100.7";
-constexpr const char* kVip4 = "203.0.113.10";
-constexpr const char* kClient6 = "2001:db8:c::7";
-constexpr const char* kVip6 = "2001:db8:1::10";
-const Link kToPort{"02:00:00:00:00:99", "02:00:00:00:00:01"};
-
-IpAddress address(const char* text) {
-  return *IpAddress::parse(text);
-}
-
-PortView port(std::vector<uint16_t> vlans = {}) {
-  PortView view;
-  view.mac = *MacAddress::parse("02:00:00:00:00:01");
-  view.vlan_tags = static_cast<uint8_t>(vlans.size());
-  std::copy(vlans.begin(), vlans.end(), view.vlan_ids.begin());
-  return view;
-}
-
-struct Parsed {
-  DropReason reason;
-  PacketMeta meta;
-};
-
-Parsed parse_bytes(const Bytes& frame, const PortView& view = port(), DeviceChecksums device = {}) {
-  Parsed parsed;
-  // A copy of exactly the frame's size, so that a sanitizer sees any byte read beyond it.
-  const std::unique_ptr<uint8_t[]> exact(new uint8_t[frame.size()]);
-  std::copy(frame.begin(), frame.end(), exact.get());
-  parsed.reason = parse({exact.get(), frame.size()}, view, device, parsed.meta);
-  return parsed;
-}
-
-Parsed parse_packet(const PacketBuilder& packet) {
-  return parse_bytes(ethernet(kToPort, packet));
-}
-
-class BothFamilies : public testing::TestWithParam<bool> {
- protected:
-  bool v4() const { return GetParam(); }
-  const char* client() const { return v4() ? kClient4 : kClient6; }
-  const char* vip() const { return v4() ? kVip4 : kVip6; }
-  size_t ip_header() const { return v4() ? 20 : 40; }
-  PacketBuilder request() const { return ip(client(), vip()); }
-  /// An error of that family quoting `quote`: unreachable, port.
-  PacketBuilder error(const Bytes& quote) const {
-    return v4() ? request().icmp(3, 3, 0).payload(quote) : request().icmp(1, 4, 0).payload(quote);
-  }
-};
 INSTANTIATE_TEST_SUITE_P(Families, BothFamilies, testing::Bool(),
                          [](const auto& info) { return info.param ? "Ipv4" : "Ipv6"; });
 
@@ -157,51 +101,12 @@ TEST_P(BothFamilies, WhatTheDeviceVerifiedIsBelieved) {
             DropReason::kBadChecksum);
 }
 
-TEST_P(BothFamilies, EchoRequestsAreToldFromOtherIcmp) {
-  EXPECT_EQ(parse_packet(request().icmp(v4() ? 8 : 128, 0, 1)).meta.kind, PacketKind::kEcho);
-  const Parsed reply = parse_packet(request().icmp(v4() ? 0 : 129, 0, 1));
-  EXPECT_EQ(reply.reason, DropReason::kNone);
-  EXPECT_EQ(reply.meta.kind, PacketKind::kOther);
-  EXPECT_EQ(reply.meta.key.destination, address(vip()));
-}
-
 TEST_P(BothFamilies, OtherProtocolsKeepTheirAddresses) {
   const Parsed parsed = parse_packet(request().protocol(89).payload_bytes(3));
   EXPECT_EQ(parsed.reason, DropReason::kNone);
   EXPECT_EQ(parsed.meta.kind, PacketKind::kOther);
   EXPECT_EQ(parsed.meta.key.source, address(client()));
   EXPECT_EQ(parsed.meta.key.source_port.host(), 0);
-}
-
-TEST_P(BothFamilies, IcmpErrorsGiveTheQuotedKey) {
-  const Bytes quoted = ip(vip(), client()).tcp(80, 40000).payload("more").bytes();
-  for (size_t l4_bytes = 8; l4_bytes <= 24; ++l4_bytes) {
-    const Bytes cut(quoted.begin(), quoted.begin() + static_cast<long>(ip_header() + l4_bytes));
-    const Parsed parsed = parse_packet(error(cut));
-    ASSERT_EQ(parsed.reason, DropReason::kNone) << l4_bytes;
-    EXPECT_EQ(parsed.meta.kind, PacketKind::kIcmpError);
-    EXPECT_EQ(parsed.meta.key.source, address(vip()));
-    EXPECT_EQ(parsed.meta.key.source_port.host(), 80);
-    EXPECT_EQ(parsed.meta.key.destination, address(client()));
-    EXPECT_EQ(parsed.meta.key.destination_port.host(), 40000);
-    EXPECT_EQ(parsed.meta.key.protocol, IpProtocol::kTcp);
-  }
-}
-
-TEST_P(BothFamilies, QuotesCutBeforeTheirPortsAreMalformed) {
-  const Bytes quoted = ip(vip(), client()).udp(80, 40000).bytes();
-  for (size_t size = 0; size < ip_header() + 8; ++size) {
-    EXPECT_EQ(parse_packet(error(Bytes(quoted.begin(), quoted.begin() + static_cast<long>(size)))).reason,
-              DropReason::kMalformedL4)
-        << size;
-  }
-}
-
-TEST_P(BothFamilies, ErrorsAboutOtherProtocolsAreNoFlows) {
-  const Parsed parsed = parse_packet(error(ip(vip(), client()).icmp(v4() ? 0 : 129, 0, 1).bytes()));
-  EXPECT_EQ(parsed.reason, DropReason::kNone);
-  EXPECT_EQ(parsed.meta.kind, PacketKind::kOther);
-  EXPECT_EQ(parsed.meta.key.source, address(client()));
 }
 
 TEST_P(BothFamilies, ForeignMacIsNotForUs) {
@@ -320,127 +225,6 @@ TEST(Parser, OnlyNeighborDiscoveryIsHeardByManyAndFromNobody) {
   EXPECT_EQ(parse_bytes(ethernet(to_many, report)).reason, DropReason::kMalformedL3);
   const auto router = ip("fe80::7", "ff02::1").ttl(255).icmp(134, 0, 0).payload_bytes(8);
   EXPECT_EQ(parse_bytes(ethernet(to_many, router)).reason, DropReason::kNoService);
-}
-
-TEST(Parser, Ipv4HeaderFaults) {
-  const PacketBuilder good = ip(kClient4, kVip4).udp(1, 2).payload("x");
-  EXPECT_EQ(parse_packet(PacketBuilder(good).version(5)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).header_words(4)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).length_field(19)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).length_field(30)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).ip_checksum(0x4242)).reason, DropReason::kBadChecksum);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).options({1, 1, 1, 0})).reason, DropReason::kIpOptions);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).fragment_field(0x2000)).reason, DropReason::kFragment);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).fragment_field(0x0001)).reason, DropReason::kFragment);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).fragment_field(0)).reason, DropReason::kNone);
-}
-
-TEST(Parser, Ipv4ChecksumThatTheDeviceVerified) {
-  const Bytes wrong = ethernet(kToPort, ip(kClient4, kVip4).udp(1, 2).ip_checksum(0x4242));
-  EXPECT_EQ(parse_bytes(wrong, port(), {ChecksumState::kGood, ChecksumState::kUnknown}).reason,
-            DropReason::kNone);
-  const Bytes right = ethernet(kToPort, ip(kClient4, kVip4).udp(1, 2));
-  EXPECT_EQ(parse_bytes(right, port(), {ChecksumState::kBad, ChecksumState::kUnknown}).reason,
-            DropReason::kBadChecksum);
-}
-
-TEST(Parser, Ipv6HeaderFaults) {
-  const PacketBuilder good = ip(kClient6, kVip6).udp(1, 2).payload("x");
-  EXPECT_EQ(parse_packet(PacketBuilder(good).version(4)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).length_field(10)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(PacketBuilder(good).length_field(8)).reason, DropReason::kMalformedL4);
-}
-
-TEST(Parser, Ipv6MayNotPretendToBeIpv4) {
-  EXPECT_EQ(parse_packet(ip("::ffff:198.51.100.7", kVip6).udp(1, 2)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(ip(kClient6, "::ffff:203.0.113.10").udp(1, 2)).reason, DropReason::kMalformedL3);
-  const Bytes quote = ip("::ffff:203.0.113.10", kClient6).udp(1, 2).bytes();
-  EXPECT_EQ(parse_packet(ip(kClient6, kVip6).icmp(1, 4, 0).payload(quote)).reason, DropReason::kMalformedL4);
-}
-
-TEST(Parser, Ipv6ExtensionHeadersAreWalked) {
-  const Bytes options8 = {0, 0, 1, 4, 0, 0, 0, 0};  // PadN
-  const Bytes exhausted_route = {0, 0, 4, 0, 0, 0, 0, 0};
-  const Parsed parsed = parse_packet(ip(kClient6, kVip6)
-                                         .extension(0, options8)
-                                         .extension(43, exhausted_route)
-                                         .extension(60, options8)
-                                         .tcp(1, 2));
-  ASSERT_EQ(parsed.reason, DropReason::kNone);
-  EXPECT_EQ(parsed.meta.kind, PacketKind::kFlow);
-  EXPECT_EQ(parsed.meta.l4_offset, 14 + 40 + 24);
-}
-
-TEST(Parser, Ipv6ExtensionHeaderBounds) {
-  const auto with_headers = [](unsigned count, size_t bytes_each) {
-    Bytes raw(bytes_each);
-    raw[1] = static_cast<uint8_t>(bytes_each / 8 - 1);
-    PacketBuilder packet = ip(kClient6, kVip6).udp(1, 2);
-    for (unsigned i = 0; i < count; ++i) packet.extension(60, raw);
-    return packet;
-  };
-  EXPECT_EQ(parse_packet(with_headers(8, 8)).reason, DropReason::kNone);
-  EXPECT_EQ(parse_packet(with_headers(9, 8)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(with_headers(1, 256)).reason, DropReason::kNone);
-  EXPECT_EQ(parse_packet(with_headers(1, 264)).reason, DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(with_headers(2, 136)).reason, DropReason::kMalformedL3);
-}
-
-TEST(Parser, Ipv6ExtensionHeadersThatEndThePacket) {
-  // The header says 16 bytes, the packet has 8.
-  EXPECT_EQ(parse_packet(ip(kClient6, kVip6).protocol(60).payload({17, 1, 0, 0, 0, 0, 0, 0})).reason,
-            DropReason::kMalformedL3);
-  EXPECT_EQ(parse_packet(ip(kClient6, kVip6).protocol(60).payload({17, 0, 0, 0})).reason,
-            DropReason::kMalformedL3);
-}
-
-TEST(Parser, Ipv6RoutingHeaderWithHopsLeft) {
-  EXPECT_EQ(parse_packet(ip(kClient6, kVip6).extension(43, {0, 0, 4, 1, 0, 0, 0, 0}).udp(1, 2)).reason,
-            DropReason::kMalformedL3);
-}
-
-TEST(Parser, Ipv6FragmentsEvenAtomicOnes) {
-  EXPECT_EQ(parse_packet(ip(kClient6, kVip6).extension(44, {0, 0, 0, 1, 0, 0, 0, 9}).udp(1, 2)).reason,
-            DropReason::kFragment);
-  EXPECT_EQ(parse_packet(ip(kClient6, kVip6).extension(44, {0, 0, 0, 0, 0, 0, 0, 9}).udp(1, 2)).reason,
-            DropReason::kFragment);
-}
-
-TEST(Parser, QuotedFirstFragmentsShowTheirPorts) {
-  const Bytes first = ip(kVip6, kClient6).extension(44, {0, 0, 0, 1, 0, 0, 0, 9}).udp(53, 4000).bytes();
-  const Parsed parsed = parse_packet(ip(kClient6, kVip6).icmp(2, 0, 1280).payload(first));
-  ASSERT_EQ(parsed.reason, DropReason::kNone);
-  EXPECT_EQ(parsed.meta.kind, PacketKind::kIcmpError);
-  EXPECT_EQ(parsed.meta.key.destination_port.host(), 4000);
-  const Bytes later = ip(kVip6, kClient6).extension(44, {0, 0, 0, 9, 0, 0, 0, 9}).udp(53, 4000).bytes();
-  EXPECT_EQ(parse_packet(ip(kClient6, kVip6).icmp(2, 0, 1280).payload(later)).meta.kind, PacketKind::kOther);
-  const Bytes later4 = ip(kVip4, kClient4).fragment_field(0x0008).udp(53, 4000).bytes();
-  EXPECT_EQ(parse_packet(ip(kClient4, kVip4).icmp(3, 4, 1400).payload(later4)).meta.kind, PacketKind::kOther);
-}
-
-TEST(Parser, QuotedIpv4OptionsAreSkipped) {
-  const Bytes quote = ip(kVip4, kClient4).options({1, 1, 1, 0}).udp(53, 4000).bytes();
-  const Parsed parsed = parse_packet(ip(kClient4, kVip4).icmp(11, 0, 0).payload(quote));
-  EXPECT_EQ(parsed.meta.kind, PacketKind::kIcmpError);
-  EXPECT_EQ(parsed.meta.key.source_port.host(), 53);
-}
-
-TEST(Parser, WhichIcmpTypesAreErrors) {
-  const Bytes quote4 = ip(kVip4, kClient4).udp(53, 4000).bytes();
-  const Bytes quote6 = ip(kVip6, kClient6).udp(53, 4000).bytes();
-  for (int type = 0; type < 256; ++type) {
-    const auto number = static_cast<uint8_t>(type);
-    const bool error4 = type == 3 || type == 11 || type == 12;
-    EXPECT_EQ(parse_packet(ip(kClient4, kVip4).icmp(number, 0, 0).payload(quote4)).meta.kind ==
-                  PacketKind::kIcmpError,
-              error4)
-        << type;
-    const bool error6 = type >= 1 && type <= 4;
-    EXPECT_EQ(parse_packet(ip(kClient6, kVip6).icmp(number, 0, 0).payload(quote6)).meta.kind ==
-                  PacketKind::kIcmpError,
-              error6)
-        << type;
-  }
 }
 
 }  // namespace

@@ -62,8 +62,8 @@ TEST(CoapExchanges, AnswersARetransmissionLikeTheFirst) {
   exchanges.answered({first.requester, Outcome::kDuplicate, {{}, 42, {}, 3, 50}});
   const auto verdict = note(exchanges, {.id = 7}, 2).verdict;
   ASSERT_EQ(verdict.seen, Seen::kAnswered);
-  EXPECT_EQ(verdict.answer->outcome, Outcome::kDuplicate);
-  EXPECT_EQ(verdict.answer->receipt.index, 42u);
+  EXPECT_EQ(verdict.outcome, Outcome::kDuplicate);
+  EXPECT_EQ(verdict.receipt->index, 42u);
 }
 
 TEST(CoapExchanges, TellsClientsAndIdsApart) {
@@ -91,7 +91,7 @@ TEST(CoapExchanges, AnotherMessageUnderAUsedIdIsNewAndBothAreAnswered) {
   for (size_t i = 0; i < requesters.size(); ++i) {
     const auto verdict = note(exchanges, messages[i]).verdict;
     ASSERT_EQ(verdict.seen, Seen::kAnswered);
-    EXPECT_EQ(verdict.answer->receipt.index, i);
+    EXPECT_EQ(verdict.receipt->index, i);
   }
 }
 
@@ -159,7 +159,7 @@ TEST(CoapExchanges, RemembersWhatANaiveListRemembers) {
     ASSERT_EQ(noted.verdict.seen, expected) << i;
     ++met[static_cast<size_t>(expected)];
     if (expected == Seen::kAnswered) {
-      ASSERT_EQ(noted.verdict.answer->receipt.index, *known->index) << i;
+      ASSERT_EQ(noted.verdict.receipt->index, *known->index) << i;
     }
     if (expected == Seen::kNew) twin.add({message, noted.requester, {}}, kCapacity);
     NaiveList::Entry& answered = twin.entries()[random() % twin.entries().size()];

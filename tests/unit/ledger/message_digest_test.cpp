@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <random>
 #include <set>
 #include <vector>
 
@@ -10,7 +14,7 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-constexpr uint64_t kContext = 0;
+constexpr std::array<uint64_t, 1> kContext = {0};
 
 TEST(MessageDigest, EveryBitAndTheSizeCount) {
   const MessageDigest digest({1, 2});
@@ -44,22 +48,58 @@ TEST(MessageDigest, KeyAndContextCount) {
   const uint64_t first = MessageDigest({1, 2}).of(kContext, message);
   EXPECT_EQ(MessageDigest({1, 2}).of(kContext, message), first);
   EXPECT_NE(MessageDigest({1, 3}).of(kContext, message), first);
-  EXPECT_NE(MessageDigest({1, 2}).of(uint64_t{1}, message), first);
+  EXPECT_NE(MessageDigest({1, 2}).of(std::array<uint64_t, 1>{1}, message), first);
 }
 
-// NH over one step, as its authors define it, written out with the words that the digest derives from its
-// key.
-TEST(MessageDigest, IsNhAndSipHash) {
+/// Both as polynomials over GF(2), modulo x^64 + x^4 + x^3 + x + 1: one bit after the other.
+uint64_t product_in_field(uint64_t left, uint64_t right) {
+  uint64_t product = 0;
+  for (unsigned bit = 64; bit-- > 0;) {
+    const bool is_over = product >> 63 != 0;
+    product <<= 1;
+    if (is_over) product ^= 0x1b;
+    if ((right >> bit & 1) != 0) product ^= left;
+  }
+  return product;
+}
+
+/// NH as its authors define it, over words in pairs.
+unsigned __int128 nh(const std::vector<uint64_t>& words, const std::vector<uint64_t>& key, size_t first_key) {
+  unsigned __int128 sum = 0;
+  for (size_t i = 0; i < words.size(); i += 2) {
+    const uint64_t left = words[i] + key[first_key + i], right = words[i + 1] + key[first_key + i + 1];
+    sum += static_cast<unsigned __int128>(left) * right;
+  }
+  return sum;
+}
+
+TEST(MessageDigest, IsNhOfNhAndAProductInTheField) {
+  constexpr size_t kPieceKeys = MessageDigest::kPieceBytes / 8,
+                   kSumKeys = MessageDigest::kMostContext + 1 + 128;
   const SipKey key{1, 2};
-  const uint64_t zero = 0, one = 1;
-  const uint64_t words[] = {siphash24(key, &zero, 8), siphash24(key, &one, 8)};
-  const uint64_t halves[] = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
-  unsigned __int128 sum = halves[0] + words[0];
-  sum *= halves[1] + words[1];
-  const uint64_t parts[] = {kContext, 16, static_cast<uint64_t>(sum), static_cast<uint64_t>(sum >> 64)};
-  Bytes message(16);
-  for (size_t i = 0; i < 16; ++i) message[i] = static_cast<uint8_t>(i);
-  EXPECT_EQ(MessageDigest(key).of(kContext, message), siphash24(key, parts, sizeof parts));
+  std::vector<uint64_t> words;  // that the digest derives from its key
+  for (uint64_t i = 0; i < kPieceKeys + kSumKeys + 2; ++i) words.push_back(siphash24(key, &i, sizeof i));
+  std::mt19937_64 random(3);
+  for (const size_t size : {0u, 1u, 16u, 31u, 32u, 48u, 266u, 1024u, 1025u, 5000u, 65536u}) {
+    Bytes message(size);
+    for (uint8_t& byte : message) byte = static_cast<uint8_t>(random());
+    const std::array<uint64_t, 3> context = {random(), random(), random()};
+    std::vector<uint64_t> sums(context.begin(), context.end());
+    sums.push_back(size);
+    for (size_t at = 0; at < size; at += MessageDigest::kPieceBytes) {
+      const size_t bytes = std::min(size - at, MessageDigest::kPieceBytes);
+      std::vector<uint64_t> piece((bytes + 15) / 16 * 2);
+      std::memcpy(piece.data(), message.data() + at, bytes);
+      const unsigned __int128 sum = nh(piece, words, 0);
+      sums.push_back(static_cast<uint64_t>(sum));
+      sums.push_back(static_cast<uint64_t>(sum >> 64));
+    }
+    const unsigned __int128 sum = nh(sums, words, kPieceKeys);
+    const uint64_t expected =
+        product_in_field(static_cast<uint64_t>(sum), words[kPieceKeys + kSumKeys]) ^
+        product_in_field(static_cast<uint64_t>(sum >> 64), words[kPieceKeys + kSumKeys + 1]);
+    EXPECT_EQ(MessageDigest(key).of(context, message), expected) << size;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,13 @@
+// The series of the flow log. Control thread.
+#pragma once
+
+#include <vector>
+
+#include "ctrl/store/gateway.h"
+#include "ctrl/telemetry/metrics_text.h"
+
+namespace sluice::ctrl {
+
+void add_flow_log_series(std::vector<MetricSource>& sources, const Gateway& gateway);
+
+}  // namespace sluice::ctrl

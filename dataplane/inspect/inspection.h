@@ -1,0 +1,118 @@
+// One generation of an inspection: its rules in one Hyperscan database, and what each worker scans with. The
+// control side makes it, on a thread that has time, and frees it once no Tables and no stream have it; the
+// database never changes, each worker's share is that worker's alone. Scanning allocates nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "common/counter.h"
+#include "dataplane/inspect/inspection_counts.h"
+#include "dataplane/inspect/rule.h"
+#include "dataplane/inspect/stream_arena.h"
+
+struct hs_database;
+struct hs_scratch;
+struct hs_stream;
+
+namespace sluice::dataplane {
+
+/// What rules make of bytes: nothing, or the first that lets no more pass.
+struct ScanVerdict {
+  static constexpr uint32_t kNoRule = UINT32_MAX;
+  uint32_t rule = kNoRule;  ///< its place in the plan
+  RuleAction action = RuleAction::kCount;
+  bool passes() const { return rule == kNoRule; }
+};
+
+struct InspectionPlan {
+  InspectionMode mode = InspectionMode::kStream;
+  uint32_t bytes = 0;    ///< of each stream
+  uint32_t streams = 0;  ///< at the same time, of each worker
+  unsigned workers = 1;  ///< that balance
+  std::vector<InspectionRule> rules = {};
+  std::vector<uint32_t> places = {};  ///< of the rules, in `counts`
+  std::shared_ptr<InspectionCounts> counts = {};
+};
+
+/// A rule that Hyperscan refuses, and its words. No `rule`: all of them together.
+struct RuleFault {
+  std::optional<size_t> rule;
+  std::string message;
+};
+
+/// Whether Hyperscan takes the pattern: quick, and not sure to find what only compiling does. Any thread.
+std::optional<std::string> check_rule(const InspectionRule& rule);
+
+class Inspection {
+ public:
+  /// Takes as long as the rules need: seconds for ten thousand.
+  static tl::expected<std::shared_ptr<Inspection>, RuleFault> compile(InspectionPlan plan);
+  /// Without a database, for as long as it takes to compile one: nothing passes.
+  static std::shared_ptr<Inspection> pending(InspectionPlan plan);
+  ~Inspection();
+  Inspection(const Inspection&) = delete;
+  Inspection& operator=(const Inspection&) = delete;
+
+  bool is_pending() const { return database_ == nullptr; }
+  bool is_stream() const { return plan_.mode == InspectionMode::kStream; }
+  const InspectionPlan& plan() const { return plan_; }
+  size_t database_bytes() const { return database_bytes_; }
+  /// Of memory, for each stream.
+  size_t stream_bytes() const { return place_bytes_; }
+  /// On all workers. Once it is 0 and no Tables have this, it stays so.
+  uint64_t open_streams() const;
+
+  // By a worker, which is numbered among those that balance. There is a database.
+  /// Bytes by themselves.
+  ScanVerdict scan(unsigned worker, std::span<const uint8_t> bytes);
+  /// Null: it has as many as it may.
+  hs_stream* open_stream(unsigned worker);
+  /// The next bytes of a stream.
+  ScanVerdict scan(unsigned worker, hs_stream* stream, std::span<const uint8_t> bytes);
+  /// As if it had just been opened.
+  void restart_stream(unsigned worker, hs_stream* stream);
+  /// There are no more.
+  ScanVerdict end_stream(unsigned worker, hs_stream* stream);
+  void close_stream(unsigned worker, hs_stream* stream);
+  /// Room for as many bytes as a stream may have.
+  std::span<uint8_t> bytes_of(hs_stream* stream) const;
+
+  InspectionCounts::OfWorker& counts(unsigned worker) const { return plan_.counts->of(worker); }
+
+ private:
+  /// A rule that matched, and the offset of the byte behind.
+  struct Match {
+    uint32_t rule;
+    uint64_t end;
+  };
+  struct alignas(64) Share {
+    hs_scratch* scratch = nullptr;
+    hs_stream* alone = nullptr;  ///< of flows whose payloads are scanned one by one, with kStream
+    StreamArena arena;
+    std::vector<Match> matches;  ///< room for one of each rule
+    size_t matched = 0;
+    Gauge open_streams;
+  };
+
+  explicit Inspection(InspectionPlan plan) : plan_(std::move(plan)) {}
+  std::optional<RuleFault> build_database();
+  Result<void> make_shares();
+  static int note_match(unsigned rule, unsigned long long from, unsigned long long to, unsigned flags,
+                        void* share);
+  ScanVerdict judge(unsigned worker, Share& share);
+
+  InspectionPlan plan_;
+  hs_database* database_ = nullptr;
+  size_t database_bytes_ = 0;
+  size_t state_bytes_ = 0;  ///< of a stream, rounded up
+  size_t place_bytes_ = 0;
+  std::vector<Share> shares_;
+};
+
+}  // namespace sluice::dataplane

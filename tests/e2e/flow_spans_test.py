@@ -1,0 +1,39 @@
+"""Sampled flows as spans, in the lab: real clients, real servers, and OpenTelemetry's own definitions for what is told."""
+
+import pytest
+
+from configuration import SERVICES
+from otlp_receiver import Receiver, install
+from topology import CLIENT4
+
+KEEPS_UP = 60  # seconds that anything may take on a busy machine
+
+
+@pytest.fixture(name="receiver")
+def receiver_fixture(lab):
+    install()
+    with lab.gateway.namespace.entered():
+        receiver = Receiver()
+    with receiver:
+        yield receiver
+
+
+def test_sampled_flows_are_spans_from_their_first_packet_to_the_last(lab, gateway, receiver):
+    tracing = {"otlp": receiver.url, "flows": 1}
+    gateway.call("config.apply", config={**gateway.config, "tracing": tracing})
+    service = next(one for one in SERVICES if one.protocol == "tcp" and not one.is_ipv6 and not one.replies_direct)
+    answers = lab.ask(service, 5)
+    assert len(answers) == 5
+    gateway.call("config.apply", config={**gateway.config, "tracing": {**tracing, "flows": 0}})
+    lab.ask(service)  # is told nobody
+    assert gateway.stop(60) == 0  # flows that go on end with it
+    flows = receiver.await_spans(lambda span: span.name == "flow", 5, KEEPS_UP)
+    assert {flow.attributes["client.port"] for flow in flows} == {answer.source_port for answer in answers}
+    for flow in flows:
+        told = flow.attributes
+        assert (told["client.address"], told["server.address"], told["server.port"]) == (CLIENT4, service.vip, service.port)
+        assert (told["sluice.service"], told["sluice.pool"], told["sluice.end"]) == (service.name, service.pool, "fin")
+        assert told["sluice.packets_in"] >= 5 and told["sluice.bytes_in"] > 0
+        assert told["sluice.packets_out"] >= 4 and told["sluice.bytes_out"] > 0
+        assert 0 < told["sluice.handshake"] < flow.end - flow.start + 0.001
+        assert flow.parent == "" and told["sluice.backend"].count(":") == 1

@@ -1,0 +1,140 @@
+"""Inspection before real clients and servers: what a rule drops, resets and counts, rules that change by themselves,
+and ten thousand of them applied while everything else goes on."""
+
+import copy
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from changes_test import FULL_NAT
+from processes import eventually
+from topology import CLIENT4
+
+VIP, PORT = FULL_NAT.vip, FULL_NAT.port
+RULES = [
+    {"id": 1001, "pattern": "/etc/passwd", "literal": True, "action": "drop"},
+    {"id": 1002, "pattern": "user-agent: *sqlmap", "flags": "i", "action": "reset"},
+    {"id": 1003, "pattern": "^GET /beta", "action": "count"},
+]
+CURL_TIMED_OUT, CURL_WAS_RESET = 28, 56
+
+
+def inspected(gateway, **inspection):
+    """The lab's configuration with an inspection of its full-nat service."""
+    config = copy.deepcopy(gateway.config)
+    config["inspections"] = [{"name": "edge", **inspection}]
+    service = next(one for one in config["services"] if one["name"] == FULL_NAT.name)
+    service["inspect"] = "edge"
+    return config
+
+
+def curl(lab, path, *more):
+    done = lab.client.run("curl", "-sS", "-m", "3", *more, lab.url(FULL_NAT, path), check=False)
+    return done.returncode
+
+
+def matches(gateway, rule):
+    return gateway.metrics()[f'sluice_inspection_matches_total{{inspection="edge",rule="{rule}"}}']
+
+
+@pytest.mark.parametrize("mode", ["stream", "packet"])
+def test_rules_drop_reset_and_count_what_a_client_asks_for(lab, gateway, mode):
+    gateway.call("config.apply", config=inspected(gateway, mode=mode, rules=RULES))
+    assert curl(lab, "/") == 0
+    assert curl(lab, "/beta") == 0
+    assert matches(gateway, 1003) == 1
+    assert curl(lab, "/?f=../../etc/passwd", "--local-port", "41001") == CURL_TIMED_OUT
+    assert matches(gateway, 1001) == 1
+    told = gateway.call("trace.explain", source=CLIENT4, source_port=41001, destination=VIP, destination_port=PORT,
+                        protocol="tcp")  # fmt: skip
+    assert told["drop_reason"] == "inspected"
+    assert "inspected: edge rule 1001" in told["text"]
+    assert told["rules"] == [{"kind": "inspection", "name": "edge", "detail": "inspected: edge rule 1001"}]
+    assert curl(lab, "/", "-A", "SQLmap/1.7") == CURL_WAS_RESET
+    assert matches(gateway, 1002) == 1
+    assert gateway.call("drops.get")["inspected"] > 0
+    [row] = gateway.call("inspection.list")
+    assert (row["name"], row["mode"], row["state"]) == ("edge", mode, "ready")
+    assert [rule["matches"] for rule in row["rules"]] == [1, 1, 1]
+    assert lab.ask(FULL_NAT)
+
+
+def test_a_pattern_is_found_over_packet_borders(lab, gateway):
+    gateway.call("config.apply", config=inspected(gateway, rules=RULES))
+    with lab.client.entered():
+        connection = socket.create_connection((VIP, PORT))
+    with connection:
+        for piece in (b"GET /?/etc/", b"pass", b"wd HTTP/1.0\r\n\r\n"):
+            connection.send(piece)
+            time.sleep(0.05)
+        connection.settimeout(1)
+        with pytest.raises(OSError):
+            connection.recv(1)
+    assert matches(gateway, 1001) == 1
+
+
+def test_a_file_of_rules_counts_once_it_has_changed_and_a_bad_one_leaves_the_old_rules(lab, gateway, tmp_path):
+    path = tmp_path / "edge.rules"
+    path.write_text("# none yet\n2001:/nothing of this kind/ drop\n")
+    gateway.call("config.apply", config=inspected(gateway, rules_file=f"file:{path}"))
+    generation = gateway.call("config.get")["generation"]
+    assert curl(lab, "/forbidden") == 0
+
+    def replace(text):
+        fresh = path.with_suffix(".new")
+        fresh.write_text(text)
+        os.replace(fresh, path)
+
+    replace("2002:/get /forbidden/i reset\n")
+    eventually(lambda: [rule["id"] for rule in gateway.call("inspection.list")[0]["rules"]] == [2002], "new rules", 20)
+    assert curl(lab, "/forbidden") == CURL_WAS_RESET
+    assert gateway.call("config.get")["generation"] == generation
+
+    replace("2002:/get /forbidden/i reset\n2003:/(/ drop\n")
+    failures = 'sluice_inspection_read_failures_total{inspection="edge"}'
+    eventually(lambda: gateway.metrics()[failures] == 1, "the failure is counted", 20)
+    assert f"{path}:2:7: " in gateway.call("inspection.list")[0]["error"]
+    assert curl(lab, "/forbidden") == CURL_WAS_RESET
+    config = inspected(gateway, rules_file=f"file:{path}", bytes=100)
+    faults = gateway.refusal("config.apply", config=config).data["faults"]
+    assert faults[0]["pointer"] == "/inspections/0/rules_file"
+    assert f"{path}:2:7: " in faults[0]["message"]
+
+
+def test_ten_thousand_rules_delay_neither_requests_nor_checks_nor_other_changes(lab, gateway):
+    rules = [{"id": i, "pattern": f"/never/{i:05}/[a-f]+{i % 97}x", "action": "drop"} for i in range(10_000)]
+    config = inspected(gateway, rules=rules)
+    pool = next(one for one in config["pools"] if one["name"] == FULL_NAT.pool)
+    pool["health"] = {"type": "tcp", "interval": "200ms", "timeout": "1s", "fall": 1}
+    without = copy.deepcopy(config)
+    without["inspections"], without["services"] = [], copy.deepcopy(gateway.config["services"])
+    gateway.call("config.apply", config=without)
+    applied = []
+    applying = threading.Thread(target=lambda: applied.append(gateway.call("config.apply", config=config)))
+    applying.start()
+    rounds = 0
+    while applying.is_alive():
+        before = time.monotonic()
+        gateway.call("backend.set", pool=FULL_NAT.pool, address=lab.backends[0].address4, port=8080, weight=1 + rounds % 2)
+        assert len(lab.ask(FULL_NAT, 5)) == 5
+        assert all(row["state"] == "active" for row in gateway.call("backend.list", pool=FULL_NAT.pool))
+        rounds += 1
+        assert time.monotonic() - before < 30  # a deadline for a machine that is loaded, no figure
+    applying.join()
+    assert applied and applied[0]["generation"] > 0
+    assert len(gateway.call("inspection.list")[0]["rules"]) == 10_000
+    assert len(lab.ask(FULL_NAT, 5)) == 5
+
+
+def test_a_gateway_is_ready_once_its_rules_are_compiled(wireless):
+    service = {"name": "web", "address": "203.0.113.10", "port": 80, "pool": "web", "inspect": "edge", "forward": "dnat"}
+    gateway = wireless(
+        inspections=[{"name": "edge", "rules": RULES}],
+        pools=[{"name": "web", "backends": [{"address": "198.18.10.9", "port": 80}]}],
+        services=[service],
+    )
+    eventually(lambda: gateway.call("inspection.list")[0]["state"] == "ready", "its rules are compiled", 30)
+    assert gateway.metrics()['sluice_inspection_ready{inspection="edge"}'] == 1
