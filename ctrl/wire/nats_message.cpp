@@ -68,9 +68,7 @@ Result<ServerInfo> parse_info(std::string_view text) {
   }
   info.needs_tls = is_true(member(*object, "tls_required"), false);
   info.has_tls = info.needs_tls || is_true(member(*object, "tls_available"), false);
-  if (const auto* nonce = member(*object, "nonce"); nonce && nonce->is_string()) {
-    info.nonce = nonce->get<std::string>();
-  }
+  info.nonce = text_in(member(*object, "nonce"));
   info.is_leaving = is_true(member(*object, "ldm"), false);
   return info;
 }
