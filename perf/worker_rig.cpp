@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "dataplane/base/packet.h"
 #include "dataplane/stages/account.h"
+#include "dataplane/worker/packet_pool.h"
 
 namespace sluice::perf {
 namespace {
@@ -52,10 +52,9 @@ std::string memory_argument() {
 }
 
 rte_mempool* make_pool(unsigned buffers, uint16_t data_room, unsigned cache) {
-  rte_mempool* const pool =
-      rte_pktmbuf_pool_create("perf", buffers, cache, sizeof(dataplane::PacketMeta),
-                              static_cast<uint16_t>(data_room + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
-  if (pool == nullptr) give_up("rte_pktmbuf_pool_create");
+  const dataplane::PoolSize size{buffers, static_cast<uint16_t>(data_room + RTE_PKTMBUF_HEADROOM)};
+  rte_mempool* const pool = dataplane::create_buffers("perf", size, cache, SOCKET_ID_ANY);
+  if (pool == nullptr) give_up("create_buffers");
   return pool;
 }
 

@@ -36,10 +36,23 @@ inline PathRewrite path_rewrite(lb::ForwardMode mode, const PathEnds& ends) {
   __builtin_unreachable();
 }
 
+/// Adds to the checksum of the TCP or UDP header at `l4` what translation changes in it. A UDP checksum of 0
+/// over IPv4 stays 0; over IPv6 there always is one (RFC 8200, 8.1).
+[[gnu::always_inline]] inline void update_l4_checksum(const lb::Rewrite& rewrite, bool is_udp, uint8_t* l4) {
+  if (!is_udp) [[likely]] {
+    uint8_t* const at = l4 + offsetof(TcpHeader, checksum);
+    store(at, checksum_changed(load<uint16_t>(at), rewrite.to_l4_checksum));
+  } else {
+    uint8_t* const at = l4 + offsetof(UdpHeader, checksum);
+    const auto before = load<uint16_t>(at);
+    if (before == 0) return;
+    store(at, never_zero(Be16::from_network(checksum_changed(before, rewrite.to_l4_checksum))));
+  }
+}
+
 /// Gives the packet at `ip`, with its TCP or UDP header at `l4`, the ends that its flow's packets become by
 /// translation, and takes one of its hops, of which it has more. Over IPv4 it has no options; over IPv6,
-/// `addresses` are the flow's. A UDP checksum of 0 over IPv4 stays 0; over IPv6 there always is one (RFC
-/// 8200, 8.1).
+/// `addresses` are the flow's.
 template <bool is_v4>
 [[gnu::always_inline]] inline void translate(const lb::Rewrite& rewrite, const lb::Addresses6& addresses,
                                              bool is_udp, uint8_t* ip, uint8_t* l4) {
@@ -54,15 +67,7 @@ template <bool is_v4>
     store(ip + offsetof(Ipv6Header, source), load<__m256i>(&addresses.new_source));
     store(l4, load<uint32_t>(&rewrite.source_port));
   }
-  if (!is_udp) [[likely]] {
-    uint8_t* const at = l4 + offsetof(TcpHeader, checksum);
-    store(at, checksum_changed(load<uint16_t>(at), rewrite.to_l4_checksum));
-  } else {
-    uint8_t* const at = l4 + offsetof(UdpHeader, checksum);
-    const auto before = load<uint16_t>(at);
-    if (before == 0) return;
-    store(at, never_zero(Be16::from_network(checksum_changed(before, rewrite.to_l4_checksum))));
-  }
+  update_l4_checksum(rewrite, is_udp, l4);
 }
 
 /// How often a packet may still be passed on.

@@ -20,12 +20,16 @@ inline Verdicts are_less(Lanes a, Lanes b) {
   return reinterpret_cast<Verdicts>(a) < reinterpret_cast<Verdicts>(b);
 }
 
-/// Four words at `offset` of every packet, transposed.
-[[gnu::always_inline]] inline std::array<Lanes, 4> load_four(uint8_t* const* ip, size_t offset) {
-  const auto pair = [&](size_t i) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load<__m128i>(ip[i] + offset)),
-                                   load<__m128i>(ip[i + 4] + offset), 1);
-  };
+/// Sixteen bytes of one and of another, side by side.
+[[gnu::always_inline]] inline __m256i load_rows(const void* low, const void* high) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(load<__m128i>(low)), load<__m128i>(high), 1);
+}
+
+/// Four words at byte `offset` of each of eight things, transposed.
+template <typename T>
+[[gnu::always_inline]] inline std::array<Lanes, 4> load_four(T* const* eight, size_t offset) {
+  const auto at = [&](size_t i) { return reinterpret_cast<const uint8_t*>(eight[i]) + offset; };
+  const auto pair = [&](size_t i) { return load_rows(at(i), at(i + 4)); };
   const __m256i a = pair(0), b = pair(1), c = pair(2), d = pair(3);
   const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
   const __m256i ab2 = _mm256_unpackhi_epi32(a, b), cd2 = _mm256_unpackhi_epi32(c, d);

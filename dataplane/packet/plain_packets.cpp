@@ -3,6 +3,7 @@
 #include <rte_prefetch.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 
 #include "common/checksum.h"
@@ -75,35 +76,47 @@ PlainLink::PlainLink(const PortView& port)
 class PlainPackets::Kind {
  public:
   Kind(const rte_mbuf& frame, const PlainLink& link)
-      : fields_(load<uint64_t>(&frame.rearm_data)),
-        checksums_(frame.ol_flags & kChecksums),
+      : fields_(fields_of(frame)),
         buffer_bytes_(frame.buf_len),
+        checksums_(frame.ol_flags & kChecksums),
         ip_offset(frame.data_off + link.bytes()),
-        may_be_v4(may_be_plain(lane_bytes(true))),
-        may_be_v6(may_be_plain(lane_bytes(false))),
+        may_be_v4(may_be_plain(frame, lane_bytes(true))),
+        may_be_v6(may_be_plain(frame, lane_bytes(false))),
         verified(checksums_ == kRight ? UINT32_MAX : 0) {}
 
-  bool is_of(const rte_mbuf& frame) const {
-    return load<uint64_t>(&frame.rearm_data) == fields_ && (frame.ol_flags & kChecksums) == checksums_ &&
-           frame.buf_len == buffer_bytes_;
+  /// What differs of another frame, to be gathered: zero in the end where all are of this kind.
+  struct Differences {
+    __m128i fields = _mm_setzero_si128();
+    unsigned buffer_bytes = 0;
+
+    bool any() const {
+      const __m128i compared = _mm_set_epi64x(static_cast<int64_t>(kChecksums), -1);
+      return _mm_testz_si128(fields, compared) == 0 || buffer_bytes != 0;
+    }
+  };
+  [[gnu::always_inline]] void compare(const rte_mbuf& frame, Differences& differences) const {
+    differences.fields = _mm_or_si128(differences.fields, _mm_xor_si128(fields_of(frame), fields_));
+    differences.buffer_bytes |= frame.buf_len ^ unsigned { buffer_bytes_ };
   }
 
  private:
   static constexpr uint64_t kChecksums = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
   static constexpr uint64_t kRight = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-  static_assert(offsetof(rte_mbuf, nb_segs) - offsetof(rte_mbuf, rearm_data) == 4);
+  static_assert(offsetof(rte_mbuf, ol_flags) - offsetof(rte_mbuf, rearm_data) == 8);
+
+  /// data_off, refcnt, nb_segs, port, and ol_flags.
+  static __m128i fields_of(const rte_mbuf& frame) { return load<__m128i>(&frame.rearm_data); }
 
   /// Whether it is one segment, of which nothing is known to be wrong, and has room: in front, to forward it,
   /// and behind, for a lane may read behind the frame, but not behind its buffer.
-  bool may_be_plain(size_t lane) const {
-    const auto data_offset = static_cast<uint16_t>(fields_), segments = static_cast<uint16_t>(fields_ >> 32);
-    return segments == 1 && (checksums_ == 0 || checksums_ == kRight) && data_offset >= kRoomInFront &&
-           ip_offset + lane <= buffer_bytes_;
+  bool may_be_plain(const rte_mbuf& frame, size_t lane) const {
+    return frame.nb_segs == 1 && (checksums_ == 0 || checksums_ == kRight) &&
+           frame.data_off >= kRoomInFront && ip_offset + lane <= buffer_bytes_;
   }
 
-  uint64_t fields_;  ///< data_off, refcnt, nb_segs, port
-  uint64_t checksums_;
+  __m128i fields_;
   uint16_t buffer_bytes_;
+  uint64_t checksums_;
 
  public:
   size_t ip_offset;  ///< in the buffer
@@ -111,70 +124,99 @@ class PlainPackets::Kind {
   uint32_t verified;  ///< all ones: the device has found the checksums right
 };
 
-PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link,
-                           const lb::FlowHash& hash) {
+PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash,
+                           const lb::FlowTable* flows) {
   const size_t lanes = (frames.size() + kLanes - 1) / kLanes * kLanes;
   const Kind usual(*frames.front(), link);
-  std::fill_n(ip_.begin(), lanes, nothing.data());
   std::fill_n(rest_.begin(), lanes, 0);
   std::fill_n(verified_.begin(), lanes, usual.verified);
-  for (const rte_mbuf* frame : frames) rte_prefetch0(rte_pktmbuf_mtod(frame, const void*));
+  const auto last = static_cast<ptrdiff_t>(lanes - kLanes);
+  std::fill_n(ip_.begin() + last, kLanes, nothing.data());
+  std::fill_n(frame_bytes_.begin() + last, kLanes, 0);
+  Kind::Differences differences;
+  const auto link_bytes = static_cast<uint32_t>(link.bytes());
   for (size_t i = 0; i < frames.size(); ++i) {
-    usual.is_of(*frames[i]) ? find(*frames[i], i, usual, link) : find_unusual(*frames[i], i, link);
+    const rte_mbuf& frame = *frames[i];
+    usual.compare(frame, differences);
+    ip_[i] = static_cast<uint8_t*>(frame.buf_addr) + usual.ip_offset;
+    frame_bytes_[i] = frame.data_len - link_bytes;
+    rte_prefetch0(ip_[i]);
   }
-  if (v6_ == 0) [[likely]] {
-    for (size_t first = 0; first < frames.size(); first += kLanes) {
-      plain_ |= look_at_v4(ip_.data() + first, first, hash, hashes_from(first)) << first;
+  const bool are_alike = !differences.any() && usual.may_be_v4;
+  if (!are_alike) [[unlikely]]
+    find_each(frames, link);
+  for (size_t first = 0; first < frames.size(); first += kLanes) {
+    const size_t count = std::min(kLanes, frames.size() - first);
+    if (are_alike) [[likely]]
+      find_eight(frames.subspan(first, count), first, usual, link);
+    look_at(first, count, hash);
+    if (flows != nullptr) {
+      for (size_t i = first; i < first + count; ++i) flows->prefetch_bucket(hashes_[i]);
     }
-  } else {
-    look_at_both(frames.size(), hash);
   }
 }
 
-/// Finds the packet of frame i, which is of that kind, and what its lane cannot know.
-[[gnu::always_inline]] inline void PlainPackets::find(const rte_mbuf& frame, size_t i, const Kind& kind,
-                                                      const PlainLink& link) {
-  uint8_t* const ip = static_cast<uint8_t*>(frame.buf_addr) + kind.ip_offset;
-  const uint8_t* const data = ip - link.bytes();
-  const uint8_t* const end = data + frame.data_len;
-  if (kind.may_be_v4 && link.matches<true>(data)) {
-    find_as<true>(ip, i, end, kind.verified);
-  } else if (kind.may_be_v6 && link.matches<false>(data)) {
-    find_as<false>(ip, i, end, kind.verified);
-  }
-}
-
-[[gnu::noinline]] void PlainPackets::find_unusual(const rte_mbuf& frame, size_t i, const PlainLink& link) {
-  const Kind kind(frame, link);
+/// Finds the packet of frame i, which is of that kind.
+void PlainPackets::find(const rte_mbuf& frame, size_t i, const Kind& kind, const PlainLink& link) {
+  ip_[i] = static_cast<uint8_t*>(frame.buf_addr) + kind.ip_offset;
   verified_[i] = kind.verified;
-  find(frame, i, kind, link);
-}
-
-/// Finds the packet at `ip`, of that family, in frame i, which ends at `end`.
-template <bool is_v4>
-[[gnu::always_inline]] inline void PlainPackets::find_as(uint8_t* ip, size_t i, const uint8_t* end,
-                                                         uint32_t verified) {
-  const size_t total =
-      is_v4 ? byte_swap(load<uint16_t>(ip + offsetof(Ipv4Header, total_length)))
-            : sizeof(Ipv6Header) + byte_swap(load<uint16_t>(ip + offsetof(Ipv6Header, payload_length)));
-  if (ip + total > end) return;
-  ip_[i] = ip;
-  if (!is_v4) v6_ |= uint32_t{1} << i;
-  if (total > lane_bytes(is_v4) && verified == 0) {
-    rest_[i] = checksum_fold(checksum_add(ip + lane_bytes(is_v4), total - lane_bytes(is_v4)));
+  if (kind.may_be_v4 && link.matches<true>(&ip_[i], 1)) return;
+  if (kind.may_be_v6 && link.matches<false>(&ip_[i], 1)) {
+    v6_ |= uint32_t{1} << i;
+  } else {
+    ip_[i] = nothing.data();
   }
 }
 
-/// Finds the plain ones where some are IPv6. Eight of one family, as nearly always, are looked at once.
-[[gnu::noinline]] void PlainPackets::look_at_both(size_t frames, const lb::FlowHash& hash) {
-  for (size_t first = 0; first < frames; first += kLanes) {
-    const uint32_t v6 = v6_ >> first & 0xff;
-    const uint32_t all = frames - first >= kLanes ? 0xff : (1u << (frames - first)) - 1;
-    if (v6 == all) {
-      plain_ |= look_at_v6(ip_.data() + first, first, hash, hashes_from(first)) << first;
-    } else {
-      look_at_mixed(first, v6, hash);
-    }
+[[gnu::noinline]] void PlainPackets::find_each(std::span<rte_mbuf* const> frames, const PlainLink& link) {
+  for (size_t i = 0; i < frames.size(); ++i) find(*frames[i], i, Kind(*frames[i], link), link);
+}
+
+/// Finds the packets of up to eight frames, from number `first` on, which are all of the usual kind, and
+/// nearly always of one family.
+[[gnu::always_inline]] inline void PlainPackets::find_eight(std::span<rte_mbuf* const> frames, size_t first,
+                                                            const Kind& usual, const PlainLink& link) {
+  uint8_t* const* const ip = &ip_[first];
+  const size_t count = frames.size();
+  if (count == kLanes ? link.matches<true>(ip, kLanes) : link.matches<true>(ip, count)) [[likely]]
+    return;
+  if (usual.may_be_v6 && link.matches<false>(ip, count)) {
+    v6_ |= ((1u << count) - 1) << first;
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) find(*frames[i], first + i, usual, link);
+}
+
+/// Notes of eight packets how large they are, and what no lane of theirs reads. Which end within their
+/// frames.
+[[gnu::always_inline]] inline Verdicts PlainPackets::note_sizes(size_t first, Lanes total, uint32_t lane) {
+  store(&ip_bytes_[first], total);
+  const auto frame_bytes = load<Lanes>(&frame_bytes_[first]);
+  const Verdicts in_frame = ~are_less(frame_bytes, total);
+  padded_ |= bits_of(frame_bytes != total) << first;
+  const Verdicts longer = are_less(Lanes{} + lane, total) & in_frame & ~load<Verdicts>(&verified_[first]);
+  for (uint32_t left = bits_of(longer); left != 0; left &= left - 1) {
+    sum_rest(first + static_cast<size_t>(std::countr_zero(left)), lane);
+  }
+  return in_frame;
+}
+
+/// Sums what no lane reads of packet i, which has more than that and is whole.
+[[gnu::noinline]] void PlainPackets::sum_rest(size_t i, size_t lane) {
+  rest_[i] = checksum_fold(checksum_add(ip_[i] + lane, ip_bytes_[i] - lane));
+}
+
+/// Finds the plain ones of `count` packets from number `first` on. Eight of one family, as nearly always, are
+/// looked at once.
+[[gnu::always_inline]] inline void PlainPackets::look_at(size_t first, size_t count,
+                                                         const lb::FlowHash& hash) {
+  const uint32_t v6 = v6_ >> first & 0xff;
+  if (v6 == 0) [[likely]] {
+    plain_ |= look_at_v4(ip_.data() + first, first, hash, hashes_from(first)) << first;
+  } else if (v6 == (1u << count) - 1) {
+    plain_ |= look_at_v6(ip_.data() + first, first, hash, hashes_from(first)) << first;
+  } else {
+    look_at_mixed(first, v6, hash);
   }
 }
 
@@ -187,17 +229,18 @@ template <bool is_v4>
     of_v6[i] = is_v6 ? ip_[first + i] : nothing.data();
   }
   plain_ |= look_at_v4(of_v4.data(), first, hash, hashes_from(first)) << first;
+  const auto v4_bytes = load<Lanes>(&ip_bytes_[first]);
   std::array<uint64_t, kLanes> v6_hashes;
   plain_ |= look_at_v6(of_v6.data(), first, hash, v6_hashes) << first;
   for (size_t i = 0; i < kLanes; ++i) {
-    if ((v6 >> i & 1) != 0) hashes_[first + i] = v6_hashes[i];
+    (v6 >> i & 1) != 0 ? void(hashes_[first + i] = v6_hashes[i]) : void(ip_bytes_[first + i] = v4_bytes[i]);
   }
 }
 
 /// Bit i: the packet at ip[i], which is number `first` + i, is a plain one over IPv4.
 [[gnu::always_inline]] inline uint32_t PlainPackets::look_at_v4(uint8_t* const* ip, size_t first,
                                                                 const lb::FlowHash& hash,
-                                                                EightHashes hashes) const {
+                                                                EightHashes hashes) {
   constexpr uint32_t kNoFragment = 0xff3f'0000;  // of the second word: its place and "more"; not "don't"
   const auto [word0, word1, word2, source] = load_four(ip, 0);
   const auto [destination, ports, word6, word7] = load_four(ip, 16);
@@ -208,6 +251,7 @@ template <bool is_v4>
 
   const Lanes total = field_of<2>(word0), l4_bytes = total - sizeof(Ipv4Header);
   const Verdicts version_4_and_whole = (((word0 ^ 0x45) & 0xff) | (word1 & kNoFragment)) == 0;
+  const Verdicts in_frame = note_sizes(first, total, lane_bytes(true));
   const Verdicts lives = are_less(Lanes{} + 1, byte_of<0>(word2));
   const Verdicts tcp = are_tcp(protocol, word8, l4_bytes), udp = are_udp(protocol, word6, l4_bytes);
 
@@ -222,7 +266,7 @@ template <bool is_v4>
   const Verdicts unsummed = udp & (word6 >> 16 == 0);  // RFC 768: none was made
   const Verdicts right = verified | (are_right(header) & (unsummed | are_right(pseudo_header + segment)));
 
-  return bits_of(version_4_and_whole & lives & (tcp | udp) & right);
+  return bits_of(version_4_and_whole & in_frame & lives & (tcp | udp) & right);
 }
 
 /// The same over IPv6. Notes which of them hide their keys.
@@ -240,6 +284,7 @@ template <bool is_v4>
 
   const Lanes l4_bytes = field_of<0>(word1), total = l4_bytes + sizeof(Ipv6Header);
   const Verdicts version_6 = (word0 & 0xf0) == 0x60;
+  const Verdicts in_frame = note_sizes(first, total, lane_bytes(false));
   const Verdicts lives = are_less(Lanes{} + 1, byte_of<3>(word1));
   const Verdicts tcp = are_tcp(protocol, word13, l4_bytes), udp = are_udp(protocol, word11, l4_bytes);
 
@@ -256,7 +301,7 @@ template <bool is_v4>
                             (protocol == static_cast<uint8_t>(IpProtocol::kRouting)) |
                             (protocol == static_cast<uint8_t>(IpProtocol::kDestinationOptions));
   hidden_ |= bits_of(version_6 & extended) << first;
-  return bits_of(version_6 & lives & (tcp | udp) & right & ~unsummed & ~are_mapped(source) &
+  return bits_of(version_6 & in_frame & lives & (tcp | udp) & right & ~unsummed & ~are_mapped(source) &
                  ~are_mapped(destination));
 }
 

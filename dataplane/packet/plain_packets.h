@@ -10,8 +10,9 @@
 #include <cstdint>
 #include <span>
 
+#include "dataplane/packet/packet_lanes.h"
 #include "dataplane/tables/tables.h"
-#include "lb/flow_hash.h"
+#include "lb/flow_table.h"
 
 namespace sluice::dataplane {
 
@@ -23,10 +24,14 @@ class PlainLink {
   explicit PlainLink(const PortView& port);
 
   size_t bytes() const { return bytes_; }
-  /// Whether a frame has it, in front of a packet of that family.
+  /// Whether frames have it, all `count` of them, in front of packets of that family. `ip`: where these are.
   template <bool is_v4>
-  bool matches(const uint8_t* frame) const {
-    const __m256i differs = _mm256_xor_si256(load<__m256i>(frame), is_v4 ? wanted_v4_ : wanted_v6_);
+  [[gnu::always_inline]] bool matches(uint8_t* const* ip, size_t count) const {
+    __m256i differs = _mm256_setzero_si256();
+    for (size_t i = 0; i < count; ++i) {
+      const __m256i frame = load<__m256i>(ip[i] - bytes_);
+      differs = _mm256_or_si256(differs, _mm256_xor_si256(frame, is_v4 ? wanted_v4_ : wanted_v6_));
+    }
     return _mm256_testz_si256(differs, compared_) != 0;
   }
 
@@ -38,45 +43,64 @@ class PlainLink {
 class PlainPackets {
  public:
   static constexpr size_t kMost = 32;         ///< frames
+  static constexpr size_t kLanes = 8;         ///< packets that are looked at together
   static constexpr size_t kRoomInFront = 70;  ///< bytes of a plain packet's buffer, for other headers
 
   /// Looks at received frames, 1 to kMost. They may be fewer than a lane each costs: it is the same work.
-  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash);
+  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash)
+      : PlainPackets(frames, link, hash, nullptr) {}
+  /// The same, and fetches the packets' buckets of that table while it looks at others.
+  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowTable& flows)
+      : PlainPackets(frames, link, flows.hash(), &flows) {}
 
   /// Whether frame i is plain. Its TTL is above 1, it does not begin, end or reset a connection; its source
   /// may be a martian still.
   bool is_plain(size_t i) const { return (plain_ >> i & 1) != 0; }
-  /// Whether no frame looks like IPv6.
+  /// Whether no frame looks like IPv6; of kLanes from number `first` on none, or all of them.
   bool are_all_v4() const { return v6_ == 0; }
-  /// Of which family it is, and its IP header, if it is plain.
+  bool are_v4(size_t first) const { return (v6_ >> first & 0xff) == 0; }
+  bool are_v6(size_t first) const { return (v6_ >> first & 0xff) == 0xff; }
+  /// Of which family it is, its IP header and its size without padding, if it is plain.
   bool is_v4(size_t i) const { return (v6_ >> i & 1) == 0; }
   uint8_t* ip(size_t i) const { return ip_[i]; }
+  uint32_t ip_bytes(size_t i) const { return ip_bytes_[i]; }
+  /// The same of all packets from number `first` on.
+  uint8_t* const* ips(size_t first) const { return &ip_[first]; }
+  const uint32_t* all_ip_bytes(size_t first) const { return &ip_bytes_[first]; }
+  /// Whether any of kLanes plain packets from number `first` on has padding behind it.
+  bool are_padded(size_t first) const { return (padded_ >> first & 0xff) != 0; }
   /// What FlowHash makes of its key, and of that of many a packet that is not plain.
   uint64_t hash(size_t i) const { return hashes_[i]; }
   /// Whether the packet may be of any flow: IPv6 with extension headers, which hide the key from its lane.
   bool hides_key(size_t i) const { return (hidden_ >> i & 1) != 0; }
 
  private:
-  static constexpr size_t kLanes = 8;
   using EightHashes = std::span<uint64_t, kLanes>;
   /// How much of a packet its lane reads.
   static constexpr size_t lane_bytes(bool is_v4) { return is_v4 ? 48 : 64; }
 
   class Kind;
+  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash,
+               const lb::FlowTable* flows);
+  bool take_as_usual(std::span<rte_mbuf* const> frames, const Kind& usual);
   void find(const rte_mbuf& frame, size_t i, const Kind& kind, const PlainLink& link);
-  void find_unusual(const rte_mbuf& frame, size_t i, const PlainLink& link);
-  template <bool is_v4>
-  void find_as(uint8_t* ip, size_t i, const uint8_t* end, uint32_t verified);
+  void find_each(std::span<rte_mbuf* const> frames, const PlainLink& link);
+  void find_eight(std::span<rte_mbuf* const> frames, size_t first, const Kind& usual, const PlainLink& link);
   EightHashes hashes_from(size_t first) { return EightHashes(hashes_.data() + first, kLanes); }
-  void look_at_both(size_t frames, const lb::FlowHash& hash);
+  Verdicts note_sizes(size_t first, Lanes total, uint32_t lane);
+  void sum_rest(size_t i, size_t lane);
+  void look_at(size_t first, size_t count, const lb::FlowHash& hash);
   void look_at_mixed(size_t first, uint32_t v6, const lb::FlowHash& hash);
-  uint32_t look_at_v4(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes) const;
+  uint32_t look_at_v4(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
   uint32_t look_at_v6(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
 
   uint32_t plain_ = 0;
   uint32_t v6_ = 0;
   uint32_t hidden_ = 0;
+  uint32_t padded_ = 0;
   std::array<uint8_t*, kMost> ip_;
+  std::array<uint32_t, kMost> frame_bytes_;  ///< from the IP header to the frame's end; may be below 0
+  std::array<uint32_t, kMost> ip_bytes_;
   std::array<uint32_t, kMost> rest_;      ///< sum over the bytes behind the first lane_bytes()
   std::array<uint32_t, kMost> verified_;  ///< all ones: the device has found the checksums right
   std::array<uint64_t, kMost> hashes_;

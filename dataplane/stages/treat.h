@@ -37,23 +37,31 @@ template <bool is_v4>
 
 /// Treats a client's packet, which goes on with `flow`, or else, where that is null, has the key `key`: a
 /// path that translates has a flow. Returns where its outermost IP header is now: in front of it is room for
-/// that. A packet to be translated has more than one hop left.
+/// that. A packet to be translated has more than one hop left. `treatment` is the path's.
+template <bool is_v4, Treatment treatment>
+[[gnu::always_inline]] inline uint8_t* treat_as(const Worker& worker, const PathRewrite& path,
+                                                lb::FlowEntry* flow, const FlowKey* key,
+                                                const PacketPlaces& at) {
+  if constexpr (treatment == Treatment::kEncapsulate) {
+    Be16 source_port{};
+    if (path.outer.has_udp) source_port = flow != nullptr ? gue_port(worker, *flow) : gue_port(worker, *key);
+    return path.outer.write(at.ip, is_v4, at.ip_bytes, source_port);
+  }
+  if constexpr (treatment == Treatment::kTranslate) translate<is_v4>(worker.balancer.flows(), *flow, at);
+  return at.ip;
+}
+/// The same, whichever the treatment is.
 template <bool is_v4>
 [[gnu::always_inline]] inline uint8_t* treat(const Worker& worker, const PathRewrite& path,
                                              lb::FlowEntry* flow, const FlowKey* key,
                                              const PacketPlaces& at) {
   switch (path.treatment) {
     case Treatment::kTranslate:
-      translate<is_v4>(worker.balancer.flows(), *flow, at);
-      return at.ip;
-    case Treatment::kEncapsulate: {
-      Be16 source_port{};
-      if (path.outer.has_udp)
-        source_port = flow != nullptr ? gue_port(worker, *flow) : gue_port(worker, *key);
-      return path.outer.write(at.ip, is_v4, at.ip_bytes, source_port);
-    }
+      return treat_as<is_v4, Treatment::kTranslate>(worker, path, flow, key, at);
+    case Treatment::kEncapsulate:
+      return treat_as<is_v4, Treatment::kEncapsulate>(worker, path, flow, key, at);
     case Treatment::kKeep:
-      return at.ip;
+      return treat_as<is_v4, Treatment::kKeep>(worker, path, flow, key, at);
   }
   end_broken("a treatment is one of Treatment");
 }

@@ -23,6 +23,9 @@ struct PoolSize {
 PoolSize pool_size(std::span<const PortPlan> ports, unsigned workers, unsigned in_rings,
                    uint16_t largest_mtu);
 
+/// A pool of so many buffers, each with PacketMeta, named `name`, with `cache` of them kept to itself by each
+/// worker. Null: rte_errno says why.
+rte_mempool* create_buffers(const char* name, const PoolSize& size, unsigned cache, int numa_node);
 /// The pool of that node; `numa_node` -1: anywhere. `device`: a port that uses it, by which its name differs
 /// from that of any other data plane in the process.
 Result<rte_mempool*> make_packet_pool(const PoolSize& size, int numa_node, uint16_t device);

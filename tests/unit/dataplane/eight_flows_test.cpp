@@ -1,0 +1,168 @@
+// Eight flows at once, beside what is said of one.
+#include "dataplane/forward/eight_flows.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "lb/balancer.h"
+
+namespace sluice::dataplane {
+namespace {
+
+constexpr uint32_t kVersion = 77, kNow = 1'000'000;
+
+class Eight : public testing::Test {
+ protected:
+  Eight() {
+    for (size_t i = 0; i < 8; ++i) {
+      flows_[i] = &entries_[i];
+      ip_[i] = packets_[i].data() + 14;
+    }
+  }
+  uint32_t number() { return static_cast<uint32_t>(random_()); }
+  bool one_of(unsigned cases) { return random_() % cases == 0; }
+  Be32 any_address() { return Be32::from_network(one_of(8) ? 0 : one_of(8) ? UINT32_MAX : number()); }
+  Be16 any_port() { return Be16::from_network(static_cast<uint16_t>(one_of(8) ? 0xffff : number())); }
+  FlowKey any_key() {
+    return {IpAddress::v4(any_address()),
+            IpAddress::v4(any_address()),
+            any_port(),
+            any_port(),
+            one_of(2) ? IpProtocol::kTcp : IpProtocol::kUdp,
+            {}};
+  }
+
+  std::mt19937 random_{5};
+  std::array<lb::FlowEntry, 8> entries_;
+  std::array<lb::FlowEntry*, 8> flows_;
+  std::array<std::array<uint8_t, 64>, 8> packets_{};
+  std::array<uint8_t*, 8> ip_;
+};
+
+/// What the header's checksum comes to, word by word.
+uint16_t sum_of(const uint8_t* header) {
+  uint32_t sum = 0;
+  for (size_t i = 0; i < sizeof(Ipv4Header); i += 2) sum += uint32_t{header[i]} << 8 | header[i + 1];
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(sum);
+}
+
+void write_packet(uint8_t* ip, const FlowKey& key, uint8_t ttl, uint16_t id) {
+  std::memset(ip, 0, sizeof(Ipv4Header) + sizeof(UdpHeader));
+  auto& header = *reinterpret_cast<Ipv4Header*>(ip);
+  header.version_ihl = 0x45;
+  header.total_length = Be16::from_host(28);
+  header.id = Be16::from_host(id);
+  header.ttl = ttl;
+  header.protocol = key.protocol;
+  header.source = key.source.as_v4();
+  header.destination = key.destination.as_v4();
+  header.checksum = Be16::from_host(static_cast<uint16_t>(~sum_of(ip)));
+  store(ip + sizeof header, key.source_port);
+  store(ip + sizeof header + 2, key.destination_port);
+}
+
+TEST_F(Eight, HaveTheirKeysWhereNoBitDiffersButTheTtlAndTheChecksum) {
+  for (size_t i = 0; i < 8; ++i) {
+    for (size_t byte = 8; byte < 24; ++byte) {
+      for (unsigned bit = 0; bit < 8; ++bit) {
+        for (size_t j = 0; j < 8; ++j) {
+          const FlowKey key = any_key();
+          entries_[j].key = lb::PackedKey::of(key);
+          write_packet(ip_[j], key, static_cast<uint8_t>(number()), static_cast<uint16_t>(number()));
+        }
+        ASSERT_TRUE(have_keys(ip_.data(), flows_.data()));
+        ip_[i][byte] ^= static_cast<uint8_t>(1u << bit);
+        const bool is_compared = byte != 8 && byte != 10 && byte != 11;
+        ASSERT_EQ(have_keys(ip_.data(), flows_.data()), !is_compared) << byte;
+      }
+    }
+  }
+}
+
+TEST_F(Eight, GetTheOtherEndsAndARightChecksum) {
+  for (unsigned round = 0; round < 50'000; ++round) {
+    std::array<std::array<uint8_t, 64>, 8> expected{};
+    for (size_t i = 0; i < 8; ++i) {
+      FlowKey from = any_key(), to = any_key();
+      to.protocol = from.protocol;
+      entries_[i].key = lb::PackedKey::of(from);
+      entries_[i].rewrite = lb::Rewrite::between(from, to);
+      const auto ttl = static_cast<uint8_t>(2 + random_() % 254);
+      const auto id = static_cast<uint16_t>(number());
+      write_packet(ip_[i], from, ttl, id);
+      write_packet(expected[i].data() + 14, to, ttl - 1, id);
+    }
+    readdress(ip_.data(), flows_.data());
+    for (size_t i = 0; i < 8; ++i) {
+      ASSERT_EQ(packets_[i], expected[i]) << round;
+    }
+  }
+}
+
+TEST_F(Eight, GoByTheirPathsIfEachWould) {
+  std::vector<KnownPath> places(KnownPaths::kPlaces);
+  KnownPaths paths(places);
+  unsigned went = 0, apart = 0;
+  for (unsigned round = 0; round < 50'000; ++round) {
+    std::array<uint32_t, 8> ip_bytes;
+    const unsigned oddity = one_of(2) ? 1000 : 60;
+    for (size_t i = 0; i < 8; ++i) {
+      lb::FlowEntry& flow = entries_[i];
+      flow.service = one_of(oddity) ? lb::kNoService : one_of(oddity) ? 3 : 2;
+      flow.backend = one_of(oddity) ? lb::kNoBackend : 100 + number() % 20;
+      flow.last_seen_ms = one_of(2) ? kNow : one_of(oddity) ? number() : kNow - number() % 1000;
+      flow.is_settled = !one_of(oddity);
+      flow.is_reply = one_of(oddity);
+      flow.state = static_cast<lb::FlowState>(number() % lb::kFlowStates);
+      flow.ended = static_cast<uint8_t>(number());
+      ip_bytes[i] = one_of(oddity) ? 40 + number() % 65'000 : 40;
+      KnownPath path{.service = flow.service,
+                     .backend = flow.backend,
+                     .version = kVersion,
+                     .idle_timeout_ms = 1000,
+                     .rewrite = {}};
+      if (one_of(oddity)) path.version += 1;
+      if (one_of(oddity)) path.backend += KnownPaths::kPlaces;
+      if (one_of(oddity)) path.idle_timeout_ms = number();
+      path.rewrite.most_ip_bytes = static_cast<uint16_t>(one_of(oddity) ? number() : 1500);
+      path.rewrite.treatment = one_of(oddity) ? Treatment::kEncapsulate : Treatment::kTranslate;
+      path.rewrite.stages = one_of(oddity) ? 1 : 0;
+      path.rewrite.link.port = one_of(oddity) ? 7 : 1;
+      path.rewrite.link.bytes = one_of(oddity) ? 18 : 14;
+      path.rewrite.link.header[0] = static_cast<uint8_t>(number());
+      paths.keep(path);
+    }
+    const EightPaths eight(paths, flows_.data(), ip_bytes.data(), kVersion, kNow);
+    bool expected = true, together = true;
+    uint32_t later = 0;
+    const PathRewrite& first = eight.path[0]->rewrite;
+    for (size_t i = 0; i < 8; ++i) {
+      lb::FlowEntry flow = entries_[i];
+      later |= uint32_t{flow.last_seen_ms != kNow} << i;
+      const KnownPath* const path = paths.find(flow.service, flow.backend, kVersion);
+      expected &= path != nullptr && !flow.is_reply && ip_bytes[i] <= path->rewrite.most_ip_bytes &&
+                  lb::Balancer::goes_on(flow, kNow, path->idle_timeout_ms);
+      if (path != nullptr) {
+        ASSERT_EQ(eight.path[i], path);
+      }
+      const PathRewrite& rewrite = eight.path[i]->rewrite;
+      expected &= rewrite.treatment == first.treatment && rewrite.stages == first.stages &&
+                  rewrite.link.bytes == first.link.bytes;
+      together &= flow.service == entries_[0].service && rewrite.link.port == first.link.port;
+    }
+    ASSERT_EQ(eight.may_go, expected) << round;
+    ASSERT_EQ(eight.are_together, together) << round;
+    ASSERT_EQ(eight.seen_later, later) << round;
+    went += expected;
+    apart += expected && !together;
+  }
+  EXPECT_GT(went, 1000u);
+  EXPECT_GT(apart, 100u);
+}
+
+}  // namespace
+}  // namespace sluice::dataplane
