@@ -241,7 +241,7 @@ def test_a_receiver_is_configured_at_run_time_and_its_headers_are_secret(tmp_pat
             "resource": {"deployment.environment.name": "lab"},
         }
         answer = gateway.call("config.apply", config=traced)
-        assert answer["changed"] == ["tracing", "pool/web"]
+        assert answer["changed"] == ["pool/web", "tracing"]
         change, *_ = change_with_its_steps(receiver, of_generation(answer["generation"]), 1)  # the very change
         assert change.resource["deployment.environment.name"] == "lab"
         fields = {name.lower(): value for name, value in receiver.requests[0].items()}
