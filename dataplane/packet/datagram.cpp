@@ -1,6 +1,7 @@
 #include "dataplane/packet/datagram.h"
 
 #include <cstring>
+#include <new>
 
 #include "common/checksum.h"
 #include "common/headers.h"
@@ -45,7 +46,7 @@ void write_datagram(rte_mbuf* packet, const UdpEnd& from, const UdpEnd& to,
   const Be16 sum = checksum_finish(checksum_add(payload.data(), payload.size(), headers));
   std::memcpy(l4 + sizeof(UdpHeader), payload.data(), payload.size());
   // RFC 768: zero says that there is none.
-  store(l4, UdpHeader{from.port, to.port, length, sum.network() == 0 ? Be16::from_host(0xffff) : sum});
+  new (l4) UdpHeader{from.port, to.port, length, sum.network() == 0 ? Be16::from_host(0xffff) : sum};
 }
 
 std::span<const uint8_t> udp_payload(rte_mbuf* frame) {

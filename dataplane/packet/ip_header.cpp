@@ -1,5 +1,7 @@
 #include "dataplane/packet/ip_header.h"
 
+#include <new>
+
 #include "common/bytes.h"
 #include "common/checksum.h"
 
@@ -8,35 +10,36 @@ namespace {
 
 constexpr uint8_t kHopLimit = 64;
 
-/// Nothing is read back of what was just stored in pieces: such a load waits until all stores before have
-/// reached the cache.
+/// Nothing is read back of what was just stored in pieces, not even to be copied to its place: such a load
+/// waits until all stores before have reached the cache.
 void write_ipv4(uint8_t* at, const IpHeaderFields& fields) {
-  Ipv4Header header{};
-  header.version_ihl = 0x45;
-  header.total_length = Be16::from_host(static_cast<uint16_t>(fields.ip_bytes));
-  header.fragment = Be16::from_host(Ipv4Header::kDontFragment);  // so that no id is needed: RFC 6864, 4
-  header.ttl = kHopLimit;
-  header.protocol = fields.protocol;
-  header.source = fields.source.as_v4();
-  header.destination = fields.destination.as_v4();
+  const Be16 total_length = Be16::from_host(static_cast<uint16_t>(fields.ip_bytes));
   constexpr uint64_t kFixed =
       Be16::from_host(0x4500).network() + uint64_t{Be16::from_host(Ipv4Header::kDontFragment).network()};
   const Be16 lifetime =
       Be16::from_host(static_cast<uint16_t>(kHopLimit << 8 | static_cast<uint8_t>(fields.protocol)));
-  header.checksum = checksum_finish(kFixed + lifetime.network() + header.total_length.network() +
-                                    address_sum(fields.source) + address_sum(fields.destination));
-  store(at, header);
+  new (at) Ipv4Header{
+      .version_ihl = 0x45,
+      .tos = 0,
+      .total_length = total_length,
+      .id = {},
+      .fragment = Be16::from_host(Ipv4Header::kDontFragment),  // so that no id is needed: RFC 6864, 4
+      .ttl = kHopLimit,
+      .protocol = fields.protocol,
+      .checksum = checksum_finish(kFixed + lifetime.network() + total_length.network() +
+                                  address_sum(fields.source) + address_sum(fields.destination)),
+      .source = fields.source.as_v4(),
+      .destination = fields.destination.as_v4()};
 }
 
 void write_ipv6(uint8_t* at, const IpHeaderFields& fields) {
-  Ipv6Header header{};
-  header.version_class_flow = Be32::from_host(6u << 28);
-  header.payload_length = Be16::from_host(static_cast<uint16_t>(fields.ip_bytes - sizeof header));
-  header.next_header = fields.protocol;
-  header.hop_limit = kHopLimit;
-  header.source = fields.source.bytes();
-  header.destination = fields.destination.bytes();
-  store(at, header);
+  new (at) Ipv6Header{
+      .version_class_flow = Be32::from_host(6u << 28),
+      .payload_length = Be16::from_host(static_cast<uint16_t>(fields.ip_bytes - sizeof(Ipv6Header))),
+      .next_header = fields.protocol,
+      .hop_limit = kHopLimit,
+      .source = fields.source.bytes(),
+      .destination = fields.destination.bytes()};
 }
 
 }  // namespace
