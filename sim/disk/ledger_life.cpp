@@ -124,7 +124,7 @@ void LedgerLife::begin_process() {
   disk_.set_full(false);
   disk_.refuse_files(false);
   without_room_ns_.reset();
-  must_refuse_ = false;
+  refused_from_ = UINT64_MAX;
   auto signer = crypto::NoteSigner::parse(signer_.private_line().reveal());
   auto journal =
       ledger::Journal::open(disk_, settings(directory_), std::move(*signer), make_engine(), process_->ids);
@@ -255,7 +255,7 @@ void LedgerLife::check_receipt(ledger::Outcome outcome, const ledger::Receipt& r
   const uint64_t index = receipt.index;
   trace_.mix(index);
   if (receipt.leaf_hash != crypto::sha256_leaf(bytes_of(payload))) violate("a receipt has another leaf hash");
-  if (must_refuse_ && !by_index_.contains(index)) violate("it goes on though no checkpoint finds room");
+  if (index >= refused_from_) violate("it goes on though no checkpoint finds room");
   const auto before = acknowledged_.find(payload);
   if (before != acknowledged_.end() && before->second != index) {
     violate("a transaction was at " + std::to_string(before->second) + ", and is at " +
@@ -280,7 +280,7 @@ void LedgerLife::release() {
 void LedgerLife::note_room(bool has_room) {
   if (has_room) {
     without_room_ns_.reset();
-    must_refuse_ = false;
+    refused_from_ = UINT64_MAX;
   } else if (!without_room_ns_) {
     without_room_ns_ = now_ns_;
   } else if (now_ns_ >= *without_room_ns_ + 2 * kPatienceNs) {
@@ -289,7 +289,7 @@ void LedgerLife::note_room(bool has_room) {
       process_->journal->end(task);
     }
     take_answers();
-    must_refuse_ = !process_->journal->failure();
+    refused_from_ = process_->journal->durable().tree_size;
   }
 }
 

@@ -72,7 +72,7 @@ class LedgerLife {
   std::map<uint64_t, std::string> by_index_;      ///< the same the other way round
   std::vector<Released> released_;
   std::optional<uint64_t> without_room_ns_;  ///< since when no checkpoint finds any
-  bool must_refuse_ = false;                 ///< for it has taken too long
+  uint64_t refused_from_ = UINT64_MAX;       ///< indexes that nobody may get, for it has taken too long
   std::unique_ptr<Process> process_;
 };
 

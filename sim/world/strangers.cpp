@@ -106,11 +106,12 @@ void Strangers::forge_flags() {
   Connection& connection = *chance_.pick(world_.connections_);
   const bool is_tcp = connection.key().protocol == IpProtocol::kTcp;
   if (!is_tcp || connection.state() != Connection::State::kOpen) return;
-  static constexpr std::array<uint8_t, 5> kForged = {tcp_flag::kSyn, tcp_flag::kSyn,
-                                                     tcp_flag::kSyn | tcp_flag::kAck,
-                                                     tcp_flag::kSyn | tcp_flag::kFin, tcp_flag::kRst};
-  const uint8_t flags = chance_.pick(kForged);
-  if (flags == tcp_flag::kRst) {
+  static constexpr std::array<uint8_t, 3> kForged = {tcp_flag::kSyn, tcp_flag::kSyn | tcp_flag::kAck,
+                                                     tcp_flag::kSyn | tcp_flag::kFin};
+  // One kind for each: a SYN after a RST may begin a flow anew, for it is closing.
+  const bool is_reset = connection.port() % 2 == 0;
+  const uint8_t flags = is_reset ? tcp_flag::kRst : chance_.pick(kForged);
+  if (is_reset) {
     if (world_.scenario_.has_floods) return;  // what is closing gives way
     connection.note_forged_end();
   }
