@@ -14,12 +14,16 @@ from scapy.utils import RawPcapReader
 
 import ipfix
 from configuration import SERVICES
+from gateway import Gateway, boot_section
 from namespaces import run
 from processes import eventually, stop
+from steering_test import EDGE, MACS, sections, write_flows
+from wireless import free_port
 
 KINDS = [s for s in SERVICES if s.name in ("full-nat-tcp4", "full-nat-udp6", "dnat-tcp6", "dnat-udp4", "direct-tcp4", "ipip-tcp6", "gue-udp4")]  # fmt: skip
 REQUESTS = 4
 KEEPS_UP = 60
+FLOOD = 200_000
 
 RECEIVER = """
 import socket, sys
@@ -233,3 +237,31 @@ def test_records_and_losses_are_the_flows_that_ended_under_load(lab, fresh, tmp_
     assert told == len(lines_of(file)) + len(lines_of(moved)) > 0
     assert told + lost == begun and lost > 0
     assert fresh.log.read_text().count("cannot write /dev/full") == 1, "said once"
+
+
+def test_a_flood_that_the_table_does_not_hold_is_told_of_or_counted(tmp_path):
+    """200,000 flows as fast as a worker takes them, nearly all of which give way to others at once."""
+    flows = [(f"198.51.{i >> 8 & 255}.{i & 255}", 1024 + (i >> 16)) for i in range(FLOOD)]
+    write_flows(tmp_path / "rx.pcap", flows)
+    file = tmp_path / "flows.jsonl"
+    config = {
+        "gateway": boot_section(tmp_path.name, flow_table_entries=4096),
+        "ports": [
+            {"name": "edge0", "device": f"net_pcap0,rx_pcap={tmp_path}/rx.pcap,tx_pcap=/dev/null", "mac": EDGE, "addresses": ["198.18.10.1/24"]},
+            {"name": "core0", "device": "net_null1,no-rx=1", "mac": "02:00:00:00:00:02", "addresses": ["198.18.20.1/24"]},
+        ],
+        "neighbors": [{"address": address, "mac": mac} for address, mac in MACS.items()],
+        "http": {"listen": f"127.0.0.1:{free_port()}"},
+        "flow_log": {"to": f"file:{file}"},
+        **sections({"pool": "web"}),
+    }  # fmt: skip
+    with Gateway(tmp_path / "gateway", config) as gateway:
+        begun = 'sluice_service_flows_total{service="web"}'
+        eventually(lambda: gateway.metrics()[begun] == FLOOD, "all flows have begun", KEEPS_UP)
+        assert gateway.stop(30) == 0
+        told, lost = map(int, re.findall(r"flow_log: (\d+) flows told of, (\d+) lost", gateway.log.read_text())[-1])
+    assert told + lost == FLOOD
+    keys = collections.Counter(map(key_of, lines_of(file)))
+    assert len(keys) == sum(keys.values()) == told > 0, "none twice"
+    reasons = collections.Counter(line["reason"] for line in lines_of(file))
+    assert set(reasons) == {"evicted", "shutdown"} and reasons["shutdown"] <= 4096
