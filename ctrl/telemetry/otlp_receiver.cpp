@@ -60,12 +60,13 @@ OtlpReceiver::OtlpReceiver(boost::asio::io_context& io, TracingModel model, cons
       version_(std::move(version)),
       resource_(resource_of(model_, gateway, version_)),
       servers_(io, receiver_endpoint(model_), {}, "http/1.1") {
-  if (const auto url = parse_server_url(model_.otlp, {})) name_ = url->authority();
+  if (auto url = parse_server_url(model_.otlp, {})) url_ = std::move(*url);
+  name_ = url_.authority();
 }
 
 /// The headers may be secret: the text is erased after its use.
-crypto::SecretText OtlpReceiver::request_text(const ServerUrl& url, const std::string& body) const {
-  size_t room = 1024 + url.path.size() + body.size();
+crypto::SecretText OtlpReceiver::request_text(const std::string& body) const {
+  size_t room = 1024 + url_.path.size() + body.size();
   std::vector<crypto::SecretText> contents;
   std::vector<std::pair<std::string_view, std::string_view>> fields;
   contents.reserve(model_.headers.size());
@@ -78,8 +79,8 @@ crypto::SecretText OtlpReceiver::request_text(const ServerUrl& url, const std::s
   }
   std::string text;
   text.reserve(room);  // so that no copy of a secret is left behind in a smaller block
-  text += "POST " + url.path + std::string(url.path.ends_with(kTracesPath) ? "" : kTracesPath) +
-          " HTTP/1.1\r\nHost: " + url.authority() + "\r\nUser-Agent: sluice/" + version_ +
+  text += "POST " + url_.path + std::string(url_.path.ends_with(kTracesPath) ? "" : kTracesPath) +
+          " HTTP/1.1\r\nHost: " + name_ + "\r\nUser-Agent: sluice/" + version_ +
           "\r\nConnection: close\r\nContent-Type: application/x-protobuf\r\nContent-Length: " +
           std::to_string(body.size()) + "\r\n";
   for (const auto& [name, value] : fields) {
@@ -95,9 +96,9 @@ crypto::SecretText OtlpReceiver::request_text(const ServerUrl& url, const std::s
 
 awaitable<OtlpReceiver::Answer> OtlpReceiver::exchange(const std::string& body,
                                                        std::chrono::milliseconds patience, StopSignal& stop) {
+  const crypto::SecretText request = request_text(body);  // what cannot be read needs no connection
   Servers::Connected connected = co_await servers_.connect(stop);
   HttpExchange exchange(std::move(connected.stream));
-  const crypto::SecretText request = request_text(connected.url, body);
   co_await exchange.ask(request.reveal(), patience);
   const unsigned status = exchange.status();
   if (status < 200 || status > 299) {

@@ -34,12 +34,13 @@ class OtlpReceiver {
   const std::string& name() const { return name_; }  ///< for people
 
  private:
-  crypto::SecretText request_text(const ServerUrl& url, const std::string& body) const;
+  crypto::SecretText request_text(const std::string& body) const;
   boost::asio::awaitable<Answer> exchange(const std::string& body, std::chrono::milliseconds patience,
                                           StopSignal& stop);
 
   const TracingModel model_;
   const std::string version_;
+  ServerUrl url_;
   std::string name_;
   otlp::Resource resource_;
   Servers servers_;

@@ -75,8 +75,8 @@ TEST(ConfigTracing, FaultsAreNamed) {
                                  "http://user:secret@a:4318", "http://a/b c"}) {
     EXPECT_EQ(faults_of({{"otlp", otlp}}), Pointers{"/tracing/otlp"}) << otlp;
   }
-  EXPECT_EQ(faults_of(json::object()), Pointers{"/tracing"});
-  for (const char* const name : {"", "a b", "a:b", "Host", "content-type", "Content-Length", "Connection"}) {
+  EXPECT_EQ(faults_of(json::object()), Pointers{"/tracing/otlp"});
+  for (const char* const name : {"a b", "a:b", "Host", "content-type", "Content-Length", "Connection"}) {
     EXPECT_EQ(faults_of({{"otlp", receiver}, {"headers", {{name, "x"}}}}),
               Pointers{"/tracing/headers/" + std::string(name)})
         << name;
