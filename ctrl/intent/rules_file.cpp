@@ -86,6 +86,34 @@ void for_each_rule_line(std::string_view text, Visit visit) {
   }
 }
 
+/// `taken`: ids that other rules have. `judge` says what is wrong with a rule's pattern, if anything is.
+template <typename Judge>
+tl::expected<InspectionRules, std::vector<RuleLineFault>> read_rule_lines(std::string_view text,
+                                                                          std::unordered_set<uint32_t> taken,
+                                                                          Judge judge) {
+  InspectionRules rules;
+  std::vector<RuleLineFault> faults;
+  const size_t most = kMostRules - std::min(kMostRules, taken.size());
+  for_each_rule_line(text, [&](std::string_view line, size_t number) {
+    if (faults.size() == kMostLineFaults) return;
+    auto rule = RuleLineReader(line, number).read();
+    if (!rule) {
+      faults.push_back(std::move(rule.error()));
+    } else if (!taken.insert(rule->id).second) {
+      faults.push_back({number, line.find_first_not_of(kBlanks) + 1,
+                        "there is a rule with the id " + std::to_string(rule->id) + " already"});
+    } else if (std::optional<std::string> words = judge(*rule)) {
+      faults.push_back({number, line.find(":/") + 3, std::move(*words)});
+    } else if (rules.size() == most) {
+      faults.push_back({number, 1, "an inspection has at most " + std::to_string(kMostRules) + " rules"});
+    } else {
+      rules.push_back(std::move(*rule));
+    }
+  });
+  if (!faults.empty()) return tl::unexpected(std::move(faults));
+  return rules;
+}
+
 std::string lines_text(const std::string& file, const std::vector<RuleLineFault>& faults) {
   std::string text;
   for (size_t i = 0; i < std::min(faults.size(), kMostLinesTold); ++i) {
@@ -122,51 +150,18 @@ std::string rule_flags_text(const InspectionRule& rule) {
 }
 
 tl::expected<InspectionRules, std::vector<RuleLineFault>> parse_rules_file(std::string_view text) {
-  InspectionRules rules;
-  std::vector<RuleLineFault> faults;
-  std::unordered_set<uint32_t> ids;
-  for_each_rule_line(text, [&](std::string_view line, size_t number) {
-    if (faults.size() == kMostLineFaults) return;
-    auto rule = RuleLineReader(line, number).read();
-    if (!rule) {
-      faults.push_back(std::move(rule.error()));
-    } else if (!ids.insert(rule->id).second) {
-      faults.push_back({number, line.find_first_not_of(kBlanks) + 1,
-                        "there is a rule with the id " + std::to_string(rule->id) + " already"});
-    } else if (rules.size() == kMostRules) {
-      faults.push_back({number, 1, "an inspection has at most " + std::to_string(kMostRules) + " rules"});
-    } else {
-      rules.push_back(std::move(*rule));
-    }
-  });
-  if (!faults.empty()) return tl::unexpected(std::move(faults));
-  return rules;
+  return read_rule_lines(text, {},
+                         [](const InspectionRule&) -> std::optional<std::string> { return std::nullopt; });
 }
 
 Result<std::shared_ptr<const InspectionRules>> read_rules(const InspectionModel& inspection) {
   if (inspection.rules_file.empty()) return std::make_shared<const InspectionRules>();
   const auto text = read_whole_file(inspection.rules_file, kLargestRulesFile);
   if (!text) return tl::unexpected(text.error());
-  auto rules = parse_rules_file(*text);
-  if (!rules) return fail(lines_text(inspection.rules_file, rules.error()));
   std::unordered_set<uint32_t> taken;
   for (const InspectionRule& rule : inspection.rules) taken.insert(rule.id);
-  std::vector<RuleLineFault> faults;
-  size_t next = 0;
-  for_each_rule_line(*text, [&](std::string_view line, size_t number) {
-    if (faults.size() == kMostLineFaults) return;
-    const InspectionRule& rule = (*rules)[next++];
-    if (taken.contains(rule.id)) {
-      faults.push_back({number, line.find_first_not_of(kBlanks) + 1,
-                        "the configuration has a rule with the id " + std::to_string(rule.id) + " already"});
-    } else if (auto words = dataplane::check_rule(rule)) {
-      faults.push_back({number, line.find(":/") + 3, std::move(*words)});
-    }
-  });
-  if (taken.size() + rules->size() > kMostRules) {
-    faults.push_back({1, 1, "an inspection has at most " + std::to_string(kMostRules) + " rules"});
-  }
-  if (!faults.empty()) return fail(lines_text(inspection.rules_file, faults));
+  auto rules = read_rule_lines(*text, std::move(taken), dataplane::check_rule);
+  if (!rules) return fail(lines_text(inspection.rules_file, rules.error()));
   return std::make_shared<const InspectionRules>(std::move(*rules));
 }
 
