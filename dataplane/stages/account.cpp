@@ -46,6 +46,8 @@ void tell_last_flows(Worker& worker) {
   }
   worker.accounts->close();
   worker.balancer.account_in(nullptr);
+  worker.watch.account(false);
+  worker.neighbors.next_version();  // as above: packets may still come
 }
 
 }  // namespace sluice::dataplane
