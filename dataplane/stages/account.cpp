@@ -19,20 +19,24 @@ void tell_last(lb::FlowAccounts& accounts, const lb::FlowTable& flows, const lb:
   accounts.end(flows, flow, lb::FlowEnd::kShutdown);
 }
 
+/// Known paths say what packets must see: they are found anew.
+void stop_accounting(Worker& worker) {
+  worker.accounts->close();
+  worker.balancer.account_in(nullptr);
+  worker.watch.account(false);
+  worker.neighbors.next_version();
+}
+
 }  // namespace
 
 void account_flows(Worker& worker) {
   const FlowReading* const reading = worker.tables->flow_reading.get();
   if (worker.accounts == nullptr || (reading == nullptr && !worker.accounts->is_open())) return;
-  if (reading == nullptr) {
-    worker.accounts->close();
-    worker.balancer.account_in(nullptr);
-  } else {
-    worker.accounts->open(reading->lanes->of(worker.place.index), reading->shares);
-    worker.balancer.account_in(worker.accounts);
-  }
-  worker.watch.account(reading != nullptr);
-  worker.neighbors.next_version();  // known paths say what packets must see
+  if (reading == nullptr) return stop_accounting(worker);
+  worker.accounts->open(reading->lanes->of(worker.place.index), reading->shares);
+  worker.balancer.account_in(worker.accounts);
+  worker.watch.account(true);
+  worker.neighbors.next_version();
 }
 
 void tell_last_flows(Worker& worker) {
