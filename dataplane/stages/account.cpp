@@ -48,10 +48,7 @@ void tell_last_flows(Worker& worker) {
     if (flow.state == lb::FlowState::kFree || flow.is_reply) continue;
     tell_last(*worker.accounts, flows, flow, waits);
   }
-  worker.accounts->close();
-  worker.balancer.account_in(nullptr);
-  worker.watch.account(false);
-  worker.neighbors.next_version();  // as above: packets may still come
+  stop_accounting(worker);
 }
 
 }  // namespace sluice::dataplane
