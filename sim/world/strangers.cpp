@@ -114,6 +114,10 @@ void Strangers::forge_flags() {
   if (is_reset) {
     if (world_.scenario_.has_floods) return;  // what is closing gives way
     connection.note_forged_end();
+  } else {
+    // Where a flow's backend takes no new ones, a SYN may begin it anew elsewhere.
+    const bool is_kept = connection.backend() && world_.takes_new(*world_.backends_[*connection.backend()]);
+    if (!is_kept) connection.disturb();
   }
   world_.send_to_gateway(connection.forged(flags, static_cast<uint32_t>(chance_.next())));
 }
