@@ -60,9 +60,9 @@ struct alignas(64) FlowEntry {
   uint8_t ended = 0;                   ///< what ended it, as bits, and nobody went on after
 
   FlowIndex peer = kNoFlow;
-  Be16 translated_port;     ///< full-nat: the source port towards the backend; gue: the outer one, once known
-  uint8_t snat = 0;         ///< full-nat: index into Tables::snat
-  uint8_t begun = 0;        ///< when the flow began, by FlowTable's coarse clock
+  Be16 translated_port;  ///< full-nat: the source port towards the backend; gue: the outer one, once known
+  uint8_t snat = 0;      ///< full-nat: index into Tables::snat
+  uint8_t begun = 0;     ///< when the flow began, by FlowTable's coarse clock
   FlowWatch watch = FlowWatch::kNever;  ///< FlowTable::set_watch() alone writes it
   uint8_t source_mark = 0;  ///< of a request: where its source's flows are counted (SourceLimits); 0: nowhere
 

@@ -179,9 +179,8 @@ Gateway::Prepared Gateway::prepare(const nlohmann::json& config, const ApplyOpti
     if (!options.dry_run) parts.note_refused(admitted.error().message, admitted.error().faults);
     return tl::unexpected(std::move(admitted.error()));
   }
-  return std::make_shared<const Preparation>(Preparation{std::move(admitted->model), options.span,
-                                                         std::move(admitted->warnings),
-                                                         std::move(inspections)});
+  return std::make_shared<const Preparation>(Preparation{
+      std::move(admitted->model), options.span, std::move(admitted->warnings), std::move(inspections)});
 }
 
 Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOptions& asked) {

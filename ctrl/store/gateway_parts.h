@@ -136,8 +136,8 @@ struct Gateway::Parts {
   std::vector<bool> links;         ///< of ports, as they were told last. Control thread
   /// Null before anybody asked for records of flows. Set under `instant` too.
   std::shared_ptr<dataplane::FlowLanes> flow_lanes;
-  FlowMarks flow_marks;            ///< of numbers that records may still need
-  uint64_t checkpoint_size = 0;    ///< the same of the ledger
+  FlowMarks flow_marks;          ///< of numbers that records may still need
+  uint64_t checkpoint_size = 0;  ///< the same of the ledger
   SipKey kept_hash_key;
   std::atomic<uint64_t> generation = 0;  ///< of the configuration; Tables have their own
   std::atomic<bool> last_apply_succeeded = true;

@@ -101,10 +101,10 @@ class Sealer {
   std::array<ledger::Answer, kSealBurst> taken_;  // for take_answers(): too large to be laid out in each poll
   ledger::Answer offered_;                        // to the transaction that is offered
   TransactionWatch watch_;
-  bool is_watching_ = false;                      // in this poll
-  size_t own_answers_ = 0;                        // at the front of taken_
-  size_t look_ups_ = 0;                           // under way
-  uint64_t blocks_under_way_ = 0;                 // with the journal thread
+  bool is_watching_ = false;       // in this poll
+  size_t own_answers_ = 0;         // at the front of taken_
+  size_t look_ups_ = 0;            // under way
+  uint64_t blocks_under_way_ = 0;  // with the journal thread
   uint64_t blocks_ended_ = 0;
   uint64_t look_ups_ended_ = 0;
   StallWatch block_watch_;

@@ -9,8 +9,8 @@
 #include <array>
 
 #include "dataplane/base/packet.h"
-#include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/account.h"
+#include "dataplane/stages/carry_checks.h"
 #include "dataplane/stages/encapsulate.h"
 #include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"

@@ -84,7 +84,7 @@ struct Worker {
   WorkerStats& stats;
   PacketWatch& watch;
   lb::FlowAccounts* accounts = nullptr;  ///< null: this worker has no flows
-  rte_mempool* pool = nullptr;  ///< for packets that this worker makes itself
+  rte_mempool* pool = nullptr;           ///< for packets that this worker makes itself
 
   /// Indexed by Worker place.index; null where no ring leads. Packets over `to_worker` are parsed and wait
   /// to be balanced (or are neighbor packets to be learnt from); over `to_transmit`, finished frames that a

@@ -1,7 +1,7 @@
 // Runs one source of backends and prints its words, a line of JSON each, for the tests of sources.
 // usage: source_words SOURCE DISCOVER...: the fields of SourceModel and DiscoverModel, as JSON objects, or
-// `"services"`; the subscriptions are numbered from 1. Lines of standard input: `unsubscribe NUMBER`, `resolve NAME`; it ends
-// with standard input.
+// `"services"`; the subscriptions are numbered from 1. Lines of standard input: `unsubscribe NUMBER`,
+// `resolve NAME`; it ends with standard input.
 #include <unistd.h>
 
 #include <algorithm>

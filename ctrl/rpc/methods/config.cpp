@@ -128,7 +128,8 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
 void rollback(MethodContext& context, const Call& call, Reply reply) {
   const auto generation = call.params["generation"].get<uint64_t>();
   const bool has_inspections = !context.gateway.model()->inspections.empty();
-  prepare_and_apply(context, {.author = call.peer.subject, .span = call.span}, has_inspections, std::move(reply),
+  prepare_and_apply(context, {.author = call.peer.subject, .span = call.span}, has_inspections,
+                    std::move(reply),
                     [generation, author = call.peer.subject, span = call.span](Gateway& gateway) {
                       return gateway.prepare_rollback(generation, {.author = author, .span = span});
                     });
