@@ -61,8 +61,9 @@ std::vector<std::string> changed_parts(const Model& before, const Model& after) 
 }
 
 std::vector<std::string> all_parts(const Model& model) {
-  std::vector<std::string> parts{"audit",  "encap",  "events", "flow_log", "log",     "neighbors",
-                                 "remote", "routes", "snat",   "sources",  "tracing", "tunnels"};
+  std::vector<std::string> parts{"audit",     "encap",   "events", "flow_log",      "log",
+                                 "neighbors", "remote",  "routes", "services_from", "snat",
+                                 "sources",   "tracing", "tunnels"};
   compare("inspection/", decltype(model.inspections){}, model.inspections, parts);
   compare("pool/", decltype(model.pools){}, model.pools, parts);
   compare("service/", decltype(model.services){}, model.services, parts);

@@ -58,10 +58,14 @@ TEST(ConfigInspections, AreReadAndWrittenAlike) {
   auto again = parse_config(written);
   ASSERT_TRUE(again);
   EXPECT_EQ(to_json(*again), written);
+  share_unchanged(*model, *again);
   EXPECT_TRUE(changed_parts(*model, *again).empty());
-  json other = written;
-  other["inspections"][0]["rules"][2]["action"] = "drop";
-  EXPECT_EQ(changed_parts(*model, *parse_config(other)), std::vector<std::string>{"inspection/edge"});
+  json with_other_rule = written;
+  with_other_rule["inspections"][0]["rules"][2]["action"] = "drop";
+  auto other = parse_config(with_other_rule);
+  ASSERT_TRUE(other);
+  share_unchanged(*model, *other);
+  EXPECT_EQ(changed_parts(*model, *other), std::vector<std::string>{"inspection/edge"});
 }
 
 TEST(ConfigInspections, RefuseAPatternInHyperscansWords) {
