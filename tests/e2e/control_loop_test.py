@@ -59,6 +59,7 @@ CALLS = {
     "events.subscribe": lambda config: [{}, {"kinds": ["backend_state"]}],
     "flow.flush": lambda config: [FIRST],
     "flow.list": lambda config: [{"limit": 100_000}, {"service": "service-9"}],
+    "inspection.list": lambda config: [{}],
     "ledger.block": lambda config: [{"number": 0}, {"number": 10**6}],
     "ledger.checkpoint": lambda config: [{}],
     "ledger.proof": lambda config: [{"index": 0}, {"txid": "00" * 32}],
