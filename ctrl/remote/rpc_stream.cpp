@@ -101,7 +101,8 @@ HttpAnswer stream_answer(boost::asio::io_context& control, JsonRpc& rpc, std::st
   spawn(control.get_executor(), call_and_tell(rpc, call), [call](std::exception_ptr failure) {
     if (failure) call->stream->answered("");
   });
-  HttpAnswer answer{.content_type = "application/x-ndjson"};
+  HttpAnswer answer;
+  answer.content_type = "application/x-ndjson";
   answer.stream = [stream] { return stream->next(); };
   return answer;
 }
