@@ -1,105 +1,10 @@
-// Inspection, packet by packet: what is dropped, held, reset and counted, and that the short way of known
+// Inspection, packet by packet: what is dropped and counted by which rules, and that the short way of known
 // flows begins where nothing has to be looked at any more.
-#include <memory>
-
-#include "dataplane/inspect/inspection.h"
-#include "tests/packet/packet_test.h"
+#include "tests/packet/inspect_fixture.h"
 
 namespace sluice::test {
 namespace {
 
-using dataplane::Inspection;
-using dataplane::InspectionCounts;
-using dataplane::InspectionMode;
-using dataplane::InspectionPlan;
-using dataplane::InspectionRule;
-using dataplane::RuleAction;
-using dataplane::Tables;
-
-constexpr uint32_t kFirst = 5000;  ///< of the client's bytes
-constexpr uint32_t kAnswer = 90000;
-
-InspectionPlan plan_of(InspectionMode mode, uint32_t bytes = 64, uint32_t streams = 16) {
-  InspectionPlan plan{.mode = mode, .bytes = bytes, .streams = streams, .workers = 1};
-  plan.rules = {{.id = 11, .pattern = "attack"},
-                {.id = 12, .pattern = "probe", .action = RuleAction::kReset},
-                {.id = 13, .pattern = "curious", .action = RuleAction::kCount}};
-  plan.places = {0, 1, 2};
-  plan.counts = InspectionCounts::create(1).value();
-  return plan;
-}
-
-std::shared_ptr<Tables> with_inspection(const ServiceSpec& spec, std::shared_ptr<Inspection> inspection,
-                                        uint64_t generation = 1) {
-  auto tables = make_tables({spec});
-  tables->generation = generation;
-  tables->inspection_generation = generation;
-  tables->inspections = std::make_shared<const dataplane::InspectionList>(1, std::move(inspection));
-  return tables;
-}
-
-/// A client, a gateway that inspects, and a backend, with what a TCP connection between them needs.
-class Inspect : public testing::TestWithParam<std::tuple<Family, ForwardMode>> {
- protected:
-  const Family& family() const { return std::get<0>(GetParam()); }
-  ForwardMode mode() const { return std::get<1>(GetParam()); }
-  bool is_nat() const { return lb::is_nat(mode()); }
-  ServiceSpec spec(IpProtocol protocol = IpProtocol::kTcp) const {
-    return {.address = family().vip,
-            .protocol = protocol,
-            .forward = mode(),
-            .backends = {{.address = family().backend, .port = 8080}}};
-  }
-  void make(InspectionPlan plan) {
-    inspection_ = Inspection::compile(std::move(plan)).value();
-    gateway_ = std::make_unique<TestGateway>(with_inspection(spec(), inspection_));
-  }
-  PacketBuilder segment(uint32_t offset, std::string_view payload, uint8_t flags = 0x18) const {
-    return ip(family().client, family().vip)
-        .tcp(40000, 80)
-        .tcp_flags(flags)
-        .sequence(kFirst + offset)
-        .acknowledgment(kAnswer + 1)
-        .payload(payload);
-  }
-  void send(const PacketBuilder& packet) { gateway_->receive(kEdge, from_client(packet)); }
-  void send(uint32_t offset, std::string_view payload, uint8_t flags = 0x18) {
-    send(segment(offset, payload, flags));
-  }
-  /// The client's SYN, and the backend's answer, where it comes by.
-  void open() {
-    send(ip(family().client, family().vip).tcp(40000, 80).syn().sequence(kFirst - 1));
-    const Frames out = gateway_->sent(kCore);
-    ASSERT_EQ(out.size(), 1u);
-    nat_port_ = source_port_of(out[0]);
-    if (is_nat()) answer(0x12, kFirst);
-    gateway_->sent(kEdge);
-  }
-  void answer(uint8_t flags, uint32_t acknowledgment) {
-    const bool is_full = mode() == ForwardMode::kFullNat;
-    gateway_->receive(
-        kCore, from_backend(family().backend, ip(family().backend, is_full ? family().snat : family().client)
-                                                  .tcp(8080, is_full ? nat_port_ : uint16_t{40000})
-                                                  .tcp_flags(flags)
-                                                  .sequence(flags == 0x12 ? kAnswer : kAnswer + 1)
-                                                  .acknowledgment(acknowledgment)));
-  }
-  size_t passed() { return gateway_->sent(kCore).size(); }
-  uint64_t inspected() const { return gateway_->dropped(DropReason::kInspected); }
-  InspectionCounts::OfWorker& counts() { return inspection_->counts(0); }
-  const lb::FlowEntry& flow() {
-    lb::FlowTable& flows = gateway_->worker().balancer.flows();
-    for (lb::FlowIndex i = 0; i < flows.capacity(); ++i) {
-      if (flows.at(i).state != lb::FlowState::kFree && !flows.at(i).is_reply) return flows.at(i);
-    }
-    ADD_FAILURE() << "there is no flow";
-    return flows.at(0);
-  }
-
-  std::shared_ptr<Inspection> inspection_;
-  std::unique_ptr<TestGateway> gateway_;
-  uint16_t nat_port_ = 0;
-};
 INSTANTIATE_TEST_SUITE_P(All, Inspect,
                          testing::Combine(testing::Values(kIpv4, kIpv6),
                                           testing::Values(ForwardMode::kFullNat, ForwardMode::kDnat,
@@ -127,59 +32,6 @@ TEST_P(Inspect, FindsNothingOverPacketBordersByPacket) {
   send(0, "att");
   send(3, "ack");
   EXPECT_EQ(passed(), 2u);
-}
-
-TEST_P(Inspect, FindsWhatIsCutInTwo) {
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(0, "an att");
-  EXPECT_EQ(passed(), 1u);
-  send(6, "ack");
-  EXPECT_EQ(passed(), 0u);
-  EXPECT_EQ(inspected(), 1u);
-  EXPECT_EQ(counts().open_streams.read(), 0u);
-  send(6, "ack");  // sent again
-  EXPECT_EQ(inspected(), 2u);
-}
-
-TEST_P(Inspect, HoldsASegmentUntilTheGapFillsAndSendsBothInOrder) {
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(8, "second");
-  EXPECT_EQ(passed(), 0u);
-  EXPECT_EQ(gateway_->buffers_in_use(), 1u);
-  send(0, "first   ");
-  const Frames out = gateway_->sent(kCore);
-  ASSERT_EQ(out.size(), 2u);
-  EXPECT_EQ(std::string(out[0].end() - 8, out[0].end()), "first   ");
-  EXPECT_EQ(std::string(out[1].end() - 6, out[1].end()), "second");
-  EXPECT_EQ(gateway_->buffers_in_use(), 0u);
-  EXPECT_EQ(gateway_->dropped(), 0u);
-}
-
-TEST_P(Inspect, FindsWhatCameInDisorder) {
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(3, "ack");
-  send(0, "att");
-  EXPECT_EQ(passed(), 1u);  // what had only begun
-  EXPECT_EQ(inspected(), 1u);
-  EXPECT_EQ(counts().matches[0].read(), 1u);
-  EXPECT_EQ(gateway_->buffers_in_use(), 0u);
-}
-
-TEST_P(Inspect, DropsASegmentThatContradictsWhatPassedOrWaits) {
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(0, "good");
-  send(2, "OD!!");
-  EXPECT_EQ(passed(), 1u);
-  send(8, "late");
-  send(10, "TEST");
-  EXPECT_EQ(counts().ambiguous.read(), 2u);
-  EXPECT_EQ(inspected(), 2u);
-  send(0, "good");  // sent again, as it was
-  EXPECT_EQ(passed(), 1u);
 }
 
 TEST_P(Inspect, LooksAtTheFirstBytesAndThenTakesTheShortWay) {
@@ -218,137 +70,12 @@ TEST_P(Inspect, GoesByPacketWithoutASyn) {
   EXPECT_EQ(inspected(), 1u);
 }
 
-TEST_P(Inspect, GoesByPacketBeyondTheNumberOfStreams) {
-  make(plan_of(InspectionMode::kStream, 64, 1));
-  open();
-  const auto other = [&](uint32_t offset, std::string_view payload, uint8_t flags) {
-    send(ip(family().client2, family().vip)
-             .tcp(1, 80)
-             .tcp_flags(flags)
-             .sequence(kFirst + offset)
-             .payload(payload));
-  };
-  other(UINT32_MAX, "", 0x02);
-  other(0, "att", 0x18);
-  other(3, "ack", 0x18);
-  EXPECT_EQ(inspected(), 0u);
-  EXPECT_EQ(counts().streams_exceeded.read(), 1u);
-  other(6, "attack", 0x18);
-  EXPECT_EQ(inspected(), 1u);
-}
-
 TEST_P(Inspect, CountsARuleOnceForAStream) {
   make(plan_of(InspectionMode::kStream));
   open();
   for (uint32_t i = 0; i < 4; ++i) send(8 * i, "curious ");
   EXPECT_EQ(passed(), 4u);
   EXPECT_EQ(counts().matches[2].read(), 1u);
-}
-
-TEST_P(Inspect, TellsTheBackendAndTheClientOfAReset) {
-  if (!is_nat()) return;
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(0, "first ");
-  passed();
-  const PacketBuilder last = segment(6, "a probe");
-  send(last);
-  const Frames to_core = gateway_->sent(kCore), to_edge = gateway_->sent(kEdge);
-  const bool is_full = mode() == ForwardMode::kFullNat;
-  const PacketBuilder reset_of_backend = ip(is_full ? family().snat : family().client, family().backend)
-                                             .tcp(is_full ? nat_port_ : uint16_t{40000}, 8080)
-                                             .tcp_flags(0x14)
-                                             .sequence(kFirst + 6)
-                                             .acknowledgment(kAnswer + 1);
-  const PacketBuilder reset_of_client = ip(family().vip, family().client)
-                                            .tcp(80, 40000)
-                                            .tcp_flags(0x14)
-                                            .sequence(kAnswer + 1)
-                                            .acknowledgment(kFirst + 13);
-  const auto l4_of = [&](const Bytes& frame) {
-    return Bytes(frame.begin() + 14 + long(family().header), frame.end());
-  };
-  const auto expect_reset = [&](const Frames& frames, const Bytes& expected) {
-    ASSERT_EQ(frames.size(), 1u);
-    Bytes reset = l4_of(frames[0]), wanted = l4_of(expected);
-    reset[14] = wanted[14], reset[15] = wanted[15];  // the window says nothing
-    reset[16] = wanted[16], reset[17] = wanted[17];
-    EXPECT_EQ(reset, wanted);
-  };
-  expect_reset(to_core, to_backend(family().backend, reset_of_backend));
-  expect_reset(to_edge, to_client(reset_of_client));
-  EXPECT_EQ(inspected(), 1u);
-  EXPECT_TRUE(flow().is_closed());
-  answer(0x10, kFirst + 6);  // what the backend still says is dropped, too
-  EXPECT_EQ(inspected(), 2u);
-  expect_counters_to_add_up(*gateway_);
-}
-
-TEST_P(Inspect, TakesTheConnectionThatTheBackendTakes) {
-  if (!is_nat()) return;
-  make(plan_of(InspectionMode::kStream));
-  send(ip(family().client, family().vip).tcp(40000, 80).syn().sequence(123));  // one that is lost behind it
-  passed();
-  open();
-  send(0, "an att");
-  send(6, "ack");
-  EXPECT_EQ(inspected(), 1u);
-}
-
-TEST_P(Inspect, MakesUrgentBytesPlainOnes) {
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(segment(0, "atXtack").urgent(3));
-  const Frames out = gateway_->sent(kCore);
-  ASSERT_EQ(out.size(), 1u);
-  const size_t l4 = out[0].size() - 7 - 20;
-  EXPECT_EQ(out[0][l4 + 13] & 0x20, 0);
-  EXPECT_EQ(out[0][l4 + 18] | out[0][l4 + 19], 0);
-}
-
-TEST_P(Inspect, LetsAKeepalivePassWithTheByteThatWasThere) {
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(0, "abcd");
-  passed();
-  send(3, std::string_view("\0", 1));
-  const Frames out = gateway_->sent(kCore);
-  ASSERT_EQ(out.size(), 1u);
-  EXPECT_EQ(out[0].back(), 'd');
-  EXPECT_EQ(gateway_->dropped(), 0u);
-}
-
-TEST_P(Inspect, GivesBackWhatAFlowHasThatEnds) {
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(8, "early");
-  EXPECT_EQ(counts().open_streams.read(), 1u);
-  gateway_->worker().balancer.end(const_cast<lb::FlowEntry&>(flow()));
-  gateway_->settle();
-  EXPECT_EQ(counts().open_streams.read(), 0u);
-  EXPECT_EQ(gateway_->buffers_in_use(), 0u);
-  EXPECT_EQ(counts().held_dropped.read(), 1u);
-}
-
-TEST_P(Inspect, GivesUpOnAGapThatDoesNotFill) {
-  make(plan_of(InspectionMode::kStream));
-  open();
-  send(8, "early");
-  gateway_->advance_ms(9'000);
-  gateway_->settle();
-  EXPECT_EQ(gateway_->buffers_in_use(), 1u);
-  gateway_->advance_ms(2'000);
-  gateway_->settle();
-  EXPECT_EQ(gateway_->buffers_in_use(), 0u);
-  EXPECT_EQ(counts().held_dropped.read(), 1u);
-}
-
-TEST_P(Inspect, HoldsNoMoreThanItMay) {
-  make(plan_of(InspectionMode::kStream, 1000));
-  open();
-  for (uint32_t i = 0; i < 100; ++i) send(2 + 2 * i, "ab");
-  EXPECT_EQ(gateway_->buffers_in_use(), dataplane::HeldSegments::kMostOfStream);
-  EXPECT_EQ(counts().held_dropped.read(), 100 - dataplane::HeldSegments::kMostOfStream);
 }
 
 TEST_P(Inspect, KeepsTheOldRulesForStreamsThatRun) {
