@@ -105,6 +105,7 @@ void Changes::set_health(BackendHost& host, bool is_healthy) {
     world_.disturb_backend(host);
     world_.disturb_pool(host.pool, true);
   }
+  world_.disturb_moved(host.pool);
   const ChangedPool changed(world_.pool_changed_[host.pool], world_.now_);
   world_.for_each_gateway([&](GatewayNode&, ctrl::Gateway& gateway) {
     gateway.set_health(world_.key_of(host), is_healthy, is_healthy ? "answers" : "is silent");
@@ -118,6 +119,7 @@ void Changes::set_state(BackendHost& host, AdminState state) {
   if (host.state == state) return;
   world_.trace_.say(world_.now(), name_of(host) + " becomes " + word_for(state));
   if (state == AdminState::kMaintenance) world_.disturb_backend(host);
+  world_.disturb_moved(host.pool);
   const ChangedPool pool(world_.pool_changed_[host.pool], world_.now_);
   world_.for_each_gateway([&](GatewayNode&, ctrl::Gateway& gateway) {
     const auto changed = gateway.set_backend(world_.key_of(host), std::nullopt, state);
@@ -130,6 +132,7 @@ void Changes::set_state(BackendHost& host, AdminState state) {
 
 void Changes::set_weight(BackendHost& host, uint32_t weight) {
   world_.trace_.say(world_.now(), name_of(host) + " gets weight " + std::to_string(weight));
+  world_.disturb_moved(host.pool);
   const ChangedPool pool(world_.pool_changed_[host.pool], world_.now_);
   world_.for_each_gateway([&](GatewayNode&, ctrl::Gateway& gateway) {
     const auto changed = gateway.set_backend(world_.key_of(host), weight, std::nullopt);
@@ -147,6 +150,7 @@ void Changes::set_listed(BackendHost& host, bool is_listed) {
   if (!is_listed) world_.disturb_backend(host);
   plans[host.place].is_listed = is_listed;
   if (plans[host.place].weight == 0) plans[host.place].weight = 1;
+  world_.disturb_moved(host.pool);
   const ChangedPool changed(world_.pool_changed_[host.pool], world_.now_);
   world_.scenario_.pools[host.pool].is_discovered ? tell(host.pool, World::Word::kMembers) : apply();
   host.listed_since = world_.now();

@@ -63,6 +63,9 @@ class Connection {
   /// Its packets may have been lost, but nothing else was done to it.
   void lose() { may_lose_ = true; }
   bool may_lose() const { return may_lose_ || is_disturbed_; }
+  /// Its packets come to another gateway from now on, which knows it by its hash alone until they have come.
+  void move() { has_moved_ = true; }
+  bool has_moved() const { return has_moved_; }
   /// Somebody has sent a RST in its name, which it knows nothing of.
   void note_forged_end() { forged_end_ = world_.now(); }
   /// A packet of its own that somebody else might send, blindly.
@@ -102,6 +105,7 @@ class Connection {
   std::optional<uint16_t> backend_;
   bool is_disturbed_ = false;
   bool may_lose_ = false;
+  bool has_moved_ = false;
   bool has_paused_long_ = false;
   std::optional<Nanoseconds> forged_end_;
 };

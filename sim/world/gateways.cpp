@@ -124,7 +124,14 @@ void World::disturb_route(Connection& connection) {
   connection.lose();
   const bool is_kept =
       !service.translates() && service.picks_by_hash() && connection.began() > pool_changed_[service.pool];
-  if (!is_kept) connection.disturb();
+  is_kept ? connection.move() : connection.disturb();
+}
+
+void World::disturb_moved(unsigned pool) {
+  for (const auto& connection : connections_) {
+    if (connection->has_moved() && scenario_.services[connection->service()].pool == pool)
+      connection->disturb();
+  }
 }
 
 void World::disturb_routes(const GatewayNode& node, bool moves) {

@@ -117,6 +117,8 @@ class World final : public ClientWorld {
   void disturb_pool(unsigned pool, bool only_new);
   /// Its packets may be lost, and come to another gateway.
   void disturb_route(Connection& connection);
+  /// The tables of a pool change, by which flows that came to another gateway may only be known there.
+  void disturb_moved(unsigned pool);
   /// The same for all that a gateway has; those that only lose packets stay with it.
   void disturb_routes(const GatewayNode& node, bool moves);
 
