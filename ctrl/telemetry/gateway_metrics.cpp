@@ -110,6 +110,14 @@ void add_worker_series(std::vector<MetricSource>& sources, const Gateway& gatewa
     const size_t workers = data_plane.polls().size();
     for (unsigned i = 0; i < workers; ++i) add(gateway.busy_ratio(i), {{"worker", std::to_string(i)}});
   }));
+  sources.push_back(family(metric("sluice_worker_long_turn_seconds"), [&data_plane](auto& samples) {
+    for (const auto& worker : data_plane.workers()) {
+      samples.push_back(
+          histogram_sample(data_plane.stats(worker.index).long_turns.read(), kNanosecondsPerSecond));
+      samples.back().label.push_back({"worker", std::to_string(worker.index)});
+    }
+    return false;
+  }));
   sources.push_back(whole(metric("sluice_ring_full_total"),
                           [&data_plane, has_ledger = gateway.ledger() != nullptr](auto add) {
                             const auto workers = data_plane.workers();

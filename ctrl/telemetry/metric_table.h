@@ -204,6 +204,10 @@ inline constexpr auto kRows = std::to_array<MetricRow>({
     {"sluice_worker_busy_ratio", MetricType::Gauge, "worker",
      "Share of the last second in which the worker had packets. Hash workers with a CPU of their own are "
      "counted on after the workers."},
+    {"sluice_worker_long_turn_seconds", MetricType::Histogram, "worker",
+     "Turns of the worker's loop that kept it from its queues for more than 0.00005, what took its CPU away "
+     "included; shorter ones are not in it. Many above 0.0005 on a worker that has its CPU to itself: the "
+     "machine takes it away."},
     {"sluice_ring_full_total", MetricType::Counter, "ring",
      "Packets that the ring from a worker to others did not take; only with several workers, or a ledger."},
     {"sluice_address_conflicts_total", MetricType::Counter, "port",

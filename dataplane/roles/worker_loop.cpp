@@ -61,6 +61,7 @@ WorkerLoop::WorkerLoop(Worker& worker, Published<Tables>::Reader& tables,
       rest_(rest),
       clock_(cycles_per_second.value_or(rte_get_tsc_hz())),
       fine_clock_(cycles_per_second.value_or(rte_get_tsc_hz())),
+      long_turn_(cycles_per_second.value_or(rte_get_tsc_hz()) / 1'000'000 * (kLongTurnNs / 1000)),
       announcer_(worker.pool) {}
 
 void WorkerLoop::run() {
@@ -68,8 +69,14 @@ void WorkerLoop::run() {
   uint64_t before = rte_rdtsc();
   for (begin(before); !has_stopped();) {
     const bool busy = turn(before);
-    if (rest_ != nullptr) busy ? rest_->after_busy_poll() : rest_->after_empty_poll();
-    const uint64_t after = rte_rdtsc();
+    uint64_t after = rte_rdtsc();
+    if (after - before > long_turn_) [[unlikely]] {
+      worker_.stats.long_turns.record(fine_clock_.at(after - before));
+    }
+    if (rest_ != nullptr) {
+      busy ? rest_->after_busy_poll() : rest_->after_empty_poll();
+      if (!busy) after = rte_rdtsc();
+    }
     count(after - before, busy);
     before = after;
   }

@@ -76,6 +76,7 @@ class WorkerLoop {
   WorkerRest* const rest_;
   MillisecondClock clock_;
   NanosecondClock fine_clock_;
+  const uint64_t long_turn_;  ///< cycles; longer ones are counted
   uint64_t stepped_at_ = 0;
   Announcer announcer_;
 };

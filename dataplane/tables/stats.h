@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "common/counter.h"
+#include "common/histogram.h"
 #include "dataplane/base/drop_reason.h"
 #include "dataplane/tables/port_view.h"
 #include "lb/evicted_flows.h"
@@ -19,6 +20,11 @@ struct PortCounters {
   Counter transmitted_packets;
   Counter transmitted_bytes;
 };
+
+/// Turns of a worker's loop that take longer than this keep it from its queues for too long to go unnoticed.
+inline constexpr uint64_t kLongTurnNs = 50'000;
+inline constexpr std::array<uint64_t, 9> kLongTurnBoundsNs = {
+    100'000, 200'000, 500'000, 1'000'000, 2'000'000, 5'000'000, 10'000'000, 50'000'000, 250'000'000};
 
 /// Whenever nothing is in flight, over all workers and ports:
 ///   received + originated = transmitted + dropped + consumed.
@@ -43,7 +49,8 @@ struct alignas(64) WorkerStats {
   Counter snat_ports_reused;
   Gauge snat_ports_in_use;
   Gauge neighbors;
-  ledger::OutcomeCounters transactions;  ///< that ended at this worker: a ring did not take them
+  ledger::OutcomeCounters transactions;     ///< that ended at this worker: a ring did not take them
+  Histogram long_turns{kLongTurnBoundsNs};  ///< of its loop, without its rests; shorter ones are not in it
 };
 
 }  // namespace sluice::dataplane
