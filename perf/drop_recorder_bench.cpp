@@ -11,11 +11,19 @@ namespace sluice::dataplane {
 namespace {
 
 constexpr size_t kFrames = 32;  ///< of a burst
-constexpr size_t kRoom = 2048;  ///< of a buffer
+
+/// As buffers lie in a pool: headers, metadata and headroom before the frame, and an odd number of cache
+/// lines in all (rte_mempool_calc_obj_size()). Were it a power of two, all frames would lie in the same few
+/// lines of the CPU's cache.
+struct alignas(64) Buffer {
+  std::array<uint8_t, 64 + 128 + 64 + 128> before{};
+  std::array<uint8_t, 2048 + 64> frame{};
+};
+static_assert(sizeof(Buffer) / 64 % 2 == 1);
 
 struct Memory {
   std::vector<DropRecord> records = std::vector<DropRecord>(DropRecorder::kRecords);
-  std::vector<uint8_t> frames = std::vector<uint8_t>(kFrames * kRoom, 0x5a);
+  std::vector<Buffer> buffers = std::vector<Buffer>(kFrames);
 };
 
 /// Bursts of frames of so many bytes, dropped for so many reasons in turn.
@@ -26,7 +34,7 @@ void remember(benchmark::State& state, size_t bytes, size_t reasons) {
   size_t reason = 0;
   for (auto _ : state) {
     for (size_t frame = 0; frame < kFrames; ++frame) {
-      const std::span<const uint8_t> front(memory.frames.data() + frame * kRoom, bytes);
+      const std::span<const uint8_t> front(memory.buffers[frame].frame.data(), bytes);
       recorder.record(front, static_cast<uint32_t>(bytes),
                       {.reason = static_cast<DropReason>(reason), .port = static_cast<uint8_t>(frame & 1)});
       if (++reason == reasons) reason = 0;

@@ -3,10 +3,8 @@
 // which the worker answers. Memory is given once and never grows.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <span>
 
 #include "dataplane/base/drop_detail.h"
@@ -16,6 +14,16 @@
 
 namespace sluice::dataplane {
 
+/// What is known of a dropped packet beside its bytes. Small enough to be handed over in two registers.
+struct DropNote {
+  DropReason reason = DropReason::kNone;
+  DropDetail detail = DropDetail::kNone;
+  uint8_t port = 0;
+  lb::ServiceId service = lb::kNoService;
+  lb::BackendId backend = lb::kNoBackend;
+};
+static_assert(sizeof(DropNote) <= 16);
+
 /// One dropped packet, in three cache lines. All zeros is a place that was not used yet.
 struct alignas(64) DropRecord {
   static constexpr size_t kBytes = 128;
@@ -23,14 +31,10 @@ struct alignas(64) DropRecord {
   uint64_t cycles = 0;      ///< TSC, at the beginning of the poll that dropped it
   uint64_t generation = 0;  ///< of the configuration that the worker worked with
   uint64_t number = 0;      ///< of this worker's drops, from 1 on; 0: nothing is recorded here
-  uint32_t length = 0;      ///< of the whole frame
-  lb::ServiceId service = lb::kNoService;
-  lb::BackendId backend = lb::kNoBackend;
-  uint16_t kept = 0;  ///< of `bytes`
-  uint8_t port = 0;
-  DropReason reason = DropReason::kNone;
-  DropDetail detail = DropDetail::kNone;
-  uint8_t unused[23] = {};
+  DropNote note;
+  uint32_t length = 0;  ///< of the whole frame
+  uint16_t kept = 0;    ///< of `bytes`
+  uint8_t unused[22] = {};
   std::array<uint8_t, kBytes> bytes;  ///< the front of the frame, as far as it had come; `kept` of them count
 };
 static_assert(sizeof(DropRecord) == 64 + DropRecord::kBytes);
@@ -52,35 +56,8 @@ class DropRecorder {
     generation_ = generation;
   }
 
-  struct Note {
-    DropReason reason = DropReason::kNone;
-    DropDetail detail = DropDetail::kNone;
-    uint8_t port = 0;
-    lb::ServiceId service = lb::kNoService;
-    lb::BackendId backend = lb::kNoBackend;
-  };
   /// A frame that begins with `bytes`, `length` in all.
-  void record(std::span<const uint8_t> bytes, uint32_t length, const Note& note) {
-    if (!has_room()) return;
-    const auto reason = static_cast<size_t>(note.reason);
-    DropRecord& place = records_[reason * kEach + next_[reason]++ % kEach];
-    place.cycles = cycles_;
-    place.generation = generation_;
-    place.number = ++recorded_;
-    place.length = length;
-    place.service = note.service;
-    place.backend = note.backend;
-    place.kept = static_cast<uint16_t>(std::min(bytes.size(), DropRecord::kBytes));
-    place.port = note.port;
-    place.reason = note.reason;
-    place.detail = note.detail;
-    // A whole copy is a few vector moves; a part of one is a call.
-    if (bytes.size() >= DropRecord::kBytes) {
-      std::memcpy(place.bytes.data(), bytes.data(), DropRecord::kBytes);
-    } else {
-      std::memcpy(place.bytes.data(), bytes.data(), bytes.size());
-    }
-  }
+  void record(std::span<const uint8_t> bytes, uint32_t length, DropNote note);
 
   /// The packets of one reason, in no order; those whose number is 0 are none. The worker's thread.
   std::span<const DropRecord> of(DropReason reason) const {

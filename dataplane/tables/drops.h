@@ -71,7 +71,7 @@ class Drops {
     if (!recorder_.has_room()) return;
     const PacketMeta& meta = meta_of(packet);
     const std::span<const uint8_t> bytes = frame_of(packet, meta);
-    DropRecorder::Note note{.reason = reason, .detail = detail, .port = meta.in_port};
+    DropNote note{.reason = reason, .detail = detail, .port = meta.in_port};
     if (meta.is_bound) {
       note.service = meta.bound_service();
       note.backend = meta.bound_backend();

@@ -49,7 +49,7 @@ bool is_known(TestGateway& gateway) {
 size_t recorded(TestGateway& gateway, DropReason reason) {
   return static_cast<size_t>(std::ranges::count_if(
       gateway.worker().drops.recorder().of(reason),
-      [](const dataplane::DropRecord& record) { return record.number != 0 && record.service == 0; }));
+      [](const dataplane::DropRecord& record) { return record.number != 0 && record.note.service == 0; }));
 }
 
 class Police : public testing::TestWithParam<std::tuple<Family, ForwardMode>> {

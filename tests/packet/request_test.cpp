@@ -193,14 +193,14 @@ TEST_P(RecentDrops, HaveTheFrontOfThePacketAndWhatWasKnown) {
   ASSERT_EQ(no_service.size(), 1u);
   EXPECT_EQ(bytes_of(no_service[0]), nobodys);
   EXPECT_EQ(no_service[0].length, nobodys.size());
-  EXPECT_EQ(no_service[0].service, lb::kNoService);
-  EXPECT_EQ(no_service[0].port, kEdge);
+  EXPECT_EQ(no_service[0].note.service, lb::kNoService);
+  EXPECT_EQ(no_service[0].note.port, kEdge);
   const auto no_backend = ask(gateway, DropReason::kNoBackend, 64);
   ASSERT_EQ(no_backend.size(), 1u);
   EXPECT_EQ(bytes_of(no_backend[0]), Bytes(large.begin(), large.begin() + 128));
   EXPECT_EQ(no_backend[0].length, large.size());
-  EXPECT_EQ(no_backend[0].service, 0u);
-  EXPECT_EQ(no_backend[0].backend, lb::kNoBackend);
+  EXPECT_EQ(no_backend[0].note.service, 0u);
+  EXPECT_EQ(no_backend[0].note.backend, lb::kNoBackend);
   const auto malformed = ask(gateway, DropReason::kMalformedL2, 64);
   ASSERT_EQ(malformed.size(), 1u);
   EXPECT_EQ(bytes_of(malformed[0]), cut);
@@ -218,7 +218,7 @@ TEST_P(RecentDrops, AreTheLastOfEachReason) {
   std::ranges::sort(all, std::ranges::greater(), &DropRecord::number);
   for (size_t i = 0; i < all.size(); ++i) {
     EXPECT_EQ(all[i].number, 103 - i) << "in the order of their drops";
-    EXPECT_EQ(all[i].reason, i < 3 ? DropReason::kMalformedL3 : DropReason::kNoService);
+    EXPECT_EQ(all[i].note.reason, i < 3 ? DropReason::kMalformedL3 : DropReason::kNoService);
   }
   EXPECT_EQ(ask(gateway, DropReason::kNoService, 10).size(), 10u) << "never more than there is room for";
   EXPECT_TRUE(ask(gateway, DropReason::kTxFull, 64).empty());
@@ -228,6 +228,26 @@ TEST_P(RecentDrops, AreToldByWorkersThatOnlyReceive) {
   TestGateway gateway(make_tables({}), {.lb_workers = 1});
   gateway.receive(kEdge, Bytes(10));
   EXPECT_EQ(ask(gateway, DropReason::kMalformedL2, 64).size(), 1u);
+}
+
+TEST(DropRecorder, KeepsTheFrontOfFramesOfEverySize) {
+  using dataplane::DropRecorder;
+  Bytes frame(200);
+  for (size_t i = 0; i < frame.size(); ++i) frame[i] = static_cast<uint8_t>(i + 1);
+  for (size_t size = 0; size <= frame.size(); ++size) {
+    std::vector<DropRecord> records(DropRecorder::kRecords);
+    DropRecorder recorder(records);
+    const Bytes sent(frame.begin(),
+                     frame.begin() + static_cast<ptrdiff_t>(size));  // not a byte more is there
+    recorder.record(sent, 1500, {.reason = DropReason::kNoService, .port = 1});
+    const DropRecord& record = recorder.of(DropReason::kNoService)[0];
+    const size_t kept = std::min(size, DropRecord::kBytes);
+    ASSERT_EQ(record.kept, kept);
+    Bytes expected(DropRecord::kBytes);
+    std::copy_n(frame.begin(), kept, expected.begin());
+    ASSERT_EQ(Bytes(record.bytes.begin(), record.bytes.end()), expected) << size;
+    ASSERT_EQ(record.length, 1500u);
+  }
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ class Names {
 };
 
 std::string detail_of(const dataplane::DropRecord& record, std::span<const uint8_t> bytes) {
-  const std::string decided(text_of(record.detail));
+  const std::string decided(text_of(record.note.detail));
   return (decided.empty() ? "" : decided + ": ") + packet_words(bytes, record.length);
 }
 
@@ -64,11 +64,11 @@ json drop_object(const RecentDrop& drop, Names& names) {
   const auto bytes = std::span(record.bytes).first(record.kept);
   return {{"time", static_cast<double>(drop.time_ns / 1000) / 1e6},
           {"worker", drop.worker},
-          {"reason", name_of(record.reason)},
-          {"port", names.port(record.port)},
+          {"reason", name_of(record.note.reason)},
+          {"port", names.port(record.note.port)},
           {"generation", record.generation},
-          {"service", names.service(record.service)},
-          {"backend", names.backend(record.backend)},
+          {"service", names.service(record.note.service)},
+          {"backend", names.backend(record.note.backend)},
           {"detail", detail_of(record, bytes)},
           {"bytes", crypto::to_base64(bytes)},
           {"length", record.length}};
