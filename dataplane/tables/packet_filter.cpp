@@ -4,8 +4,10 @@
 #include <pcap/pcap.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "common/bytes.h"
+#include "dataplane/tables/plain_filter.h"
 
 namespace sluice::dataplane {
 namespace {
@@ -221,6 +223,13 @@ void PacketFilter::Free::operator()(bpf_program* program) const {
   pcap_freecode(program);
   delete program;
 }
+void PacketFilter::Free::operator()(const PlainFilter* filter) const {
+  delete filter;
+}
+
+PacketFilter::PacketFilter(bpf_program* program)
+    : program_(program),
+      plain_(new PlainFilter(std::span<const bpf_insn>(program->bf_insns, program->bf_len))) {}
 
 Result<PacketFilter> PacketFilter::compile(const std::string& expression) {
   if (expression.size() > kMostText) return fail("the filter is longer than 4096 bytes", "/filter");
@@ -236,13 +245,31 @@ Result<PacketFilter> PacketFilter::compile(const std::string& expression) {
 }
 
 bool PacketFilter::matches(std::span<const uint8_t> bytes, uint32_t length) const {
+  if (bytes.size() >= FrontBytes::kLeast &&
+      plain_->look(bytes.data(), bytes.size() >= FrontBytes::kEnd) == PlainFilter::Verdict::kNo) {
+    return false;
+  }
   return bpf_filter(program_->bf_insns, bytes.data(), length, static_cast<uint32_t>(bytes.size())) != 0;
 }
 
 uint32_t PacketFilter::may_match(const FilterLanes& lanes) const {
+  uint32_t may = 0, unlooked = 0;
+  if (lanes.shortest < FrontBytes::kLeast) {
+    unlooked = kAll;
+  } else {
+    const bool are_long = lanes.shortest >= FrontBytes::kEnd;
+    for (size_t i = 0; i < FilterLanes::kLanes; ++i) {
+      const PlainFilter::Verdict verdict = plain_->look(lanes.frames[i], are_long);
+      if (verdict == PlainFilter::Verdict::kMaybe) may |= 1u << i;
+      if (verdict == PlainFilter::Verdict::kUnlooked) unlooked |= 1u << i;
+    }
+  }
+  // Of many that may match, eight are looked at for little more than one.
+  constexpr int kFew = 2;
+  if (unlooked == 0 && std::popcount(may) <= kFew) return may;
   const std::span<const bpf_insn> program(program_->bf_insns, program_->bf_len);
-  if (program.empty() || program.size() > kMostInstructions) return kAll;
-  return Machines(lanes).run(program);
+  if (program.empty() || program.size() > kMostInstructions) return may | unlooked;
+  return (may | unlooked) & Machines(lanes).run(program);
 }
 
 }  // namespace sluice::dataplane

@@ -14,6 +14,8 @@ struct bpf_program;
 
 namespace sluice::dataplane {
 
+class PlainFilter;
+
 /// Frames that are looked at together: their bytes, how many of them are there at least, and their lengths.
 struct FilterLanes {
   static constexpr size_t kLanes = 8;
@@ -32,17 +34,19 @@ class PacketFilter {
 
   /// Whether a frame matches of `length` bytes, which begins with `bytes`.
   bool matches(std::span<const uint8_t> bytes, uint32_t length) const;
-  /// Bit i: matches() may hold of frame i; else it does not. Looks at eight frames for little more than at
-  /// one: the program only jumps forward, so each of its instructions is carried out once, for those that
-  /// come by.
+  /// Bit i: matches() may hold of frame i; else it does not. Where PlainFilter leaves that open, eight frames
+  /// are looked at for little more than one: the program only jumps forward, so each of its instructions is
+  /// carried out once, for those that come by.
   uint32_t may_match(const FilterLanes& lanes) const;
 
  private:
   struct Free {
     void operator()(bpf_program* program) const;
+    void operator()(const PlainFilter* filter) const;
   };
-  explicit PacketFilter(bpf_program* program) : program_(program) {}
+  explicit PacketFilter(bpf_program* program);
   std::unique_ptr<bpf_program, Free> program_;
+  std::unique_ptr<const PlainFilter, Free> plain_;  ///< rules out most of what does not match
 };
 
 }  // namespace sluice::dataplane
