@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 
+#include "dataplane/tables/capture.h"
 #include "perf/traffic.h"
 #include "perf/worker_rig.h"
 
@@ -183,6 +184,38 @@ void accounted_flow(benchmark::State& state, ForwardMode forward, Traffic traffi
   known(state, forward, traffic, true);
 }
 
+/// What a capture of received packets looks at that wants none of those that come.
+enum class Unwanted { kOfService, kOfPort, kOfFilter };
+
+dataplane::CaptureWish wish_for(Unwanted unwanted) {
+  dataplane::CaptureWish wish;
+  if (unwanted == Unwanted::kOfService) wish.service = 1;
+  if (unwanted == Unwanted::kOfPort) wish.port = test::kCore;
+  if (unwanted == Unwanted::kOfFilter)
+    wish.filter = std::move(*dataplane::PacketFilter::compile("tcp port 9"));
+  return wish;
+}
+
+/// Known flows while a capture runs: beside known_flow of the same run.
+void off_filter(benchmark::State& state, Unwanted unwanted) {
+  const Traffic traffic{.flows = static_cast<uint32_t>(state.range(0))};
+  Source source(traffic);
+  Duty duty = duty_of(traffic, ForwardMode::kDnat);
+  duty.services = 2;
+  WorkerRig rig(duty, Sink::pool(), sink().device());
+  const dataplane::Captures captures{{std::make_shared<const dataplane::Capture>(wish_for(unwanted), 1)}};
+  rig.worker().watch.adopt(&captures);
+  introduce(rig, source, traffic.flows);
+  uint32_t polls = 0;
+  for (auto _ : state) {
+    rig.worker().now_ms = ++polls / 1024;
+    work(rig, source.fill());
+    expect_all_sent();
+  }
+  rig.worker().watch.adopt(nullptr);
+  count(state);
+}
+
 void by_backends(benchmark::State& state) {
   const Traffic traffic{.flows = 100'000};
   Source source(traffic);
@@ -278,6 +311,9 @@ void register_modes() {
 
 BENCHMARK(floor)->Arg(1000)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Arg(4'000'000);
 BENCHMARK_CAPTURE(accounted_flow, dnat, ForwardMode::kDnat, Traffic{})->Arg(1000)->Arg(1'000'000);
+BENCHMARK_CAPTURE(off_filter, service, Unwanted::kOfService)->Arg(1000);
+BENCHMARK_CAPTURE(off_filter, port, Unwanted::kOfPort)->Arg(1000);
+BENCHMARK_CAPTURE(off_filter, filter, Unwanted::kOfFilter)->Arg(1000);
 BENCHMARK(by_backends)->Arg(1)->Arg(10)->Arg(100)->Arg(240);
 BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)->Arg(1)->Arg(100)->Arg(10'000);
 BENCHMARK_CAPTURE(new_flow, direct, ForwardMode::kDirect, lb::Policy::kMaglev)->Arg(1);

@@ -2,7 +2,10 @@
 // pipeline suite.
 //
 //   worker_replay EAL-ARGUMENTS -- DEVICE BUFFERS DATA-ROOM FORWARD POLICY PROTOCOL FAMILY FLOW-ENTRIES
-//                 BACKENDS capture|flowgen poll|adaptive
+//                 BACKENDS capture|flowgen poll|adaptive [FILTER]
+//
+// With FILTER a capture of received packets runs meanwhile, of those that this expression of pcap-filter(7)
+// matches; nobody reads it.
 //
 // Each line on standard input is answered by one: received, transmitted and dropped packets so far, and
 // the TSC cycles spent in polls that found packets.
@@ -33,7 +36,7 @@ using dataplane::WorkerLoop;
 using dataplane::WorkerRest;
 
 constexpr uint16_t kDescriptors = 1024;
-constexpr int kOptions = 11;
+constexpr size_t kOptions = 11;
 
 [[noreturn]] void give_up(const char* what) {
   std::fprintf(stderr, "%s\n", what);
@@ -54,6 +57,7 @@ struct Options {
   uint16_t data_room;
   Duty duty;
   dataplane::IdleMode idle;
+  std::string filter;  ///< empty: no capture runs
 };
 
 unsigned number(const char* text) {
@@ -61,8 +65,9 @@ unsigned number(const char* text) {
 }
 
 Options read_options(std::span<char*> words) {
-  if (words.size() != kOptions) give_up("worker_replay: see the top of its source for its arguments");
-  Options options{words[0], number(words[1]), static_cast<uint16_t>(number(words[2])), {}, {}};
+  if (words.size() != kOptions && words.size() != kOptions + 1)
+    give_up("worker_replay: see the top of its source for its arguments");
+  Options options{words[0], number(words[1]), static_cast<uint16_t>(number(words[2])), {}, {}, {}};
   std::array<std::string_view, lb::kPolicies.size()> policies;
   std::ranges::transform(lb::kPolicies, policies.begin(), &lb::PolicyRow::name);
   std::array<std::string_view, lb::kForwardModes.size()> forwards;
@@ -76,7 +81,19 @@ Options read_options(std::span<char*> words) {
   options.duty.fed_by_flowgen = std::string_view(words[9]) == "flowgen";
   options.idle =
       std::string_view(words[10]) == "adaptive" ? dataplane::IdleMode::kAdaptive : dataplane::IdleMode::kPoll;
+  if (words.size() > kOptions) options.filter = words[kOptions];
   return options;
+}
+
+std::shared_ptr<const dataplane::Captures> captures_of(const std::string& filter) {
+  auto captures = std::make_shared<dataplane::Captures>();
+  if (filter.empty()) return captures;
+  dataplane::CaptureWish wish;
+  auto compiled = dataplane::PacketFilter::compile(filter);
+  if (!compiled) give_up("worker_replay: the filter is not understood");
+  wish.filter = std::move(*compiled);
+  captures->running.push_back(std::make_shared<const dataplane::Capture>(std::move(wish), 1));
+  return captures;
 }
 
 /// Creates the device and starts it on one queue each way.
@@ -126,7 +143,7 @@ int replay(const Options& options) {
   rte_mempool* const pool = make_pool(options.buffers, options.data_room, 256);
   WorkerRig rig(options.duty, pool, start_device(options.device, pool));
   dataplane::Published<dataplane::Tables> published(rig.tables(), 1);
-  dataplane::Published<dataplane::Captures> captures(std::make_shared<const dataplane::Captures>(), 1);
+  dataplane::Published<dataplane::Captures> captures(captures_of(options.filter), 1);
   std::atomic<Phase> phase{Phase::kRunning};
   const auto rest = make_rest(rig.worker(), options.idle);
   WorkerLoop loop(rig.worker(), published.reader(0), captures.reader(0), {}, phase, rest.get());
