@@ -24,7 +24,7 @@ const Peer kEve{.role = Role::kAdmin,
                 .issuer = "https://id.example",
                 .address = "192.0.2.1:5"};
 
-std::string text_of(const std::string& path) {
+std::string audit_text(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
   return std::move(text).str();
@@ -33,7 +33,7 @@ std::string text_of(const std::string& path) {
 /// What the file holds once it has so many lines; a thread of its own writes it.
 std::string await_lines(const std::string& path, long lines) {
   for (int i = 0; i < 2000; ++i) {
-    std::string text = text_of(path);
+    std::string text = audit_text(path);
     if (std::ranges::count(text, '\n') >= lines) return text;
     std::this_thread::sleep_for(10ms);
   }

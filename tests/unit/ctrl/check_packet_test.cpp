@@ -7,21 +7,19 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/net/byte_stream.h"
+
 namespace sluice::ctrl {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
+using PacketBytes = std::vector<uint8_t>;
 
-Bytes from_hex(std::string_view text) {
-  Bytes bytes;
+PacketBytes from_hex(std::string_view text) {
+  PacketBytes bytes;
   for (size_t i = 0; i < text.size(); i += 2) {
     bytes.push_back(static_cast<uint8_t>(std::stoul(std::string(text.substr(i, 2)), nullptr, 16)));
   }
   return bytes;
-}
-
-std::span<const uint8_t> bytes_of(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
 struct Vectors {
@@ -55,23 +53,23 @@ constexpr Vectors kV6 = {"2001:db8:20::1",
                          "60000000000e114020010db8000f0000000000000000005020010db8002000000000000000000001"
                          "00359c40000ecd12616e73776572"};
 
-class CheckPackets : public testing::TestWithParam<Vectors> {
+class CheckPacketTest : public testing::TestWithParam<Vectors> {
  protected:
   CheckEnds ends(uint16_t peer_port) const {
     return {IpAddress::parse(GetParam().own).value(), 40000, IpAddress::parse(GetParam().peer).value(),
             peer_port};
   }
-  Bytes tcp(const TcpSegment& segment) {
+  PacketBytes tcp(const TcpSegment& segment) {
     room_.resize(1500);
     room_.resize(write_tcp(room_, ends(80), segment));
     return room_;
   }
-  Bytes room_;
+  PacketBytes room_;
 };
-INSTANTIATE_TEST_SUITE_P(Families, CheckPackets, testing::Values(kV4, kV6),
+INSTANTIATE_TEST_SUITE_P(Families, CheckPacketTest, testing::Values(kV4, kV6),
                          [](const auto& info) { return info.index == 0 ? "Ipv4" : "Ipv6"; });
 
-TEST_P(CheckPackets, AreWrittenAsScapyWritesThem) {
+TEST_P(CheckPacketTest, AreWrittenAsScapyWritesThem) {
   EXPECT_EQ(tcp({.sequence = 0x11223344, .flags = TcpHeader::kSyn, .window = 32768, .most_payload = 1220}),
             from_hex(GetParam().syn));
   EXPECT_EQ(tcp({.sequence = 0x11223345,
@@ -85,8 +83,8 @@ TEST_P(CheckPackets, AreWrittenAsScapyWritesThem) {
   EXPECT_EQ(room_, from_hex(GetParam().query));
 }
 
-TEST_P(CheckPackets, AreReadAsScapyWroteThem) {
-  const Bytes packet = from_hex(GetParam().syn_ack);
+TEST_P(CheckPacketTest, AreReadAsScapyWroteThem) {
+  const PacketBytes packet = from_hex(GetParam().syn_ack);
   const auto segment = read_tcp(packet, ends(80));
   ASSERT_TRUE(segment);
   EXPECT_EQ(segment->sequence, 0x55667788u);
@@ -97,15 +95,15 @@ TEST_P(CheckPackets, AreReadAsScapyWroteThem) {
   EXPECT_TRUE(segment->payload.empty());
   EXPECT_EQ(destination_port_of(packet), 40000);
 
-  const Bytes reply = from_hex(GetParam().reply);
+  const PacketBytes reply = from_hex(GetParam().reply);
   const auto payload = read_udp(reply, ends(53));
   ASSERT_TRUE(payload);
   EXPECT_EQ(std::string(payload->begin(), payload->end()), "answer");
   EXPECT_FALSE(read_tcp(reply, ends(53)));
 }
 
-TEST_P(CheckPackets, OfOthersOrCutAreNone) {
-  const Bytes packet = from_hex(GetParam().syn_ack);
+TEST_P(CheckPacketTest, OfOthersOrCutAreNone) {
+  const PacketBytes packet = from_hex(GetParam().syn_ack);
   EXPECT_FALSE(read_tcp(packet, ends(81)));
   for (size_t size = 0; size < packet.size(); ++size) {
     EXPECT_FALSE(read_tcp(std::span(packet).first(size), ends(80))) << size;
@@ -116,7 +114,7 @@ TEST_P(CheckPackets, OfOthersOrCutAreNone) {
   EXPECT_FALSE(read_tcp(packet, swapped));
 }
 
-TEST_P(CheckPackets, ThatDoNotFitAreNotWritten) {
+TEST_P(CheckPacketTest, ThatDoNotFitAreNotWritten) {
   std::array<uint8_t, 60> room;
   const std::array<uint8_t, 60> payload{};
   EXPECT_EQ(write_tcp(room, ends(80), {.payload = payload}), 0u);

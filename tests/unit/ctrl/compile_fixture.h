@@ -16,15 +16,12 @@
 #include "tests/support/naive_maglev.h"
 #include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
+#include "tests/unit/ctrl/web_backend.h"
 
 namespace sluice::ctrl {
 
 inline IpAddress ip(const char* text) {
   return *IpAddress::parse(text);
-}
-
-inline BackendKey web(int number) {
-  return {"web", *IpAddress::parse("198.51.100." + std::to_string(number)), 8080};
 }
 
 /// Takes one step after another, as the Gateway does.

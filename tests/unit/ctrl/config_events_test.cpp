@@ -2,6 +2,7 @@
 
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/model_changes.h"
+#include "tests/unit/ctrl/config_faults.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -13,15 +14,6 @@ json with_nats(json nats) {
   json config = test::sample_config();
   config["events"] = {{"nats", std::move(nats)}};
   return config;
-}
-
-/// Where a configuration is at fault; nothing: it is not.
-std::vector<std::string> faults_of(const json& config) {
-  std::vector<std::string> pointers;
-  const auto model = parse_config(config);
-  if (model) return pointers;
-  for (const Fault& fault : model.error().faults) pointers.push_back(fault.pointer);
-  return pointers;
 }
 
 TEST(ConfigEvents, AreReadAndWritten) {
@@ -48,16 +40,16 @@ TEST(ConfigEvents, FaultsAreNamed) {
   for (const char* const server :
        {"http://192.0.2.1:4222", "nats://", "nats://192.0.2.1:99999", "wss://a:4222",
         "nats://user:secret@192.0.2.1:4222", "nats://192.0.2.1:4222/path"}) {
-    EXPECT_EQ(faults_of(with_nats({{"servers", {"192.0.2.1:1", server}}})),
+    EXPECT_EQ(fault_pointers(with_nats({{"servers", {"192.0.2.1:1", server}}})),
               Pointers{"/events/nats/servers/1"})
         << server;
   }
   for (const char* const subject : {"a..b", ".a", "a.", "a.*", "a.>", "a b", "{gateway", "{name}.a"}) {
-    EXPECT_EQ(faults_of(with_nats({{"servers", {"192.0.2.1:1"}}, {"subject", subject}})),
+    EXPECT_EQ(fault_pointers(with_nats({{"servers", {"192.0.2.1:1"}}, {"subject", subject}})),
               Pointers{"/events/nats/subject"})
         << subject;
   }
-  EXPECT_EQ(faults_of(with_nats({{"servers", json::array()}})), Pointers{"/events/nats/servers"});
+  EXPECT_EQ(fault_pointers(with_nats({{"servers", json::array()}})), Pointers{"/events/nats/servers"});
 }
 
 json with_access(json access) {
@@ -82,13 +74,15 @@ TEST(ConfigEvents, HaveWhatAServerKnowsUsBy) {
 
 TEST(ConfigEvents, SecretsAreReferencesAndOfOneKind) {
   using Pointers = std::vector<std::string>;
-  EXPECT_EQ(faults_of(with_access({{"user", "a"}, {"password", "secret"}})),
+  EXPECT_EQ(fault_pointers(with_access({{"user", "a"}, {"password", "secret"}})),
             Pointers{"/events/nats/password"});
-  EXPECT_EQ(faults_of(with_access({{"token", "secret"}})), Pointers{"/events/nats/token"});
-  EXPECT_EQ(faults_of(with_access({{"user", "a"}})), Pointers{"/events/nats"});
-  EXPECT_EQ(faults_of(with_access({{"password", "file:/p"}})), Pointers{"/events/nats"});
-  EXPECT_EQ(faults_of(with_access({{"token", "file:/t"}, {"nkey", "file:/n"}})), Pointers{"/events/nats"});
-  EXPECT_EQ(faults_of(with_access({{"tls", {{"certificate", "file:/c"}}}})), Pointers{"/events/nats/tls"});
+  EXPECT_EQ(fault_pointers(with_access({{"token", "secret"}})), Pointers{"/events/nats/token"});
+  EXPECT_EQ(fault_pointers(with_access({{"user", "a"}})), Pointers{"/events/nats"});
+  EXPECT_EQ(fault_pointers(with_access({{"password", "file:/p"}})), Pointers{"/events/nats"});
+  EXPECT_EQ(fault_pointers(with_access({{"token", "file:/t"}, {"nkey", "file:/n"}})),
+            Pointers{"/events/nats"});
+  EXPECT_EQ(fault_pointers(with_access({{"tls", {{"certificate", "file:/c"}}}})),
+            Pointers{"/events/nats/tls"});
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "ctrl/intent/model_changes.h"
 #include "ctrl/intent/rules_file.h"
 #include "ctrl/rpc/methods/police_rules.h"
+#include "tests/unit/ctrl/config_faults.h"
 #include "tests/unit/ctrl/sample_config.h"
 #include "tests/unit/ctrl/temporary_directory.h"
 
@@ -28,24 +29,15 @@ const json kEdge = json::parse(R"({
     { "id": 1003, "pattern": "^GET /beta", "action": "count" }
   ]})");
 
-json with(const json& inspection) {
+json with_inspection(const json& inspection) {
   json config = test::sample_config();
   config["inspections"] = {inspection};
   config["services"][0]["inspect"] = "edge";
   return config;
 }
 
-std::vector<std::string> faults(const json& config) {
-  const auto parsed = parse_config(config);
-  std::vector<std::string> all;
-  if (parsed) return all;
-  for (const Fault& fault : parsed.error().faults) all.push_back(fault.pointer + ": " + fault.message);
-  std::ranges::sort(all);
-  return all;
-}
-
 TEST(ConfigInspections, AreReadAndWrittenAlike) {
-  const auto model = parse_config(with(kEdge));
+  const auto model = parse_config(with_inspection(kEdge));
   ASSERT_TRUE(model) << model.error().faults.at(0).pointer << model.error().faults.at(0).message;
   const InspectionModel& edge = *model->inspections.at("edge");
   EXPECT_EQ(edge.streams, 65536u);
@@ -73,7 +65,7 @@ TEST(ConfigInspections, RefuseAPatternInHyperscansWords) {
   edge["rules"][0]["literal"] = false;
   edge["rules"][0]["pattern"] = "(unclosed";
   edge["rules"][2]["pattern"] = "a*";
-  const auto found = faults(with(edge));
+  const auto found = fault_lines(with_inspection(edge));
   ASSERT_EQ(found.size(), 2u);
   EXPECT_TRUE(found[0].starts_with("/inspections/0/rules/0/pattern: ")) << found[0];
   EXPECT_NE(found[0].find("parenthes"), std::string::npos) << found[0];
@@ -81,48 +73,48 @@ TEST(ConfigInspections, RefuseAPatternInHyperscansWords) {
 }
 
 TEST(ConfigInspections, HaveNamesAndIdsOfTheirOwn) {
-  json config = with(kEdge);
+  json config = with_inspection(kEdge);
   config["inspections"].push_back(kEdge);
   config["inspections"][1]["rules"][1]["id"] = 1001;
-  const auto found = faults(config);
+  const auto found = fault_lines(config);
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0], "/inspections/1/name: there is an inspection named \"edge\" already");
   EXPECT_EQ(found[1], "/inspections/1/rules/1/id: there is a rule with the id 1001 already");
 }
 
 TEST(ConfigInspections, AreReferredToOnlyWhereThereAreAnyAndWhereTheyCanServe) {
-  json config = with(kEdge);
+  json config = with_inspection(kEdge);
   config["services"][0]["inspect"] = "other";
-  EXPECT_EQ(faults(config),
+  EXPECT_EQ(fault_lines(config),
             std::vector<std::string>{"/services/0/inspect: there is no inspection named \"other\""});
   config["services"][0]["inspect"] = "edge";
   config["services"][1]["inspect"] = "edge";  // UDP
-  EXPECT_EQ(faults(config).size(), 1u);
+  EXPECT_EQ(fault_lines(config).size(), 1u);
   config["inspections"][0]["mode"] = "packet";
   config["inspections"][0].erase("bytes");
-  EXPECT_EQ(faults(config),
+  EXPECT_EQ(fault_lines(config),
             std::vector<std::string>{
                 "/services/1/inspect: rule 1002 of \"edge\" resets, and UDP has nothing to reset"});
   config["services"][1]["protocol"] = "tcp";
-  ASSERT_EQ(faults(config).size(), 1u);
-  EXPECT_NE(faults(config)[0].find("full-nat or dnat"), std::string::npos);
+  ASSERT_EQ(fault_lines(config).size(), 1u);
+  EXPECT_NE(fault_lines(config)[0].find("full-nat or dnat"), std::string::npos);
   config["inspections"][0]["rules"].erase(1);
-  EXPECT_TRUE(faults(config).empty());
+  EXPECT_TRUE(fault_lines(config).empty());
 }
 
 TEST(ConfigInspections, SayNothingThatCountsNothing) {
   json edge = kEdge;
   edge["mode"] = "packet";
   edge["streams"] = 5;
-  EXPECT_EQ(faults(with(edge)).size(), 2u);
-  EXPECT_EQ(faults(with({{"name", "edge"}})).size(), 1u);
+  EXPECT_EQ(fault_lines(with_inspection(edge)).size(), 2u);
+  EXPECT_EQ(fault_lines(with_inspection({{"name", "edge"}})).size(), 1u);
   edge = kEdge;
   edge["rules"][0]["flags"] = "s";
-  EXPECT_EQ(faults(with(edge)).size(), 1u);
+  EXPECT_EQ(fault_lines(with_inspection(edge)).size(), 1u);
   edge["rules"][0]["flags"] = "ii";
-  EXPECT_EQ(faults(with(edge)).size(), 1u);
+  EXPECT_EQ(fault_lines(with_inspection(edge)).size(), 1u);
   edge["rules"][0]["flags"] = "x";
-  EXPECT_EQ(faults(with(edge)).size(), 1u);
+  EXPECT_EQ(fault_lines(with_inspection(edge)).size(), 1u);
 }
 
 TEST(RulesFile, HasARuleALine) {
@@ -156,18 +148,18 @@ TEST(RulesFile, IsAFaultOfTheConfigurationWithItsLineAndColumn) {
   std::ofstream(path) << "2001:/fine/ drop\n2002:/(/ drop\n1001:/taken/ drop\n";
   json edge = kEdge;
   edge["rules_file"] = "file:" + path;
-  const auto found = faults(with(edge));
+  const auto found = fault_lines(with_inspection(edge));
   ASSERT_EQ(found.size(), 1u);
   EXPECT_TRUE(found[0].starts_with("/inspections/0/rules_file: " + path + ":2:7: ")) << found[0];
   EXPECT_NE(found[0].find(path + ":3:1: "), std::string::npos) << found[0];
   std::ofstream(path) << "2001:/fine/ drop\n";
-  const auto model = parse_config(with(edge));
+  const auto model = parse_config(with_inspection(edge));
   ASSERT_TRUE(model);
   EXPECT_EQ(model->inspections.at("edge")->from_file->size(), 1u);
 }
 
 TEST(PoliceRules, NameTheRuleThatInspected) {
-  const auto model = parse_config(with(kEdge));
+  const auto model = parse_config(with_inspection(kEdge));
   ASSERT_TRUE(model);
   const auto said =
       police_rule({.kind = lb::DecidedRule::Kind::kInspection, .is_refusal = true, .index = 1001},

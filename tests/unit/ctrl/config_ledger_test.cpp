@@ -37,7 +37,7 @@ json ingress(const char* address, unsigned port) {
 }
 
 /// The faults of a section that differs from least() by `change`, as pointer and message.
-std::vector<std::pair<std::string, std::string>> faults(const json& change) {
+std::vector<std::pair<std::string, std::string>> ledger_faults(const json& change) {
   json ledger = least();
   ledger.merge_patch(change);
   const auto model = parse_config(with_ledger(ledger));
@@ -109,7 +109,7 @@ TEST(ConfigLedger, ReadsSizesAsNumbersAndWithUnits) {
   }
   for (const json& wrong : {json(0), json("0"), json("65MiB"), json("1MB"), json("MiB"), json("-1"),
                             json("99999999999"), json(67108865), json(1.5)}) {
-    const auto found = faults({{"seal", {{"bytes", wrong}}}});
+    const auto found = ledger_faults({{"seal", {{"bytes", wrong}}}});
     ASSERT_EQ(found.size(), 1u) << wrong;
     EXPECT_EQ(found[0].first, "/ledger/seal/bytes") << wrong;
   }
@@ -142,14 +142,14 @@ TEST(ConfigLedger, NamesTheFieldAtFault) {
       {{{"ingress", {{{"address", "203.0.113.20"}, {"port", 1}}}}}, "/ledger/ingress/0/framing"},
   };
   for (const auto& [change, pointer] : cases) {
-    const auto found = faults(change);
+    const auto found = ledger_faults(change);
     ASSERT_EQ(found.size(), 1u) << change;
     EXPECT_EQ(found[0].first, pointer) << change;
   }
 }
 
 TEST(ConfigLedger, RefusesAnIngressThatSomebodyElseHas) {
-  const auto at = [](json list) { return faults({{"ingress", std::move(list)}}); };
+  const auto at = [](json list) { return ledger_faults({{"ingress", std::move(list)}}); };
   EXPECT_TRUE(at({ingress("203.0.113.20", 80)}).empty());  // the service there is TCP
   EXPECT_TRUE(at({ingress("203.0.113.1", 60)}).empty());
   EXPECT_TRUE(at({ingress("192.0.2.7", 1023)}).empty());

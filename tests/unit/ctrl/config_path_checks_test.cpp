@@ -4,22 +4,13 @@
 #include <string>
 
 #include "ctrl/intent/config_schema.h"
+#include "tests/unit/ctrl/config_faults.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
 namespace {
 
 using nlohmann::json;
-
-/// The faults of a configuration, each as `pointer: message`.
-std::vector<std::string> faults_of(const json& config) {
-  const auto model = parse_config(config);
-  std::vector<std::string> lines;
-  if (!model) {
-    for (const Fault& fault : model.error().faults) lines.push_back(fault.pointer + ": " + fault.message);
-  }
-  return lines;
-}
 
 /// A port towards clients and one towards a backend, which the service goes to in a mode of forwarding.
 json path_config(const std::string& vip, const std::string& backend, const std::string& forward) {
@@ -58,10 +49,10 @@ TEST_P(LeastMtu, IsAskedOfThePortTowardsTheBackend) {
   if (wanted.least < 1280) config["ports"][1]["addresses"] = {"198.51.100.1/24"};
   config["snat"] = {"198.51.100.1", "2001:db8:f::99"};
   config["ports"][1]["mtu"] = wanted.least;
-  EXPECT_EQ(faults_of(config), std::vector<std::string>{});
+  EXPECT_EQ(fault_lines(config), std::vector<std::string>{});
   if (wanted.least == 68) return;  // the schema's own bound
   config["ports"][1]["mtu"] = wanted.least - 1;
-  const auto faults = faults_of(config);
+  const auto faults = fault_lines(config);
   ASSERT_EQ(faults.size(), 1u) << testing::PrintToString(faults);
   EXPECT_TRUE(faults[0].starts_with("/ports/1/mtu: must be at least " + std::to_string(wanted.least) + ": "))
       << faults[0];
@@ -71,7 +62,7 @@ TEST(LeastMtus, AreAskedOfTheRoutedPortToo) {
   json config = path_config("2001:db8:f::1", "10.9.9.9", "gue");
   config["routes"].push_back({{"to", "10.9.0.0/16"}, {"via", "198.51.100.254"}});
   config["ports"][1]["mtu"] = 1307;
-  const auto faults = faults_of(config);
+  const auto faults = fault_lines(config);
   ASSERT_EQ(faults.size(), 1u) << testing::PrintToString(faults);
   EXPECT_TRUE(faults[0].starts_with("/ports/1/mtu: must be at least 1308: service \"s\" ")) << faults[0];
 }
@@ -80,9 +71,9 @@ TEST(LeastMtus, HoldForIpv6ByALinkLocalGateway) {
   json config = path_config("203.0.113.10", "198.51.100.11", "dnat");
   config["ports"][1]["addresses"] = {"198.51.100.1/24"};
   config["ports"][1]["mtu"] = 1279;
-  EXPECT_EQ(faults_of(config), std::vector<std::string>{});
+  EXPECT_EQ(fault_lines(config), std::vector<std::string>{});
   config["routes"].push_back({{"to", "2001:db8:9::/48"}, {"via", "fe80::1%core"}});
-  const auto faults = faults_of(config);
+  const auto faults = fault_lines(config);
   ASSERT_EQ(faults.size(), 1u) << testing::PrintToString(faults);
   EXPECT_TRUE(faults[0].starts_with("/ports/1/mtu: must be at least 1280: IPv6 ")) << faults[0];
 }
@@ -91,7 +82,7 @@ std::string fault_of_backend(const char* address, const char* check) {
   json config = test::sample_config();
   config["pools"][2]["backends"] = {{{"address", address}, {"port", 80}}};
   config["pools"][2]["health"] = {{"type", check}};
-  const auto faults = faults_of(config);
+  const auto faults = fault_lines(config);
   return faults.size() == 1 ? faults[0] : testing::PrintToString(faults);
 }
 
@@ -131,16 +122,16 @@ TEST(LinkLocalGateway, NamesItsPort) {
 }
 
 TEST(LinkLocalGateway, IsRefusedWithoutAPortThatIsThere) {
-  EXPECT_EQ(faults_of(with_route("fe80::1")),
+  EXPECT_EQ(fault_lines(with_route("fe80::1")),
             std::vector<std::string>{"/routes/1/via: fe80::1 is link-local: say which port it is on, as in "
                                      "fe80::1%edge"});
-  EXPECT_EQ(faults_of(with_route("fe80::1%moon")),
+  EXPECT_EQ(fault_lines(with_route("fe80::1%moon")),
             std::vector<std::string>{"/routes/1/via: there is no port named \"moon\""});
   EXPECT_EQ(
-      faults_of(with_route("2001:db8:0:1::9%edge")),
+      fault_lines(with_route("2001:db8:0:1::9%edge")),
       std::vector<std::string>{"/routes/1/via: only a link-local address (fe80::/10) is followed by the "
                                "port that it is on"});
-  EXPECT_EQ(faults_of(with_route("fe80::1%")).size(), 1u);
+  EXPECT_EQ(fault_lines(with_route("fe80::1%")).size(), 1u);
 }
 
 TEST(LinkLocalNeighbor, IsOneOnEachPort) {
@@ -152,7 +143,7 @@ TEST(LinkLocalNeighbor, IsOneOnEachPort) {
   ASSERT_TRUE(model);
   EXPECT_EQ(to_json(*model)["neighbors"][2]["address"], "fe80::1%core");
   config["neighbors"].push_back(config["neighbors"][1]);
-  EXPECT_EQ(faults_of(config), std::vector<std::string>{"/neighbors/3/address: fe80::1 is listed twice"});
+  EXPECT_EQ(fault_lines(config), std::vector<std::string>{"/neighbors/3/address: fe80::1 is listed twice"});
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "ctrl/intent/config_diff.h"
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/config_warnings.h"
+#include "tests/unit/ctrl/config_faults.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -22,29 +23,20 @@ const json kRemote = json::parse(R"({
   "jwt": {"keys": "file:/jwks.json", "issuer": "https://id.example.test", "audience": "sluice", "role_claim": "role"}
 })");
 
-json with(const json& remote) {
+json with_remote(const json& remote) {
   json config = test::sample_config();
   config["remote"] = remote;
   return config;
 }
 
-Pointers faults(const json& config) {
-  const auto parsed = parse_config(config);
-  Pointers pointers;
-  if (parsed) return pointers;
-  for (const Fault& fault : parsed.error().faults) pointers.push_back(fault.pointer);
-  std::ranges::sort(pointers);
-  return pointers;
-}
-
 json bent(const std::string& pointer, const json& value) {
   json remote = kRemote;
   remote[json::json_pointer(pointer)] = value;
-  return with(remote);
+  return with_remote(remote);
 }
 
 TEST(ConfigRemote, IsReadAndWritten) {
-  json config = with(kRemote);
+  json config = with_remote(kRemote);
   config["audit"] = {{"file", "/var/log/sluice/audit.jsonl"}};
   const auto model = parse_config(config);
   ASSERT_TRUE(model);
@@ -67,27 +59,28 @@ TEST(ConfigRemote, ACredentialOfSystemdIsAKeyToo) {
   ASSERT_TRUE(model);
   EXPECT_EQ(to_json(*model)["remote"]["tls"]["key"], "credential:remote.key");
   for (const char* wrong : {"credential:", "credential:a/b", "credential:..", "secret", "file:relative"}) {
-    EXPECT_EQ(faults(bent("/tls/key", wrong)), Pointers{"/remote/tls/key"}) << wrong;
+    EXPECT_EQ(fault_pointers(bent("/tls/key", wrong)), Pointers{"/remote/tls/key"}) << wrong;
   }
 }
 
 TEST(ConfigRemote, FaultsNameTheirField) {
-  EXPECT_EQ(faults(bent("/listen", "")), Pointers{"/remote/listen"});
-  EXPECT_EQ(faults(bent("/listen", "localhost:1")), Pointers{"/remote/listen"});
-  EXPECT_EQ(faults(bent("/roles/0/role", "root")), Pointers{"/remote/roles/0/role"});
-  EXPECT_EQ(faults(bent("/roles/0", {{"role", "view"}})), Pointers{"/remote/roles/0"});
-  EXPECT_EQ(faults(bent("/roles/0", {{"subject", "CN=a"}, {"san", "x:y"}, {"role", "view"}})),
+  EXPECT_EQ(fault_pointers(bent("/listen", "")), Pointers{"/remote/listen"});
+  EXPECT_EQ(fault_pointers(bent("/listen", "localhost:1")), Pointers{"/remote/listen"});
+  EXPECT_EQ(fault_pointers(bent("/roles/0/role", "root")), Pointers{"/remote/roles/0/role"});
+  EXPECT_EQ(fault_pointers(bent("/roles/0", {{"role", "view"}})), Pointers{"/remote/roles/0"});
+  EXPECT_EQ(fault_pointers(bent("/roles/0", {{"subject", "CN=a"}, {"san", "x:y"}, {"role", "view"}})),
             Pointers{"/remote/roles/0"});
-  EXPECT_EQ(faults(bent("/unknown", 1)), Pointers{"/remote/unknown"});
+  EXPECT_EQ(fault_pointers(bent("/unknown", 1)), Pointers{"/remote/unknown"});
   json remote = kRemote;
   remote.erase("tls");
-  EXPECT_EQ(faults(with(remote)), Pointers{"/remote/tls"});
+  EXPECT_EQ(fault_pointers(with_remote(remote)), Pointers{"/remote/tls"});
   remote = kRemote;
   remote["tls"].erase("client_ca");
-  EXPECT_EQ(faults(with(remote)), Pointers{"/remote/roles"}) << "nobody could be known to have them";
+  EXPECT_EQ(fault_pointers(with_remote(remote)), Pointers{"/remote/roles"})
+      << "nobody could be known to have them";
   json config = test::sample_config();
   config["audit"] = {{"file", "relative"}};
-  EXPECT_EQ(faults(config), Pointers{"/audit/file"});
+  EXPECT_EQ(fault_pointers(config), Pointers{"/audit/file"});
 }
 
 TEST(ConfigRemote, WhatIsHardlyMeantIsWarnedOf) {
@@ -98,15 +91,15 @@ TEST(ConfigRemote, WhatIsHardlyMeantIsWarnedOf) {
     }
     return pointers;
   };
-  EXPECT_EQ(warnings(with(kRemote)), Pointers{});
+  EXPECT_EQ(warnings(with_remote(kRemote)), Pointers{});
   EXPECT_EQ(warnings(bent("/jwt", {{"keys", "/jwks.json"}})), Pointers{"/remote/jwt"});
   json nobody = {{"listen", "0.0.0.0:9443"}, {"tls", {{"certificate", "/c"}, {"key", "file:/k"}}}};
-  EXPECT_EQ(warnings(with(nobody)), Pointers{"/remote"});
+  EXPECT_EQ(warnings(with_remote(nobody)), Pointers{"/remote"});
 }
 
 TEST(ConfigRemote, AChangeNeedsNoRestart) {
   const json before = to_json(*parse_config(test::sample_config()));
-  const json after = to_json(*parse_config(with(kRemote)));
+  const json after = to_json(*parse_config(with_remote(kRemote)));
   const auto changes = diff_configurations(before, after);
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].pointer, "/remote");

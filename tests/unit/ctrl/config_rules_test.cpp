@@ -12,6 +12,7 @@
 #include "ctrl/resolve/compile.h"
 #include "ctrl/rpc/methods/police_rules.h"
 #include "lb/service_rules.h"
+#include "tests/unit/ctrl/config_faults.h"
 #include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
 #include "tests/unit/ctrl/temporary_directory.h"
@@ -21,20 +22,10 @@ namespace {
 
 using nlohmann::json;
 
-json with(const char* key, const json& value) {
+json with_rules(const char* key, const json& value) {
   json config = test::sample_config();
   config["services"][0][key] = value;
   return config;
-}
-
-/// Every fault, as `pointer: message`.
-std::vector<std::string> faults(const json& config) {
-  const auto parsed = parse_config(config);
-  std::vector<std::string> all;
-  if (parsed) return all;
-  for (const Fault& fault : parsed.error().faults) all.push_back(fault.pointer + ": " + fault.message);
-  std::ranges::sort(all);
-  return all;
 }
 
 /// What interface.md, section 10, shows.
@@ -53,7 +44,7 @@ const json kSets = {{{"name", "bots"}, {"addresses", {"192.0.2.0/24"}}},
                     {{"name", "office"}, {"addresses", {"203.0.113.7"}}}};
 
 TEST(ConfigRules, AreReadAndWrittenAlike) {
-  json config = with("access", kAccess);
+  json config = with_rules("access", kAccess);
   config["services"][0]["limits"] = kLimits;
   config["pools"][0]["limits"] = {{"flows_per_backend", 10000}};
   config["sets"] = kSets;
@@ -76,7 +67,7 @@ TEST(ConfigRules, AreReadAndWrittenAlike) {
 
 TEST(ConfigRules, MayBeFractionsAndLeaveTheBurstOut) {
   const auto model =
-      parse_config(with("limits", {{"new_flows", {{"rate", 0.5}}}, {"packets", {{"rate", 20}}}}));
+      parse_config(with_rules("limits", {{"new_flows", {{"rate", 0.5}}}, {"packets", {{"rate", 20}}}}));
   ASSERT_TRUE(model);
   const LimitsModel& limits = model->services.at("web")->limits;
   EXPECT_EQ(limits.new_flows, (RateModel{0.5, 1}));
@@ -86,29 +77,34 @@ TEST(ConfigRules, MayBeFractionsAndLeaveTheBurstOut) {
 }
 
 TEST(ConfigRules, HaveRatesAboveZero) {
-  EXPECT_EQ(faults(with("limits", {{"new_flows", {{"rate", 0}, {"burst", 1}}}})),
+  EXPECT_EQ(fault_lines(with_rules("limits", {{"new_flows", {{"rate", 0}, {"burst", 1}}}})),
             std::vector<std::string>{"/services/0/limits/new_flows/rate: must be above 0"});
-  EXPECT_EQ(faults(with("limits", {{"per_source", {{"packets", {{"rate", -1}, {"burst", 1}}}}}})).size(), 1u);
-  EXPECT_EQ(faults(with("limits", {{"flows", 0}})).size(), 1u);
-  EXPECT_EQ(faults(with("limits", {{"packets", {{"rate", 0.00001}, {"burst", 1000000000}}}})).size(), 1u);
+  EXPECT_EQ(
+      fault_lines(with_rules("limits", {{"per_source", {{"packets", {{"rate", -1}, {"burst", 1}}}}}})).size(),
+      1u);
+  EXPECT_EQ(fault_lines(with_rules("limits", {{"flows", 0}})).size(), 1u);
+  EXPECT_EQ(
+      fault_lines(with_rules("limits", {{"packets", {{"rate", 0.00001}, {"burst", 1000000000}}}})).size(),
+      1u);
 }
 
 TEST(ConfigRules, NameSetsThatThereAre) {
-  json config = with("access", {{"deny", {"192.0.2.0/24", "set:bots"}}});
-  EXPECT_EQ(faults(config),
+  json config = with_rules("access", {{"deny", {"192.0.2.0/24", "set:bots"}}});
+  EXPECT_EQ(fault_lines(config),
             std::vector<std::string>{"/services/0/access/deny/1: there is no set named \"bots\""});
   config["sets"] = kSets;
   config["sets"].push_back(kSets[0]);
-  EXPECT_EQ(faults(config), std::vector<std::string>{"/sets/2/name: there is a set named \"bots\" already"});
+  EXPECT_EQ(fault_lines(config),
+            std::vector<std::string>{"/sets/2/name: there is a set named \"bots\" already"});
 }
 
 TEST(ConfigRules, RefuseWhatIsNoPrefix) {
-  EXPECT_EQ(faults(with("access", {{"deny", {"192.0.2.1/24"}}})).size(), 1u);
-  EXPECT_EQ(faults(with("access", {{"allow", {"nobody"}}})).size(), 1u);
+  EXPECT_EQ(fault_lines(with_rules("access", {{"deny", {"192.0.2.1/24"}}})).size(), 1u);
+  EXPECT_EQ(fault_lines(with_rules("access", {{"allow", {"nobody"}}})).size(), 1u);
 }
 
 TEST(PoliceRules, AreSaidInTheWordsOfTheConfiguration) {
-  json config = with("access", kAccess);
+  json config = with_rules("access", kAccess);
   config["services"][0]["limits"] = kLimits;
   config["sets"] = kSets;
   const auto model = parse_config(config);
@@ -152,7 +148,7 @@ class SetFile : public testing::Test {
     return path;
   }
   json config(const std::string& text) {
-    json config = with("access", {{"deny", {"set:bots"}}});
+    json config = with_rules("access", {{"deny", {"set:bots"}}});
     config["sets"] = {
         {{"name", "bots"}, {"addresses", {"198.51.100.0/24"}}, {"file", "file:" + write(text)}}};
     return config;
@@ -174,7 +170,7 @@ TEST_F(SetFile, HasOnePrefixALineAndComments) {
 }
 
 TEST_F(SetFile, IsAFaultWhereALineIsWrongAndKeepsItsWordsToItself) {
-  const auto found = faults(config("192.0.2.0/24\nroot:secret\n192.0.2.1/24\n"));
+  const auto found = fault_lines(config("192.0.2.0/24\nroot:secret\n192.0.2.1/24\n"));
   ASSERT_EQ(found.size(), 1u);
   EXPECT_TRUE(found[0].starts_with("/sets/0/file: " + directory_.file("set.txt") + ": line 2 "));
   EXPECT_NE(found[0].find("1 more line"), std::string::npos);
@@ -182,12 +178,12 @@ TEST_F(SetFile, IsAFaultWhereALineIsWrongAndKeepsItsWordsToItself) {
 }
 
 TEST_F(SetFile, IsAFaultWhereItIsNotThere) {
-  json missing = with("access", {{"deny", {"set:bots"}}});
+  json missing = with_rules("access", {{"deny", {"set:bots"}}});
   missing["sets"] = {{{"name", "bots"}, {"file", directory_.file("none")}}};
-  EXPECT_EQ(faults(missing), std::vector<std::string>{"/sets/0/file: " + directory_.file("none") +
-                                                      ": No such file or directory"});
+  EXPECT_EQ(fault_lines(missing), std::vector<std::string>{"/sets/0/file: " + directory_.file("none") +
+                                                           ": No such file or directory"});
   missing["sets"][0]["file"] = "/dev/zero";
-  EXPECT_EQ(faults(missing), std::vector<std::string>{"/sets/0/file: /dev/zero: is no regular file"});
+  EXPECT_EQ(fault_lines(missing), std::vector<std::string>{"/sets/0/file: /dev/zero: is no regular file"});
 }
 
 /// Compiles one configuration after another.
@@ -247,7 +243,7 @@ TEST_F(CompileRules, CostAServiceWithoutRulesNothing) {
 }
 
 TEST_F(CompileRules, LetTheLongestMatchDecide) {
-  json config = with("access", {{"allow", {"set:office", "192.0.2.7"}}, {"deny", {"set:bots"}}});
+  json config = with_rules("access", {{"allow", {"set:office", "192.0.2.7"}}, {"deny", {"set:bots"}}});
   config["sets"] = kSets;
   step(config);
   EXPECT_FALSE(admits("192.0.2.8"));
@@ -260,7 +256,7 @@ TEST_F(CompileRules, LetTheLongestMatchDecide) {
 }
 
 TEST_F(CompileRules, SayWhenWhoMaySendHasChangedAndOnlyThen) {
-  json config = with("access", {{"deny", {"set:bots"}}});
+  json config = with_rules("access", {{"deny", {"set:bots"}}});
   config["sets"] = kSets;
   step(config);
   EXPECT_EQ(tables_->access_generation, 1u);
@@ -276,7 +272,7 @@ TEST_F(CompileRules, SayWhenWhoMaySendHasChangedAndOnlyThen) {
 }
 
 TEST_F(CompileRules, KeepBucketsAndSourcesThroughOtherChanges) {
-  json config = with("limits", kLimits);
+  json config = with_rules("limits", kLimits);
   step(config);
   const lb::ServiceRules before = *web().rules;
   config["services"][0]["idle_timeout"] = {{"tcp", "77s"}};
@@ -297,7 +293,7 @@ TEST_F(CompileRules, KeepBucketsAndSourcesThroughOtherChanges) {
 }
 
 TEST_F(CompileRules, TellWhoseFlowsAreCounted) {
-  json config = with("limits", {{"flows", 10}});
+  json config = with_rules("limits", {{"flows", 10}});
   config["pools"][0]["limits"] = {{"flows_per_backend", 4}};
   step(config);
   ASSERT_NE(tables_->counted_services, nullptr);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ctrl/intent/load_config.h"
+#include "tests/unit/ctrl/config_faults.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -15,139 +16,129 @@ namespace {
 using nlohmann::json;
 using test::sample_config;
 
-/// Each fault as `pointer: message`.
-std::vector<std::string> faults_of(const json& config) {
-  const auto model = parse_config(config);
-  std::vector<std::string> lines;
-  if (!model) {
-    for (const Fault& fault : model.error().faults) lines.push_back(fault.pointer + ": " + fault.message);
-  }
-  return lines;
-}
-
-struct Case {
+struct RefusedCase {
   const char* name;
   std::function<void(json&)> bend;
   const char* fault;  ///< how the one fault starts
 };
 
-class RefusedConfig : public testing::TestWithParam<Case> {};
+class RefusedConfig : public testing::TestWithParam<RefusedCase> {};
 
 TEST_P(RefusedConfig, HasOneFaultAtItsPlace) {
   json config = sample_config();
   GetParam().bend(config);
-  const auto faults = faults_of(config);
+  const auto faults = fault_lines(config);
   ASSERT_EQ(faults.size(), 1u) << testing::PrintToString(faults);
   EXPECT_EQ(faults[0].substr(0, std::string(GetParam().fault).size()), GetParam().fault);
 }
 
-json& at(json& config, const char* pointer) {
-  return config[json::json_pointer(pointer)];
-}
-
-const Case kCases[] = {
+const RefusedCase kCases[] = {
     {"Empty", [](json& c) { c = nullptr; }, ": must be a mapping, not empty"},
     {"UnknownKey", [](json& c) { c["prots"] = 1; },
      "/prots: unknown key \"prots\" (did you mean \"ports\"?)"},
-    {"UnknownKeyInside", [](json& c) { at(c, "/pools/0/backends/1/wieght") = 1; },
+    {"UnknownKeyInside", [](json& c) { value_at(c, "/pools/0/backends/1/wieght") = 1; },
      "/pools/0/backends/1/wieght: unknown key \"wieght\" (did you mean \"weight\"?)"},
     {"EscapedPointer", [](json& c) { c["a/b~c"] = 1; }, "/a~1b~0c: unknown key"},
-    {"Missing", [](json& c) { at(c, "/services/0").erase("port"); }, "/services/0/port: \"port\" is missing"},
-    {"NoWorkers", [](json& c) { at(c, "/gateway/workers") = json::array(); },
+    {"Missing", [](json& c) { value_at(c, "/services/0").erase("port"); },
+     "/services/0/port: \"port\" is missing"},
+    {"NoWorkers", [](json& c) { value_at(c, "/gateway/workers") = json::array(); },
      "/gateway/workers: must have at least 1 element"},
-    {"Type", [](json& c) { at(c, "/ports/0/mtu") = "big"; }, "/ports/0/mtu: must be an integer, not \"big\""},
-    {"Fraction", [](json& c) { at(c, "/ports/0/mtu") = 1500.5; },
+    {"Type", [](json& c) { value_at(c, "/ports/0/mtu") = "big"; },
+     "/ports/0/mtu: must be an integer, not \"big\""},
+    {"Fraction", [](json& c) { value_at(c, "/ports/0/mtu") = 1500.5; },
      "/ports/0/mtu: must be an integer, not 1500.5"},
-    {"WeightBelow", [](json& c) { at(c, "/pools/0/backends/0/weight") = -1; },
+    {"WeightBelow", [](json& c) { value_at(c, "/pools/0/backends/0/weight") = -1; },
      "/pools/0/backends/0/weight: must be 0 to 65535, not -1"},
-    {"WeightAbove", [](json& c) { at(c, "/pools/0/backends/0/weight") = 65536; },
+    {"WeightAbove", [](json& c) { value_at(c, "/pools/0/backends/0/weight") = 65536; },
      "/pools/0/backends/0/weight: must be 0 to 65535, not 65536"},
-    {"Choice", [](json& c) { at(c, "/services/0/policy") = "magleev"; },
+    {"Choice", [](json& c) { value_at(c, "/services/0/policy") = "magleev"; },
      "/services/0/policy: must be maglev, source-hash, weighted-round-robin, random, two-choices, "
      "least-connections or least-response-time, not \"magleev\" (did you mean \"maglev\"?)"},
-    {"Address", [](json& c) { at(c, "/pools/0/backends/0/address") = "198.51.100.300"; },
+    {"Address", [](json& c) { value_at(c, "/pools/0/backends/0/address") = "198.51.100.300"; },
      "/pools/0/backends/0/address: \"198.51.100.300\" is not an IPv4 or IPv6 address"},
-    {"HostBits", [](json& c) { at(c, "/services/0/address") = "203.0.113.10/24"; },
+    {"HostBits", [](json& c) { value_at(c, "/services/0/address") = "203.0.113.10/24"; },
      "/services/0/address: \"203.0.113.10/24\" has host bits set"},
-    {"MulticastBackend", [](json& c) { at(c, "/pools/0/backends/0/address") = "224.0.0.1"; },
+    {"MulticastBackend", [](json& c) { value_at(c, "/pools/0/backends/0/address") = "224.0.0.1"; },
      "/pools/0/backends/0/address: \"224.0.0.1\" is not the address of one host"},
-    {"PortWord", [](json& c) { at(c, "/services/0/port") = "http"; },
+    {"PortWord", [](json& c) { value_at(c, "/services/0/port") = "http"; },
      "/services/0/port: \"http\" is not a port"},
-    {"PortRange", [](json& c) { at(c, "/services/0/port") = "90-80"; },
+    {"PortRange", [](json& c) { value_at(c, "/services/0/port") = "90-80"; },
      "/services/0/port: the range 90-80 ends before it begins"},
-    {"PortType", [](json& c) { at(c, "/services/0/port") = true; },
+    {"PortType", [](json& c) { value_at(c, "/services/0/port") = true; },
      "/services/0/port: must be an integer or a string, not true"},
-    {"Vlan", [](json& c) { at(c, "/ports/1/vlan") = 4095; }, "/ports/1/vlan: must be 1 to 4094, not 4095"},
+    {"Vlan", [](json& c) { value_at(c, "/ports/1/vlan") = 4095; },
+     "/ports/1/vlan: must be 1 to 4094, not 4095"},
     {"ThreeVlans",
      [](json& c) {
-       at(c, "/ports/1/vlan") = {1, 2, 3};
+       value_at(c, "/ports/1/vlan") = {1, 2, 3};
      },
      "/ports/1/vlan: must have at most 2 elements, not 3"},
-    {"HashKey", [](json& c) { at(c, "/gateway/hash_key") = "0001"; },
+    {"HashKey", [](json& c) { value_at(c, "/gateway/hash_key") = "0001"; },
      "/gateway/hash_key: must be 32 hexadecimal digits"},
     {"Duration",
      [](json& c) {
-       at(c, "/services/0/idle_timeout") = {{"tcp", "300"}};
+       value_at(c, "/services/0/idle_timeout") = {{"tcp", "300"}};
      },
      "/services/0/idle_timeout/tcp: \"300\" is not a duration such as"},
     {"ShortTimeout",
      [](json& c) {
-       at(c, "/services/0/idle_timeout") = {{"tcp", "10ms"}};
+       value_at(c, "/services/0/idle_timeout") = {{"tcp", "10ms"}};
      },
      "/services/0/idle_timeout/tcp: must be at least 1s"},
-    {"Mac", [](json& c) { at(c, "/ports/0/mac") = "03:00:00:00:00:01"; },
+    {"Mac", [](json& c) { value_at(c, "/ports/0/mac") = "03:00:00:00:00:01"; },
      "/ports/0/mac: 03:00:00:00:00:01 is not the MAC address of one station"},
-    {"SmallMtuWithV6", [](json& c) { at(c, "/ports/0/mtu") = 1279; }, "/ports/0/mtu: must be at least 1280"},
-    {"PortNameTwice", [](json& c) { at(c, "/ports/1/name") = "edge"; },
+    {"SmallMtuWithV6", [](json& c) { value_at(c, "/ports/0/mtu") = 1279; },
+     "/ports/0/mtu: must be at least 1280"},
+    {"PortNameTwice", [](json& c) { value_at(c, "/ports/1/name") = "edge"; },
      "/ports/1/name: there is a port named \"edge\" already"},
-    {"DeviceTwice", [](json& c) { at(c, "/ports/1/device") = "net_null0"; },
+    {"DeviceTwice", [](json& c) { value_at(c, "/ports/1/device") = "net_null0"; },
      "/ports/1/device: another port uses this device already"},
-    {"OwnAddressTwice", [](json& c) { at(c, "/ports/0/addresses").push_back("192.0.2.1/25"); },
+    {"OwnAddressTwice", [](json& c) { value_at(c, "/ports/0/addresses").push_back("192.0.2.1/25"); },
      "/ports/0/addresses/2: 192.0.2.1 is listed twice"},
-    {"NetworkTwice", [](json& c) { at(c, "/ports/1/addresses").push_back("192.0.2.77/24"); },
+    {"NetworkTwice", [](json& c) { value_at(c, "/ports/1/addresses").push_back("192.0.2.77/24"); },
      "/ports/1/addresses/2: another port is on network 192.0.2.0/24 already"},
     {"RouteTwice", [](json& c) { c["routes"].push_back(c["routes"][0]); },
      "/routes/1/to: there is a route to 0.0.0.0/0 already"},
-    {"RouteToConnected", [](json& c) { at(c, "/routes/0/to") = "198.51.100.0/24"; },
+    {"RouteToConnected", [](json& c) { value_at(c, "/routes/0/to") = "198.51.100.0/24"; },
      "/routes/0/to: 198.51.100.0/24 is the network of a port"},
-    {"UnreachableGateway", [](json& c) { at(c, "/routes/0/via") = "10.9.9.9"; },
+    {"UnreachableGateway", [](json& c) { value_at(c, "/routes/0/via") = "10.9.9.9"; },
      "/routes/0/via: 10.9.9.9 is on no network of a port"},
-    {"OwnGateway", [](json& c) { at(c, "/routes/0/via") = "192.0.2.1"; },
+    {"OwnGateway", [](json& c) { value_at(c, "/routes/0/via") = "192.0.2.1"; },
      "/routes/0/via: 192.0.2.1 is an address of a port itself"},
-    {"RouteAcrossFamilies", [](json& c) { at(c, "/routes/0/via") = "2001:db8:0:1::9"; },
+    {"RouteAcrossFamilies", [](json& c) { value_at(c, "/routes/0/via") = "2001:db8:0:1::9"; },
      "/routes/0/via: must be an address of the family of \"to\""},
-    {"StrangeNeighbor", [](json& c) { at(c, "/neighbors/0/address") = "2001:db8:9::9"; },
+    {"StrangeNeighbor", [](json& c) { value_at(c, "/neighbors/0/address") = "2001:db8:9::9"; },
      "/neighbors/0/address: 2001:db8:9::9 is on no network of a port, and no route says which"},
     {"NeighborWithARoute",
      [](json& c) {
        c["routes"].push_back({{"to", "10.9.9.9"}, {"via", "192.0.2.254"}});
-       at(c, "/neighbors/0/address") = "10.9.9.9";
+       value_at(c, "/neighbors/0/address") = "10.9.9.9";
      },
      "/neighbors/0/address: there is a route to 10.9.9.9 already"},
     {"NeighborTwice", [](json& c) { c["neighbors"].push_back(c["neighbors"][0]); },
      "/neighbors/1/address: 198.51.100.11 is listed twice"},
     {"SnatTwice", [](json& c) { c["snat"].push_back("198.51.100.1"); },
      "/snat/2: 198.51.100.1 is listed twice"},
-    {"EncapFamily", [](json& c) { at(c, "/encap/source") = "2001:db8::1"; },
+    {"EncapFamily", [](json& c) { value_at(c, "/encap/source") = "2001:db8::1"; },
      "/encap/source: must be an IPv4 address"},
-    {"PoolTwice", [](json& c) { at(c, "/pools/2/name") = "mixed"; },
+    {"PoolTwice", [](json& c) { value_at(c, "/pools/2/name") = "mixed"; },
      "/pools/2/name: there is a pool named \"mixed\" already"},
-    {"BackendTwice", [](json& c) { at(c, "/pools/0/backends/2/address") = "198.51.100.11"; },
+    {"BackendTwice", [](json& c) { value_at(c, "/pools/0/backends/2/address") = "198.51.100.11"; },
      "/pools/0/backends/2: 198.51.100.11:8080 is listed twice"},
-    {"TableNotPrime", [](json& c) { at(c, "/pools/0/table_size") = 1022; },
+    {"TableNotPrime", [](json& c) { value_at(c, "/pools/0/table_size") = 1022; },
      "/pools/0/table_size: must be a prime: 1031 would do"},
-    {"TableTooSmall", [](json& c) { at(c, "/pools/0/table_size") = 293; },
+    {"TableTooSmall", [](json& c) { value_at(c, "/pools/0/table_size") = 293; },
      "/pools/0/table_size: must be at least 100 times the 3 backends: 307 would do"},
     {"HealthWithoutPort",
      [](json& c) {
-       at(c, "/pools/1/health") = {{"type", "tcp"}};
+       value_at(c, "/pools/1/health") = {{"type", "tcp"}};
      },
      "/pools/1/backends/0: has no port to check"},
-    {"ServiceTwice", [](json& c) { at(c, "/services/1/name") = "web"; },
+    {"ServiceTwice", [](json& c) { value_at(c, "/services/1/name") = "web"; },
      "/services/1/name: there is a service named \"web\" already"},
-    {"Dangling", [](json& c) { at(c, "/services/0/pool") = "wab"; },
+    {"Dangling", [](json& c) { value_at(c, "/services/0/pool") = "wab"; },
      "/services/0/pool: there is no pool named \"wab\""},
-    {"NatAcrossFamilies", [](json& c) { at(c, "/services/1/forward") = "dnat"; },
+    {"NatAcrossFamilies", [](json& c) { value_at(c, "/services/1/forward") = "dnat"; },
      "/services/1/forward: dnat stays within a family: the service is IPv4, 2001:db8:0:2::11 of pool "
      "\"mixed\" is "
      "not"},
@@ -155,12 +146,12 @@ const Case kCases[] = {
      "/services/0/forward: full-nat needs an IPv4 address in \"snat\""},
     {"NoEncapSource", [](json& c) { c["encap"].erase("source6"); },
      "/services/1/forward: ipip to 2001:db8:0:2::11 of pool \"mixed\" needs \"encap.source6\""},
-    {"DirectOffLink", [](json& c) { at(c, "/services/1/forward") = "direct"; },
+    {"DirectOffLink", [](json& c) { value_at(c, "/services/1/forward") = "direct"; },
      "/services/1/forward: direct reaches only neighbors: 203.0.113.99 of pool \"mixed\" is on no network"},
     {"ServiceOnSnatPorts",
      [](json& c) {
-       at(c, "/services/0/address") = "198.51.100.1";
-       at(c, "/services/0/port") = 8080;
+       value_at(c, "/services/0/address") = "198.51.100.1";
+       value_at(c, "/services/0/port") = 8080;
      },
      "/services/0/port: ports 1024 to 65535 of 198.51.100.1 are for replies to full-nat"},
     {"Overlap",
@@ -198,7 +189,7 @@ TEST(ParseConfig, SaysAllFaultsAtOnceAndNoneTwice) {
   config["services"][0]["pool"] = "wab";
   config["services"][1]["address"] = "here";
   config["routes"][0]["via"] = "10.9.9.9";
-  const auto faults = faults_of(config);
+  const auto faults = fault_lines(config);
   std::set<std::string> pointers;
   for (const auto& fault : faults) pointers.insert(fault.substr(0, fault.find(':')));
   EXPECT_EQ(pointers, (std::set<std::string>{"/prots", "/gateway/workers/1", "/gateway/workers/2",
@@ -217,14 +208,14 @@ TEST(ParseConfig, TheOnlyPortHasWhateverNeighborBelongsToNoNetwork) {
   config["ports"].erase(1);
   config["routes"] = json::array();
   config["services"] = json::array();
-  at(config, "/neighbors/0/address") = "10.9.9.9";
+  value_at(config, "/neighbors/0/address") = "10.9.9.9";
   EXPECT_TRUE(parse_config(config));
 }
 
 TEST(ParseConfig, BoundsItsAnswerToHostileInput) {
   json config = sample_config();
   for (int i = 0; i < 5000; ++i) config["x" + std::to_string(i)] = 1;
-  EXPECT_LE(faults_of(config).size(), 1000u);
+  EXPECT_LE(fault_lines(config).size(), 1000u);
 }
 
 TEST(ParseConfig, ReadsWhatIsThere) {
@@ -256,7 +247,7 @@ TEST(ToJson, IsReadBackAsTheSameConfiguration) {
   ASSERT_TRUE(model);
   const json filled = to_json(*model);
   const auto again = parse_config(filled);
-  ASSERT_TRUE(again) << testing::PrintToString(faults_of(filled));
+  ASSERT_TRUE(again) << testing::PrintToString(fault_lines(filled));
   EXPECT_EQ(to_json(*again), filled);
   EXPECT_EQ(filled["services"][1]["name"], "web");  // in order of name
   EXPECT_EQ(filled["services"][1]["forward"], "full-nat");

@@ -7,6 +7,7 @@
 #include "ctrl/intent/config_schema.h"
 #include "ctrl/intent/source_keys.h"
 #include "ctrl/source/source_types.h"
+#include "tests/unit/ctrl/config_faults.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -14,22 +15,12 @@ namespace {
 
 using nlohmann::json;
 
-json with(const json& sources, const json& discover) {
+json with_sources(const json& sources, const json& discover) {
   json config = test::sample_config();
   config["sources"] = sources;
   config["pools"][0]["discover"] = discover;
   config["pools"][0].erase("backends");
   return config;
-}
-
-/// The pointers of all faults.
-std::vector<std::string> faults(const json& config) {
-  const auto parsed = parse_config(config);
-  std::vector<std::string> pointers;
-  if (parsed) return pointers;
-  for (const Fault& fault : parsed.error().faults) pointers.push_back(fault.pointer);
-  std::ranges::sort(pointers);
-  return pointers;
 }
 
 using Pointers = std::vector<std::string>;
@@ -88,7 +79,7 @@ const json kEach = json::array(
 
 TEST(ConfigSources, ReadsEveryTypeAndWritesItBack) {
   for (const json& each : kEach) {
-    const json config = with(json::array({each[0]}), each[1]);
+    const json config = with_sources(json::array({each[0]}), each[1]);
     const auto model = parse_config(config);
     ASSERT_TRUE(model) << each << (model ? "" : model.error().faults.at(0).message);
     const json written = to_json(*model);
@@ -120,55 +111,59 @@ TEST(ConfigSources, RefusesKeysOfOtherTypes) {
         expected.push_back("/pools/0/discover/" + key);
       }
       std::ranges::sort(expected);
-      EXPECT_EQ(faults(with(json::array({source}), discover)), expected) << each << other;
+      EXPECT_EQ(fault_pointers(with_sources(json::array({source}), discover)), expected) << each << other;
     }
   }
 }
 
 TEST(ConfigSources, NamesWhatIsMissing) {
-  EXPECT_EQ(faults(with({{{"name", "e"}, {"type", "etcd"}}}, {{"source", "e"}})),
+  EXPECT_EQ(fault_pointers(with_sources({{{"name", "e"}, {"type", "etcd"}}}, {{"source", "e"}})),
             (Pointers{"/pools/0/discover/prefix", "/sources/0/endpoints"}));
-  EXPECT_EQ(faults(with({{{"name", "d"}, {"type", "dns"}, {"tls", json::object()}}},
-                        {{"source", "d"}, {"name", "web.test"}, {"port", 80}})),
+  EXPECT_EQ(fault_pointers(with_sources({{{"name", "d"}, {"type", "dns"}, {"tls", json::object()}}},
+                                        {{"source", "d"}, {"name", "web.test"}, {"port", 80}})),
             Pointers{"/sources/0/tls"})
       << "the system's servers are asked without TLS";
-  EXPECT_EQ(faults(with({{{"name", "d"}, {"type", "dns"}}}, {{"source", "d"}, {"name", "web.test"}})),
+  EXPECT_EQ(fault_pointers(
+                with_sources({{{"name", "d"}, {"type", "dns"}}}, {{"source", "d"}, {"name", "web.test"}})),
             Pointers{"/pools/0/discover/port"});
   json neither = test::sample_config();
   neither["pools"][0].erase("backends");
-  EXPECT_EQ(faults(neither), Pointers{"/pools/0/backends"});
+  EXPECT_EQ(fault_pointers(neither), Pointers{"/pools/0/backends"});
 }
 
 TEST(ConfigSources, RefusesWhatDoesNotFit) {
   const json file = {{"name", "files"}, {"type", "file"}};
   const json discover = {{"source", "files"}, {"path", "/targets.json"}};
-  EXPECT_EQ(faults(with({file, file}, discover)), Pointers{"/sources/1/name"});
-  EXPECT_EQ(faults(with({{{"name", "file"}, {"type", "file"}}}, {{"source", "file"}, {"path", "/t"}})),
+  EXPECT_EQ(fault_pointers(with_sources({file, file}, discover)), Pointers{"/sources/1/name"});
+  EXPECT_EQ(fault_pointers(
+                with_sources({{{"name", "file"}, {"type", "file"}}}, {{"source", "file"}, {"path", "/t"}})),
             Pointers{"/sources/0/name"});
-  EXPECT_EQ(faults(with(json::array({file}), {{"source", "nowhere"}, {"path", "/t"}})),
+  EXPECT_EQ(fault_pointers(with_sources(json::array({file}), {{"source", "nowhere"}, {"path", "/t"}})),
             Pointers{"/pools/0/discover/source"});
-  EXPECT_EQ(faults(with(json::array({file}), {{"source", "files"}, {"path", "targets.json"}})),
-            Pointers{"/pools/0/discover/path"});
+  EXPECT_EQ(
+      fault_pointers(with_sources(json::array({file}), {{"source", "files"}, {"path", "targets.json"}})),
+      Pointers{"/pools/0/discover/path"});
   json other = discover;
   other["guard"] = 1.5;
-  EXPECT_EQ(faults(with(json::array({file}), other)), Pointers{"/pools/0/discover/guard"});
+  EXPECT_EQ(fault_pointers(with_sources(json::array({file}), other)), Pointers{"/pools/0/discover/guard"});
   other = file;
   other["resolver"] = "files";
-  EXPECT_EQ(faults(with(json::array({other}), discover)), Pointers{"/sources/0/resolver"});
+  EXPECT_EQ(fault_pointers(with_sources(json::array({other}), discover)), Pointers{"/sources/0/resolver"});
   other = file;
   other["resync"] = "10ms";
-  EXPECT_EQ(faults(with(json::array({other}), discover)), Pointers{"/sources/0/resync"});
-  EXPECT_EQ(faults(with({{{"name", "d"}, {"type", "dns"}, {"min_ttl", "10s"}, {"max_ttl", "1s"}}},
-                        {{"source", "d"}, {"name", "web.test"}, {"port", "http"}})),
-            (Pointers{"/pools/0/discover/port", "/sources/0/max_ttl"}));
+  EXPECT_EQ(fault_pointers(with_sources(json::array({other}), discover)), Pointers{"/sources/0/resync"});
+  EXPECT_EQ(
+      fault_pointers(with_sources({{{"name", "d"}, {"type", "dns"}, {"min_ttl", "10s"}, {"max_ttl", "1s"}}},
+                                  {{"source", "d"}, {"name", "web.test"}, {"port", "http"}})),
+      (Pointers{"/pools/0/discover/port", "/sources/0/max_ttl"}));
 }
 
 TEST(ConfigSources, ASecretIsNoPartOfAConfiguration) {
-  const json config = with({{{"name", "c"},
-                             {"type", "consul"},
-                             {"endpoints", {"http://127.0.0.1:8500"}},
-                             {"token", "3e2b8c5e-secret"}}},
-                           {{"source", "c"}, {"service", "web"}});
+  const json config = with_sources({{{"name", "c"},
+                                     {"type", "consul"},
+                                     {"endpoints", {"http://127.0.0.1:8500"}},
+                                     {"token", "3e2b8c5e-secret"}}},
+                                   {{"source", "c"}, {"service", "web"}});
   const auto parsed = parse_config(config);
   ASSERT_FALSE(parsed);
   ASSERT_EQ(parsed.error().faults.size(), 1u);
@@ -192,9 +187,9 @@ TEST(ConfigSources, TypesHaveKeysAndAnEntryInTheSchema) {
 TEST(ServicesFrom, IsASourceThatBringsServices) {
   json config = test::sample_config();
   config["services_from"] = "mesh";
-  EXPECT_EQ(faults(config), Pointers{"/services_from"});
+  EXPECT_EQ(fault_pointers(config), Pointers{"/services_from"});
   config["sources"] = {{{"name", "mesh"}, {"type", "file"}}};
-  EXPECT_EQ(faults(config), Pointers{"/services_from"});
+  EXPECT_EQ(fault_pointers(config), Pointers{"/services_from"});
   config["sources"] = {{{"name", "mesh"}, {"type", "xds"}, {"endpoints", {"192.0.2.9:15010"}}}};
   const auto parsed = parse_config(config);
   ASSERT_TRUE(parsed);

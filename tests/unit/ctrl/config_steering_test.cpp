@@ -11,6 +11,7 @@
 #include "ctrl/intent/config_warnings.h"
 #include "ctrl/intent/service_paths.h"
 #include "ctrl/intent/service_pools.h"
+#include "tests/unit/ctrl/config_faults.h"
 #include "tests/unit/ctrl/sample_config.h"
 
 namespace sluice::ctrl {
@@ -31,17 +32,13 @@ json canary() {
   return config;
 }
 
-json& at(json& config, const char* pointer) {
-  return config[json::json_pointer(pointer)];
-}
-
-struct Case {
+struct SteeringCase {
   const char* name;
   std::function<void(json&)> bend;
   const char* fault;  ///< the one there is
 };
 
-class RefusedSteering : public testing::TestWithParam<Case> {};
+class RefusedSteering : public testing::TestWithParam<SteeringCase> {};
 
 TEST_P(RefusedSteering, HasOneFaultAtItsPlace) {
   json config = canary();
@@ -56,65 +53,70 @@ TEST_P(RefusedSteering, HasOneFaultAtItsPlace) {
 INSTANTIATE_TEST_SUITE_P(
     Config, RefusedSteering,
     testing::Values(
-        Case{"NeitherPoolNorSplit", [](json& c) { at(c, "/services/0").erase("split"); },
-             "/services/0/pool: \"pool\" is missing, or \"split\" instead"},
-        Case{"PoolAndSplit", [](json& c) { at(c, "/services/0/pool") = "web"; },
-             "/services/0/split: give either \"pool\" or \"split\", not both"},
-        Case{"AllWeightsZero",
-             [](json& c) {
-               at(c, "/services/0/split/0/weight") = 0;
-               at(c, "/services/0/split/1/weight") = 0;
-             },
-             "/services/0/split: all weights are 0: there is no pool for new flows"},
-        Case{"Dangling", [](json& c) { at(c, "/services/0/split/1/pool") = "canery"; },
-             "/services/0/split/1/pool: there is no pool named \"canery\""},
-        Case{"Twice", [](json& c) { at(c, "/services/0/split/1/pool") = "web"; },
-             "/services/0/split/1/pool: pool \"web\" is in the split twice"},
-        Case{"Weight", [](json& c) { at(c, "/services/0/split/1/weight") = 65536; },
-             "/services/0/split/1/weight: must be 0 to 65535, not 65536"},
-        Case{"EmptySplit", [](json& c) { at(c, "/services/0/split") = json::array(); },
-             "/services/0/split: must have at least 1 element"},
-        Case{"RouteSource", [](json& c) { at(c, "/services/0/routes/0/source/1") = "2001:db8:77::1/48"; },
-             "/services/0/routes/0/source/1: \"2001:db8:77::1/48\" has host bits set; the network is "
-             "2001:db8:77::/48"},
-        Case{"RouteWithoutPool", [](json& c) { at(c, "/services/0/routes/0").erase("pool"); },
-             "/services/0/routes/0/pool: \"pool\" is missing, or \"split\" instead"},
-        Case{"RouteWithoutSource", [](json& c) { at(c, "/services/0/routes/0").erase("source"); },
-             "/services/0/routes/0/source: \"source\" is missing"},
-        Case{"RouteDangling", [](json& c) { at(c, "/services/0/routes/0/pool") = "x"; },
-             "/services/0/routes/0/pool: there is no pool named \"x\""},
-        Case{"RouteWeightsZero",
-             [](json& c) {
-               at(c, "/services/0/routes/0").erase("pool");
-               at(c, "/services/0/routes/0/split") = {{{"pool", "web"}, {"weight", 0}}};
-             },
-             "/services/0/routes/0/split: all weights are 0: there is no pool for new flows"},
-        Case{"MirrorBeyondNat",
-             [](json& c) {
-               at(c, "/services/1/mirror") = {{"pool", "web"}};
-             },
-             "/services/1/mirror: what the mirror answers would reach clients: with ipip answers do not come "
-             "by "
-             "the gateway"},
-        Case{
+        SteeringCase{"NeitherPoolNorSplit", [](json& c) { value_at(c, "/services/0").erase("split"); },
+                     "/services/0/pool: \"pool\" is missing, or \"split\" instead"},
+        SteeringCase{"PoolAndSplit", [](json& c) { value_at(c, "/services/0/pool") = "web"; },
+                     "/services/0/split: give either \"pool\" or \"split\", not both"},
+        SteeringCase{"AllWeightsZero",
+                     [](json& c) {
+                       value_at(c, "/services/0/split/0/weight") = 0;
+                       value_at(c, "/services/0/split/1/weight") = 0;
+                     },
+                     "/services/0/split: all weights are 0: there is no pool for new flows"},
+        SteeringCase{"Dangling", [](json& c) { value_at(c, "/services/0/split/1/pool") = "canery"; },
+                     "/services/0/split/1/pool: there is no pool named \"canery\""},
+        SteeringCase{"Twice", [](json& c) { value_at(c, "/services/0/split/1/pool") = "web"; },
+                     "/services/0/split/1/pool: pool \"web\" is in the split twice"},
+        SteeringCase{"Weight", [](json& c) { value_at(c, "/services/0/split/1/weight") = 65536; },
+                     "/services/0/split/1/weight: must be 0 to 65535, not 65536"},
+        SteeringCase{"EmptySplit", [](json& c) { value_at(c, "/services/0/split") = json::array(); },
+                     "/services/0/split: must have at least 1 element"},
+        SteeringCase{"RouteSource",
+                     [](json& c) { value_at(c, "/services/0/routes/0/source/1") = "2001:db8:77::1/48"; },
+                     "/services/0/routes/0/source/1: \"2001:db8:77::1/48\" has host bits set; the network is "
+                     "2001:db8:77::/48"},
+        SteeringCase{"RouteWithoutPool", [](json& c) { value_at(c, "/services/0/routes/0").erase("pool"); },
+                     "/services/0/routes/0/pool: \"pool\" is missing, or \"split\" instead"},
+        SteeringCase{"RouteWithoutSource",
+                     [](json& c) { value_at(c, "/services/0/routes/0").erase("source"); },
+                     "/services/0/routes/0/source: \"source\" is missing"},
+        SteeringCase{"RouteDangling", [](json& c) { value_at(c, "/services/0/routes/0/pool") = "x"; },
+                     "/services/0/routes/0/pool: there is no pool named \"x\""},
+        SteeringCase{"RouteWeightsZero",
+                     [](json& c) {
+                       value_at(c, "/services/0/routes/0").erase("pool");
+                       value_at(c, "/services/0/routes/0/split") = {{{"pool", "web"}, {"weight", 0}}};
+                     },
+                     "/services/0/routes/0/split: all weights are 0: there is no pool for new flows"},
+        SteeringCase{
+            "MirrorBeyondNat",
+            [](json& c) {
+              value_at(c, "/services/1/mirror") = {{"pool", "web"}};
+            },
+            "/services/1/mirror: what the mirror answers would reach clients: with ipip answers do not come "
+            "by "
+            "the gateway"},
+        SteeringCase{
             "MirrorOfItself",
             [](json& c) {
-              at(c, "/services/0/mirror") = {{"pool", "canary"}};
+              value_at(c, "/services/0/mirror") = {{"pool", "canary"}};
             },
             "/services/0/mirror/pool: is a pool of the service itself, whose backends would get flows twice"},
-        Case{"MirrorFraction",
-             [](json& c) {
-               at(c, "/services/0/mirror") = {{"pool", "spare"}, {"fraction", 1.1}};
-             },
-             "/services/0/mirror/fraction: must be 0 to 1, not 1.1"},
-        Case{"MirrorDangling",
-             [](json& c) {
-               at(c, "/services/0/mirror") = {{"pool", "shadow"}};
-             },
-             "/services/0/mirror/pool: there is no pool named \"shadow\""},
-        Case{"FamilyOfAnyPool", [](json& c) { at(c, "/pools/3/backends/0/address") = "2001:db8:0:2::21"; },
-             "/services/0/forward: full-nat stays within a family: the service is IPv4, 2001:db8:0:2::21 of "
-             "pool \"canary\" is not"}),
+        SteeringCase{"MirrorFraction",
+                     [](json& c) {
+                       value_at(c, "/services/0/mirror") = {{"pool", "spare"}, {"fraction", 1.1}};
+                     },
+                     "/services/0/mirror/fraction: must be 0 to 1, not 1.1"},
+        SteeringCase{"MirrorDangling",
+                     [](json& c) {
+                       value_at(c, "/services/0/mirror") = {{"pool", "shadow"}};
+                     },
+                     "/services/0/mirror/pool: there is no pool named \"shadow\""},
+        SteeringCase{
+            "FamilyOfAnyPool",
+            [](json& c) { value_at(c, "/pools/3/backends/0/address") = "2001:db8:0:2::21"; },
+            "/services/0/forward: full-nat stays within a family: the service is IPv4, 2001:db8:0:2::21 of "
+            "pool \"canary\" is not"}),
     [](const auto& info) { return info.param.name; });
 
 json tunnelled(const char* policy) {

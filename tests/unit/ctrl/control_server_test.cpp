@@ -20,17 +20,17 @@ using nlohmann::json;
 using namespace std::chrono_literals;
 
 /// A blocking client, as simple as can be.
-class Client {
+class LineClient {
  public:
-  explicit Client(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+  explicit LineClient(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-  ~Client() { ::close(socket_); }
+  LineClient(const LineClient&) = delete;
+  LineClient& operator=(const LineClient&) = delete;
+  ~LineClient() { ::close(socket_); }
 
   /// False: the other side has closed.
   bool send(std::string_view text) {
@@ -76,7 +76,7 @@ class Client {
 
 Notify kept_notify;  ///< of whoever called `subscribe` last
 
-std::vector<Method> methods() {
+std::vector<Method> served_methods() {
   return {{"echo",
            Role::kView,
            "",
@@ -96,7 +96,7 @@ std::vector<Method> methods() {
            {},
            [](MethodContext&, const Call& call, Reply reply) {
              kept_notify = call.notify;
-             reply(json(static_cast<int>(call.notify("told", 0))));
+             reply(json(static_cast<int>(call.notify("told", "0"))));
            },
            Where::kLoop},
           {"subscribe", Role::kView, "", "", {}, [](MethodContext&, const Call& call, Reply reply) {
@@ -126,7 +126,7 @@ class ControlServerTest : public testing::Test {
   /// Notifies the subscriber on the server's thread.
   Notified notify(const json& params, std::string_view method = "told") {
     std::promise<Notified> delivery;
-    boost::asio::post(io_, [&] { delivery.set_value(kept_notify(method, params)); });
+    boost::asio::post(io_, [&] { delivery.set_value(kept_notify(method, params.dump())); });
     return delivery.get_future().get();
   }
   static std::string request(int value) {
@@ -145,14 +145,14 @@ class ControlServerTest : public testing::Test {
   std::string path_ = directory_.file("sluice.sock");
   boost::asio::io_context io_{1};
   alignas(16) char nothing_[64] = {};
-  JsonRpc rpc_{methods(), reinterpret_cast<MethodContext*>(nothing_)};
+  JsonRpc rpc_{served_methods(), reinterpret_cast<MethodContext*>(nothing_)};
   std::unique_ptr<ControlServer> server_;
   std::thread loop_;
 };
 
 TEST_F(ControlServerTest, AnswersLinesConcatenationsAndBatchesInOrder) {
   serve({});
-  Client client(path_);
+  LineClient client(path_);
   client.send(request(1) + "\n" + request(2) + request(3) + "\n[" + request(4) + "," + request(5) + "]\n");
   for (const int value : {1, 2, 3}) EXPECT_EQ(value_of(client.line()), value);
   const auto batch = json::parse(client.line());
@@ -162,7 +162,7 @@ TEST_F(ControlServerTest, AnswersLinesConcatenationsAndBatchesInOrder) {
 
 TEST_F(ControlServerTest, AMalformedRequestIsAnsweredAndTheConnectionGoesOn) {
   serve({});
-  Client client(path_);
+  LineClient client(path_);
   client.send("not json\n" + request(1) + "\n{\"jsonrpc\":\"2.0\",\n" + std::string(100, '[') + "\n" +
               request(2) + "\n");
   EXPECT_EQ(code_of(client.line()), -32700);
@@ -174,7 +174,7 @@ TEST_F(ControlServerTest, AMalformedRequestIsAnsweredAndTheConnectionGoesOn) {
 
 TEST_F(ControlServerTest, ARequestBrokenOffAtItsLineEndIsAnswered) {
   serve({.line_end = 20ms});
-  Client client(path_);
+  LineClient client(path_);
   client.send("{\"jsonrpc\":\"2.0\"\n");
   EXPECT_EQ(code_of(client.line()), -32700);
   client.send(request(7));
@@ -183,7 +183,7 @@ TEST_F(ControlServerTest, ARequestBrokenOffAtItsLineEndIsAnswered) {
 
 TEST_F(ControlServerTest, AnOversizedRequestIsRefusedAndOthersAreServed) {
   serve({});
-  Client client(path_), other(path_);
+  LineClient client(path_), other(path_);
   std::thread sender(
       [&] { client.send("{\"method\":\"echo\",\"params\":\"" + std::string(6u << 20, 'x') + "\"}\n"); });
   EXPECT_EQ(code_of(client.line()), -32600);
@@ -196,7 +196,7 @@ TEST_F(ControlServerTest, AnOversizedRequestIsRefusedAndOthersAreServed) {
 
 TEST_F(ControlServerTest, ASlowRequestCostsItsConnection) {
   serve({.request = 200ms});
-  Client slow(path_);
+  LineClient slow(path_);
   bool open = slow.send("{");
   for (int i = 0; open && i < 500; ++i) {  // trickling does not buy time
     std::this_thread::sleep_for(10ms);
@@ -207,7 +207,7 @@ TEST_F(ControlServerTest, ASlowRequestCostsItsConnection) {
 
 TEST_F(ControlServerTest, EndlessGarbageCostsItsConnection) {
   serve({.request = 200ms});
-  Client endless(path_);
+  LineClient endless(path_);
   const std::string garbage(65536, 'x');
   bool open = true;
   for (int i = 0; open && i < 1'000'000; ++i) open = endless.send(garbage);
@@ -216,7 +216,7 @@ TEST_F(ControlServerTest, EndlessGarbageCostsItsConnection) {
 
 TEST_F(ControlServerTest, APeerThatDoesNotReadIsDropped) {
   serve({.write_stall = 100ms});
-  Client client(path_), other(path_);
+  LineClient client(path_), other(path_);
   client.send(request(1));
   ASSERT_EQ(value_of(client.line()), 1);
   client.send(R"({"jsonrpc":"2.0","method":"large","id":1})");
@@ -229,13 +229,13 @@ TEST_F(ControlServerTest, APeerThatDoesNotReadIsDropped) {
 
 TEST_F(ControlServerTest, ManyConnectionsStandOpenAndMoreAreRefusedPolitely) {
   serve({.connections = 256, .reserved_for_admin = 0});
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<LineClient>> clients;
   for (int i = 0; i < 256; ++i) {
-    clients.push_back(std::make_unique<Client>(path_));
+    clients.push_back(std::make_unique<LineClient>(path_));
     clients.back()->send(request(i));
     ASSERT_EQ(value_of(clients.back()->line()), i);
   }
-  Client refused(path_);
+  LineClient refused(path_);
   EXPECT_EQ(json::parse(refused.line())["error"]["data"]["kind"], "unavailable");
   EXPECT_TRUE(refused.closed());
   clients[255]->send(request(1000));
@@ -244,12 +244,12 @@ TEST_F(ControlServerTest, ManyConnectionsStandOpenAndMoreAreRefusedPolitely) {
 
 TEST_F(ControlServerTest, BoundsWhatAllConnectionsSendTogether) {
   serve({.input_bytes = 1u << 20});
-  Client first(path_), second(path_);
+  LineClient first(path_), second(path_);
   const std::string half = "{\"params\":\"" + std::string(700'000, 'x');
   first.send(half);
   second.send(half);
   // Whichever of the two crosses the bound is told so; the other may finish.
-  const auto refused = [](Client& client) {
+  const auto refused = [](LineClient& client) {
     const auto line = client.line();
     return line.find("too much") != std::string::npos;
   };
@@ -260,7 +260,7 @@ TEST_F(ControlServerTest, BoundsWhatAllConnectionsSendTogether) {
 
 TEST_F(ControlServerTest, NotifiesBetweenAnswers) {
   serve({});
-  Client client(path_);
+  LineClient client(path_);
   client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
   EXPECT_EQ(json::parse(client.line())["result"], true);
   constexpr int kEach = 200;
@@ -286,7 +286,7 @@ TEST_F(ControlServerTest, NotifiesBetweenAnswers) {
 
 TEST_F(ControlServerTest, NotifiesNothingBeforeTheAnswer) {
   serve({});
-  Client client(path_);
+  LineClient client(path_);
   client.send(R"({"jsonrpc":"2.0","method":"hasty","id":0})");
   EXPECT_EQ(json::parse(client.line())["result"], static_cast<int>(Notified::kFull));
   kept_notify = nullptr;
@@ -294,7 +294,7 @@ TEST_F(ControlServerTest, NotifiesNothingBeforeTheAnswer) {
 
 TEST_F(ControlServerTest, WhoListensMayBeSilent) {
   serve({.idle = 200ms});
-  Client listening(path_), silent(path_);
+  LineClient listening(path_), silent(path_);
   listening.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
   EXPECT_EQ(json::parse(listening.line())["result"], true);
   EXPECT_TRUE(silent.closed());
@@ -308,7 +308,7 @@ TEST_F(ControlServerTest, WhoListensMayBeSilent) {
 TEST_F(ControlServerTest, BoundsWhatIsNotifiedAndSaysWhenNobodyIsThere) {
   serve({.unasked_bytes = 1u << 20, .write_stall = 60s});
   {
-    Client client(path_);
+    LineClient client(path_);
     client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
     client.line();
     const json much(std::string(100'000, 'x'));
@@ -332,7 +332,7 @@ TEST_F(ControlServerTest, BoundsWhatIsNotifiedAndSaysWhenNobodyIsThere) {
 
 TEST_F(ControlServerTest, WhoDoesNotKeepUpWithEventsIsGone) {
   serve({.unasked_bytes = 1u << 20, .write_stall = 60s});
-  Client client(path_);
+  LineClient client(path_);
   client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
   client.line();
   const json much(std::string(100'000, 'x'));
@@ -347,7 +347,7 @@ TEST_F(ControlServerTest, WhoDoesNotKeepUpWithEventsIsGone) {
 
 TEST_F(ControlServerTest, ASubscriberThatTakesNothingIsDroppedAsSoonAsOneThatAsked) {
   serve({.write_stall = 200ms, .unasked_stall = 600s});
-  Client client(path_);
+  LineClient client(path_);
   client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
   client.line();
   const json much(std::string(1'000'000, 'x'));  // more than the socket holds
@@ -363,7 +363,7 @@ TEST_F(ControlServerTest, ASubscriberThatTakesNothingIsDroppedAsSoonAsOneThatAsk
 
 TEST_F(ControlServerTest, AHalfRequestBeforeTheEndIsAnswered) {
   serve({});
-  Client client(path_);
+  LineClient client(path_);
   client.send(request(1) + "{\"a\":");
   client.finish_sending();
   EXPECT_EQ(value_of(client.line()), 1);

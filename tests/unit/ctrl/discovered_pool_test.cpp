@@ -8,7 +8,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-Moment at(int second) {
+Moment at_moment(int second) {
   return {std::chrono::steady_clock::time_point(seconds(1'000'000 + second)),
           std::chrono::system_clock::time_point(seconds(second))};
 }
@@ -26,47 +26,47 @@ std::vector<Discovered> set(const std::vector<int>& numbers) {
 class DiscoveredPoolTest : public testing::Test {
  protected:
   bool deliver(const std::vector<int>& numbers, int second) {
-    return pool_.deliver(set(numbers), file_, policy_, at(second));
+    return pool_.deliver(set(numbers), file_, policy_, at_moment(second));
   }
   std::vector<HostPort> withdrawn() const {
     std::vector<HostPort> places;
-    for (const auto& [at, weight] : pool_.withdrawn()) places.push_back(at);
+    for (const auto& [place, weight] : pool_.withdrawn()) places.push_back(place);
     return places;
   }
 
   std::vector<BackendModel> file_;
   SourcePolicy policy_;
-  DiscoveredPool pool_{at(0)};
+  DiscoveredPool pool_{at_moment(0)};
 };
 
 TEST_F(DiscoveredPoolTest, AnOutageTakesNobodyAway) {
   EXPECT_EQ(pool_.state(), SourceState::kConnecting);
   EXPECT_TRUE(deliver({1, 2}, 1));
   EXPECT_EQ(pool_.state(), SourceState::kSynced);
-  pool_.lost("connection refused", at(2));
+  pool_.lost("connection refused", at_moment(2));
   EXPECT_EQ(pool_.state(), SourceState::kStale);
   EXPECT_EQ(pool_.reason(), "connection refused");
-  EXPECT_EQ(pool_.since(), at(2).wall);
-  for (int hour = 1; hour < 10'000; ++hour) EXPECT_FALSE(pool_.expire(policy_, at(3600 * hour)));
+  EXPECT_EQ(pool_.since(), at_moment(2).wall);
+  for (int hour = 1; hour < 10'000; ++hour) EXPECT_FALSE(pool_.expire(policy_, at_moment(3600 * hour)));
   EXPECT_EQ(pool_.present(), set({1, 2}));
-  EXPECT_EQ(pool_.last_success(), at(1).wall);
-  EXPECT_FALSE(pool_.confirm(at(36'000'000)));
+  EXPECT_EQ(pool_.last_success(), at_moment(1).wall);
+  EXPECT_FALSE(pool_.confirm(at_moment(36'000'000)));
   EXPECT_EQ(pool_.state(), SourceState::kSynced);
 }
 
 TEST_F(DiscoveredPoolTest, FailsWhereNothingEverCame) {
-  pool_.lost("timed out", at(1));
+  pool_.lost("timed out", at_moment(1));
   EXPECT_EQ(pool_.state(), SourceState::kFailed);
   EXPECT_FALSE(pool_.last_success());
-  EXPECT_FALSE(pool_.confirm(at(2))) << "nothing was delivered that could hold";
+  EXPECT_FALSE(pool_.confirm(at_moment(2))) << "nothing was delivered that could hold";
   EXPECT_EQ(pool_.state(), SourceState::kFailed);
 }
 
 TEST_F(DiscoveredPoolTest, SilenceIsAnOutage) {
   deliver({1}, 0);
-  pool_.expire(policy_, at(70));
+  pool_.expire(policy_, at_moment(70));
   EXPECT_EQ(pool_.state(), SourceState::kSynced);
-  pool_.expire(policy_, at(71));
+  pool_.expire(policy_, at_moment(71));
   EXPECT_EQ(pool_.state(), SourceState::kStale);
   EXPECT_EQ(pool_.present(), set({1}));
 }
@@ -75,14 +75,14 @@ TEST_F(DiscoveredPoolTest, HoldsForAsLongAsItIsTold) {
   policy_.hold_for = seconds(600);
   policy_.guard = 0.1;
   deliver({1, 2}, 0);
-  pool_.lost("refused", at(10));
-  pool_.lost("refused", at(500));
-  EXPECT_FALSE(pool_.expire(policy_, at(609)));
-  EXPECT_TRUE(pool_.expire(policy_, at(610))) << "guard or not";
+  pool_.lost("refused", at_moment(10));
+  pool_.lost("refused", at_moment(500));
+  EXPECT_FALSE(pool_.expire(policy_, at_moment(609)));
+  EXPECT_TRUE(pool_.expire(policy_, at_moment(610))) << "guard or not";
   EXPECT_TRUE(pool_.present().empty());
   EXPECT_EQ(withdrawn(), (std::vector{place(1), place(2)}));
-  EXPECT_FALSE(pool_.expire(policy_, at(700)));
-  EXPECT_TRUE(pool_.confirm(at(800))) << "what was delivered holds still";
+  EXPECT_FALSE(pool_.expire(policy_, at_moment(700)));
+  EXPECT_TRUE(pool_.confirm(at_moment(800))) << "what was delivered holds still";
   EXPECT_EQ(pool_.present(), set({1, 2}));
   EXPECT_TRUE(withdrawn().empty());
 }
@@ -91,8 +91,8 @@ TEST_F(DiscoveredPoolTest, AfterAnOutageTheGuardComparesWithTheLastGoodSet) {
   policy_.hold_for = seconds(60);
   policy_.guard = 0.5;
   deliver({1, 2, 3, 4}, 0);
-  pool_.lost("refused", at(10));
-  EXPECT_TRUE(pool_.expire(policy_, at(70)));
+  pool_.lost("refused", at_moment(10));
+  EXPECT_TRUE(pool_.expire(policy_, at_moment(70)));
   EXPECT_TRUE(deliver({1}, 80)) << "the last good set is back";
   EXPECT_EQ(pool_.state(), SourceState::kHeld);
   EXPECT_EQ(pool_.present(), set({1, 2, 3, 4}));
@@ -111,10 +111,10 @@ TEST_F(DiscoveredPoolTest, HoldsOnEmptyUntilReleased) {
   EXPECT_FALSE(deliver({}, 1));
   EXPECT_EQ(pool_.state(), SourceState::kHeld);
   EXPECT_TRUE(pool_.is_held());
-  EXPECT_TRUE(pool_.release(policy_, at(2)));
+  EXPECT_TRUE(pool_.release(policy_, at_moment(2)));
   EXPECT_TRUE(pool_.present().empty());
   EXPECT_EQ(pool_.state(), SourceState::kSynced);
-  EXPECT_FALSE(pool_.release(policy_, at(3)));
+  EXPECT_FALSE(pool_.release(policy_, at_moment(3)));
 }
 
 TEST_F(DiscoveredPoolTest, AGuardHoldsUntilTheNextIsWithinIt) {
@@ -123,9 +123,9 @@ TEST_F(DiscoveredPoolTest, AGuardHoldsUntilTheNextIsWithinIt) {
   EXPECT_FALSE(deliver({1}, 1));
   EXPECT_EQ(pool_.present(), set({1, 2, 3, 4}));
   EXPECT_EQ(pool_.state(), SourceState::kHeld);
-  EXPECT_FALSE(pool_.confirm(at(2)));
+  EXPECT_FALSE(pool_.confirm(at_moment(2)));
   EXPECT_EQ(pool_.state(), SourceState::kHeld) << "it says the same still";
-  pool_.lost("refused", at(3));
+  pool_.lost("refused", at_moment(3));
   EXPECT_EQ(pool_.state(), SourceState::kStale);
   EXPECT_TRUE(pool_.is_held());
   EXPECT_TRUE(deliver({1, 2}, 4)) << "half is not more than half";
@@ -145,7 +145,7 @@ TEST_F(DiscoveredPoolTest, WhoOnlyDrainsIsTakenAwayToo) {
   deliver({1, 2}, 0);
   std::vector<Discovered> draining = set({1, 2});
   for (Discovered& one : draining) one.takes_new_flows = false;
-  EXPECT_FALSE(pool_.deliver(draining, file_, policy_, at(1)));
+  EXPECT_FALSE(pool_.deliver(draining, file_, policy_, at_moment(1)));
   EXPECT_TRUE(pool_.is_held());
 }
 
@@ -164,10 +164,10 @@ TEST_F(DiscoveredPoolTest, WithdrawnMembersDrainOrGo) {
 
 TEST_F(DiscoveredPoolTest, AnotherSubscriptionKeepsWhatIsKnown) {
   deliver({1}, 0);
-  pool_.restart(at(1));
+  pool_.restart(at_moment(1));
   EXPECT_EQ(pool_.state(), SourceState::kConnecting);
   EXPECT_EQ(pool_.present(), set({1}));
-  pool_.lost("refused", at(2));
+  pool_.lost("refused", at_moment(2));
   EXPECT_EQ(pool_.state(), SourceState::kStale);
   deliver({2}, 3);
   EXPECT_EQ(pool_.present(), set({2}));

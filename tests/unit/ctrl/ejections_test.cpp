@@ -6,6 +6,7 @@
 
 #include "ctrl/intent/config_schema.h"
 #include "tests/unit/ctrl/sample_config.h"
+#include "tests/unit/ctrl/web_backend.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -15,10 +16,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using Time = Ejections::Time;
-
-BackendKey web(int number) {
-  return {"web", *IpAddress::parse("198.51.100." + std::to_string(number)), 8080};
-}
 
 class EjectionsTest : public testing::Test {
  protected:

@@ -27,17 +27,17 @@ struct Random {
   }
 };
 
-struct Where {
+struct ServicePlace {
   std::string address;
   unsigned prefix, first_port, last_port;
   std::string protocol;
 };
 
 /// A configuration as the twin sees it.
-struct Draft {
+struct DraftConfig {
   struct Service {
     std::string name, pool, forward, policy;
-    Where where;
+    ServicePlace where;
   };
   std::map<std::string, std::set<std::pair<std::string, unsigned>>> pools;
   std::vector<Service> services;
@@ -48,19 +48,20 @@ uint32_t number_of(const std::string& address) {
   return IpAddress::parse(address)->as_v4().host();
 }
 
-bool covers(const Where& where, const std::string& address, unsigned port, const std::string& protocol) {
+bool covers(const ServicePlace& where, const std::string& address, unsigned port,
+            const std::string& protocol) {
   return where.protocol == protocol && where.first_port <= port && port <= where.last_port &&
          number_of(where.address) >> (32 - where.prefix) == number_of(address) >> (32 - where.prefix);
 }
 
-bool overlap(const Where& a, const Where& b) {
+bool overlap(const ServicePlace& a, const ServicePlace& b) {
   const unsigned shorter = std::min(a.prefix, b.prefix);
   return a.protocol == b.protocol && a.first_port <= b.last_port && b.first_port <= a.last_port &&
          number_of(a.address) >> (32 - shorter) == number_of(b.address) >> (32 - shorter);
 }
 
-Draft any_draft(Random& random) {
-  Draft draft;
+DraftConfig any_draft(Random& random) {
+  DraftConfig draft;
   const std::vector<std::string> pool_names{"red", "green", "blue"};
   for (const std::string& name : pool_names) {
     auto& pool = draft.pools[name];
@@ -71,16 +72,17 @@ Draft any_draft(Random& random) {
     }
   }
   if (random.once_in(2)) draft.pools["violet"] = draft.pools["red"];  // the same under another name
-  const std::vector<Where> places{{"203.0.113.10", 32, 80, 80, "tcp"},   {"203.0.113.10", 32, 80, 81, "tcp"},
-                                  {"203.0.113.10", 31, 80, 80, "tcp"},   {"203.0.113.10", 32, 81, 81, "tcp"},
-                                  {"203.0.113.11", 32, 0, 65535, "tcp"}, {"203.0.113.10", 32, 80, 81, "udp"},
-                                  {"203.0.113.8", 29, 81, 81, "tcp"},    {"203.0.113.11", 32, 80, 80, "udp"}};
+  const std::vector<ServicePlace> places{
+      {"203.0.113.10", 32, 80, 80, "tcp"},   {"203.0.113.10", 32, 80, 81, "tcp"},
+      {"203.0.113.10", 31, 80, 80, "tcp"},   {"203.0.113.10", 32, 81, 81, "tcp"},
+      {"203.0.113.11", 32, 0, 65535, "tcp"}, {"203.0.113.10", 32, 80, 81, "udp"},
+      {"203.0.113.8", 29, 81, 81, "tcp"},    {"203.0.113.11", 32, 80, 80, "udp"}};
   std::vector<std::string> names{"a", "b", "c", "d", "e"};
   std::shuffle(names.begin(), names.end(), random.engine);
   for (const std::string& name : names) {
-    const Where& where = random.one_of(places);
+    const ServicePlace& where = random.one_of(places);
     const bool is_free = std::ranges::none_of(
-        draft.services, [&](const Draft::Service& other) { return overlap(other.where, where); });
+        draft.services, [&](const DraftConfig::Service& other) { return overlap(other.where, where); });
     if (!is_free) continue;
     const auto pool = std::next(draft.pools.begin(), static_cast<long>(random.below(draft.pools.size())));
     draft.services.push_back(
@@ -96,8 +98,8 @@ Draft any_draft(Random& random) {
 }
 
 /// The usual change leaves most as it is.
-Draft changed(const Draft& draft, Random& random) {
-  Draft other = any_draft(random);
+DraftConfig changed(const DraftConfig& draft, Random& random) {
+  DraftConfig other = any_draft(random);
   if (!random.once_in(4)) other.pools = draft.pools;
   if (!random.once_in(3)) other.snat = draft.snat;
   if (random.once_in(2)) other.services = draft.services;
@@ -112,7 +114,7 @@ Draft changed(const Draft& draft, Random& random) {
   return other;
 }
 
-json config_of(const Draft& draft) {
+json config_of(const DraftConfig& draft) {
   json config = test::sample_config();
   config["snat"] = draft.snat;
   config["pools"] = json::array();
@@ -123,7 +125,7 @@ json config_of(const Draft& draft) {
   }
   config["services"] = json::array();
   for (const auto& service : draft.services) {
-    const Where& where = service.where;
+    const ServicePlace& where = service.where;
     json ports = where.last_port == 65535 ? json("any")
                  : where.first_port == where.last_port
                      ? json(where.first_port)
@@ -140,19 +142,19 @@ json config_of(const Draft& draft) {
 }
 
 /// What a flow's packets meet, as the twin remembers it.
-struct Flow {
+struct SentFlow {
   std::string destination, protocol, forward, backend, snat;
   unsigned destination_port = 0, backend_port = 0;  ///< the latter as configured
 };
 
-const Draft::Service* service_of(const Draft& draft, const Flow& flow) {
+const DraftConfig::Service* service_of(const DraftConfig& draft, const SentFlow& flow) {
   for (const auto& service : draft.services) {
     if (covers(service.where, flow.destination, flow.destination_port, flow.protocol)) return &service;
   }
   return nullptr;
 }
 
-bool stays(const Draft& draft, const Flow& flow) {
+bool stays(const DraftConfig& draft, const SentFlow& flow) {
   const auto* const service = service_of(draft, flow);
   if (!service || service->forward != flow.forward) return false;
   const bool is_nat = flow.forward == "full-nat" || flow.forward == "dnat";
@@ -167,11 +169,11 @@ bool stays(const Draft& draft, const Flow& flow) {
 }
 
 struct Known {
-  Flow flow;
+  SentFlow flow;
   FlowKey reply;
 };
 
-FlowKey key_of(unsigned i) {
+FlowKey key_of_client(unsigned i) {
   return {IpAddress::v4(Be32::from_host(0xc0000264 + i)),
           *IpAddress::parse(i % 2 == 0 ? "203.0.113.10" : "203.0.113.11"),
           Be16::from_host(static_cast<uint16_t>(20'000 + i)),
@@ -181,7 +183,8 @@ FlowKey key_of(unsigned i) {
 }
 
 /// What the twin learns of a flow that has just begun.
-Known learn(const Draft& draft, const FlowKey& key, CompiledFlows& gateway, const lb::Decision& decision) {
+Known learn(const DraftConfig& draft, const FlowKey& key, CompiledFlows& gateway,
+            const lb::Decision& decision) {
   Known known{{key.destination.to_string(), key.protocol == IpProtocol::kUdp ? "udp" : "tcp", "", "", "",
                key.destination_port.host(), 0},
               {}};
@@ -217,12 +220,12 @@ TEST_P(FlowIdentity, AFlowStaysExactlyAsLongAsItsPacketsMeetTheSame) {
   constexpr unsigned kFlows = 120;
   Random random{std::mt19937(GetParam())};
   CompiledFlows gateway;
-  Draft draft = any_draft(random);
+  DraftConfig draft = any_draft(random);
   gateway.apply(config_of(draft));
   gateway.commit();
   std::map<unsigned, Known> known;
   const auto meet = [&](unsigned i) {  // a packet of flow i
-    const FlowKey key = key_of(i);
+    const FlowKey key = key_of_client(i);
     const auto before = known.find(i);
     const bool is_to_stay = before != known.end() && stays(draft, before->second.flow);
     const bool is_reply_first =
@@ -240,7 +243,7 @@ TEST_P(FlowIdentity, AFlowStaysExactlyAsLongAsItsPacketsMeetTheSame) {
   };
   for (unsigned i = 0; i < kFlows; ++i) meet(i);
   for (int change = 0; change < 6; ++change) {
-    const Draft before = std::exchange(draft, changed(draft, random));
+    const DraftConfig before = std::exchange(draft, changed(draft, random));
     ASSERT_NO_FATAL_FAILURE(gateway.apply(config_of(draft)));
     std::map<std::string, unsigned> expected;
     for (const auto& [i, flow] : known) {

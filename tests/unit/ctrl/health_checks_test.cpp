@@ -25,25 +25,25 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using namespace std::chrono_literals;
 
-using Change = RiseFall::Change;
+using Turn = RiseFall::Change;
 
 TEST(RiseFall, AFirstFailureTakesItDownAtOnce) {
   RiseFall state;
   EXPECT_TRUE(state.healthy());
-  EXPECT_EQ(state.observe(false, 2, 3), Change::kDown);
-  EXPECT_EQ(state.observe(true, 2, 3), Change::kNone);
-  EXPECT_EQ(state.observe(true, 2, 3), Change::kUp);
+  EXPECT_EQ(state.observe(false, 2, 3), Turn::kDown);
+  EXPECT_EQ(state.observe(true, 2, 3), Turn::kNone);
+  EXPECT_EQ(state.observe(true, 2, 3), Turn::kUp);
 }
 
 TEST(RiseFall, AfterAPassItTakesFallFailuresInARow) {
   RiseFall state;
-  EXPECT_EQ(state.observe(true, 2, 3), Change::kNone);
+  EXPECT_EQ(state.observe(true, 2, 3), Turn::kNone);
   for (const bool passed : {false, false, true, false, false}) {
-    EXPECT_EQ(state.observe(passed, 2, 3), Change::kNone);
+    EXPECT_EQ(state.observe(passed, 2, 3), Turn::kNone);
   }
-  EXPECT_EQ(state.observe(false, 2, 3), Change::kDown);
-  for (const bool passed : {true, false, true}) EXPECT_EQ(state.observe(passed, 2, 3), Change::kNone);
-  EXPECT_EQ(state.observe(true, 2, 3), Change::kUp);
+  EXPECT_EQ(state.observe(false, 2, 3), Turn::kDown);
+  for (const bool passed : {true, false, true}) EXPECT_EQ(state.observe(passed, 2, 3), Turn::kNone);
+  EXPECT_EQ(state.observe(true, 2, 3), Turn::kUp);
 }
 
 /// A server on a port of its own that answers every connection with `answer` (nothing: never), in pieces.

@@ -8,7 +8,7 @@ namespace {
 using Progress = HttpResponse::Progress;
 
 /// What comes of these bytes in pieces of `piece`, the connection ending after them.
-Progress read(HttpResponse& answer, std::string_view bytes, size_t piece) {
+Progress read_in_pieces(HttpResponse& answer, std::string_view bytes, size_t piece) {
   for (size_t at = 0; at < bytes.size(); at += piece) {
     const auto progress = answer.put(bytes.substr(at, piece));
     if (progress != Progress::kNeedsMore) return progress;
@@ -22,7 +22,7 @@ TEST(HttpResponse, PassesOverInterimAnswersHoweverTheyAreCut) {
       "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nno\n";
   for (size_t piece = 1; piece <= bytes.size(); ++piece) {
     HttpResponse answer(true);
-    ASSERT_EQ(read(answer, bytes, piece), Progress::kDone) << piece << answer.fault();
+    ASSERT_EQ(read_in_pieces(answer, bytes, piece), Progress::kDone) << piece << answer.fault();
     EXPECT_EQ(answer.status(), 503u);
     EXPECT_EQ(answer.body(), "no\n");
   }
@@ -30,13 +30,13 @@ TEST(HttpResponse, PassesOverInterimAnswersHoweverTheyAreCut) {
 
 TEST(HttpResponse, AnInterimAnswerAloneIsNone) {
   HttpResponse answer(false);
-  EXPECT_EQ(read(answer, "HTTP/1.1 100 Continue\r\n\r\n", 7), Progress::kFaulty);
+  EXPECT_EQ(read_in_pieces(answer, "HTTP/1.1 100 Continue\r\n\r\n", 7), Progress::kFaulty);
   EXPECT_EQ(answer.fault(), "closed before it answered");
 }
 
 TEST(HttpResponse, SwitchingProtocolsIsAnAnswer) {
   HttpResponse answer(false);
-  EXPECT_EQ(read(answer, "HTTP/1.1 101 Switching Protocols\r\n\r\n", 99), Progress::kDone);
+  EXPECT_EQ(read_in_pieces(answer, "HTTP/1.1 101 Switching Protocols\r\n\r\n", 99), Progress::kDone);
   EXPECT_EQ(answer.status(), 101u);
 }
 
@@ -53,7 +53,7 @@ TEST(HttpResponse, ReadsBodiesOfEveryLengthRule) {
   for (const char* bytes : kAnswers) {
     for (size_t piece = 1; piece < 12; ++piece) {
       HttpResponse answer(true);
-      EXPECT_EQ(read(answer, bytes, piece), Progress::kDone) << bytes;
+      EXPECT_EQ(read_in_pieces(answer, bytes, piece), Progress::kDone) << bytes;
       EXPECT_EQ(answer.body(), "is ready");
     }
   }
@@ -62,18 +62,20 @@ TEST(HttpResponse, ReadsBodiesOfEveryLengthRule) {
 TEST(HttpResponse, KeepsOnlySoMuch) {
   HttpResponse large(true);
   EXPECT_EQ(
-      read(large, "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + std::string(1 << 20, 'x'), 4096),
+      read_in_pieces(large, "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + std::string(1 << 20, 'x'),
+                     4096),
       Progress::kDone);
   EXPECT_EQ(large.body().size(), HttpResponse::kMostBodyBytes);
 
   HttpResponse header(false);
-  EXPECT_EQ(read(header, "HTTP/1.1 200 OK\r\nX: " + std::string(1 << 20, 'x'), 4096), Progress::kFaulty);
+  EXPECT_EQ(read_in_pieces(header, "HTTP/1.1 200 OK\r\nX: " + std::string(1 << 20, 'x'), 4096),
+            Progress::kFaulty);
 
   std::string interim;
   for (int i = 0; i < 10'000; ++i) interim += "HTTP/1.1 100 Continue\r\n\r\n";
   for (const size_t piece : {4096u, 1u << 20}) {
     HttpResponse answer(false);
-    EXPECT_EQ(read(answer, interim + "HTTP/1.1 200 OK\r\n\r\n", piece), Progress::kFaulty);
+    EXPECT_EQ(read_in_pieces(answer, interim + "HTTP/1.1 200 OK\r\n\r\n", piece), Progress::kFaulty);
   }
 }
 
@@ -81,7 +83,7 @@ TEST(HttpResponse, RefusesWhatIsNotHttp) {
   for (const char* bytes : {"SSH-2.0-OpenSSH\r\n", "HTTP/1.1 abc OK\r\n\r\n",
                             "HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "HTTP/1.1 2", ""}) {
     HttpResponse answer(false);
-    EXPECT_EQ(read(answer, bytes, 5), Progress::kFaulty) << bytes;
+    EXPECT_EQ(read_in_pieces(answer, bytes, 5), Progress::kFaulty) << bytes;
   }
 }
 

@@ -9,22 +9,19 @@
 #include "lb/maglev.h"
 #include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
+#include "tests/unit/ctrl/web_backend.h"
 
 namespace sluice::ctrl {
 namespace {
 
 using lb::BackendState;
 
-BackendKey web(int number) {
-  return {"web", *IpAddress::parse("198.51.100." + std::to_string(number)), 8080};
-}
-
 bool is_same(const EffectivePool& a, const EffectivePool& b) {
   return a.intent->name == b.intent->name && a.backends == b.backends && a.table_size == b.table_size &&
          a.use == b.use;
 }
 
-std::shared_ptr<const Model> sample(bool fail_open) {
+std::shared_ptr<const Model> sample_with_fail_open(bool fail_open) {
   auto config = test::sample_config();
   config["pools"][0]["fail_open"] = fail_open;
   config["pools"][0]["health"] = {{"type", "tcp"}};
@@ -34,7 +31,7 @@ std::shared_ptr<const Model> sample(bool fail_open) {
 /// Step by step, sharing all that was not touched, it comes to what resolving everything at once comes to.
 TEST(Resolve, WhatWasNotTouchedNeedNoLook) {
   EXPECT_TRUE(rc::check([] {
-    const auto model = sample(*rc::gen::arbitrary<bool>());
+    const auto model = sample_with_fail_open(*rc::gen::arbitrary<bool>());
     std::map<BackendKey, BackendStatus> statuses;
     auto now = test::effective(model, statuses);
     for (int step = 0; step < 5; ++step) {
@@ -64,7 +61,7 @@ TEST(Resolve, WhatWasNotTouchedNeedNoLook) {
 TEST(Resolve, SaysWhoTakesFlowsAsTheRulesDo) {
   EXPECT_TRUE(rc::check([] {
     const bool fail_open = *rc::gen::arbitrary<bool>();
-    const auto model = sample(fail_open);
+    const auto model = sample_with_fail_open(fail_open);
     std::map<BackendKey, BackendStatus> statuses;
     for (const int number : {11, 12, 13}) {
       BackendStatus& status = statuses[web(number)];

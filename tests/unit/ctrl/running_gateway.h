@@ -20,12 +20,9 @@
 #include "ctrl/observed/source_word.h"
 #include "ctrl/store/gateway.h"
 #include "tests/unit/ctrl/sample_config.h"
+#include "tests/unit/ctrl/web_backend.h"
 
 namespace sluice::ctrl {
-
-inline BackendKey web(int number) {
-  return {"web", *IpAddress::parse("198.51.100." + std::to_string(number)), 8080};
-}
 
 inline unsigned first_allowed_cpu() {
   cpu_set_t allowed;

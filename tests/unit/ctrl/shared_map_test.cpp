@@ -13,7 +13,7 @@ namespace {
 using Map = SharedMap<int>;
 using Twin = std::map<std::string, std::shared_ptr<const int>>;
 
-void expect_same(const Map& map, const Twin& twin) {
+void expect_same_entries(const Map& map, const Twin& twin) {
   ASSERT_EQ(map.size(), twin.size());
   ASSERT_EQ(map.empty(), twin.empty());
   auto entry = map.begin();
@@ -56,8 +56,8 @@ TEST(SharedMap, IsWhatAMapIsThroughRandomChanges) {
     ASSERT_EQ(map.contains(name), twin.contains(name));
     ASSERT_EQ(map.find(name) == map.end(), !twin.contains(name));
     if (step % 500 != 0) continue;
-    expect_same(map, twin);
-    expect_same(map_before, twin_before);  // a copy is none the wiser
+    expect_same_entries(map, twin);
+    expect_same_entries(map_before, twin_before);  // a copy is none the wiser
     EXPECT_EQ(differences(map_before, map), differences(twin_before, twin));
     EXPECT_EQ(map == map_before, twin == twin_before);
     map_before = map;
@@ -65,7 +65,7 @@ TEST(SharedMap, IsWhatAMapIsThroughRandomChanges) {
     EXPECT_EQ(map, map_before);
   }
   map.clear();
-  expect_same(map, {});
+  expect_same_entries(map, {});
   EXPECT_THROW(map.at("1"), std::out_of_range);
 }
 

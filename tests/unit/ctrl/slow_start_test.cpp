@@ -9,6 +9,7 @@
 #include "lb/pool_table.h"
 #include "tests/unit/ctrl/observed_world.h"
 #include "tests/unit/ctrl/sample_config.h"
+#include "tests/unit/ctrl/web_backend.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -18,11 +19,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Steady = std::chrono::steady_clock::time_point;
 
-BackendKey web(int number) {
-  return {"web", *IpAddress::parse("198.51.100." + std::to_string(number)), 8080};
-}
-
-json config_with(const char* slow_start) {
+json slow_config(const char* slow_start) {
   json config = test::sample_config();
   config["pools"][0]["slow_start"] = slow_start;
   config["pools"][0]["health"] = {{"type", "tcp"}};
@@ -31,7 +28,7 @@ json config_with(const char* slow_start) {
 
 class SlowStart : public testing::Test {
  protected:
-  SlowStart() { follow(config_with("30s")); }
+  SlowStart() { follow(slow_config("30s")); }
 
   void follow(const json& config) {
     auto parsed = parse_config(config);
@@ -94,7 +91,7 @@ TEST_F(SlowStart, WhoComesBackFromDownGrowsFromATenthToAllInTime) {
 }
 
 TEST_F(SlowStart, SoDoWhoIsAddedAndWhoIsSetActive) {
-  json config = config_with("30s");
+  json config = slow_config("30s");
   config["pools"][0]["backends"].push_back({{"address", "198.51.100.14"}, {"port", 8080}, {"weight", 3}});
   follow(config);
   EXPECT_EQ(weights(), (Weights{10, 20, 10, 3}));
@@ -113,7 +110,7 @@ TEST_F(SlowStart, SoDoWhoIsAddedAndWhoIsSetActive) {
 }
 
 TEST_F(SlowStart, APoolThatIsNewStartsAtOnce) {
-  json config = config_with("30s");
+  json config = slow_config("30s");
   config["pools"].push_back(config["pools"][0]);
   config["pools"][3]["name"] = "other";
   follow(config);
@@ -133,7 +130,7 @@ TEST_F(SlowStart, WhoGoesDownAgainBeginsAnew) {
 }
 
 TEST_F(SlowStart, WithoutOneEverybodyCountsAtOnce) {
-  follow(config_with("0s"));
+  follow(slow_config("0s"));
   check(12, false);
   check(12, true);
   EXPECT_EQ(weights(), (Weights{1, 2, 1}));

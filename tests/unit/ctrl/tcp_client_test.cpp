@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "ctrl/net/byte_stream.h"
+
 namespace sluice::ctrl {
 namespace {
 
@@ -16,10 +18,6 @@ constexpr uint8_t kSyn = TcpHeader::kSyn, kAck = TcpHeader::kAck, kFin = TcpHead
 constexpr uint8_t kPush = 0x08;
 constexpr uint32_t kOurs = 0xffffff00;  ///< wraps soon
 constexpr uint32_t kTheirs = 0xfffffff0;
-
-std::span<const uint8_t> bytes_of(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 class Tcp : public testing::Test {
  protected:

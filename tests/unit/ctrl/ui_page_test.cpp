@@ -39,7 +39,7 @@ std::string between(const std::string& text, const std::string& begin, const std
 }
 
 /// As the policy names what may run: CSP Level 3, 2.3.1.
-std::string source_of(const std::string& text) {
+std::string hash_source(const std::string& text) {
   const auto bytes = std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   return "'sha256-" + crypto::to_base64(crypto::sha256(bytes)) + "'";
 }
@@ -60,9 +60,9 @@ TEST(UiPage, ItsPolicyLetsItsOwnScriptAndStyleRunAndNothingElse) {
   const std::string policy = field(page, "Content-Security-Policy");
   EXPECT_TRUE(policy.starts_with("default-src 'none'; "));
   EXPECT_NE(policy.find("script-src " +
-                        source_of(between(page.body, "<script type=\"module\">", "</script>")) + ";"),
+                        hash_source(between(page.body, "<script type=\"module\">", "</script>")) + ";"),
             std::string::npos);
-  EXPECT_NE(policy.find("style-src " + source_of(between(page.body, "<style>", "</style>")) + ";"),
+  EXPECT_NE(policy.find("style-src " + hash_source(between(page.body, "<style>", "</style>")) + ";"),
             std::string::npos);
   EXPECT_NE(policy.find("connect-src 'self';"), std::string::npos);
   EXPECT_NE(policy.find("frame-ancestors 'none'"), std::string::npos);

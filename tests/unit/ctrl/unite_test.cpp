@@ -9,13 +9,15 @@
 namespace sluice::ctrl {
 namespace {
 
-HostPort place(int number) {
+HostPort member_place(int number) {
   return {*IpAddress::parse("198.51.100." + std::to_string(number)), 8080};
 }
 
 Instance instance(int number, uint32_t weight, bool takes_new_flows) {
-  return {
-      .address = place(number).address, .port = 8080, .weight = weight, .takes_new_flows = takes_new_flows};
+  return {.address = member_place(number).address,
+          .port = 8080,
+          .weight = weight,
+          .takes_new_flows = takes_new_flows};
 }
 
 std::set<int> some_numbers() {
@@ -48,7 +50,7 @@ TEST(Unite, IsTheUnionThatTheRulesSay) {
   EXPECT_TRUE(rc::check([] {
     std::vector<BackendModel> file;
     for (const int number : some_numbers()) {
-      file.push_back({place(number).address, 8080, *rc::gen::inRange<uint32_t>(0, 4)});
+      file.push_back({member_place(number).address, 8080, *rc::gen::inRange<uint32_t>(0, 4)});
     }
     std::vector<Instance> instances;
     for (const int number : *rc::gen::container<std::vector<int>>(rc::gen::inRange(1, 12))) {
@@ -60,7 +62,7 @@ TEST(Unite, IsTheUnionThatTheRulesSay) {
     RC_ASSERT(present.size() == folded.size());
     Withdrawn withdrawn;  // nobody who is present is withdrawn
     for (const int number : *rc::gen::container<std::vector<int>>(rc::gen::inRange(1, 12))) {
-      if (!present.contains(place(number))) withdrawn.emplace(place(number), 3);
+      if (!present.contains(member_place(number))) withdrawn.emplace(member_place(number), 3);
     }
     const auto expected = naive_union(file, instances, withdrawn);
     const MemberList list = unite(file, folded, withdrawn, nullptr).list;
@@ -96,7 +98,7 @@ TEST(Unite, TheOrderOfEntriesChangesNothing) {
 
 TEST(Unite, LeavesOutWhatTheRulesRefuse) {
   const auto rule = [](const IpAddress& address) {
-    return address == place(2).address ? std::string("not here") : std::string();
+    return address == member_place(2).address ? std::string("not here") : std::string();
   };
   const United united = unite({}, fold({instance(1, 1, true), instance(2, 1, true)}), {}, rule);
   ASSERT_EQ(united.list.members.size(), 1u);
@@ -121,7 +123,7 @@ TEST(Loss, CountsWhoWouldNoLongerTakeFlows) {
   EXPECT_TRUE(rc::check([] {
     std::vector<BackendModel> file;
     for (const int number : some_numbers()) {
-      file.push_back({place(number).address, 8080, 1});
+      file.push_back({member_place(number).address, 8080, 1});
     }
     const auto entries = [] {
       std::vector<Instance> instances;
