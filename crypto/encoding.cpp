@@ -1,6 +1,8 @@
 #include "crypto/encoding.h"
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace sluice::crypto {
 namespace {
@@ -17,6 +19,14 @@ constexpr std::array<int8_t, 256> values_of(std::string_view alphabet) {
   return values;
 }
 
+/// The two digits of twelve bits.
+constexpr std::array<std::array<char, 2>, 4096> pairs_of(std::string_view alphabet) {
+  std::array<std::array<char, 2>, 4096> pairs{};
+  for (size_t bits = 0; bits < pairs.size(); ++bits) pairs[bits] = {alphabet[bits >> 6], alphabet[bits & 63]};
+  return pairs;
+}
+
+constexpr std::array<std::array<char, 2>, 4096> kBase64Pairs = pairs_of(kBase64);
 constexpr std::array<int8_t, 256> kBase64Values = values_of(kBase64);
 
 int hex_value(char digit) {
@@ -30,38 +40,49 @@ int hex_value(char digit) {
 
 std::string to_base64(std::span<const uint8_t> bytes) {
   std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t left = bytes.size() - i;
-    const uint32_t group = uint32_t{bytes[i]} << 16 | (left > 1 ? uint32_t{bytes[i + 1]} << 8 : 0) |
-                           (left > 2 ? uint32_t{bytes[i + 2]} : 0);
-    text += kBase64[group >> 18];
-    text += kBase64[group >> 12 & 63];
-    text += left > 1 ? kBase64[group >> 6 & 63] : '=';
-    text += left > 2 ? kBase64[group & 63] : '=';
-  }
+  add_base64(text, bytes);
   return text;
+}
+
+void add_base64(std::string& text, std::span<const uint8_t> bytes) {
+  const size_t begin = text.size();
+  text.resize(begin + (bytes.size() + 2) / 3 * 4, '=');
+  char* to = text.data() + begin;
+  for (; bytes.size() >= 3; bytes = bytes.subspan(3), to += 4) {
+    const uint32_t group = uint32_t{bytes[0]} << 16 | uint32_t{bytes[1]} << 8 | bytes[2];
+    std::memcpy(to, kBase64Pairs[group >> 12].data(), 2);
+    std::memcpy(to + 2, kBase64Pairs[group & 0xfff].data(), 2);
+  }
+  if (bytes.empty()) return;
+  const uint32_t group = uint32_t{bytes[0]} << 16 | (bytes.size() > 1 ? uint32_t{bytes[1]} << 8 : 0);
+  std::memcpy(to, kBase64Pairs[group >> 12].data(), 2);
+  if (bytes.size() > 1) to[2] = kBase64[group >> 6 & 63];
 }
 
 std::optional<std::vector<uint8_t>> from_base64(std::string_view text) {
   if (text.size() % 4 != 0) return std::nullopt;
-  size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  std::vector<uint8_t> bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  uint32_t bits = 0;
-  unsigned pending = 0;
-  for (char c : text.substr(0, text.size() - padding)) {
-    const int8_t value = kBase64Values[static_cast<uint8_t>(c)];
-    if (value == kNoDigit) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    pending += 6;
-    if (pending >= 8) {
-      pending -= 8;
-      bytes.push_back(static_cast<uint8_t>(bits >> pending));
+  if (text.empty()) return std::vector<uint8_t>();
+  const size_t padding = text.back() != '=' ? 0 : text[text.size() - 2] != '=' ? 1 : 2;
+  std::vector<uint8_t> bytes(text.size() / 4 * 3);
+  int8_t any = 0;  // negative where one was no digit
+  const auto decode = [&](size_t group, size_t count) {
+    std::array<int8_t, 4> digits{};
+    for (size_t i = 0; i < count; ++i) {
+      digits[i] = kBase64Values[static_cast<uint8_t>(text[4 * group + i])];
+      any |= digits[i];
     }
-  }
-  if ((bits & ((1u << pending) - 1)) != 0) return std::nullopt;
+    const uint32_t bits = static_cast<uint32_t>(digits[0]) << 18 | static_cast<uint32_t>(digits[1]) << 12 |
+                          static_cast<uint32_t>(digits[2]) << 6 | static_cast<uint32_t>(digits[3]);
+    for (size_t i = 0; i < 3; ++i) bytes[3 * group + i] = static_cast<uint8_t>(bits >> (16 - 8 * i));
+  };
+  const size_t last = text.size() / 4 - 1;
+  for (size_t group = 0; group < last; ++group) decode(group, 4);
+  decode(last, 4 - padding);  // what is padded stands for zeros
+  if (any < 0) return std::nullopt;
+  const bool has_unused_bits = std::any_of(bytes.end() - static_cast<ptrdiff_t>(padding), bytes.end(),
+                                           [](uint8_t byte) { return byte != 0; });
+  if (has_unused_bits) return std::nullopt;
+  bytes.resize(bytes.size() - padding);
   return bytes;
 }
 

@@ -12,6 +12,8 @@
 namespace sluice::crypto {
 
 std::string to_base64(std::span<const uint8_t> bytes);
+/// The same, behind what `text` has already.
+void add_base64(std::string& text, std::span<const uint8_t> bytes);
 
 /// Only the one canonical text of some bytes is taken: padding complete, unused bits zero, no white
 /// space. Nothing otherwise.
