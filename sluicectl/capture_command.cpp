@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,7 +32,10 @@ class Output {
 
   explicit Output(const std::string& file)
       : descriptor_(file == "-" ? STDOUT_FILENO
-                                : ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {}
+                                : ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
+    struct stat is {};
+    if (::fstat(descriptor_, &is) == 0 && S_ISREG(is.st_mode)) at_once_ = SIZE_MAX;
+  }
   ~Output() {
     if (descriptor_ > STDERR_FILENO) ::close(descriptor_);
   }
@@ -47,8 +51,7 @@ class Output {
         if (waiting[1].revents != 0) return Written::kStopped;
         continue;
       }
-      // A pipe that is ready takes so many bytes at once without making its writer wait.
-      const ssize_t written = ::write(descriptor_, bytes.data(), std::min<size_t>(bytes.size(), PIPE_BUF));
+      const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), at_once_));
       if (written < 0 && errno == EPIPE) return Written::kStopped;
       if (written < 0 && errno != EINTR && errno != EAGAIN) return Written::kFailed;
       if (written > 0) bytes = bytes.subspan(static_cast<size_t>(written));
@@ -58,6 +61,7 @@ class Output {
 
  private:
   int descriptor_;
+  size_t at_once_ = PIPE_BUF;  ///< bytes: so many a pipe that is ready takes without making its writer wait
 };
 
 json params_of(const CaptureArguments& arguments) {
@@ -97,11 +101,13 @@ class Run {
     const auto started = client_.call("capture.start", params_of(arguments_));
     if (!started) return session_.report(started.error());
     number_ = (*started)["capture"];
+    piece_begin_ =
+        R"({"jsonrpc":"2.0","method":"capture","params":{"capture":)" + number_.dump() + R"(,"data":")";
     constexpr uint64_t kSeconds = 60;
     end_ = Clock::now() + std::chrono::seconds(arguments_.seconds != 0 ? arguments_.seconds : kSeconds);
     while (!is_over_) {
       const auto message =
-          client_.receive(std::max(end_, Clock::now()) + patience(), interrupts_.descriptor());
+          client_.receive_line(std::max(end_, Clock::now()) + patience(), interrupts_.descriptor());
       if (!message) return session_.report(message.error());
       if (*message) {
         take(**message);
@@ -116,14 +122,27 @@ class Run {
     return std::chrono::milliseconds(static_cast<int64_t>(session_.timeout_seconds * 1000));
   }
 
-  void take(const json& message) {
+  /// A piece of the file is most of what comes, and is not parsed where it is written as the gateway does.
+  void take(std::string_view line) {
+    constexpr std::string_view kPieceEnd = R"("}})";
+    if (line.starts_with(piece_begin_) && line.ends_with(kPieceEnd)) {
+      line.remove_prefix(piece_begin_.size());
+      line.remove_suffix(kPieceEnd.size());
+      return write(line);
+    }
+    const json message = json::parse(line, nullptr, false);
+    if (!message.is_object()) return fail("what the gateway says is not JSON-RPC");
     if (message.value("method", "") != "capture" || message["params"]["capture"] != number_) return;
     const json& params = message["params"];
     if (params.contains("done")) {
       is_over_ = true;
       return show_end(session_, params, arguments_.file == "-");
     }
-    const auto piece = crypto::from_base64(params["data"].get<std::string>());
+    write(params["data"].get_ref<const std::string&>());
+  }
+
+  void write(std::string_view data) {
+    const auto piece = crypto::from_base64(data);
     if (!piece) return fail("the gateway sends what is no base64");
     switch (output_.write(*piece, interrupts_)) {
       case Output::Written::kAll:
@@ -155,6 +174,7 @@ class Run {
   const Output& output_;
   Interrupts interrupts_;
   json number_;
+  std::string piece_begin_;  ///< what a line of this capture begins with
   Clock::time_point end_;
   bool is_stopping_ = false, is_over_ = false;
 };

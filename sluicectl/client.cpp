@@ -91,7 +91,7 @@ Attempt<json> SocketClient::call(const std::string& method, const json& params) 
   const auto deadline = Clock::now() + timeout_;
   const auto sent = send_request(method, params, deadline);
   if (!sent && sent.error().code == ExitCode::kTimeout) return tl::unexpected(sent.error());
-  const auto line = receive_line(deadline);  // a gateway that refuses may answer without reading all
+  const auto line = read_line(deadline);  // a gateway that refuses may answer without reading all
   if (!line) return tl::unexpected(line.error());
   return result_of(method, *line);
 }
@@ -100,7 +100,16 @@ Attempt<void> SocketClient::request(const std::string& method, const json& param
   return send_request(method, params, Clock::now() + timeout_);
 }
 
-Attempt<std::optional<json>> SocketClient::receive(Clock::time_point deadline, int wake) {
+Attempt<std::optional<json>> Client::receive(Clock::time_point deadline, int wake) {
+  const auto line = receive_line(deadline, wake);
+  if (!line) return tl::unexpected(line.error());
+  if (!*line) return std::nullopt;
+  json message = json::parse(**line, nullptr, false);
+  if (!message.is_object()) return failed(ExitCode::kRefused, "what the gateway says is not JSON-RPC");
+  return message;
+}
+
+Attempt<std::optional<std::string>> SocketClient::receive_line(Clock::time_point deadline, int wake) {
   while (received_.find('\n') == std::string::npos) {
     std::array<pollfd, 2> waiting = {{{socket_, POLLIN, 0}, {wake, POLLIN, 0}}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
@@ -111,11 +120,7 @@ Attempt<std::optional<json>> SocketClient::receive(Clock::time_point deadline, i
     if (waiting[0].revents == 0) continue;
     if (auto more = read_more(); !more) return tl::unexpected(more.error());
   }
-  const auto line = receive_line(deadline);
-  if (!line) return tl::unexpected(line.error());
-  json message = json::parse(*line, nullptr, false);
-  if (!message.is_object()) return failed(ExitCode::kRefused, "what the gateway says is not JSON-RPC");
-  return message;
+  return read_line(deadline);
 }
 
 Attempt<void> SocketClient::send_request(const std::string& method, const json& params,
@@ -147,7 +152,7 @@ Attempt<void> SocketClient::send(const std::string& text, Clock::time_point dead
   return {};
 }
 
-Attempt<std::string> SocketClient::receive_line(Clock::time_point deadline) {
+Attempt<std::string> SocketClient::read_line(Clock::time_point deadline) {
   size_t searched = 0;
   for (;;) {
     const size_t end = received_.find('\n', searched);

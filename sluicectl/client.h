@@ -44,8 +44,10 @@ class Client {
   virtual Attempt<nlohmann::json> call(const std::string& method, const nlohmann::json& params) = 0;
   /// Asks, and leaves the answer to receive(). After that no call() on this connection.
   virtual Attempt<void> request(const std::string& method, const nlohmann::json& params) = 0;
-  /// The next answer or notification. Nothing: the descriptor `wake` has something to read.
-  virtual Attempt<std::optional<nlohmann::json>> receive(Clock::time_point deadline, int wake) = 0;
+  /// The next answer or notification, a line of JSON. Nothing: the descriptor `wake` has something to read.
+  virtual Attempt<std::optional<std::string>> receive_line(Clock::time_point deadline, int wake) = 0;
+  /// The same, read.
+  Attempt<std::optional<nlohmann::json>> receive(Clock::time_point deadline, int wake);
 };
 
 class SocketClient : public Client {
@@ -58,14 +60,14 @@ class SocketClient : public Client {
 
   Attempt<nlohmann::json> call(const std::string& method, const nlohmann::json& params) override;
   Attempt<void> request(const std::string& method, const nlohmann::json& params) override;
-  Attempt<std::optional<nlohmann::json>> receive(Clock::time_point deadline, int wake) override;
+  Attempt<std::optional<std::string>> receive_line(Clock::time_point deadline, int wake) override;
 
  private:
   SocketClient(int socket, std::chrono::milliseconds timeout) : socket_(socket), timeout_(timeout) {}
   Attempt<void> send(const std::string& text, Clock::time_point deadline);
   Attempt<void> send_request(const std::string& method, const nlohmann::json& params,
                              Clock::time_point deadline);
-  Attempt<std::string> receive_line(Clock::time_point deadline);
+  Attempt<std::string> read_line(Clock::time_point deadline);
   Attempt<void> read_more();
   Attempt<void> wait_for(short events, Clock::time_point deadline) const;
 

@@ -45,9 +45,10 @@ class StreamLines {
     pending_.clear();
   }
   void put(std::string_view text) { pending_ += text; }
-  std::optional<json> next() {
+  /// As a line of JSON-RPC.
+  std::optional<std::string> next() {
     size_t begin = 0;
-    std::optional<json> found;
+    std::optional<std::string> found;
     for (size_t end; !found && (end = pending_.find('\n', begin)) != std::string::npos; begin = end + 1) {
       found = read(std::string_view(pending_).substr(begin, end - begin));
     }
@@ -56,14 +57,13 @@ class StreamLines {
   }
 
  private:
-  std::optional<json> read(std::string_view line) const {
+  std::optional<std::string> read(std::string_view line) const {
     constexpr std::string_view kData = "data:";
-    const bool is_event = kind_ == Kind::kEvents;
-    if (is_event && !line.starts_with(kData)) return std::nullopt;
-    json object = json::parse(is_event ? line.substr(kData.size()) : line, nullptr, false);
+    if (kind_ == Kind::kMessages) return line.empty() ? std::nullopt : std::optional(std::string(line));
+    if (!line.starts_with(kData)) return std::nullopt;
+    json object = json::parse(line.substr(kData.size()), nullptr, false);
     if (!object.is_object()) return std::nullopt;
-    if (!is_event) return object;
-    return json{{"jsonrpc", "2.0"}, {"method", "event"}, {"params", std::move(object)}};
+    return json{{"jsonrpc", "2.0"}, {"method", "event"}, {"params", std::move(object)}}.dump();
   }
 
   Kind kind_ = Kind::kEvents;
@@ -79,7 +79,7 @@ class RemoteClient : public Client {
 
   Attempt<json> call(const std::string& method, const json& params) override;
   Attempt<void> request(const std::string& method, const json& params) override;
-  Attempt<std::optional<json>> receive(Clock::time_point deadline, int wake) override;
+  Attempt<std::optional<std::string>> receive_line(Clock::time_point deadline, int wake) override;
 
  private:
   struct Response {
@@ -254,10 +254,10 @@ Attempt<json> RemoteClient::start(const std::string& method, const json& params)
       open_stream("POST", "/rpc/stream", request_text(method, params), StreamLines::Kind::kMessages);
   if (!opened) return tl::unexpected(opened.error());
   const auto deadline = Clock::now() + timeout_;
-  std::optional<json> answer;
+  std::optional<std::string> answer;
   io_.restart();
   while (!(answer = lines_.next()) && !has_ended_ && Clock::now() < deadline) io_.run_one_until(deadline);
-  if (answer) return result_of(method, answer->dump());
+  if (answer) return result_of(method, *answer);
   if (has_ended_) return failed(ExitCode::kRefused, "the gateway closed the connection");
   return failed(ExitCode::kTimeout, "no answer within " + std::to_string(timeout_.count()) + " ms");
 }
@@ -284,21 +284,21 @@ awaitable<void> RemoteClient::follow() {
   }
 }
 
-Attempt<std::optional<json>> RemoteClient::receive(Clock::time_point deadline, int wake) {
+Attempt<std::optional<std::string>> RemoteClient::receive_line(Clock::time_point deadline, int wake) {
   asio::posix::stream_descriptor interrupts(io_, wake);
   bool is_woken = false;
   interrupts.async_wait(asio::posix::stream_descriptor::wait_read,
                         [&is_woken](const boost::system::error_code& error) { is_woken = !error; });
-  std::optional<json> event = lines_.next();
+  std::optional<std::string> line = lines_.next();
   io_.restart();
-  while (!event && !is_woken && !has_ended_ && Clock::now() < deadline) {
+  while (!line && !is_woken && !has_ended_ && Clock::now() < deadline) {
     io_.run_one_until(std::min(deadline, Clock::now() + std::chrono::hours(1)));
-    event = lines_.next();
+    line = lines_.next();
   }
   (void)interrupts.release();  // it is the caller's, and its wait ends
   io_.poll();
-  if (event) return event;
-  if (is_woken) return std::optional<json>();
+  if (line) return line;
+  if (is_woken) return std::optional<std::string>();
   if (has_ended_) return failed(ExitCode::kRefused, "the gateway closed the connection");
   return failed(ExitCode::kTimeout, "the gateway says nothing any more");
 }

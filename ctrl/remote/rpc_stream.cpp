@@ -24,7 +24,7 @@ class RpcStream : public std::enable_shared_from_this<RpcStream> {
   Notify notify() {
     const auto kept = std::make_shared<Kept>(io_, weak_from_this());
     kept_ = kept;
-    return [kept](std::string_view method, const nlohmann::json& params) {
+    return [kept](std::string_view method, std::string_view params) {
       const auto self = kept->stream.lock();
       if (!self) return Notified::kGone;
       return method.empty() ? Notified::kTaken : self->take(notification(method, params));

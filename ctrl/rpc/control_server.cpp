@@ -70,7 +70,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
   /// Sends what nobody asked for, after what waits already. A short line has room where others have not, so
   /// that the last of many gets through. Who does not keep up with events is gone: a stream with holes would
   /// be taken for all that happens.
-  Notified notify(std::string_view method, const nlohmann::json& params) {
+  Notified notify(std::string_view method, std::string_view params) {
     if (!is_there()) return Notified::kGone;
     if (method.empty()) return Notified::kTaken;
     std::string line = notification(method, params);
@@ -94,8 +94,8 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     if (const auto* fault = std::get_if<FrameFault>(&event)) co_return frame_fault_answer(*fault);
     // Nothing is notified before the call that it comes from is answered.
     const auto is_answered = std::make_shared<bool>(false);
-    const Notify notify = [weak = weak_from_this(), kept = listening_, is_answered](
-                              std::string_view method, const nlohmann::json& params) {
+    const Notify notify = [weak = weak_from_this(), kept = listening_, is_answered](std::string_view method,
+                                                                                    std::string_view params) {
       const auto self = weak.lock();
       if (!self) return Notified::kGone;
       return *is_answered || method.empty() ? self->notify(method, params) : Notified::kFull;

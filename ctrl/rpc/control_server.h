@@ -18,7 +18,7 @@ struct ControlLimits {
   size_t reserved_for_admin = 32;           ///< of those, when the rest is taken
   size_t input_bytes = size_t{256} << 20;   ///< unfinished requests of all connections
   size_t output_bytes = size_t{256} << 20;  ///< answers under way on all connections
-  size_t unasked_bytes = size_t{4} << 20;   ///< of notifications that a connection has not taken yet
+  size_t unasked_bytes = size_t{8} << 20;   ///< of notifications that a connection has not taken yet
   size_t skipped_bytes =
       size_t{64} << 20;  ///< after a refusal, before the next line: then the peer is dropped
   std::chrono::milliseconds request{30'000};  ///< from a request's first byte to its last

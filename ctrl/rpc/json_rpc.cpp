@@ -182,8 +182,13 @@ std::string refusal_answer(const Refusal& refusal) {
   return as_line(refused(refusal, nullptr));
 }
 
-std::string notification(std::string_view method, const json& params) {
-  return as_line({{"jsonrpc", "2.0"}, {"method", method}, {"params", params}});
+std::string notification(std::string_view method, std::string_view params) {
+  constexpr std::string_view kBegin = R"({"jsonrpc":"2.0","method":")", kMiddle = R"(","params":)",
+                             kEnd = "}\n";
+  std::string line;
+  line.reserve(kBegin.size() + method.size() + kMiddle.size() + params.size() + kEnd.size());
+  for (const std::string_view part : {kBegin, method, kMiddle, params, kEnd}) line += part;
+  return line;
 }
 
 JsonRpc::JsonRpc(std::vector<Method> methods, MethodContext* context, ControlThreads* threads,

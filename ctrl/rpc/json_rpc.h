@@ -35,7 +35,7 @@ std::string frame_fault_answer(FrameFault fault);
 std::string refusal_answer(const Refusal& refusal);
 
 /// A notification as a line.
-std::string notification(std::string_view method, const nlohmann::json& params);
+std::string notification(std::string_view method, std::string_view params);
 
 class JsonRpc {
  public:

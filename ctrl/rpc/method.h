@@ -51,9 +51,10 @@ enum class Where : uint8_t {
 /// a capture it would lose packets.
 inline constexpr std::string_view kEventNotification = "event";
 
-/// Sends a notification on the connection that a call came by. Without a method nothing is sent: it is only
-/// said whether the client is there. May be kept; for the control thread.
-using Notify = std::function<Notified(std::string_view method, const nlohmann::json& params)>;
+/// Sends a notification on the connection that a call came by; `params` is JSON text, for a capture's is
+/// hundreds of megabytes a second. Without a method nothing is sent: it is only said whether the client is
+/// there. May be kept; for the control thread.
+using Notify = std::function<Notified(std::string_view method, std::string_view params)>;
 
 /// One request, valid during the call only.
 struct Call {

@@ -14,8 +14,8 @@ namespace {
 
 constexpr size_t kPiece = size_t{48} << 10;  ///< bytes of a file that are passed on together
 // In one tick, for each capture: some milliseconds of the control loop.
-constexpr size_t kMostStepBytes = size_t{1} << 20;
-constexpr size_t kMostPackets = 4096;
+constexpr size_t kMostStepBytes = size_t{2} << 20;
+constexpr size_t kMostPackets = 16'384;
 
 void add_text(std::string& text, std::string_view name, const std::string& value) {
   text += (text.empty() ? "" : ", ") + std::string(name) + " " + value;
@@ -58,6 +58,7 @@ void PacketCaptures::publish() {
 void PacketCaptures::tick(Clock::time_point now) {
   if (running_.empty()) return;
   comments_.clear();
+  last_comment_ = comments_.end();
   const bool settled = gateway_.data_plane().captures_settled();
   const auto are_ending = [&] { return std::ranges::count(running_, State::kEnding, &Running::state); };
   const auto before = are_ending();
@@ -131,18 +132,21 @@ void PacketCaptures::pass_on(Running& running) {
 
 Notified PacketCaptures::send(Running& running, const std::string& piece) {
   const auto* const bytes = reinterpret_cast<const uint8_t*>(piece.data());
-  const Notified sent =
-      running.listener({{"capture", running.number}, {"data", crypto::to_base64({bytes, piece.size()})}});
+  std::string params = R"({"capture":)" + std::to_string(running.number) + R"(,"data":")";
+  crypto::add_base64(params, {bytes, piece.size()});
+  params += R"("})";
+  const Notified sent = running.listener(params);
   if (sent == Notified::kTaken) running.bytes += piece.size();
   if (sent == Notified::kGone) running.is_unheard = true;
   return sent;
 }
 
 void PacketCaptures::finish(Running& running) {
-  const Notified told = running.listener({{"capture", running.number},
-                                          {"done", true},
-                                          {"packets", running.packets},
-                                          {"lost", running.refused + running.capture->lost()}});
+  const nlohmann::json params = {{"capture", running.number},
+                                 {"done", true},
+                                 {"packets", running.packets},
+                                 {"lost", running.refused + running.capture->lost()}};
+  const Notified told = running.listener(params.dump());
   running.is_over = told != Notified::kFull;
   if (running.is_over) {
     gateway_.events().tell(EventKind::kCapture, {{"capture", running.number}, {"state", "ended"}});
@@ -150,12 +154,18 @@ void PacketCaptures::finish(Running& running) {
 }
 
 const std::string* PacketCaptures::comment_of(const dataplane::CaptureNote& note) {
-  const auto [place, is_new] = comments_.try_emplace({note.service, note.backend, note.reason});
+  const Known known{note.service, note.backend, note.reason};
+  if (last_comment_ != comments_.end() && last_comment_->first == known) return &last_comment_->second;
+  const auto [place, is_new] = comments_.try_emplace(known);
   std::string& text = place->second;
-  if (!is_new) return &text;
+  if (!is_new) {
+    last_comment_ = place;
+    return &text;
+  }
   const auto names = gateway_.names_at_once(note.service, note.backend);
   if (!names) {
     comments_.erase(place);
+    last_comment_ = comments_.end();
     return nullptr;
   }
   if (note.reason != dataplane::DropReason::kNone)

@@ -6,8 +6,8 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -29,8 +29,9 @@ struct CaptureRequest {
 class PacketCaptures {
  public:
   using Clock = std::chrono::steady_clock;
-  /// Takes the params of one notification: `{capture, data}`, and last `{capture, done, packets, lost}`.
-  using Listener = std::function<Notified(const nlohmann::json& params)>;
+  /// Takes the params of one notification as JSON text: `{capture, data}`, and last `{capture, done, packets,
+  /// lost}`.
+  using Listener = std::function<Notified(std::string_view params)>;
   using StartAnswer = std::function<void(Outcome<uint64_t>)>;
 
   /// Borrows `gateway`.
@@ -75,11 +76,14 @@ class PacketCaptures {
   /// Null: it cannot be told at this moment.
   const std::string* comment_of(const dataplane::CaptureNote& note);
 
+  using Known = std::tuple<lb::ServiceId, lb::BackendId, dataplane::DropReason>;
+
   Gateway& gateway_;
   uint64_t last_number_ = 0;
   std::vector<Running> running_;
-  /// Of the present tick, for what many packets have in common.
-  std::map<std::tuple<lb::ServiceId, lb::BackendId, dataplane::DropReason>, std::string> comments_;
+  /// Of the present tick, for what many packets have in common, and the one of the packet before.
+  std::map<Known, std::string> comments_;
+  std::map<Known, std::string>::const_iterator last_comment_ = comments_.end();
 };
 
 }  // namespace sluice::ctrl

@@ -1,6 +1,8 @@
 #include "ctrl/wire/pcapng.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 namespace sluice::ctrl::pcapng {
 namespace {
@@ -22,14 +24,14 @@ class Block {
   ~Block() {
     const auto length = static_cast<uint32_t>(file_.size() + sizeof(uint32_t) - begin_);
     number(length);
-    for (size_t i = 0; i < sizeof length; ++i) file_[begin_ + 4 + i] = static_cast<char>(length >> (8 * i));
+    std::memcpy(file_.data() + begin_ + sizeof(uint32_t), &length, sizeof length);
   }
   Block(const Block&) = delete;
 
   template <typename T>
   void number(T value) {
-    for (size_t i = 0; i < sizeof value; ++i)
-      file_ += static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
+    static_assert(std::endian::native == std::endian::little);
+    file_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
   /// Bytes, and zeros up to the next multiple of four.
   void padded(std::string_view bytes) {

@@ -68,7 +68,7 @@ void start(MethodContext& context, const Call& call, Reply reply) {
   request->time = std::chrono::seconds(call.params.value("seconds", request->time.count()));
   context.on_loop([&captures = context.captures, request, reply, notify = call.notify] {
     captures.start(
-        std::move(*request), [notify](const json& params) { return notify("capture", params); },
+        std::move(*request), [notify](std::string_view params) { return notify("capture", params); },
         [reply](const Outcome<uint64_t>& number) {
           if (!number) return reply(tl::unexpected(number.error()));
           reply(json{{"capture", *number}});

@@ -25,7 +25,8 @@ void subscribe(MethodContext& context, const Call& call, Reply reply) {
   }
   const EventKinds kinds = kinds_of(call.params);
   const auto listener = [notify = call.notify](const Event* event) {
-    return event ? notify(kEventNotification, *event->object) : notify("", nullptr);
+    if (!event) return notify("", "");
+    return notify(kEventNotification, event->object->dump(-1, ' ', false, json::error_handler_t::replace));
   };
   if (!context.gateway.events().listen(EventSink::kSocket, kinds, listener)) {
     return reply(
