@@ -13,7 +13,9 @@ import results  # noqa: E402
 import table  # noqa: E402
 from measure import Row  # noqa: E402
 
-FACTS = dict.fromkeys(("cpu", "flags", "kernel", "compiler", "dpdk", "revision", "date", "load"), "x")
+FACTS = dict.fromkeys(("cpu", "flags", "memory", "kernel", "compiler", "dpdk", "revision", "date", "load"), "x")
+FACTS["kind"] = "intel-6-207"
+OTHER = {**FACTS, "kind": "amd-26-2", "cpu": "other"}
 
 
 def row(name, ours, theirs=(), **more):
@@ -28,19 +30,15 @@ def test_a_row_is_judged_by_the_median_of_its_pairs():
     assert slow.met is False and "<= 5 ms, ratio <= 0.4: MISSED" in table.line(slow)
 
 
-def test_results_replace_those_of_the_same_measurement_alone(tmp_path):
-    file = tmp_path / "results.json"
-    results.merge(file, {"pipeline/a": [row("a", [1.0])], "pipeline/b": [row("b", [2.0])]}, FACTS)
-    content = results.merge(file, {"pipeline/a": [row("a", [3.0])]}, {**FACTS, "revision": "y"})
-    assert [each.figure for each in results.rows_in(content)] == [3.0, 2.0]
-    assert [part["revision"] for part in content["measurements"].values()] == ["y", "x"]
-
-
-def test_results_of_two_machines_are_not_mixed(tmp_path):
-    file = tmp_path / "results.json"
-    results.merge(file, {"pipeline/a": [row("a", [1.0])]}, FACTS)
-    with pytest.raises(RuntimeError, match="another machine .cpu."):
-        results.merge(file, {"pipeline/b": [row("b", [1.0])]}, {**FACTS, "cpu": "other"})
+def test_results_replace_those_of_the_same_measurement_and_cpu_alone(tmp_path):
+    results.merge(tmp_path, {"pipeline/a": [row("a", [1.0])], "pipeline/b": [row("b", [2.0])]}, FACTS)
+    results.merge(tmp_path, {"pipeline/a": [row("a", [5.0])]}, OTHER)
+    contents = results.merge(tmp_path, {"pipeline/a": [row("a", [3.0])]}, {**FACTS, "revision": "y", "kernel": "z"})
+    assert sorted(contents) == ["amd-26-2", "intel-6-207"]
+    assert [each.figure for each in results.rows_in(contents["amd-26-2"])] == [5.0]
+    ours = contents["intel-6-207"]
+    assert [each.figure for each in results.rows_in(ours)] == [3.0, 2.0]
+    assert [(part["revision"], part["kernel"]) for part in ours["measurements"].values()] == [("y", "z"), ("x", "x")]
 
 
 @pytest.fixture
@@ -62,7 +60,20 @@ def test_the_page_explains_what_misses_and_says_what_nobody_has_explained(docs):
     explained, _, unexplained = page.partition("The cache is cold.")
     assert "- **pipeline: dnat**" in explained
     assert "- **pipeline: gue**\n- **memif: dnat**\n\nNo reason" in unexplained
-    assert "failed: no device" in page and "gone" not in page and "| pipeline: gue | 1.00 Mpps | testpmd: 2.00 Mpps | 0.5 |" in page
+    assert "failed: no device" in page and "gone" not in page and "| pipeline: gue | intel-6-207 | 1.00 Mpps | testpmd: 2.00 Mpps | 0.5 |" in page
+
+
+def test_the_page_shows_the_latest_of_each_kind_of_cpu_side_by_side(docs):
+    points = [row(str(at), [float(at)], curve="ns by flows", at=at) for at in (1000, 1_000_000)]
+    report.publish({"pipeline/a": [row("a", [1.0], [2.0])], "worker/flows": points}, OTHER, ["pipeline/a"])
+    order = ["pipeline/a", "worker/flows"]
+    report.publish({"pipeline/a": [row("a", [3.0], [2.0])], "worker/flows": points}, FACTS, order)
+    lines = report.PAGE.read_text().splitlines()
+    first = lines.index("| pipeline: a | amd-26-2 | 1.00 Mpps | testpmd: 2.00 Mpps | 0.5 | ±0 % |  |  |")
+    assert lines[first + 1].startswith("| pipeline: a | intel-6-207 | 3.00 Mpps |")
+    assert "| amd-26-2 | other | x | x |" in lines and "| intel-6-207 | x | x | x |" in lines
+    plot = xml.etree.ElementTree.parse(report.PARTS / "curve-ns-by-flows.svg").getroot()
+    assert len(list(plot.iter("{http://www.w3.org/2000/svg}polyline"))) == 2
 
 
 def test_the_plots_are_well_formed_and_show_what_the_page_shows(docs):
@@ -70,7 +81,7 @@ def test_the_plots_are_well_formed_and_show_what_the_page_shows(docs):
     found = {"worker/flows": points, "pipeline/a": [row("a < b", [1.0], [2.0]).demand_ratio(0.8)]}
     report.publish(found, FACTS, list(found))
     plots = sorted(report.PARTS.glob("*.svg"))
-    assert [plot.name for plot in plots] == ["curve-ns-by-flows.svg", "ratio-pipeline.svg"]
+    assert [plot.name for plot in plots] == ["curve-ns-by-flows.svg", "ratio-pipeline-intel-6-207.svg"]
     for plot in plots:
         assert f"(performance/{plot.name})" in report.PAGE.read_text()
     bars = xml.etree.ElementTree.parse(plots[1]).getroot()

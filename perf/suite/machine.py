@@ -43,7 +43,9 @@ def facts() -> Dict[str, str]:
     cpu = _cpu_fields()
     wanted = ("avx2", "avx512f", "sha_ni", "vaes", "hypervisor")
     memory_kib = int(pathlib.Path("/proc/meminfo").read_text().split()[1])
+    maker = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}.get(cpu["vendor_id"], "other")
     return {
+        "kind": f"{maker}-{cpu['cpu family']}-{cpu['model']}",
         "cpu": f"{cpu['model name']}, family {cpu['cpu family']} model {cpu['model']}, {os.cpu_count()} CPUs",
         "flags": " ".join(flag for flag in wanted if flag in flags()),
         "memory": f"{memory_kib // 1024} MiB",

@@ -1,4 +1,4 @@
-"""docs/performance.md and its plots, made of docs/performance/results.json. What a reader must know besides stands in
+"""docs/performance.md and its plots, made of docs/performance/results/, a file for each kind of CPU. What a reader must know besides stands in
 docs/performance/introduction.md and reasons.md, which people write."""
 
 import fnmatch
@@ -26,11 +26,13 @@ _CURVES = {  # by the name that rows give: the title, and the names of the axes
 
 def publish(found: results.Results, facts: Dict[str, str], order: List[str]) -> None:
     """Merges what was found into the committed results, and writes the page and the plots anew: of the measurements
-    named, in that order."""
-    content = results.merge(PARTS / "results.json", found, facts)
-    measured = content["measurements"]
-    content["measurements"] = {name: measured[name] for name in order if name in measured}
-    rows = results.rows_in(content)
+    named, in that order, each kind of CPU beside the others."""
+    contents = results.merge(PARTS / "results", found, facts)
+    for content in contents.values():
+        measured = content["measurements"]
+        content["measurements"] = {name: measured[name] for name in order if name in measured}
+    rows = {kind: results.rows_in(content) for kind, content in contents.items()}
+    demanded = {kind: [row for row in some if row.target or row.error] for kind, some in rows.items()}
     plots = {**ratio_plots(rows), **curve_plots(rows)}
     for stale in PARTS.glob("*.svg"):
         stale.unlink()
@@ -39,34 +41,43 @@ def publish(found: results.Results, facts: Dict[str, str], order: List[str]) -> 
     images = [f"![{title}](performance/{name}.svg)" for name, (title, _) in plots.items()]
     PAGE.write_text("\n".join([
         "# Performance", "", _MADE, "", (PARTS / "introduction.md").read_text(),
-        "## The machine", "", *machine_table(content["machine"]), "",
-        "## Targets", "", *row_table([row for row in rows if row.target or row.error]), "",
+        "## The machines", "", *machine_table(contents), "",
+        "## Targets", "", *row_table(demanded), "",
         "## What misses its target, and why", "", *explanations(rows), "",
         "## Plots", "", *"\n\n".join(images).splitlines(), "",
         "## Every figure", "",
-        "Samples of every turn are in [results.json](performance/results.json), in the order in which they were taken.", "",
-        *everything(content),
+        "Samples of every turn are in a file for each kind of CPU, in the order in which they were taken:",
+        *(f"[{kind}](performance/results/{kind}.json)" for kind in contents), "",
+        *everything(contents, order),
     ]))  # fmt: skip
 
 
-def machine_table(facts: Dict[str, str]) -> List[str]:
-    shown = {key: value for key, value in facts.items() if key not in ("load", "date", "revision")}
-    return ["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in shown.items())]
+def machine_table(contents: Dict[str, dict]) -> List[str]:
+    """What each kind of CPU stands for; where several machines were of it, the one that was measured last."""
+    facts = [key for key in next(iter(contents.values()))["machine"]]
+    return [f"| kind | {' | '.join(facts)} |", "|---" * (1 + len(facts)) + "|", *(
+        f"| {kind} | {' | '.join(content['machine'].get(key, '') for key in facts)} |"
+        for kind, content in contents.items()
+    )]  # fmt: skip
 
 
-def _cells(row: Row) -> List[str]:
+def _cells(kind: str, row: Row) -> List[str]:
     name = f"{row.suite}: {row.name}"
     if row.error:
-        return [name, f"failed: {row.error}", "", "", "", "", ""]
+        return [name, kind, f"failed: {row.error}", "", "", "", "", ""]
     verdict = {None: "", True: "met", False: "**missed**"}[row.met]
     peer = f"{row.peer}: {quantity(row.peer_figure, row.unit)}" if row.theirs else row.peer
     ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
-    return [name, quantity(row.figure, row.unit), peer, ratio, f"±{100 * row.spread:.0f} %", row.target, verdict]
+    return [name, kind, quantity(row.figure, row.unit), peer, ratio, f"±{100 * row.spread:.0f} %", row.target, verdict]
 
 
-def row_table(rows: List[Row]) -> List[str]:
-    heading = "| measurement | figure | beside | ratio | spread | target | |"
-    return [heading, "|---|---|---|---|---|---|---|", *("| " + " | ".join(_cells(row)) + " |" for row in rows)]
+def row_table(rows: Dict[str, List[Row]]) -> List[str]:
+    """Rows of one name stand together, one for each kind of CPU."""
+    names = list(dict.fromkeys((row.suite, row.name) for some in rows.values() for row in some))
+    lines = [_cells(kind, row) for name in names for kind, some in rows.items() for row in some
+             if (row.suite, row.name) == name]  # fmt: skip
+    heading = "| measurement | CPU | figure | beside | ratio | spread | target | |"
+    return [heading, "|---|---|---|---|---|---|---|---|", *("| " + " | ".join(line) + " |" for line in lines)]
 
 
 def reasons() -> Dict[str, str]:
@@ -75,9 +86,11 @@ def reasons() -> Dict[str, str]:
     return {pattern.strip(): text.strip() for pattern, text in zip(parts[::2], parts[1::2])}
 
 
-def explanations(rows: List[Row]) -> List[str]:
+def explanations(rows: Dict[str, List[Row]]) -> List[str]:
     """Each reason once, behind the rows that it explains; and the rows that nobody has explained."""
-    missed = [f"{row.suite}: {row.name}" for row in rows if row.met is False or row.error]
+    missed = list(dict.fromkeys(
+        f"{row.suite}: {row.name}" for some in rows.values() for row in some if row.met is False or row.error
+    ))  # fmt: skip
     lines: List[str] = []
     for pattern, text in reasons().items():
         named = [name for name in missed if fnmatch.fnmatchcase(name, pattern)]
@@ -89,26 +102,37 @@ def explanations(rows: List[Row]) -> List[str]:
     return lines or ["Nothing."]
 
 
-def everything(content: dict) -> List[str]:
+def everything(contents: Dict[str, dict], order: List[str]) -> List[str]:
     """A table for each measurement, with the sources it was made from and what it ran."""
     lines: List[str] = []
-    for name, part in content["measurements"].items():
-        rows = [results.row_from_json(row) for row in part["rows"]]
-        commands = sorted({row.command for row in rows if row.command})
-        lines += [f"### {name}", "", f"{part['date']}, revision {part['revision']}, load average {part['load']}. "
-                  f"`./dev bench '{name}'`" + "".join(f"\n\n    {command}" for command in commands), ""]  # fmt: skip
+    for name in order:
+        parts = {kind: content["measurements"][name] for kind, content in contents.items()
+                 if name in content["measurements"]}  # fmt: skip
+        if not parts:
+            continue
+        rows = {kind: [results.row_from_json(row) for row in part["rows"]] for kind, part in parts.items()}
+        commands = sorted({row.command for some in rows.values() for row in some if row.command})
+        lines += [f"### {name}", "", f"`./dev bench '{name}'`",
+                  *(f"- {kind}: {_circumstances(part)}" for kind, part in parts.items()), ""]  # fmt: skip
+        lines += [line for command in commands for line in (f"    {command}", "")]
         lines += [*row_table(rows), ""]
     return lines
 
 
-def ratio_plots(rows: List[Row]) -> Dict[str, tuple]:
+def _circumstances(part: dict) -> str:
+    versions = ", ".join(f"{key} {part[key]}" for key in ("kernel", "compiler", "dpdk", "haproxy", "nginx") if key in part)
+    return f"{part['date']}, revision {part['revision']}, load average {part['load']}; {versions}"
+
+
+def ratio_plots(rows: Dict[str, List[Row]]) -> Dict[str, tuple]:
     """Of each suite whose rows have peers and where more is better: how near we come, or how far we lead."""
     plots = {}
-    for suite in dict.fromkeys(row.suite for row in rows):
-        compared = [row for row in rows if row.suite == suite and row.ratio is not None and row.more_is_better]
-        if compared:
-            title = f"{suite}: our rate by the peer's"
-            plots[f"ratio-{suite}"] = (title, svg.bars(title, [_bar(row) for row in compared]))
+    for kind, some in rows.items():
+        for suite in dict.fromkeys(row.suite for row in some):
+            compared = [row for row in some if row.suite == suite and row.ratio is not None and row.more_is_better]
+            if compared:
+                title = f"{suite}: our rate by the peer's ({kind})"
+                plots[f"ratio-{suite}-{kind}"] = (title, svg.bars(title, [_bar(row) for row in compared]))
     return plots
 
 
@@ -118,12 +142,14 @@ def _bar(row: Row) -> svg.Bar:
                    row.met is False)  # fmt: skip
 
 
-def curve_plots(rows: List[Row]) -> Dict[str, tuple]:
-    """How what grows does."""
+def curve_plots(rows: Dict[str, List[Row]]) -> Dict[str, tuple]:
+    """How what grows does, a line for each kind of CPU."""
     plots = {}
     for curve, (title, x_name, y_name) in _CURVES.items():
-        points = [(row.at, row.figure) for row in rows if row.curve == curve and not row.error]
-        if len(points) > 1:
+        series = {kind: [(row.at, row.figure) for row in some if row.curve == curve and not row.error]
+                  for kind, some in rows.items()}  # fmt: skip
+        series = {kind: points for kind, points in series.items() if len(points) > 1}
+        if series:
             name = "curve-" + curve.replace(" ", "-")
-            plots[name] = (title, svg.curves(title, x_name, y_name, {curve: points}))
+            plots[name] = (title, svg.curves(title, x_name, y_name, series))
     return plots
