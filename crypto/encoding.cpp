@@ -79,10 +79,10 @@ std::optional<std::vector<uint8_t>> from_base64(std::string_view text) {
   for (size_t group = 0; group < last; ++group) decode(group, 4);
   decode(last, 4 - padding);  // what is padded stands for zeros
   if (any < 0) return std::nullopt;
-  const bool has_unused_bits = std::any_of(bytes.end() - static_cast<ptrdiff_t>(padding), bytes.end(),
-                                           [](uint8_t byte) { return byte != 0; });
+  const auto end = bytes.end() - static_cast<ptrdiff_t>(padding);
+  const bool has_unused_bits = std::any_of(end, bytes.end(), [](uint8_t byte) { return byte != 0; });
   if (has_unused_bits) return std::nullopt;
-  bytes.resize(bytes.size() - padding);
+  bytes.erase(end, bytes.end());
   return bytes;
 }
 
