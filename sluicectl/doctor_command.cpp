@@ -46,6 +46,15 @@ Check gateway_check(Session& session) {
     return {"gateway", CheckState::kWarning, detail + ", the last configuration was refused",
             "sluicectl config validate FILE"};
   }
+  const auto stats = session.call("stats.get", json::object());
+  const json flow_log = stats ? stats->value("flow_log", json()) : json();
+  if (flow_log.is_object() && flow_log.value("lost", uint64_t{0}) > 0) {
+    return {"gateway", CheckState::kWarning,
+            detail + ", the flow log has lost " + flow_log["lost"].dump() + " of " +
+                std::to_string(flow_log.value("lost", uint64_t{0}) + flow_log.value("records", uint64_t{0})) +
+                " flows that have ended since the start",
+            "make room on the disk of flow_log.to, or look at its collector"};
+  }
   return {"gateway", CheckState::kOk, detail, ""};
 }
 

@@ -1,5 +1,6 @@
 #include "ctrl/rpc/methods/methods.h"
 #include "ctrl/store/traffic_totals.h"
+#include "dataplane/tables/flow_lanes.h"
 
 namespace sluice::ctrl {
 namespace {
@@ -41,6 +42,13 @@ json worker_totals(const dataplane::DataPlane& data_plane) {
   return rows;
 }
 
+/// Null where nobody has asked for records of flows yet.
+json flow_log_totals(const Gateway& gateway) {
+  const auto lanes = gateway.flow_lanes();
+  if (!lanes) return nullptr;
+  return {{"records", lanes->told(lb::FlowReader::kLog)}, {"lost", lanes->lost(lb::FlowReader::kLog)}};
+}
+
 void get_stats(MethodContext& context, const Call&, Reply reply) {
   const auto& data_plane = context.gateway.data_plane();
   const auto totals = traffic_totals(data_plane);
@@ -53,7 +61,8 @@ void get_stats(MethodContext& context, const Call&, Reply reply) {
              {"dropped_packets", totals.all_dropped()},
              {"consumed_packets", totals.consumed},
              {"ports", port_totals(totals)},
-             {"workers", worker_totals(data_plane)}});
+             {"workers", worker_totals(data_plane)},
+             {"flow_log", flow_log_totals(context.gateway)}});
 }
 
 }  // namespace
@@ -64,8 +73,10 @@ std::vector<Method> stats_methods() {
        Role::kView,
        "What ports and workers have counted since the start.",
        "`{generation, uptime_seconds, received_packets, originated_packets, transmitted_packets, "
-       "dropped_packets, consumed_packets, ports, workers}`; at rest received + originated = transmitted + "
-       "dropped + consumed",
+       "dropped_packets, consumed_packets, ports, workers, flow_log}`; at rest received + originated = "
+       "transmitted + dropped + consumed. `flow_log` is `{records, lost}`, or null where nobody has asked "
+       "for "
+       "records of flows",
        {},
        get_stats,
        Where::kLoop},
