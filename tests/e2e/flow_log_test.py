@@ -16,7 +16,7 @@ import ipfix
 from configuration import SERVICES
 from gateway import Gateway, boot_section
 from namespaces import run
-from processes import eventually, stop
+from processes import eventually, spawn, stop
 from steering_test import EDGE, MACS, sections, write_flows
 from wireless import free_port
 
@@ -208,6 +208,45 @@ def assert_tshark_agrees(messages, records, file):
     assert columns[3] in (forth, both)
 
 
+def replayed(directory, flows, to, **boot):
+    """A configuration that has one UDP packet of each of these flows come in, as fast as a worker takes them."""
+    write_flows(directory / "rx.pcap", flows)
+    return {
+        "gateway": boot_section(directory.name, **boot),
+        "ports": [
+            {"name": "edge0", "device": f"net_pcap0,rx_pcap={directory}/rx.pcap,tx_pcap=/dev/null", "mac": EDGE, "addresses": ["198.18.10.1/24"]},
+            {"name": "core0", "device": "net_null1,no-rx=1", "mac": "02:00:00:00:00:02", "addresses": ["198.18.20.1/24"]},
+        ],
+        "neighbors": [{"address": address, "mac": mac} for address, mac in MACS.items()],
+        "http": {"listen": f"127.0.0.1:{free_port()}"},
+        "flow_log": {"to": to},
+        **sections({"pool": "web"}),
+    }  # fmt: skip
+
+
+def test_nfcapd_takes_the_records(tmp_path):
+    """A collector that many have, and that knows other elements than tshark."""
+    flows = {(f"198.51.{i >> 8}.{i & 255}", 2000 + i) for i in range(300)}
+    port, stored, log = free_port(), tmp_path / "stored", tmp_path / "nfcapd.log"
+    stored.mkdir()
+    collector = spawn("nfcapd", "-b", "127.0.0.1", "-p", port, "-w", stored, "-t", 3600, log=log)
+    try:
+        eventually(lambda: "Startup nfcapd" in log.read_text(), "nfcapd listens", 30)
+        with Gateway(tmp_path / "gateway", replayed(tmp_path, sorted(flows), f"ipfix:127.0.0.1:{port}")) as gateway:
+            begun = 'sluice_service_flows_total{service="web"}'
+            eventually(lambda: gateway.metrics()[begun] == len(flows), "all flows have begun", KEEPS_UP)
+            assert gateway.stop(30) == 0
+            gateway.await_line(f"flow_log: {len(flows)} flows told of, 0 lost")
+    finally:
+        stop(collector)
+    assert f"Flows: {len(flows)}, Packets: {len(flows)}, Bytes: 0, Sequence Errors: 0, Bad Packets: 0" in log.read_text()
+    records = json.loads(run("nfdump", "-R", stored, "-o", "json").stdout)
+    assert {(record["src4_addr"], record["src_port"]) for record in records} == flows and len(records) == len(flows)
+    for record in records:
+        assert (record["dst4_addr"], record["dst_port"], record["proto"]) == ("203.0.113.10", 80, 17)
+        assert (record["in_packets"], record["out_packets"]) == (1, 0)
+
+
 def is_all_accounted_for(gateway, lab) -> bool:
     """At a quiet moment."""
     metrics = gateway.metrics()
@@ -216,6 +255,7 @@ def is_all_accounted_for(gateway, lab) -> bool:
     return accounted + active == flows_begun(lab)
 
 
+@pytest.mark.alone
 def test_records_and_losses_are_the_flows_that_ended_under_load(lab, fresh, tmp_path):
     """To a file that is moved meanwhile, then to one that takes nothing."""
     file, moved = tmp_path / "flows.jsonl", tmp_path / "flows.1"
@@ -232,6 +272,8 @@ def test_records_and_losses_are_the_flows_that_ended_under_load(lab, fresh, tmp_
     lab.client.run(*load)
     eventually(lambda: is_all_accounted_for(fresh, lab), "the same with losses", KEEPS_UP)
     begun = flows_begun(lab)
+    checks = {check["check"]: check for check in json.loads(fresh.ctl("doctor").stdout)}
+    assert checks["gateway"]["state"] == "warning" and "the flow log has lost" in checks["gateway"]["detail"]
     assert fresh.stop(30) == 0
     told, lost = map(int, re.findall(r"flow_log: (\d+) flows told of, (\d+) lost", fresh.log.read_text())[-1])
     assert told == len(lines_of(file)) + len(lines_of(moved)) > 0
@@ -242,19 +284,8 @@ def test_records_and_losses_are_the_flows_that_ended_under_load(lab, fresh, tmp_
 def test_a_flood_that_the_table_does_not_hold_is_told_of_or_counted(tmp_path):
     """200,000 flows as fast as a worker takes them, nearly all of which give way to others at once."""
     flows = [(f"198.51.{i >> 8 & 255}.{i & 255}", 1024 + (i >> 16)) for i in range(FLOOD)]
-    write_flows(tmp_path / "rx.pcap", flows)
     file = tmp_path / "flows.jsonl"
-    config = {
-        "gateway": boot_section(tmp_path.name, flow_table_entries=4096),
-        "ports": [
-            {"name": "edge0", "device": f"net_pcap0,rx_pcap={tmp_path}/rx.pcap,tx_pcap=/dev/null", "mac": EDGE, "addresses": ["198.18.10.1/24"]},
-            {"name": "core0", "device": "net_null1,no-rx=1", "mac": "02:00:00:00:00:02", "addresses": ["198.18.20.1/24"]},
-        ],
-        "neighbors": [{"address": address, "mac": mac} for address, mac in MACS.items()],
-        "http": {"listen": f"127.0.0.1:{free_port()}"},
-        "flow_log": {"to": f"file:{file}"},
-        **sections({"pool": "web"}),
-    }  # fmt: skip
+    config = replayed(tmp_path, flows, f"file:{file}", flow_table_entries=4096)
     with Gateway(tmp_path / "gateway", config) as gateway:
         begun = 'sluice_service_flows_total{service="web"}'
         eventually(lambda: gateway.metrics()[begun] == FLOOD, "all flows have begun", KEEPS_UP)
