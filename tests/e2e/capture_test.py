@@ -32,14 +32,14 @@ def counted(lab, service) -> int:
 
 def settled_count(lab, service) -> int:
     """The same, once connections have ended: nothing comes any more."""
-    last = [-1]
+    seen = []
 
     def is_still() -> bool:
-        before, last[0] = last[0], counted(lab, service)
-        return before == last[0]
+        seen.append(counted(lab, service))
+        return len(seen) > 4 and len(set(seen[-5:])) == 1
 
     eventually(is_still, "the service's counter rests", 30)
-    return last[0]
+    return seen[-1]
 
 
 @pytest.mark.parametrize("service", KINDS, ids=lambda service: service.name)

@@ -134,7 +134,7 @@ def test_sluicectl_drains_and_activates(lab, gateway):
     "check", [{"type": "http", "path": "/healthz"}, {"type": "tcp"}], ids=["http", "tcp"]
 )
 def test_a_dead_backend_is_left_and_comes_back(lab, gateway, check):
-    health = {**check, "port": 8080, "interval": "200ms", "timeout": "100ms", "rise": 2, "fall": 2}
+    health = {**check, "port": 8080, "interval": "200ms", "timeout": "2s", "rise": 2, "fall": 2}
     gateway.call("config.apply", config=with_pool(gateway.config, FULL_NAT.pool, health=health))
 
     def state(address):

@@ -21,14 +21,16 @@ KEEPS_UP = 60  # seconds that anything may take on a busy machine
 
 
 class Listener:
-    """A TCP port of the loopback that health checks find open until it is closed."""
+    """A TCP port of the loopback that health checks find open until it is closed. Nobody takes their connections from
+    the kernel, which keeps as many as there are checks in some minutes."""
 
     def __init__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.socket.getsockname()[1]
+        self.port = 0  # any
+        self.open_again()
 
     def open_again(self) -> None:
-        self.socket = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self.socket = socket.create_server(("127.0.0.1", self.port), backlog=4096)
+        self.port = self.socket.getsockname()[1]
 
     def close(self) -> None:
         self.socket.close()

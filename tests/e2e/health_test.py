@@ -185,6 +185,7 @@ def test_what_cannot_be_checked_is_said_once_and_counted(site):
     gateway = site.start({"type": "tcp", "interval": "50ms"}, BACKEND4)
     site.unplug()
     eventually(lambda: checks(gateway, "unknown") > 5, "checks go on")
+    gateway.await_line("backend cannot be checked")
     lines = log_of(gateway, "backend cannot be checked", "unknown: network is unreachable")
     assert len(lines) == 1
     site.plug()

@@ -212,7 +212,7 @@ def test_no_room_for_the_checkpoint_is_a_full_disk(small_disk, tmp_path):
         (small_disk / "ballast").unlink()
         eventually(lambda: stored(site, b"as long as that lasts"), "room is found again", 20)
         eventually(lambda: site.gateway.get("/readyz").stdout.startswith("ready"), "it is ready")
-        assert "has room again" in site.gateway.tail()
+        site.gateway.await_line("has room again")
         assert site.gateway.stop() == 0
         assert site.verify().returncode == 0
 

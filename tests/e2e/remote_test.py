@@ -48,6 +48,29 @@ def test_admin_by_a_spiffe_id_may_apply(site):
     assert site.rpc("system.info", "admin")[1]["result"]["role"] == "admin"
 
 
+def test_files_are_read_for_those_alone_who_may_apply(site, tmp_path):
+    there, missing = tmp_path / "there", tmp_path / "missing"
+    there.write_text("a secret\n")
+
+    def naming(file):
+        return {
+            **site.gateway.config,
+            "sets": [{"name": "bots", "file": f"file:{file}"}],
+            "inspections": [{"name": "edge", "rules_file": f"file:{file}"}],
+        }
+
+    for who in ({"token": token("view")}, {"who": "ops"}):
+        for file in (there, missing):  # nothing tells one from the other
+            answer = site.rpc("config.validate", **who, config=naming(file))[1]
+            assert answer["result"] == {"valid": True, "unread": ["/sets/0/file", "/inspections/0/rules_file"]}
+            assert site.rpc("config.diff", **who, config=naming(file))[1]["result"]["different"]
+        assert site.rpc("config.validate", **who, config=site.gateway.config)[1]["result"] == {"valid": True}
+    for file in (there, missing):
+        faults = site.rpc("config.validate", "admin", config=naming(file))[1]["error"]["data"]["faults"]
+        assert [fault["pointer"] for fault in faults] == ["/sets/0/file", "/inspections/0/rules_file"]
+        assert "secret" not in str(faults)
+
+
 def test_nobody_is_let_in_without_credentials_or_role(site):
     assert counted(site, "no_credentials", lambda: site.rpc("system.info"))[0] == 401
     assert counted(site, "role", lambda: site.rpc("system.info", "nobody"))[0] == 403
@@ -279,6 +302,7 @@ def test_what_is_read_again_counts_within_ten_seconds(tmp_path):
         site.keys.write_text('{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}')
         eventually(lambda: rejected("jwt") == 1, "counted", 30)
         assert "CN = v2" in subject_shown() and site.rpc("system.info", token=old)[0] == 200
+        site.gateway.await_line("remote.jwt.keys: what was read last still counts")
         log = site.gateway.log.read_text()
         assert log.count("remote.tls: what was read last still counts") == 1
         assert log.count("remote.jwt.keys: what was read last still counts") == 1

@@ -68,7 +68,7 @@ class Gateway:
         self.file.write_text(yaml.dump(self.config, Dumper=yaml.CSafeDumper, sort_keys=False))
         return self.file
 
-    def start(self, *arguments: str, seconds: float = 30) -> "Gateway":
+    def start(self, *arguments: str, seconds: float = 60) -> "Gateway":
         """Starts sluiced and waits until its control socket answers."""
         self.write()
         starter = self.namespace.spawn if self.namespace else spawn
@@ -100,7 +100,7 @@ class Gateway:
 
         return eventually(line, f"the log has {words!r}", seconds)
 
-    def stop(self, seconds: float = 10) -> int:
+    def stop(self, seconds: float = 30) -> int:
         """SIGTERM, and SIGKILL after `seconds`; returns the exit status, 0 also where it was never started."""
         return stop(self.process, seconds) if self.process else 0
 

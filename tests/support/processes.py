@@ -44,7 +44,7 @@ def stop(process: subprocess.Popen, seconds: float = 10) -> int:
     return process.wait()
 
 
-def eventually(probe: Callable[[], Answer], what: str, seconds: float = 10) -> Answer:
+def eventually(probe: Callable[[], Answer], what: str, seconds: float = 30) -> Answer:
     """Repeats `probe` until its answer is true, and returns that answer; else fails naming `what`."""
     deadline = time.monotonic() + seconds
     while True:

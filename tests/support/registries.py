@@ -132,15 +132,20 @@ class Etcd(Server):
     def is_up(self):
         return self.ctl("endpoint", "health", check=False).returncode == 0
 
-    def ctl(self, *words: object, check: bool = True):
+    def ctl(self, *words: object, check: bool = True, **options):
         """etcdctl."""
         return self.namespace.run(
             "env", "ETCDCTL_API=3", "etcdctl", f"--endpoints={self.url}", *self.credentials, *self.tls_options, *words,
-            check=check,
+            check=check, **options,
         )  # fmt: skip
 
     def put(self, key: str, value: str) -> None:
         self.ctl("put", "--", key, value)
+
+    def put_together(self, values: Dict[str, str]) -> None:
+        """In one transaction, of at most 128 keys."""
+        puts = "".join(f'put {key} "{value}"\n' for key, value in values.items())
+        self.ctl("txn", input=f"\n{puts}\n\n")
 
     def revision(self) -> int:
         return json.loads(self.ctl("get", "-w", "json", "x").stdout)["header"]["revision"]
