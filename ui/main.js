@@ -48,8 +48,34 @@ function take(state) {
   draw();
 }
 
-function draw() {
-  const state = last;
+/** What is drawn, in the order of its frames: each takes some milliseconds where there is much of it. */
+const parts = [
+  drawHead,
+  (state) => {
+    updateTraffic(state, rates, history);
+    graph.update(history.samples, state.time);
+    updateServices(state, rates);
+  },
+  (state) => updateBackends(state, rates),
+  (state) => {
+    updateDrops(state, rates, words);
+    updateSources(state);
+    updateTunnels(state, rates);
+    updateLedger(state, rates);
+    updateMachine(state, rates);
+    events.update(state);
+  },
+];
+let frame = null;
+
+/** Draws the last document from that part on; the first at once. */
+function draw(part = 0) {
+  cancelAnimationFrame(frame);
+  parts[part](last);
+  if (part + 1 < parts.length) frame = requestAnimationFrame(() => draw(part + 1));
+}
+
+function drawHead(state) {
   const { wrong, level } = updateVerdict(state, rates, words);
   setText(byId("name"), state.system.name);
   setText(byId("generation"), count(state.system.generation));
@@ -58,16 +84,6 @@ function draw() {
   const title = `${wrong ? `(${wrong}) ` : ""}${state.system.name} · Sluice`;
   if (document.title !== title) document.title = title;
   setAttribute(document.documentElement, "data-level", level);
-  updateTraffic(state, rates, history);
-  graph.update(history.samples, state.time);
-  updateServices(state, rates);
-  updateBackends(state, rates);
-  updateDrops(state, rates, words);
-  updateSources(state);
-  updateTunnels(state, rates);
-  updateLedger(state, rates);
-  updateMachine(state, rates);
-  events.update(state);
   pulse();
 }
 

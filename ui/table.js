@@ -22,7 +22,7 @@ export class Table {
       element("span", { role: "columnheader", class: `cell ${column.id}${column.number ? " number" : ""}` },
         column.explain ? term(column.explain, column.name) : column.name));
     const body = element("div", { role: "rowgroup", class: "rows" });
-    this.#rows = new Slices(body, { step: 100, keyOf, make: () => this.#makeRow(), look: (node, row) => this.#updateRow(node, row) });
+    this.#rows = new Slices(body, { step: 50, keyOf, make: () => this.#makeRow(), look: (node, row) => this.#updateRow(node, row) });
     this.element = element("div", { role: "table", "aria-label": label, class: `table ${kind}` },
       element("div", { role: "rowgroup", class: "heads" }, element("div", { role: "row", class: "row head" }, ...heads)),
       body);

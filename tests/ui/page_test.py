@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -255,7 +256,26 @@ def test_names_are_text(browser, make_gateway):
     assert browser.complaints() == []
 
 
-def test_a_thousand_backends(browser, make_gateway):
+def report_frames(browser, capsys, state):
+    """How many frames a second there are while every row changes once a second, from its middle: said, not asserted."""
+    browser.evaluate("document.querySelectorAll('.backends .rows .row')[500].scrollIntoView()")
+    browser.evaluate(
+        """window.frames = [];
+        (function next(now) { window.frames.push(now); requestAnimationFrame(next); })(performance.now());"""
+    )
+    for second in range(1, 4):
+        state["time"] += 1
+        for index, row in enumerate(state["pools"]["rows"][0]["backends"]):
+            row.update(active_flows=index * second % 971, packets=row["packets"] + index * second)
+        browser.answer("/ui/state", body=state)
+        time.sleep(1)
+    frames = browser.evaluate("window.frames")
+    late = sum(after - before > 20 for before, after in zip(frames, frames[1:]))
+    with capsys.disabled():
+        print(f"\n    1,000 changing backends: {1000 * (len(frames) - 1) / (frames[-1] - frames[0]):.1f} frames/s, {late} late")
+
+
+def test_a_thousand_backends(browser, make_gateway, capsys):
     """And of those only what has changed is touched."""
     backends = [{"address": f"198.18.{30 + i // 250}.{1 + i % 250}", "port": 80} for i in range(1000)]
     gateway = make_gateway("large", pools=[{"name": "large", "backends": backends}])
@@ -290,6 +310,7 @@ def test_a_thousand_backends(browser, make_gateway):
     touched = browser.evaluate("touched")
     assert len(touched) == 1 and "4,321" in touched[0] and backends[700]["address"] in touched[0]
 
+    report_frames(browser, capsys, state)
     browser.press("/")
     browser.type("198.18.32.17:80 active")
     browser.await_text("#filter-result", "1 backend matches")
