@@ -33,6 +33,11 @@ def tunnel(folder: pathlib.Path, name, local, remote, network, spi_in, spi_out, 
     }  # fmt: skip
 
 
+def association(spi, key):
+    """One direction of a tunnel, as `tunnel.rekey` takes it."""
+    return {"spi": spi, "algorithm": "aes-128-gcm", "key": key}
+
+
 def site(name, ports, snat, backend, service, tunnels, state):
     return {
         "gateway": boot_section(name, eal=["--no-huge", "-m", "256", "--no-pci", "--no-telemetry",
@@ -63,6 +68,7 @@ class Sites:
                                    cwd=self._pages(), log=self.work / "server.log")  # fmt: skip
         self.keys = [secrets.token_hex(20), secrets.token_hex(20)]
         to_right, to_left = self.keys
+        self._to_right, self._to_left = (4098, to_right), (4097, to_left)
         self.left = Gateway(self.work / "left", {}, self.spaces["left"])
         self.right = Gateway(self.work / "right", {}, self.spaces["right"])
         for gateway in (self.left, self.right):
@@ -111,6 +117,23 @@ class Sites:
         """curl's exit status."""
         return self.spaces["client"].run("curl", "-sS", "-f", "-m", "5", "-o", "/dev/null", URL + path,
                                          check=False).returncode  # fmt: skip
+
+    def rekey(self, overlap: str) -> None:
+        """New SPIs and keys for both directions. Each end knows what it will receive before the other one sends it."""
+        to_right = (self._to_right[0] + 10_000, secrets.token_hex(20))
+        to_left = (self._to_left[0] + 10_000, secrets.token_hex(20))
+        for gateway, tunnel_name, received, sent in (
+            (self.right, "left", to_right, self._to_left),
+            (self.left, "right", to_left, to_right),
+            (self.right, "left", to_right, to_left),
+        ):
+            gateway.call("tunnel.rekey", tunnel=tunnel_name, overlap=overlap, **{
+                "in": association(*received), "out": association(*sent)})  # fmt: skip
+        self._to_right, self._to_left = to_right, to_left
+
+    def spis(self) -> tuple:
+        """Those of what goes to the right and to the left, of the newest keys."""
+        return self._to_right[0], self._to_left[0]
 
     @contextlib.contextmanager
     def capture(self):
