@@ -198,13 +198,19 @@ void add_service_series(std::vector<MetricSource>& sources, const Gateway& gatew
   }
 }
 
-/// What one scrape tells of backends: read once, pool by pool, with the first series that asks.
+/// What one scrape tells of backends: read once, pool by pool, with the first series that asks. 100,000 of
+/// them are 6 MiB, so a reading has what is shown and no text.
 class BackendReadings {
  public:
+  static constexpr std::array<uint64_t Totals::*, 4> kTotals = {&Totals::packets, &Totals::bytes,
+                                                                &Totals::flows, &Totals::active_flows};
   struct Reading {
-    std::string label;
+    IpAddress address;
+    std::array<uint64_t, kTotals.size()> totals;
+    uint16_t port;
     lb::BackendState state;
-    Totals totals;
+
+    std::string label() const { return endpoint_text(address, port); }
   };
 
   explicit BackendReadings(const Gateway& gateway) : gateway_(gateway) {}
@@ -217,7 +223,9 @@ class BackendReadings {
     if (rows) {
       place->second.reserve(rows->size());
       for (const auto& row : *rows) {
-        place->second.push_back({endpoint_text(row.key.address, row.key.port), row.state, row.totals});
+        Reading reading{row.key.address, {}, row.key.port, row.state};
+        for (size_t i = 0; i < kTotals.size(); ++i) reading.totals[i] = row.totals.*kTotals[i];
+        place->second.push_back(reading);
       }
     }
     return place->second;
@@ -232,33 +240,28 @@ void add_backend_series(std::vector<MetricSource>& sources, const Gateway& gatew
   const auto model = gateway.model();
   const std::shared_ptr<const Named<PoolModel>> pools(model, &model->pools);
   const auto readings = std::make_shared<BackendReadings>(gateway);
-  struct Series {
-    MetricRow row;
-    uint64_t Totals::*field;
-  };
-  constexpr std::array<Series, 4> kSeries = {{
-      {metric("sluice_backend_packets_total"), &Totals::packets},
-      {metric("sluice_backend_bytes_total"), &Totals::bytes},
-      {metric("sluice_backend_flows_total"), &Totals::flows},
-      {metric("sluice_backend_active_flows"), &Totals::active_flows},
+  constexpr std::array<MetricRow, BackendReadings::kTotals.size()> kSeries = {{
+      metric("sluice_backend_packets_total"),
+      metric("sluice_backend_bytes_total"),
+      metric("sluice_backend_flows_total"),
+      metric("sluice_backend_active_flows"),
   }};
-  for (const auto& series : kSeries) {
-    sources.push_back(
-        over<PoolModel>(series.row, pools, [readings, field = series.field](const PoolModel& pool, auto add) {
-          for (const auto& backend : readings->of(pool)) {
-            add(static_cast<double>(backend.totals.*field),
-                {{"pool", pool.name}, {"backend", backend.label}});
-          }
-        }));
+  for (size_t i = 0; i < kSeries.size(); ++i) {
+    sources.push_back(over<PoolModel>(kSeries[i], pools, [readings, i](const PoolModel& pool, auto add) {
+      for (const auto& backend : readings->of(pool)) {
+        add(static_cast<double>(backend.totals[i]), {{"pool", pool.name}, {"backend", backend.label()}});
+      }
+    }));
   }
   sources.push_back(
       over<PoolModel>(metric("sluice_backend_state"), pools, [readings](const PoolModel& pool, auto add) {
         constexpr std::array kStates = {lb::BackendState::kActive, lb::BackendState::kDraining,
                                         lb::BackendState::kDown, lb::BackendState::kMaintenance};
         for (const auto& backend : readings->of(pool)) {
+          const std::string label = backend.label();
           for (const auto state : kStates) {
             add(backend.state == state ? 1 : 0,
-                {{"pool", pool.name}, {"backend", backend.label}, {"state", word_for(state)}});
+                {{"pool", pool.name}, {"backend", label}, {"state", word_for(state)}});
           }
         }
       }));
