@@ -21,6 +21,9 @@ from processes import ROOT  # noqa: E402
 from registries import missing  # noqa: E402
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture
 def moment(tmp_path):
     return Wish(tmp_path, rounds=1, seconds=0.02)

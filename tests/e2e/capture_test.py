@@ -71,6 +71,7 @@ def fields(file, *names):
     return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.alone
 def test_tshark_counts_what_the_gateway_counts_under_load(lab, tmp_path):
     """Of IPv4 and of IPv6: packets of long connections, nearly all of which take the plain way."""
     for name in ("dnat-tcp4", "full-nat-tcp6"):
@@ -132,6 +133,7 @@ def test_sluicectl_says_how_a_capture_ended(lab, tmp_path):
     assert lab.gateway.ctl("capture").returncode == 2
 
 
+@pytest.mark.alone
 def test_a_reader_that_sleeps_loses_packets_of_its_capture_alone(lab):
     """They are counted, and the capture goes on when it wakes."""
     service = next(s for s in SERVICES if s.name == "dnat-tcp4")

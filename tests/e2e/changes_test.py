@@ -71,6 +71,7 @@ class KeptConnection:
         return self.connection.getresponse().read().decode().split()[0]
 
 
+@pytest.mark.alone
 def test_wrk_sees_no_failure_during_a_thousand_applies(lab, gateway, tmp_path):
     log = tmp_path / "wrk.log"
     wrk = lab.client.spawn("wrk", "-t", "1", "-c", "16", "-d", "300s", lab.url(FULL_NAT), log=log)

@@ -19,6 +19,8 @@ from processes import eventually
 from scale_test import many_services
 from wireless import wireless_configuration
 
+pytestmark = pytest.mark.alone
+
 BOUND = 'sluice_control_step_seconds_bucket{le="0.05"}'
 ALL = "sluice_control_step_seconds_count"
 FIRST = {"pool": "pool-0", "address": "198.18.128.1", "port": 1024}

@@ -106,6 +106,7 @@ def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(site):
     assert resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
 
 
+@pytest.mark.alone
 def test_a_gateway_that_was_stopped_for_a_while_blames_nobody(site):
     site.serve_http(BACKEND4)
     gateway = site.start({"type": "http", "path": "/", "timeout": "500ms", "interval": "10ms"}, BACKEND4)

@@ -111,6 +111,7 @@ def test_a_file_of_rules_counts_once_it_has_changed_and_a_bad_one_leaves_the_old
     assert f"{path}:2:7: " in faults[0]["message"]
 
 
+@pytest.mark.alone
 def test_ten_thousand_rules_delay_neither_requests_nor_checks_nor_other_changes(lab, gateway):
     many = [{"id": i, "pattern": f"/never/{i:05}/" + "[a-f]+x" * (i % 20 == 0), "action": "drop"} for i in range(10_000)]
     config = inspected(gateway, rules=many)

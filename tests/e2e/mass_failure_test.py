@@ -15,6 +15,8 @@ from processes import eventually
 from scale_test import BACKENDS_EACH, many_services, report
 from wireless import wireless_configuration
 
+pytestmark = pytest.mark.alone
+
 CHECKED_POOLS, PORT = 500, 7000
 MORTAL = "198.19.0.0/22"  # the first backend of each checked pool
 SECONDS = 180

@@ -180,6 +180,7 @@ def test_what_the_http_endpoint_answers_to_others(lab):
     assert answer("/metrics", "-X", "POST")[:3] == "405"
 
 
+@pytest.mark.alone
 def test_a_worker_is_busy_only_while_packets_come(lab):
     def busiest():
         samples = lab.gateway.metrics()

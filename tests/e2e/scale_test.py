@@ -2,8 +2,12 @@
 
 import time
 
+import pytest
+
 import maglev
 from gateway import HASH_KEY
+
+pytestmark = pytest.mark.alone
 
 SERVICES, BACKENDS_EACH = 10_000, 10
 

@@ -214,6 +214,7 @@ def test_sources_change_without_a_restart(files, tmp_path):
     assert site.gateway.call("source.list") == []
 
 
+@pytest.mark.alone
 def test_ten_thousand_entries_and_one_among_them(files, capsys):
     site = files()
     all_of_them = [address(i) for i in range(10_000)]

@@ -87,6 +87,7 @@ def in_time_wait(backend):
     return len(backend.namespace.run("ss", "-Htan", "state", "time-wait", f"sport = :{PORT}").stdout.splitlines())
 
 
+@pytest.mark.alone
 def test_a_port_that_the_backend_has_in_time_wait_serves_the_next_client(lab, one_backend, capsys):
     gateway, backend = one_backend
     ports = ports_of_one_worker(lab, gateway, 16)

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from typing import Iterable, Iterator, List
+from typing import Iterable, Iterator, List, Optional
 
 from processes import eventually, spawn, start_time
 
@@ -22,6 +22,32 @@ _NAMED = pathlib.Path("/run/netns")
 _WORK = pathlib.Path(tempfile.gettempdir())
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
+_outside: Optional[int] = None  # the network that this process came from, if it has left it
+
+
+def move_to_own_network() -> None:
+    """Gives this thread, and what it starts from now on, a network with nothing but a loopback. Processes of tests that
+    run side by side take no port from each other so."""
+    global _outside  # pylint: disable=global-statement
+    _outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    if _libc.unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare: a network of their own for tests takes root")
+    ip("link", "set", "lo", "up")
+
+
+@contextlib.contextmanager
+def outside() -> Iterator[None]:
+    """What is started within is in the machine's network: for what asks a package registry."""
+    if _outside is None:
+        yield
+        return
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _setns(_outside)
+        yield
+    finally:
+        _setns(home)
+        os.close(home)
 
 
 def _setns(descriptor: int) -> None:

@@ -9,16 +9,14 @@ import threading
 import time
 from typing import Callable, Dict, List, Optional
 
+import npm
+
 FOLDER = pathlib.Path(__file__).resolve().parent / "otlp"
 
 
 def install() -> None:
-    """What package-lock.json names, unless it is there already."""
-    installed, wanted = FOLDER / "node_modules" / ".package-lock.json", FOLDER / "package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
-        return
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(command, cwd=FOLDER, check=True, timeout=300)
+    """What decodes traces, unless it is there already."""
+    npm.install(FOLDER, "--ignore-scripts")
 
 
 def _value(any_value: dict):

@@ -11,14 +11,6 @@ from processes import eventually
 FOLDER = pathlib.Path(__file__).resolve().parent
 
 
-def install() -> None:
-    """What package-lock.json names, unless it is there already."""
-    installed, wanted = FOLDER / "node_modules" / ".package-lock.json", FOLDER / "package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= wanted.stat().st_mtime:
-        return
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=FOLDER, check=True, timeout=300)
-
-
 class Browser:
     """One Chromium with one window, in a namespace. Its methods are the commands of browser.js."""
 

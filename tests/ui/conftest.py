@@ -2,7 +2,8 @@
 
 import pytest
 
-from browser import Browser, install
+import npm
+from browser import FOLDER, Browser
 from place import Place
 from wireless import wireless_configuration
 
@@ -15,7 +16,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(place):
-    install()
+    npm.install(FOLDER)
     with Browser(place.namespace, place.directory / "browser.log") as running:
         yield running
 
