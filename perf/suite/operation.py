@@ -195,6 +195,7 @@ def of_metrics(pools: int, each: int, wish: Wish) -> Iterator[Row]:
                 raise RuntimeError(str(answer["error"]))
             return 1e3 * (time.perf_counter() - began)
 
+        time.sleep(4 * wish.seconds)  # what its start has left to do
         peak_mib(gateway.process.pid)
         before = peak_mib(gateway.process.pid)
         for _ in range(wish.rounds):
