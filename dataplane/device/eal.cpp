@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -131,6 +132,29 @@ class StandardStreams {
   int saved_[2];
 };
 
+/// The CPUs of `allowed` where no worker spins; all of them where that leaves none.
+cpu_set_t cpus_beside_workers(const cpu_set_t& allowed, const BootConfig& config) {
+  cpu_set_t left = allowed;
+  if (config.idle != IdleMode::kPoll) return left;
+  for (const auto* cpus : {&config.workers, &config.lb_workers, &config.hash_workers}) {
+    for (const unsigned cpu : *cpus) CPU_CLR(cpu, &left);
+  }
+  return CPU_COUNT(&left) > 0 ? left : allowed;
+}
+
+/// Has every thread of this process that may run on all of `from` run on `to` alone, and what it starts.
+void confine_threads(const cpu_set_t& from, const cpu_set_t& to) {
+  DIR* const tasks = opendir("/proc/self/task");
+  if (tasks == nullptr) return;
+  while (const dirent* task = readdir(tasks)) {
+    const pid_t id = std::atoi(task->d_name);
+    cpu_set_t now;
+    if (id == 0 || sched_getaffinity(id, sizeof now, &now) != 0) continue;
+    if (CPU_EQUAL(&now, &from)) sched_setaffinity(id, sizeof to, &to);
+  }
+  closedir(tasks);
+}
+
 }  // namespace
 
 MachineFacts read_machine_facts() {
@@ -192,7 +216,10 @@ Result<void> start_eal(const BootConfig& config) {
   const int result = rte_eal_init(static_cast<int>(argv.size()) - 1, argv.data());
   const std::string complaint = streams.restore();
   if (known) sched_setaffinity(0, sizeof affinity, &affinity);
-  if (result >= 0) return {};
+  if (result >= 0) {
+    if (known) confine_threads(affinity, cpus_beside_workers(affinity, config));
+    return {};
+  }
 
   std::string reason = take_eal_error();
   if (!complaint.empty()) reason = complaint;

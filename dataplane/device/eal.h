@@ -29,7 +29,8 @@ bool is_pci_device(const std::string& device);
 /// adds those one by one, so that each failure has a name. Pure.
 Result<std::vector<std::string>> eal_arguments(const BootConfig& config, const MachineFacts& machine);
 
-/// Initialises EAL. The calling thread keeps the CPUs that it may run on.
+/// Initialises EAL. The calling thread keeps the CPUs that it may run on, but for those on which workers spin
+/// (IdleMode::kPoll): no other thread of the process runs there, if that leaves any.
 Result<void> start_eal(const BootConfig& config);
 void stop_eal();
 

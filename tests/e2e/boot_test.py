@@ -1,18 +1,23 @@
 """Settings that are read at the start: how workers rest, and ports that are shared with the kernel."""
 
 import copy
+import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
 from configuration import SERVICES
+from gateway import Gateway
 from lab import faults
 from processes import eventually
 from topology import CORE4, EDGE4, EDGE6
+from wireless import wireless_configuration
 
 BY_NAME = {service.name: service for service in SERVICES}
 
@@ -43,6 +48,34 @@ def test_services_are_balanced_however_workers_rest(lab, gateway, idle):
     for name in ("full-nat-tcp4", "full-nat-udp6", "dnat-udp4", "ipip-tcp6", "gue-udp4"):
         assert not faults(BY_NAME[name], lab.ask(BY_NAME[name], 6), 6)
     assert (rests(gateway) - before > 100) == (idle == "adaptive")
+
+
+def test_a_worker_that_spins_has_its_cpu_to_itself(tmp_path):
+    own, *others = sorted(os.sched_getaffinity(0))
+    if not others:
+        pytest.skip("there is one CPU")
+    config = wireless_configuration(tmp_path.name)
+    config["gateway"].update(idle="poll", workers=[own])
+    with Gateway(tmp_path / "gateway", config) as gateway:
+        spinning, others = [], []
+        for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
+            is_worker = "worker" in (task / "comm").read_text()
+            (spinning if is_worker else others).append(os.sched_getaffinity(int(task.name)))
+        assert spinning == [{own}]
+        assert others and not any(own in cpus for cpus in others), others
+        # What takes its CPU away all the same is counted.
+        long_turns = 'sluice_worker_long_turn_seconds_{}{{worker="0"{}}}'
+        before = gateway.metrics()
+        gateway.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.4)
+        gateway.process.send_signal(signal.SIGCONT)
+        series = long_turns.format("count", ""), long_turns.format("bucket", ',le="0.25"')
+
+        def longest():
+            every, shorter = (gateway.metrics()[name] - before[name] for name in series)
+            return every - shorter >= 1
+
+        eventually(longest, "a turn of more than 0.25 s is counted")
 
 
 def tasks(gateway):
