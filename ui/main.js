@@ -68,11 +68,20 @@ const parts = [
 ];
 let frame = null;
 
-/** Draws the last document from that part on; the first at once. */
+let isWhole = false; // each part has been drawn once
+
+/** Draws the last document from that part on: the first document as a whole, others with the frames that follow. */
 function draw(part = 0) {
   cancelAnimationFrame(frame);
   parts[part](last);
-  if (part + 1 < parts.length) frame = requestAnimationFrame(() => draw(part + 1));
+  if (part + 1 === parts.length) {
+    isWhole = true;
+    pulse();
+  } else if (isWhole) {
+    frame = requestAnimationFrame(() => draw(part + 1));
+  } else {
+    draw(part + 1);
+  }
 }
 
 function drawHead(state) {
@@ -84,7 +93,6 @@ function drawHead(state) {
   const title = `${wrong ? `(${wrong}) ` : ""}${state.system.name} · Sluice`;
   if (document.title !== title) document.title = title;
   setAttribute(document.documentElement, "data-level", level);
-  pulse();
 }
 
 function lose(why) {

@@ -35,7 +35,7 @@ export class Slices {
     this.#left = items.length;
     this.#first = [...this.#seen];
     cancelAnimationFrame(this.#frame);
-    this.#work();
+    this.#work(this.#round === 1 ? this.#step : 1); // what is there from the beginning is there at once
   }
 
   /** Has nodes for the first items: for so many, or for one step of them. */
@@ -55,8 +55,9 @@ export class Slices {
 
   #follow(entries) {
     for (const { target, isIntersecting } of entries) {
-      if (!target.isConnected) this.#observer.unobserve(target);
-      if (isIntersecting && target.isConnected) {
+      const isListed = target.parentNode === this.#parent;
+      if (!isListed) this.#observer.unobserve(target);
+      if (isListed && isIntersecting) {
         this.#seen.add(target);
         this.#refresh(target);
       } else {
@@ -66,16 +67,17 @@ export class Slices {
   }
 
   #refresh(node) {
-    if (!node?.isConnected || node.round === this.#round) return;
+    if (node?.parentNode !== this.#parent || node.round === this.#round) return;
     node.round = this.#round;
     this.#look(node, node.item);
   }
 
-  #work() {
+  /** Looks at nodes for as long as the budget lasts, and at so many in any case. */
+  #work(least = 1) {
     const end = performance.now() + budget;
-    do {
+    for (let looked = 0; this.#left > 0 && (looked < least || performance.now() < end); ++looked) {
       this.#refresh(this.#first.pop() ?? this.#following());
-    } while (this.#left > 0 && performance.now() < end);
+    }
     if (this.#left > 0) this.#frame = requestAnimationFrame(() => this.#work());
   }
 
