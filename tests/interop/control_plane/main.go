@@ -1,6 +1,8 @@
 // An xDS control plane for tests: Envoy's own go-control-plane with its snapshot cache, fed by lines on standard input.
 // A line is a JSON object: {"clusters": {name: {"priorities": [[{"weight": n, "endpoints": [{"address", "port", "weight",
-// "health"}]}]]}}, "listeners": {name: {"address", "port", "clusters": {name: weight}}}}.
+// "health"}]}]]}}, "listeners": {name: {"address", "port", "clusters": {name: weight}}}, "targets": [name]}.
+// The node "grpc" is a client of gRPC, which asks for targets by name and not for listeners: each leads to the cluster of
+// its name, of the same snapshot.
 // It answers each line with the version of the snapshot that it has set.
 package main
 
@@ -18,6 +20,9 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	router "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcpproxy "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
@@ -55,12 +60,20 @@ type listenerJSON struct {
 type lineJSON struct {
 	Clusters  map[string]clusterJSON
 	Listeners map[string]listenerJSON
+	Targets   []string
 }
 
-// Every node is served the same.
-type anyNode struct{}
+const grpcNode, otherNodes = "grpc", "others"
 
-func (anyNode) ID(*core.Node) string { return "all" }
+// All nodes but the one are served the same.
+type byNode struct{}
+
+func (byNode) ID(node *core.Node) string {
+	if node.GetId() == grpcNode {
+		return grpcNode
+	}
+	return otherNodes
+}
 
 func clusterOf(name string) *cluster.Cluster {
 	return &cluster.Cluster{
@@ -130,10 +143,82 @@ func listenerOf(name string, said listenerJSON) (*listener.Listener, error) {
 	}, err
 }
 
+// What a client of gRPC finds a cluster by.
+func targetOf(name string) (*listener.Listener, error) {
+	filter, err := anypb.New(&router.Router{})
+	if err != nil {
+		return nil, err
+	}
+	manager, err := anypb.New(&hcm.HttpConnectionManager{
+		HttpFilters: []*hcm.HttpFilter{{
+			Name:       "envoy.filters.http.router",
+			ConfigType: &hcm.HttpFilter_TypedConfig{TypedConfig: filter},
+		}},
+		RouteSpecifier: &hcm.HttpConnectionManager_RouteConfig{RouteConfig: &route.RouteConfiguration{
+			Name: name,
+			VirtualHosts: []*route.VirtualHost{{
+				Name:    name,
+				Domains: []string{"*"},
+				Routes: []*route.Route{{
+					Match: &route.RouteMatch{PathSpecifier: &route.RouteMatch_Prefix{Prefix: ""}},
+					Action: &route.Route_Route{Route: &route.RouteAction{
+						ClusterSpecifier: &route.RouteAction_Cluster{Cluster: name},
+					}},
+				}},
+			}},
+		}},
+	})
+	return &listener.Listener{Name: name, ApiListener: &listener.ApiListener{ApiListener: manager}}, err
+}
+
+type listenersByNode map[string][]types.Resource
+
+func listenersOf(said lineJSON) (listenersByNode, error) {
+	made := listenersByNode{}
+	for name, one := range said.Listeners {
+		listener, err := listenerOf(name, one)
+		if err != nil {
+			return nil, err
+		}
+		made[otherNodes] = append(made[otherNodes], listener)
+	}
+	for _, name := range said.Targets {
+		listener, err := targetOf(name)
+		if err != nil {
+			return nil, err
+		}
+		made[grpcNode] = append(made[grpcNode], listener)
+	}
+	return made, nil
+}
+
+// The same clusters and endpoints for every node, and the listeners of each.
+func setSnapshots(snapshots cache.SnapshotCache, version string, said lineJSON) error {
+	listeners, err := listenersOf(said)
+	if err != nil {
+		return err
+	}
+	for _, node := range []string{otherNodes, grpcNode} {
+		resources := map[resource.Type][]types.Resource{resource.ListenerType: listeners[node]}
+		for name, one := range said.Clusters {
+			resources[resource.ClusterType] = append(resources[resource.ClusterType], clusterOf(name))
+			resources[resource.EndpointType] = append(resources[resource.EndpointType], assignmentOf(name, one))
+		}
+		snapshot, err := cache.NewSnapshot(version, resources)
+		if err != nil {
+			return err
+		}
+		if err := snapshots.SetSnapshot(context.Background(), node, snapshot); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func main() {
 	listen := flag.String("listen", "127.0.0.1:18000", "ADDRESS:PORT")
 	flag.Parse()
-	snapshots := cache.NewSnapshotCache(true, anyNode{}, nil)
+	snapshots := cache.NewSnapshotCache(true, byNode{}, nil)
 	served := grpc.NewServer()
 	discovery.RegisterAggregatedDiscoveryServiceServer(served, server.NewServer(context.Background(), snapshots, nil))
 	socket, err := net.Listen("tcp", *listen)
@@ -146,26 +231,9 @@ func main() {
 	lines.Buffer(nil, 64<<20)
 	for version := 1; lines.Scan(); version++ {
 		said := lineJSON{}
-		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		resources := map[resource.Type][]types.Resource{}
-		for name, one := range said.Clusters {
-			resources[resource.ClusterType] = append(resources[resource.ClusterType], clusterOf(name))
-			resources[resource.EndpointType] = append(resources[resource.EndpointType], assignmentOf(name, one))
-		}
-		for name, one := range said.Listeners {
-			made, err := listenerOf(name, one)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			resources[resource.ListenerType] = append(resources[resource.ListenerType], made)
-		}
-		snapshot, err := cache.NewSnapshot(fmt.Sprint(version), resources)
+		err := json.Unmarshal(lines.Bytes(), &said)
 		if err == nil {
-			err = snapshots.SetSnapshot(context.Background(), "all", snapshot)
+			err = setSnapshots(snapshots, fmt.Sprint(version), said)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
