@@ -46,6 +46,8 @@ void Transmit::flush() {
 
 void Transmit::flush(unsigned slot) {
   Buffer& buffer = buffers_[slot];
+  if (slot == kTunnels) [[unlikely]]
+    return drop_for_tunnels(buffer);
   const unsigned sent = hand_over(slot, buffer);
   const bool by_ring = queue_ >= buffer.target.queues;
   const std::atomic<bool>* const link_up = buffer.target.link_up;
@@ -59,7 +61,14 @@ void Transmit::flush(unsigned slot) {
   }
   if (by_ring && sent < buffer.count) stats_.ring_full.add(buffer.count - sent);
   buffer.count = 0;
-  pending_ &= ~(uint64_t{1} << slot);
+  pending_ &= ~bit_of(slot);
+}
+
+void Transmit::drop_for_tunnels(Buffer& buffer) {
+  for (unsigned i = 0; i < buffer.count; ++i) {
+    drops_.drop_frame(buffer.frames[i], 0, DropReason::kTxFull, DropDetail::kTransmitQueueFull);
+  }
+  buffer.count = 0;
 }
 
 unsigned Transmit::hand_over(unsigned slot, Buffer& buffer) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <span>
+#include <utility>
 
 #include "common/spsc_ring.h"
 #include "dataplane/tables/drops.h"
@@ -26,6 +27,8 @@ struct TransmitDevice {
 class Transmit {
  public:
   static constexpr unsigned kBuffer = 64;  ///< frames, for each port and tap
+  /// What the short ways know as the port of ESP tunnels. Nothing leaves by it: take_for_tunnels().
+  static constexpr uint8_t kTunnels = 2 * kMaxPorts;
 
   /// `devices` by configured port; `taps` the same for the ports' kernel taps. `queue`: this worker's TX
   /// queue on each. Frames for a device that has fewer queues go over `to_transmit` to a worker that has
@@ -42,6 +45,12 @@ class Transmit {
       show(port, *frame, meta_of(frame).is_bound);
     add(port, frame);
   }
+  /// The same for several, kBuffer at most.
+  void send(uint16_t port, std::span<rte_mbuf* const> frames) {
+    if (is_watched()) [[unlikely]]
+      for (rte_mbuf* const frame : frames) show(port, *frame, meta_of(frame).is_bound);
+    send_shown(port, frames);
+  }
   /// The same for a frame that has been shown to whoever looks.
   void send_shown(uint16_t port, rte_mbuf* frame) { add(port, frame); }
   /// The same for several, kBuffer at most.
@@ -51,7 +60,7 @@ class Transmit {
       flush(port);
     std::copy(frames.begin(), frames.end(), buffer.frames.begin() + buffer.count);
     buffer.count += static_cast<unsigned>(frames.size());
-    pending_ |= uint64_t{1} << port;
+    pending_ |= bit_of(port);
   }
   /// The same for a frame that was made here, or came from a kernel tap: counts it as originated.
   void send_new(uint16_t port, rte_mbuf* frame);
@@ -64,30 +73,39 @@ class Transmit {
   /// what leaves has its number from who sends it. False: its ring is full, and the packet is the caller's
   /// still.
   bool hand_over_bare(rte_mbuf* packet) { return to_transmit_->push(packet); }
+  /// What was sent by kTunnels since the last call: whoever takes it takes it over, before more is sent. A
+  /// burst at most may be sent between two calls.
+  std::span<rte_mbuf* const> take_for_tunnels() {
+    Buffer& buffer = buffers_[kTunnels];
+    return std::span(buffer.frames).first(std::exchange(buffer.count, 0));
+  }
   /// Takes over a frame that another worker put into its to_transmit ring.
   void relay(rte_mbuf* frame);
   /// Hands every buffer to its device. Once per poll.
   void flush();
 
  private:
-  static constexpr unsigned kSlots = 2 * kMaxPorts;  ///< ports, then their taps
+  static constexpr unsigned kSlots = 2 * kMaxPorts + 1;  ///< ports, then their taps, then kTunnels
   struct Buffer {
     TransmitDevice target;
     unsigned count = 0;
     std::array<rte_mbuf*, kBuffer> frames;
   };
+  /// kTunnels shares the bit of port 0, whose empty buffer is handed over now and then for its sake.
+  static uint64_t bit_of(unsigned slot) { return uint64_t{1} << slot % 64; }
   bool is_watched() const { return watch_ != nullptr && (watch_->any() & stage::kCaptureSent) != 0; }
   void show(uint16_t port, rte_mbuf& frame, bool is_bound) const;
   void add(unsigned slot, rte_mbuf* frame);
   void flush(unsigned slot);
   unsigned hand_over(unsigned slot, Buffer& buffer);
+  void drop_for_tunnels(Buffer& buffer);
 
   uint16_t queue_;
   SpscRing<rte_mbuf*>* to_transmit_;
   Drops& drops_;
   WorkerStats& stats_;
   const PacketWatch* watch_ = nullptr;
-  uint64_t pending_ = 0;  ///< a bit for each slot whose buffer holds frames
+  uint64_t pending_ = 0;  ///< bit_of() each slot whose buffer holds frames
   std::array<Buffer, kSlots> buffers_;
 };
 
@@ -95,7 +113,7 @@ inline void Transmit::add(unsigned slot, rte_mbuf* frame) {
   Buffer& buffer = buffers_[slot];
   if (buffer.count == kBuffer) [[unlikely]]
     flush(slot);
-  if (buffer.count == 0) pending_ |= uint64_t{1} << slot;
+  if (buffer.count == 0) pending_ |= bit_of(slot);
   buffer.frames[buffer.count++] = frame;
 }
 static_assert(2 * kMaxPorts <= 64);

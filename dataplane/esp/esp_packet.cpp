@@ -1,5 +1,9 @@
 #include "dataplane/esp/esp_packet.h"
 
+#include <array>
+
+#include "common/check.h"
+
 namespace sluice::dataplane {
 namespace {
 
@@ -44,24 +48,54 @@ OpenedPacket inner_of(std::span<uint8_t> payload) {
   return opened;
 }
 
-}  // namespace
+/// What has to be known of a packet that is about to be encrypted.
+struct Sealing {
+  InnerFacts facts;
+  EspNonce nonce;
+  EspAssociatedData associated;
+  uint8_t* icv;
+};
 
-std::span<uint8_t> seal_packet(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelHeader& header,
-                               uint64_t number, uint8_t* ip, size_t ip_bytes) {
+/// Writes what lies around a packet but for the outer header and the ICV.
+Sealing prepare(const OutboundSa& sa, uint64_t number, const SealedPacket& packet) {
+  uint8_t* const ip = packet.ip;
   const bool is_v4 = ip[0] >> 4 == 4;
-  const InnerFacts facts = inner_facts(ip, is_v4);
-  const size_t padding = esp_padding(ip_bytes);
-  uint8_t* const end = ip + ip_bytes;
+  const size_t padding = esp_padding(packet.ip_bytes);
+  uint8_t* const end = ip + packet.ip_bytes;
   for (size_t i = 0; i < padding; ++i) end[i] = static_cast<uint8_t>(i + 1);  // RFC 4303, 2.4
   store(end + padding,
         EspTrailer{static_cast<uint8_t>(padding), is_v4 ? IpProtocol::kIpip : IpProtocol::kIpv6});
-  uint8_t* const icv = end + padding + sizeof(EspTrailer);
-  uint8_t* const esp = ip - sizeof(EspHeader);
-  store(esp, EspHeader{sa.spi, Be32::from_host(static_cast<uint32_t>(number)), iv_of(number)});
-  gcm.seal(sa.key, esp_nonce(sa.salt, iv_of(number)).bytes,
-           view(esp_associated_data(sa.spi, number, sa.is_extended)), {ip, icv}, icv);
-  uint8_t* const behind = icv + kIcvBytes;
-  return {header.write(esp, static_cast<size_t>(behind - esp), facts), behind};
+  store(ip - sizeof(EspHeader),
+        EspHeader{sa.spi, Be32::from_host(static_cast<uint32_t>(number)), iv_of(number)});
+  return {inner_facts(ip, is_v4), esp_nonce(sa.salt, iv_of(number)),
+          esp_associated_data(sa.spi, number, sa.is_extended), end + padding + sizeof(EspTrailer)};
+}
+
+}  // namespace
+
+void seal_packets(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelHeader& header, uint64_t first,
+                  std::span<SealedPacket> packets) {
+  check(packets.size() <= kMostSealedTogether, "a burst of packets to be sealed");
+  std::array<Sealing, kMostSealedTogether> all;
+  // Whatever is written beside the ciphertext is written for all packets first: encryption loads wide words,
+  // which would wait for narrow stores into them.
+  for (size_t i = 0; i < packets.size(); ++i) all[i] = prepare(sa, first + i, packets[i]);
+  for (size_t i = 0; i < packets.size(); ++i) {
+    gcm.seal(sa.key, all[i].nonce.bytes, view(all[i].associated), {packets[i].ip, all[i].icv}, all[i].icv);
+  }
+  for (size_t i = 0; i < packets.size(); ++i) {
+    uint8_t* const esp = packets[i].ip - sizeof(EspHeader);
+    uint8_t* const behind = all[i].icv + kIcvBytes;
+    const auto id = static_cast<uint16_t>(first + i);
+    packets[i].sealed = {header.write(esp, static_cast<size_t>(behind - esp), all[i].facts, id), behind};
+  }
+}
+
+std::span<uint8_t> seal_packet(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelHeader& header,
+                               uint64_t number, uint8_t* ip, size_t ip_bytes) {
+  SealedPacket packet{ip, ip_bytes};
+  seal_packets(gcm, sa, header, number, {&packet, 1});
+  return packet.sealed;
 }
 
 void unseal_packet(const crypto::AesGcm& gcm, const OutboundSa& sa, uint64_t number, uint8_t* ip,

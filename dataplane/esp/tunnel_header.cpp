@@ -1,6 +1,8 @@
 #include "dataplane/esp/tunnel_header.h"
 
-#include <cstring>
+#include <immintrin.h>
+
+#include <cstddef>
 
 #include "common/checksum.h"
 #include "dataplane/esp/esp_format.h"
@@ -33,6 +35,7 @@ TunnelHeader::TunnelHeader(const IpAddress& local, const IpAddress& remote, bool
     header.source = local.as_v4();
     header.destination = remote.as_v4();
     store(header_.data(), header);
+    sum_ = checksum_fold(checksum_add(header_.data(), sizeof header));
     size = sizeof header;
   } else {
     Ipv6Header header{};
@@ -51,33 +54,53 @@ TunnelHeader::TunnelHeader(const IpAddress& local, const IpAddress& remote, bool
   bytes_ = static_cast<uint8_t>(size);
 }
 
-uint8_t* TunnelHeader::write(uint8_t* esp, size_t esp_bytes, InnerFacts inner) const {
+uint8_t* TunnelHeader::write(uint8_t* esp, size_t esp_bytes, InnerFacts inner, uint16_t id) const {
   uint8_t* const front = esp - bytes_;
-  std::memcpy(front, header_.data(), bytes_);
   const size_t total = bytes_ + esp_bytes;
   if (is_v4_) {
-    auto& header = *reinterpret_cast<Ipv4Header*>(front);
-    header.tos = inner.traffic_class;
-    header.total_length = Be16::from_host(static_cast<uint16_t>(total));
-    header.fragment = Be16::from_host(inner.dont_fragment ? Ipv4Header::kDontFragment : 0);
-    header.checksum = checksum_finish(checksum_add(front, sizeof header));
+    write_v4(front, total, inner, id);
   } else {
-    auto& header = *reinterpret_cast<Ipv6Header*>(front);
-    header.version_class_flow = Be32::from_host(6u << 28 | uint32_t{inner.traffic_class} << 20);
-    header.payload_length = Be16::from_host(static_cast<uint16_t>(total - sizeof header));
+    write_v6(front, total, inner);
   }
-  if (has_udp_) {
-    uint8_t* const udp = esp - sizeof(UdpHeader);
-    const size_t udp_bytes = sizeof(UdpHeader) + esp_bytes;
-    store(udp + offsetof(UdpHeader, length), Be16::from_host(static_cast<uint16_t>(udp_bytes)));
-    if (!is_v4_) {
-      const uint64_t pseudo = pseudo_header_sum(front, false, IpProtocol::kUdp, udp_bytes);
-      Be16 checksum = checksum_finish(checksum_add(udp, udp_bytes, pseudo));
-      if (checksum.network() == 0) checksum = Be16::from_network(0xffff);
-      store(udp + offsetof(UdpHeader, checksum), checksum);
-    }
-  }
+  if (has_udp_) write_udp(front, esp, esp_bytes);
   return front;
+}
+
+void TunnelHeader::write_v4(uint8_t* front, size_t total, InnerFacts inner, uint16_t id) const {
+  const auto length = Be16::from_host(static_cast<uint16_t>(total));
+  const auto fragment = Be16::from_host(inner.dont_fragment ? Ipv4Header::kDontFragment : 0);
+  const auto identification = Be16::from_host(inner.dont_fragment ? 0 : id);
+  // The sum is made of the values: loading back what has just been stored by the field would wait for the
+  // store buffer.
+  const uint64_t sum = uint64_t{sum_} + (uint32_t{inner.traffic_class} << 8) + length.network() +
+                       identification.network() + fragment.network();
+  store(front, load<__m128i>(header_.data()));
+  store(front + 16, load<uint32_t>(header_.data() + 16));
+  store(front + offsetof(Ipv4Header, tos), inner.traffic_class);
+  store(front + offsetof(Ipv4Header, total_length), length);
+  store(front + offsetof(Ipv4Header, id), identification);
+  store(front + offsetof(Ipv4Header, fragment), fragment);
+  store(front + offsetof(Ipv4Header, checksum), checksum_finish(sum));
+}
+
+void TunnelHeader::write_v6(uint8_t* front, size_t total, InnerFacts inner) const {
+  store(front, load<__m256i>(header_.data()));
+  store(front + 32, load<uint64_t>(header_.data() + 32));
+  store(front, Be32::from_host(6u << 28 | uint32_t{inner.traffic_class} << 20));
+  store(front + offsetof(Ipv6Header, payload_length),
+        Be16::from_host(static_cast<uint16_t>(total - sizeof(Ipv6Header))));
+}
+
+void TunnelHeader::write_udp(uint8_t* front, uint8_t* esp, size_t esp_bytes) const {
+  uint8_t* const udp = esp - sizeof(UdpHeader);
+  const size_t udp_bytes = sizeof(UdpHeader) + esp_bytes;
+  store(udp, load<uint64_t>(header_.data() + bytes_ - sizeof(UdpHeader)));
+  store(udp + offsetof(UdpHeader, length), Be16::from_host(static_cast<uint16_t>(udp_bytes)));
+  if (is_v4_) return;
+  const uint64_t pseudo = pseudo_header_sum(front, false, IpProtocol::kUdp, udp_bytes);
+  Be16 checksum = checksum_finish(checksum_add(udp, udp_bytes, pseudo));
+  if (checksum.network() == 0) checksum = Be16::from_network(0xffff);
+  store(udp + offsetof(UdpHeader, checksum), checksum);
 }
 
 std::optional<uint8_t> ecn_after(uint8_t inner, uint8_t outer) {

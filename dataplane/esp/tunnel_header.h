@@ -31,11 +31,17 @@ class TunnelHeader {
   size_t bytes() const { return bytes_; }
   bool is_v4() const { return is_v4_; }
   /// Writes it in front of the `esp_bytes` bytes of ESP at `esp`, which are finished. Returns where it
-  /// begins. The UDP checksum is 0 over IPv4 (RFC 3948, 2.1), and made over IPv6.
-  uint8_t* write(uint8_t* esp, size_t esp_bytes, InnerFacts inner) const;
+  /// begins. The UDP checksum is 0 over IPv4 (RFC 3948, 2.1), and made over IPv6. `id` tells fragments of
+  /// IPv4 packets apart, where these may be fragmented (RFC 6864, 4.1): it does not come again soon.
+  uint8_t* write(uint8_t* esp, size_t esp_bytes, InnerFacts inner, uint16_t id) const;
 
  private:
+  void write_v4(uint8_t* front, size_t total, InnerFacts inner, uint16_t id) const;
+  void write_v6(uint8_t* front, size_t total, InnerFacts inner) const;
+  void write_udp(uint8_t* front, uint8_t* esp, size_t esp_bytes) const;
+
   std::array<uint8_t, kMostBytes> header_{};
+  uint16_t sum_ = 0;  ///< over IPv4: of all header fields that no packet decides, as the network has them
   uint8_t bytes_ = 0;
   bool is_v4_ = false;
   bool has_udp_ = false;

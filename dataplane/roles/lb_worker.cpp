@@ -6,6 +6,7 @@
 #include "dataplane/base/packet.h"
 #include "dataplane/stages/answer_echo.h"
 #include "dataplane/stages/balance.h"
+#include "dataplane/stages/encapsulate.h"
 #include "dataplane/stages/punt.h"
 #include "dataplane/stages/relay_icmp_error.h"
 #include "dataplane/stages/relay_tunnel_error.h"
@@ -62,6 +63,7 @@ void balance_and_forward(Worker& worker, std::span<rte_mbuf*> packets) {
     }
   }
   balance(worker, std::span(flow_packets).first(flows));
+  if (worker.tables->tunnels != nullptr) encapsulate_marked(worker, std::nullopt);
 }
 
 unsigned take_handed_over(Worker& worker) {

@@ -183,6 +183,7 @@ Fate learn_path_mtu(Worker& worker, rte_mbuf* packet) {
     const size_t least = is_v4 ? kLeastV4 : kLeastV6;
     tunnel.state->path_mtu.learn(static_cast<uint16_t>(std::clamp<size_t>(mtu, least, UINT16_MAX)),
                                  worker.now_ms);
+    worker.neighbors.next_version();  // known paths say what fits; other workers' are of a second at most
     worker.drops.discard(packet);
     return Fate::kGone;
   }
@@ -258,6 +259,7 @@ std::span<rte_mbuf*> forward_known_in_clear(Worker& worker, uint8_t port, std::s
     (is_held ? held[holding++] : frames[others++]) = frame;
   }
   const size_t left = forward_known_flows(worker, port, frames.first(others)).size();
+  encapsulate_marked(worker, port);
   std::copy_n(held.begin(), holding, frames.begin() + static_cast<std::ptrdiff_t>(left));
   return frames.first(left + holding);
 }

@@ -7,6 +7,7 @@
 #include "dataplane/esp/esp_worker.h"
 #include "dataplane/esp/tunnel_tables.h"
 #include "dataplane/packet/ethernet.h"
+#include "dataplane/stages/forward_known.h"
 #include "dataplane/stages/route.h"
 
 namespace sluice::dataplane {
@@ -67,58 +68,55 @@ class Sender {
   Sent send_to(const MacAddress& mac, Run run) {
     SequenceLeases& leases = *tunnel_.out->leases;
     const auto count = static_cast<unsigned>(run.size());
+    for (size_t i = 0; i < count; ++i) sealed_[i] = {ip_of(run[i].packet), run[i].packet->pkt_len};
+    const std::span<SealedPacket> packets = std::span(sealed_).first(count);
     for (unsigned tries = 0; tries < kTries; ++tries) {
       const auto first = leases.take(count);
       if (!first || (!tunnel_.out->is_extended && *first + count - 1 > UINT32_MAX)) {
         return refuse_all(run, TunnelDrop::kSequenceExhausted);
       }
-      seal(*first, run);
+      seal_packets(worker_.esp->gcm(), *tunnel_.out, tunnel_.header, *first, packets);
       switch (leases.depart(worker_.place.index, *first, count)) {
         case SequenceLeases::Departure::kNow:
           transmit(mac, run);
           leases.left(worker_.place.index);
           return Sent::kAll;
         case SequenceLeases::Departure::kLater:
-          unseal(*first, run);
+          unseal(*first, packets);
           return Sent::kNone;
         case SequenceLeases::Departure::kStale:
-          unseal(*first, run);
+          unseal(*first, packets);
           break;
       }
     }
     return Sent::kNone;
   }
 
-  void seal(uint64_t number, Run run) {
-    for (size_t i = 0; i < run.size(); ++i) {
-      rte_mbuf* const packet = run[i].packet;
-      sealed_[i] = seal_packet(worker_.esp->gcm(), *tunnel_.out, tunnel_.header, number + i, ip_of(packet),
-                               packet->pkt_len);
-    }
-  }
-
-  void unseal(uint64_t number, Run run) {
-    for (size_t i = 0; i < run.size(); ++i) {
-      rte_mbuf* const packet = run[i].packet;
-      unseal_packet(worker_.esp->gcm(), *tunnel_.out, number + i, ip_of(packet), packet->pkt_len);
+  void unseal(uint64_t number, std::span<const SealedPacket> packets) {
+    for (const SealedPacket& packet : packets) {
+      unseal_packet(worker_.esp->gcm(), *tunnel_.out, number++, packet.ip, packet.ip_bytes);
     }
   }
 
   void transmit(const MacAddress& mac, Run run) {
-    TunnelCounters& counters = tunnel_.state->counters[worker_.place.index];
-    const uint16_t type = tunnel_.header.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6;
+    LinkHeader link{.port = static_cast<uint8_t>(tunnel_.port),
+                    .bytes = static_cast<uint8_t>(ethernet_bytes(view_))};
+    write_ethernet(link.header.data(), view_, mac,
+                   tunnel_.header.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6);
+    std::array<rte_mbuf*, kMostSealedTogether> frames;
+    uint64_t inner_bytes = 0;
     for (size_t i = 0; i < run.size(); ++i) {
-      rte_mbuf* const packet = run[i].packet;
-      counters.packets_out.add();
-      counters.bytes_out.add(packet->pkt_len);
-      uint8_t* const frame = sealed_[i].data() - ethernet_bytes(view_);
-      write_ethernet(frame, view_, mac, type);
-      const auto size = static_cast<uint16_t>(sealed_[i].data() + sealed_[i].size() - frame);
-      packet->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(packet->buf_addr));
-      packet->data_len = size;
-      packet->pkt_len = size;
-      worker_.transmit.send(tunnel_.port, packet);
+      const SealedPacket& sealed = sealed_[i];
+      inner_bytes += sealed.ip_bytes;
+      uint8_t* const frame = sealed.sealed.data() - link.bytes;
+      link.write(frame);
+      frames[i] = run[i].packet;
+      set_data(frames[i], frame, sealed.sealed.data() + sealed.sealed.size());
     }
+    TunnelCounters& counters = tunnel_.state->counters[worker_.place.index];
+    counters.packets_out.add(run.size());
+    counters.bytes_out.add(inner_bytes);
+    worker_.transmit.send(tunnel_.port, std::span(frames).first(run.size()));
     // With others at work on the same numbers they leave now: whoever looks next is to find them gone.
     if (tunnel_.state->counters.size() > 1) worker_.transmit.flush();
   }
@@ -126,8 +124,9 @@ class Sender {
   Worker& worker_;
   const Tunnel& tunnel_;
   const PortView& view_;
-  std::array<std::span<uint8_t>, kBurst> sealed_;
+  std::array<SealedPacket, kMostSealedTogether> sealed_;
 };
+static_assert(kMostSealedTogether <= Transmit::kBuffer);
 
 /// Which packets of a flush have to wait: those of tunnels of which one does.
 class Held {
@@ -155,37 +154,15 @@ bool may_wait(const Worker& worker, const EspWorker::Waiting& waiting,
 Run next_run(const Worker& worker, Run waiting) {
   const uint16_t tunnel = waiting.front().tunnel;
   const auto& out = worker.tables->tunnels->tunnels()[tunnel - 1u].out;
-  const size_t most =
-      std::min<size_t>({waiting.size(), kBurst, out == nullptr ? kBurst : out->leases->most()});
+  const size_t most = std::min<size_t>(
+      {waiting.size(), kMostSealedTogether, out == nullptr ? kMostSealedTogether : out->leases->most()});
   size_t size = 1;
   while (size < most && waiting[size].tunnel == tunnel) ++size;
   return waiting.first(size);
 }
 
-}  // namespace
-
-void encapsulate(Worker& worker, uint16_t tunnel_number, rte_mbuf* packet) {
-  const Tunnel& tunnel = worker.tables->tunnels->tunnels()[tunnel_number - 1u];
-  if (tunnel.out == nullptr || worker.esp == nullptr) {
-    return refuse(worker, tunnel, packet, reason_without_keys(tunnel));
-  }
-  if (!has_room(packet, tunnel, worker.tables->ports[tunnel.port])) {
-    return worker.drops.drop(packet, DropReason::kNoHeadroom);
-  }
-  if (!worker.transmit.has_queue(tunnel.port)) {
-    meta_of(packet).tunnel = tunnel_number;
-    if (worker.transmit.hand_over_bare(packet)) return;
-    worker.stats.ring_full.add();
-    return worker.drops.drop(packet, DropReason::kRingFull);
-  }
-  const EspWorker::Waiting waiting{packet, worker.now_ms, tunnel_number};
-  if (worker.esp->add(waiting)) return;
-  send_encrypted(worker);
-  if (!worker.esp->add(waiting)) worker.drops.drop(packet, DropReason::kTxFull);
-}
-
-void send_encrypted(Worker& worker) {
-  if (worker.esp == nullptr || !worker.esp->has_waiting()) return;
+/// Encrypts and sends what waits, as far as it can leave.
+void send_waiting(Worker& worker) {
   const Run all = worker.esp->waiting();
   Held held;
   size_t kept = 0;
@@ -204,6 +181,53 @@ void send_encrypted(Worker& worker) {
     }
   }
   worker.esp->keep_first(kept);
+}
+
+/// Takes over a bare packet: it waits until the poll's end, or another worker has it.
+void await(Worker& worker, uint16_t tunnel_number, rte_mbuf* packet) {
+  const Tunnel& tunnel = worker.tables->tunnels->tunnels()[tunnel_number - 1u];
+  if (tunnel.out == nullptr || worker.esp == nullptr) {
+    return refuse(worker, tunnel, packet, reason_without_keys(tunnel));
+  }
+  if (!has_room(packet, tunnel, worker.tables->ports[tunnel.port])) {
+    return worker.drops.drop(packet, DropReason::kNoHeadroom);
+  }
+  if (!worker.transmit.has_queue(tunnel.port)) {
+    meta_of(packet).tunnel = tunnel_number;
+    if (worker.transmit.hand_over_bare(packet)) return;
+    meta_of(packet).tunnel = 0;  // the buffer's next frame is for no tunnel
+    worker.stats.ring_full.add();
+    return worker.drops.drop(packet, DropReason::kRingFull);
+  }
+  const EspWorker::Waiting waiting{packet, worker.now_ms, tunnel_number};
+  if (worker.esp->add(waiting)) return;
+  send_waiting(worker);
+  if (!worker.esp->add(waiting)) worker.drops.drop(packet, DropReason::kTxFull);
+}
+
+}  // namespace
+
+void encapsulate_marked(Worker& worker, std::optional<uint8_t> in_port) {
+  for (rte_mbuf* const packet : worker.transmit.take_for_tunnels()) {
+    const auto mark = load<TunnelMark>(rte_pktmbuf_mtod(packet, const uint8_t*));
+    rte_pktmbuf_adj(packet, sizeof mark);
+    PacketMeta& meta = meta_of(packet);
+    if (in_port) meta.in_port = *in_port;
+    meta.l3_offset = 0;  // there is no Ethernet header any more
+    meta.bare_at = packet->data_off;
+    meta.tunnel = 0;
+    meta.bind(mark.service, mark.backend);
+    await(worker, mark.tunnel, packet);
+  }
+}
+
+void encapsulate(Worker& worker, uint16_t tunnel_number, rte_mbuf* packet) {
+  encapsulate_marked(worker, std::nullopt);  // of its flow, they come first
+  await(worker, tunnel_number, packet);
+}
+
+void send_encrypted(Worker& worker) {
+  if (worker.esp != nullptr && worker.esp->has_waiting()) send_waiting(worker);
 }
 
 void encapsulate_handed_over(Worker& worker, rte_mbuf* packet) {

@@ -5,10 +5,26 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
+
+/// What lies in front of a packet that the short ways send by Transmit::kTunnels, in the place of an Ethernet
+/// header: for whom it is, and 1 + the place of its tunnel.
+struct TunnelMark {
+  lb::ServiceId service;
+  lb::BackendId backend;
+  uint16_t tunnel;
+  uint8_t unused[6];
+};
+static_assert(sizeof(TunnelMark) == 16 && sizeof(TunnelMark) <= LinkHeader::kMostBytes);
+
+/// Takes what the short ways have sent by Transmit::kTunnels where encapsulate() takes others: after each
+/// burst, and before anything else of its flows goes there. `in_port`: by which all of it came in, where its
+/// metadata were not written.
+void encapsulate_marked(Worker& worker, std::optional<uint8_t> in_port);
 
 /// Takes over a bare IP packet that leaves by a tunnel, 1 + its place in TunnelTables. It is encrypted and
 /// sent by send_encrypted(), or dropped `denied`, and counted at the tunnel.

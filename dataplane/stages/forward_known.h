@@ -30,7 +30,8 @@ inline const KnownPath* path_of(const Worker& worker, const lb::FlowEntry& flow)
 /// made it up.
 inline bool comes_from_backend(const Worker& worker, const lb::FlowEntry& flow, uint8_t in_port) {
   const KnownPath* const path = path_of(worker, flow);
-  if (path != nullptr) return path->rewrite.link.port == in_port;
+  if (path != nullptr && path->rewrite.link.port != Transmit::kTunnels)
+    return path->rewrite.link.port == in_port;
   const Egress egress = route_to_backend(*worker.tables, (*worker.tables->backends)[flow.backend]);
   // What has a source behind a tunnel has come in by it (refuse_clear(), decapsulate()).
   return !egress.found || egress.tunnel != 0 || egress.port == in_port;
@@ -107,8 +108,36 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
       !lb::Balancer::goes_on(flow, worker.now_ms, path->idle_timeout_ms)) {
     return false;
   }
+  if ((rewrite.stages & stage::kPolice) != 0 && !pass_limits(worker, flow)) {
+    drop_limited(worker, packet, meta.in_port, flow);
+    return true;
+  }
   meta.is_v4() ? treat_and_send<true>(worker, packet, at, flow, rewrite, meta.in_port)
                : treat_and_send<false>(worker, packet, at, flow, rewrite, meta.in_port);
+  return true;
+}
+
+/// The way out of packets to a backend, once their path has treated them: nothing where its neighbor is not
+/// resolved.
+inline bool find_way_out(Worker& worker, const Egress& egress, const lb::Decision& decision,
+                         PathRewrite& rewrite) {
+  const size_t mtu = largest_packet(worker, egress);
+  rewrite.most_ip_bytes = static_cast<uint16_t>(mtu - std::min<size_t>(mtu, rewrite.outer.bytes));
+  LinkHeader& link = rewrite.link;
+  if (egress.tunnel != 0) {
+    store(link.header.data(), TunnelMark{decision.service, decision.backend, egress.tunnel, {}});
+    link.port = Transmit::kTunnels;
+    link.bytes = sizeof(TunnelMark);
+    rewrite.stages &= static_cast<StageMask>(~stage::kCaptureSent);  // it is shown once it is encrypted
+    return true;
+  }
+  const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
+  if (mac == nullptr) return false;
+  const PortView& view = worker.tables->ports[egress.port];
+  link.port = static_cast<uint8_t>(egress.port);
+  link.bytes = static_cast<uint8_t>(ethernet_bytes(view));
+  write_ethernet(link.header.data(), view, *mac,
+                 backend_of(worker, decision).address.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6);
   return true;
 }
 
@@ -120,12 +149,8 @@ inline void remember_path(Worker& worker, const lb::Decision& decision) {
                            police_stages(worker, decision.service) |
                            inspection_stages(worker, decision.service);
   if ((stages & ~stage::kOfKnownPaths) != 0) return;
-  const lb::Backend& backend = backend_of(worker, decision);
-  const Egress egress = route_to_backend(*worker.tables, backend);
-  if (!egress.found || egress.tunnel != 0) return;
-  const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
-  if (mac == nullptr) return;
-  const PortView& view = worker.tables->ports[egress.port];
+  const Egress egress = route_to_backend(*worker.tables, backend_of(worker, decision));
+  if (!egress.found) return;
   KnownPath path{
       .service = decision.service,
       .backend = decision.backend,
@@ -133,14 +158,8 @@ inline void remember_path(Worker& worker, const lb::Decision& decision) {
       .idle_timeout_ms = service_of(worker, decision).idle_timeout_ms,
       .rewrite = path_rewrite_of(worker, decision, decision.flow->key.is_v4()),
   };
-  PathRewrite& rewrite = path.rewrite;
-  rewrite.most_ip_bytes = static_cast<uint16_t>(view.mtu - rewrite.outer.bytes);
-  rewrite.stages = stages;
-  rewrite.link.port = static_cast<uint8_t>(egress.port);
-  rewrite.link.bytes = static_cast<uint8_t>(ethernet_bytes(view));
-  write_ethernet(rewrite.link.header.data(), view, *mac,
-                 backend.address.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6);
-  worker.paths.keep(path);
+  path.rewrite.stages = stages;
+  if (find_way_out(worker, egress, decision, path.rewrite)) worker.paths.keep(path);
 }
 
 }  // namespace sluice::dataplane

@@ -2,6 +2,7 @@
 #include "dataplane/inspect/inspection.h"
 #include "lb/service_rules.h"
 #include "tests/packet/packet_test.h"
+#include "tests/support/esp_site.h"
 #include "tests/support/forbid_allocation.h"
 
 namespace sluice::test {
@@ -59,6 +60,26 @@ TEST_P(NoAllocation, AcrossWorkers) {
     TestGateway gateway(make_tables({service(ForwardMode::kDnat)}), shape);
     run(gateway, kEdge, traffic());
     EXPECT_GT(gateway.transmitted(), 0u);
+  }
+}
+
+TEST_P(NoAllocation, ThroughAnEspTunnel) {
+  for (const bool is_udp : {false, true}) {
+    const EspSite site({.is_udp = is_udp, .is_extended = true, .workers = 2});
+    ServiceSpec spec = service(ForwardMode::kFullNat);
+    spec.backends = {{.address = v4() ? EspSite::kBackend4 : EspSite::kBackend6, .port = 8080}};
+    auto tables = make_tables({spec});
+    site.lead(*tables);
+    TestGateway gateway(tables, {.rx_workers = 2});
+    for (int i = 0; i < 3; ++i) run(gateway, kEdge, traffic());
+    EXPECT_GT(gateway.sent(kCore).size(), 60u);
+    const PacketBuilder answer = ip(spec.backends[0].address, family().snat).tcp(8080, 1);
+    const Bytes right = site.sealed(answer.bytes(), 1);
+    Bytes forged = site.sealed(answer.bytes(), 2);
+    forged.back() ^= 1;
+    run(gateway, kCore, {right, right, forged, from_backend(family().backend2, answer)});
+    EXPECT_GE(gateway.dropped(DropReason::kDenied), 3u);
+    EXPECT_EQ(site.state().counters[0].packets_in.read(), 1u);
   }
 }
 

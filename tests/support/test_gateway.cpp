@@ -13,6 +13,7 @@
 
 #include "dataplane/base/packet.h"
 #include "dataplane/stages/account.h"
+#include "dataplane/stages/encapsulate.h"
 #include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
 
@@ -203,6 +204,7 @@ void TestGateway::publish(std::shared_ptr<dataplane::Tables> tables) {
     Worker& worker = station->worker();
     worker.tables = tables.get();
     worker.now_ms = now_ms_;
+    dataplane::find_tunnels_anew(worker);
     worker.neighbors.adopt_static(*tables, now_ms_, worker.transmit);
     dataplane::adopt_rules(worker);
     dataplane::account_flows(worker);
@@ -249,6 +251,7 @@ void TestGateway::poll() {
     if (worker.place.balances) dataplane::sweep_flows(worker);
     if (worker.place.balances) dataplane::sweep_uninspected_flows(worker);
     dataplane::tidy_inspection(worker);
+    dataplane::send_encrypted(worker);
     worker.transmit.flush();
     worker.drops.free_pending();
   }

@@ -172,6 +172,43 @@ TEST(EspPacket, IsMalformedWhereItIsCutOrOdd) {
   }
 }
 
+TEST(EspPacket, IsNotRightWhereItIsTooLong) {
+  Ends ends;
+  const auto in = ends.in(false);
+  const Bytes right = sealed(ends, false, 5);
+  for (const size_t more : {1u, 2u, 3u, 4u, 16u, 1000u, 9000u}) {
+    Bytes longer = right;
+    longer.resize(right.size() + more, 0x5a);
+    const OpenedPacket opened = open_packet(ends.gcm, *in, longer);
+    ASSERT_EQ(opened.outcome, OpenedPacket::Outcome::kDropped);
+    EXPECT_EQ(opened.drop, more % 4 == 0 ? TunnelDrop::kIcv : TunnelDrop::kMalformed) << more;
+  }
+  EXPECT_EQ(ends.highest.load(), 0u);
+}
+
+TEST(EspPacket, IsTheSameWhetherSealedAloneOrWithOthers) {
+  Ends ends;
+  for (const bool extended : {false, true}) {
+    const OutboundSa sa = ends.out(extended);
+    const uint64_t first = extended ? (uint64_t{2} << 32) - 3 : 9;
+    for (const bool has_udp : {false, true}) {
+      std::vector<Packet> alone, together;
+      for (size_t i = 0; i < kMostSealedTogether; ++i) {
+        alone.emplace_back(i % 3 != 0, 40 + 31 * i, static_cast<uint8_t>(i));
+      }
+      together = alone;
+      std::vector<SealedPacket> packets;
+      for (Packet& packet : together) packets.push_back({packet.at(), packet.size});
+      seal_packets(ends.gcm, sa, header(true, has_udp), first, packets);
+      for (size_t i = 0; i < packets.size(); ++i) {
+        const auto one =
+            seal_packet(ends.gcm, sa, header(true, has_udp), first + i, alone[i].at(), alone[i].size);
+        ASSERT_TRUE(std::ranges::equal(packets[i].sealed, one)) << i;
+      }
+    }
+  }
+}
+
 TEST(EspPacket, WaitsForStableStorageToBeAhead) {
   Ends ends;
   const auto in = ends.in(false, 100);
@@ -188,13 +225,18 @@ TEST(TunnelHeader, SaysOfTheInnerPacketWhatRfc4301Says) {
     for (const bool dont : {false, true}) {
       Packet packet(true, 40, tos);
       packet.at()[6] = dont ? 0x40 : 0;
-      uint8_t* const front = header(true, false).write(packet.at() + 24, 16, inner_facts(packet.at(), true));
+      uint8_t* const front =
+          header(true, false).write(packet.at() + 24, 16, inner_facts(packet.at(), true), 0x4711);
       const auto& outer = *reinterpret_cast<const Ipv4Header*>(front);
       EXPECT_EQ(outer.tos, tos);
       EXPECT_EQ(outer.dont_fragment(), dont);
       EXPECT_EQ(outer.ttl, 64);
       EXPECT_EQ(outer.protocol, IpProtocol::kEsp);
       EXPECT_EQ(outer.total_length.host(), 36);
+      EXPECT_EQ(outer.id.host(), dont ? 0 : 0x4711) << "fragments of two packets are told apart";
+      uint32_t sum = 0;
+      for (size_t i = 0; i < sizeof outer; i += 2) sum += uint32_t{front[i]} << 8 | front[i + 1];
+      EXPECT_EQ((sum & 0xffff) + (sum >> 16), 0xffffu);
     }
     Packet packet(false, 40, tos);
     EXPECT_TRUE(inner_facts(packet.at(), false).dont_fragment) << "over IPv6 nobody fragments on the way";
