@@ -36,7 +36,11 @@ void SourceRunner::schedule() {
 
 void SourceRunner::deliver() {
   last_ = Clock::now();
-  threads_.observe([this] { gateway_.observe(inbox_.take()); });
+  threads_.observe([this] {
+    auto [words, has_more] = inbox_.take();
+    gateway_.observe(std::move(words));
+    if (has_more) asio::post(io_, [this] { schedule(); });
+  });
 }
 
 void SourceRunner::tick() {

@@ -1,7 +1,6 @@
 #include "ctrl/source/source_inbox.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace sluice::ctrl {
@@ -26,18 +25,21 @@ bool SourceInbox::add(SourceWord word) {
   return is_first;
 }
 
-std::vector<SourceWord> SourceInbox::take() {
-  std::map<std::string, std::vector<SourceWord>> taken;
-  {
-    const std::lock_guard lock(mutex_);
-    taken.swap(words_);
+SourceInbox::Taken SourceInbox::take() {
+  Taken taken;
+  const std::lock_guard lock(mutex_);
+  for (size_t entries = 0; !words_.empty() && entries < kMostAtOnce;) {
+    auto next = words_.upper_bound(last_taken_);
+    if (next == words_.end()) next = words_.begin();
+    last_taken_ = next->first;
+    for (SourceWord& word : next->second) {
+      entries += 1 + word.entries.size();
+      taken.words.push_back(std::move(word));
+    }
+    words_.erase(next);
   }
-  std::vector<SourceWord> words;
-  for (auto& [pool, of_pool] : taken) {
-    words.insert(words.end(), std::make_move_iterator(of_pool.begin()),
-                 std::make_move_iterator(of_pool.end()));
-  }
-  return words;
+  taken.has_more = !words_.empty();
+  return taken;
 }
 
 }  // namespace sluice::ctrl

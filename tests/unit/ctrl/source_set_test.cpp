@@ -44,7 +44,7 @@ class SourceSetTest : public testing::Test {
   SourceWord next(Kind kind) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (std::chrono::steady_clock::now() < deadline) {
-      for (SourceWord& word : inbox_.take()) {
+      for (SourceWord& word : inbox_.take().words) {
         if (word.kind == kind) return std::move(word);
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -141,7 +141,7 @@ TEST_F(SourceSetTest, WhatIsAskedForChangesWithTheConfiguration) {
   inbox_.take();
   write(group("\"198.51.100.23:80\""));
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  EXPECT_TRUE(inbox_.take().empty());
+  EXPECT_TRUE(inbox_.take().words.empty());
 }
 
 TEST(SourceInbox, KeepsTheNewestSnapshotOfAPoolAlone) {
@@ -157,13 +157,46 @@ TEST(SourceInbox, KeepsTheNewestSnapshotOfAPoolAlone) {
   EXPECT_FALSE(say("a", Kind::kDelivered, 2));
   EXPECT_FALSE(say("b", Kind::kConfirmed));
   for (int i = 0; i < 1000; ++i) say("b", Kind::kLost);
-  const auto words = inbox.take();
+  const auto words = inbox.take().words;
   ASSERT_GE(words.size(), 3u);
   EXPECT_LE(words.size(), 20u);
   EXPECT_EQ(words[0].kind, Kind::kLost);
   EXPECT_EQ(words[1].kind, Kind::kDelivered);
   EXPECT_EQ(words[1].repaired, 3u);
   EXPECT_TRUE(say("a", Kind::kConfirmed));
+}
+
+TEST(SourceInbox, GivesALargeUpdateInPartsAndNobodyWaitsForThePoolsThatChangeAgain) {
+  SourceInbox inbox;
+  const auto name = [](int number) { return "pool-" + std::to_string(1000 + number); };
+  const auto say = [&](int number) {
+    inbox.add({.pool = name(number), .kind = Kind::kDelivered, .entries = std::vector<Discovered>(100)});
+  };
+  for (int number = 0; number < 100; ++number) say(number);
+  std::vector<std::string> order;
+  for (bool has_more = true; has_more;) {
+    const auto taken = inbox.take();
+    EXPECT_LE(taken.words.size(), 40u);
+    for (const SourceWord& word : taken.words) order.push_back(word.pool);
+    has_more = taken.has_more;
+    if (order.size() <= 80) say(0);  // again and again
+  }
+  std::vector<std::string> wanted;
+  for (int number = 0; number < 100; ++number) wanted.push_back(name(number));
+  wanted.push_back(name(0));
+  EXPECT_EQ(order, wanted);
+  EXPECT_TRUE(inbox.take().words.empty());
+}
+
+TEST(SourceInbox, GivesAPoolThatIsLargerThanAPartWhole) {
+  SourceInbox inbox;
+  inbox.add({.pool = "a", .kind = Kind::kDelivered, .entries = std::vector<Discovered>(100'000)});
+  inbox.add({.pool = "b", .kind = Kind::kConfirmed});
+  const auto first = inbox.take();
+  ASSERT_EQ(first.words.size(), 1u);
+  EXPECT_EQ(first.words[0].entries.size(), 100'000u);
+  EXPECT_TRUE(first.has_more);
+  EXPECT_EQ(inbox.take().words.size(), 1u);
 }
 
 }  // namespace
