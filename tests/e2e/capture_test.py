@@ -140,7 +140,7 @@ def test_a_reader_that_sleeps_loses_packets_of_its_capture_alone(lab):
     before = settled_count(lab, service)
     with Control(lab.gateway.socket, timeout=60) as control:
         number = control.call("capture.start", at="tx", port="core0", service=service.name, packets=10_000_000)["capture"]
-        for _ in range(10):  # some MB, of which the connection holds 4
+        for _ in range(10):  # some MB, of which the connection holds 8
             lab.client.run("wrk", "-t1", "-c16", "-d1s", lab.url(service))
             if counted(lab, service) - before > 60_000:
                 break
