@@ -91,7 +91,7 @@ def test_a_restart_does_not_make_an_unconfirmed_change_hold(gateway, kill):
 def test_a_restart_from_the_very_file_still_takes_it_back_in_time(gateway, kill):
     """Whoever applies the gateway's own file has it read again by the restart: it still waits."""
     gateway.write(weighed(gateway.config, 2))
-    gateway.call("config.apply", config=gateway.config, confirm="15s")
+    gateway.call("config.apply", config=gateway.config, confirm="10s")
     restart(gateway, kill)
     assert [row[::2] for row in history(gateway)] == [(2, "pending"), (1, "none")]
     assert weight_of(gateway) == 2

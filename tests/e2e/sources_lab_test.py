@@ -46,7 +46,7 @@ def test_a_withdrawn_backend_keeps_its_flows_until_they_end(lab, gateway, discov
     discovered(lab.backends)
     eventually(lambda: len(rows(gateway)) == 3, "the file's backends are there")
     assert answered_by(lab, FULL_NAT) == {"b1", "b2", "b3"}
-    kept = [KeptConnection(lab) for _ in range(12)]
+    kept = [KeptConnection(lab) for _ in range(30)]  # of which one of three has none in 200,000 runs
     homes = [connection.backend() for connection in kept]
     assert "b1" in homes
     gone = lab.backends[0].address4

@@ -253,5 +253,6 @@ def test_a_backend_that_refuses_connections_is_ejected_and_comes_back(lab, gatew
     for backend in lab.backends[:2]:
         backend.start_nginx()
     eventually(lambda: all(row["state"] == "active" for row in rows().values()), "it is back", 60)
+    eventually(lambda: lab.ask(service, 1), "a client is answered", 60)  # before, all may have been sent to who refuses
     metrics = gateway.metrics()
     assert metrics[f'sluice_service_handshake_seconds_count{{service="{service.name}"}}'] > 0
