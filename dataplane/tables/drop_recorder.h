@@ -3,10 +3,12 @@
 // which the worker answers. Memory is given once and never grows.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
 
+#include "common/bytes.h"
 #include "dataplane/base/drop_detail.h"
 #include "dataplane/base/drop_reason.h"
 #include "lb/backend.h"
@@ -14,7 +16,7 @@
 
 namespace sluice::dataplane {
 
-/// What is known of a dropped packet beside its bytes. Small enough to be handed over in two registers.
+/// What is known of a dropped packet beside its bytes.
 struct DropNote {
   DropReason reason = DropReason::kNone;
   DropDetail detail = DropDetail::kNone;
@@ -22,7 +24,6 @@ struct DropNote {
   lb::ServiceId service = lb::kNoService;
   lb::BackendId backend = lb::kNoBackend;
 };
-static_assert(sizeof(DropNote) <= 16);
 
 /// One dropped packet, in three cache lines. All zeros is a place that was not used yet.
 struct alignas(64) DropRecord {
@@ -57,7 +58,24 @@ class DropRecorder {
   }
 
   /// A frame that begins with `bytes`, `length` in all.
-  void record(std::span<const uint8_t> bytes, uint32_t length, DropNote note);
+  void record(std::span<const uint8_t> bytes, uint32_t length, const DropNote& note) {
+    if (!has_room()) return;
+    const auto reason = static_cast<size_t>(note.reason);
+    DropRecord& place = records_[reason * kEach + next_[reason]++ % kEach];
+    const size_t kept = std::min(bytes.size(), DropRecord::kBytes);
+    place.cycles = cycles_;
+    place.generation = generation_;
+    place.number = ++recorded_;
+    // One by one: of a whole note the compiler makes bytes in memory, and waits for them to read words.
+    place.note.reason = note.reason;
+    place.note.detail = note.detail;
+    place.note.port = note.port;
+    place.note.service = note.service;
+    place.note.backend = note.backend;
+    place.length = length;
+    place.kept = static_cast<uint16_t>(kept);
+    copy_front(place.bytes.data(), bytes.data(), kept);
+  }
 
   /// The packets of one reason, in no order; those whose number is 0 are none. The worker's thread.
   std::span<const DropRecord> of(DropReason reason) const {
@@ -66,6 +84,34 @@ class DropRecorder {
   }
 
  private:
+  using Half [[gnu::vector_size(16)]] = uint8_t;
+  using Whole [[gnu::vector_size(32)]] = uint8_t;
+
+  /// Copies from one to two blocks: the first and the last, which may overlap.
+  template <typename Block>
+  static void copy_ends(uint8_t* to, const uint8_t* from, size_t bytes) {
+    const auto first = load<Block>(from), last = load<Block>(from + bytes - sizeof(Block));
+    store(to, first);
+    store(to + bytes - sizeof(Block), last);
+  }
+  /// memcpy() of a size that is not known is a call, which takes longer than all the rest of a record.
+  static void copy_front(uint8_t* to, const uint8_t* from, size_t bytes) {
+    constexpr size_t kWhole = sizeof(Whole);
+    static_assert(DropRecord::kBytes == 4 * kWhole);
+    if (bytes >= 2 * kWhole) {  // two blocks from either end
+      const auto second = load<Whole>(from + kWhole), third = load<Whole>(from + bytes - 2 * kWhole);
+      copy_ends<Whole>(to, from, bytes);
+      store(to + kWhole, second);
+      store(to + bytes - 2 * kWhole, third);
+    } else if (bytes >= kWhole) {
+      copy_ends<Whole>(to, from, bytes);
+    } else if (bytes >= sizeof(Half)) {
+      copy_ends<Half>(to, from, bytes);
+    } else {
+      std::copy_n(from, bytes, to);  // not even a header of IP: rare
+    }
+  }
+
   std::span<DropRecord> records_{};
   uint64_t cycles_ = 0;
   uint64_t generation_ = 0;
