@@ -10,7 +10,7 @@ import shutil
 from namespaces import clear_leftovers, move_to_own_network, work_directory
 
 # What takes longest goes first, so that no process is left alone with it at the end.
-LONGEST = ()
+LONGEST = ("failures_test.py", "cases_test.py", "simulated_cases_test.py", "dns_test.py", "xds_test.py")
 
 
 def is_beside_others(config) -> bool:
