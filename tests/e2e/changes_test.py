@@ -74,7 +74,7 @@ class KeptConnection:
 @pytest.mark.alone
 def test_wrk_sees_no_failure_during_a_thousand_applies(lab, gateway, tmp_path):
     log = tmp_path / "wrk.log"
-    wrk = lab.client.spawn("wrk", "-t", "1", "-c", "16", "-d", "300s", lab.url(FULL_NAT), log=log)
+    wrk = lab.client.spawn("wrk", "-t", "1", "-c", "16", "-d", "300s", "--timeout", "10s", lab.url(FULL_NAT), log=log)
     before = gateway.call("config.get")["generation"]
     started = time.monotonic()
     for round_ in range(1000):

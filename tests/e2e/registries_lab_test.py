@@ -10,6 +10,8 @@ from changes_test import FULL_NAT, answered_by, pool_of
 from processes import eventually
 from registries import LOOPBACK, Etcd, Knot, Zookeeper, missing
 
+pytestmark = pytest.mark.alone
+
 PORT = 8080
 PATIENCE = 60
 # So many connections that each backend has some; few enough new ones a second that nobody runs out of ports.
@@ -86,7 +88,7 @@ def traffic(lab, tmp_path):
         for name, script in (("kept", KEPT), ("fresh", FRESH)):
             file, log = tmp_path / f"{name}.lua", tmp_path / f"{name}.log"
             file.write_text(script)
-            words = ("wrk", "-t", "1", "-c", CONNECTIONS, "-d", "300s", "-s", file, lab.url(FULL_NAT))
+            words = ("wrk", "-t", "1", "-c", CONNECTIONS, "-d", "300s", "--timeout", "10s", "-s", file, lab.url(FULL_NAT))
             running.append((lab.client.spawn(*words, log=log), log))
 
     yield start
