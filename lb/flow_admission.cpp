@@ -53,6 +53,7 @@ FlowAdmission::Verdict FlowAdmission::admit(ServiceId service, const FlowKey& ke
   if (is_counted && !take_place(memory_.shared.services[service], most)) return {Limit::kFlows};
   Verdict verdict;
   uint64_t source = 0;
+  SourceRate::Taken of_source;
   if (rules.per_source) {
     const SourceRules& per_source = *rules.per_source;
     source = per_source.hash(key.source);
@@ -61,15 +62,15 @@ FlowAdmission::Verdict FlowAdmission::admit(ServiceId service, const FlowKey& ke
       if (mark) verdict.source_mark = *mark;
       if (!mark) verdict.limit = Limit::kSourceFlows;
     }
-    if (verdict.limit == Limit::kNone && per_source.new_flows &&
-        per_source.new_flows->take(source, now_ns) == 0) {
-      verdict.limit = Limit::kSourceNewFlows;
+    if (verdict.limit == Limit::kNone && per_source.new_flows) {
+      of_source = per_source.new_flows->take_some(source, now_ns, 1);
+      if (of_source.tokens == 0) verdict.limit = Limit::kSourceNewFlows;
     }
   }
   if (verdict.limit == Limit::kNone && rules.new_flows != nullptr &&
       !rules.new_flows->take(balancer_, now_ns)) {
     verdict.limit = Limit::kNewFlows;
-    if (rules.per_source && rules.per_source->new_flows) rules.per_source->new_flows->give_back(source, 1);
+    if (of_source.tokens != 0) rules.per_source->new_flows->give_back(source, of_source, 1);
   }
   if (verdict.limit == Limit::kNone) return verdict;
   if (is_counted) give_back(memory_.shared.services[service]);

@@ -6,6 +6,7 @@
 
 #include "lb/backend.h"
 #include "lb/packed_key.h"
+#include "lb/packet_lease.h"
 #include "lb/service.h"
 
 namespace sluice::lb {
@@ -65,6 +66,11 @@ struct alignas(64) FlowEntry {
   uint8_t begun = 0;     ///< when the flow began, by FlowTable's coarse clock
   FlowWatch watch = FlowWatch::kNever;  ///< FlowTable::set_watch() alone writes it
   uint8_t source_mark = 0;  ///< of a request: where its source's flows are counted (SourceLimits); 0: nowhere
+  PacketLease lease{};      ///< of a request: packets that it may send of its source's rate
+  union {
+    uint32_t client_way = 0;  ///< of a reply: the number of the ClientWay that its packets went last; 0: none
+    uint32_t leased_tick;     ///< of a request: when `lease` was taken
+  };
 
   /// Whether it has ended. Where the backend is not seen, its FIN is not waited for.
   bool is_closed() const {

@@ -24,8 +24,22 @@ class SharedBucket {
     if (--lease.left == 0 && batch_ > 1) settle(lease, now_ns);
     return true;
   }
+  /// Whether `tokens` of them can be taken one after the other at this time, because the worker has leased as
+  /// many. False says nothing where they are more than a lease is. Hot path.
+  bool has_leased(unsigned worker, uint64_t now_ns, uint32_t tokens) {
+    Lease& lease = leases_[worker];
+    return lease.left >= tokens || (tokens <= batch_ && renew(lease, now_ns) && lease.left >= tokens);
+  }
+  /// Takes as many, once has_leased() has said that it may.
+  void spend(unsigned worker, uint64_t now_ns, uint32_t tokens) {
+    Lease& lease = leases_[worker];
+    lease.left -= tokens;
+    if (lease.left == 0) settle(lease, now_ns);
+  }
   /// What take() would answer, without a trace.
-  bool has_token(unsigned worker, uint64_t now_ns) const;
+  bool has_token(unsigned worker, uint64_t now_ns) const {
+    return leases_[worker].left != 0 || has_token_for(leases_[worker], now_ns);
+  }
 
  private:
   /// A lease is a small part of the burst, so that what idle workers keep is of no account. Where the burst
@@ -39,6 +53,7 @@ class SharedBucket {
     uint64_t none_before_ns = 0;    ///< the worker's own: before that there is no token for anybody
   };
 
+  bool has_token_for(const Lease& lease, uint64_t now_ns) const;
   bool renew(Lease& lease, uint64_t now_ns);
   void settle(Lease& lease, uint64_t now_ns);
   uint64_t held_by_all_but(const Lease* lease) const;

@@ -10,6 +10,7 @@
 
 #include "common/address.h"
 #include "common/siphash.h"
+#include "lb/flow_entry.h"
 #include "lb/rate.h"
 #include "lb/source_table.h"
 
@@ -20,26 +21,56 @@ namespace sluice::lb {
 /// what that owes.
 class SourceRate {
  public:
-  SourceRate(Rate rate, std::shared_ptr<SourceTable> table) : rate_(rate), table_(std::move(table)) {}
+  SourceRate(Rate rate, std::shared_ptr<SourceTable> table)
+      : rate_(rate),
+        table_(std::move(table)),
+        kept_ticks_(kept_ticks_of(rate)),
+        most_ahead_(most_ahead_of(rate)) {}
 
+  struct Taken {
+    uint64_t tokens = 0;
+    uint64_t full_at = 0;  ///< what the source's number is with that
+  };
   /// Takes up to `wanted` tokens, 1 at least; answers how many.
-  uint64_t take(uint64_t hash, uint64_t now_ns, uint64_t wanted = 1) const {
+  Taken take_some(uint64_t hash, uint64_t now_ns, uint64_t wanted) const {
     const uint64_t now = Rate::units(now_ns);
-    uint64_t taken = 0;
+    Taken taken;
     const auto change = [&](uint64_t full_at) -> std::optional<uint64_t> {
-      taken = std::min(rate_.available(full_at, now), wanted);
-      if (taken == 0) return std::nullopt;
-      return rate_.after_taking(full_at, now, taken);
+      taken.tokens = std::min(rate_.available(full_at, now), wanted);
+      if (taken.tokens == 0) return std::nullopt;
+      return taken.full_at = rate_.after_taking(full_at, now, taken.tokens);
     };
     const auto result = table_->update(hash, change, first_number, IsFullAt{now});
-    return result == SourceTable::Result::kRefused ? 0 : taken;
+    return result == SourceTable::Result::kRefused ? Taken{} : taken;
   }
-  /// Gives back tokens that were taken at this very time. One that a source has had of a shared cell is lost.
-  void give_back(uint64_t hash, uint64_t tokens) const {
+  uint64_t take(uint64_t hash, uint64_t now_ns, uint64_t wanted = 1) const {
+    return take_some(hash, now_ns, wanted).tokens;
+  }
+  /// Gives back some of those that were taken at this very time. They are lost where anybody has taken of the
+  /// source's since, who may have found its bucket fuller than it would have been; and those that a source
+  /// has had of a shared cell.
+  void give_back(uint64_t hash, const Taken& taken, uint64_t tokens) const {
     const auto change = [&](uint64_t full_at) -> std::optional<uint64_t> {
-      return full_at - std::min(full_at, tokens * rate_.token);
+      if (full_at != taken.full_at) return std::nullopt;
+      return full_at - tokens * rate_.token;
     };
     table_->adjust(hash, false, change);
+  }
+  /// Takes one token for a packet of a client's flow: of those that it has taken in advance, or else from the
+  /// bucket of its source, together with some for packets to come, as many as it has shown to need. `hash()`
+  /// is the source's. What was taken before `since_tick` counts no more: other limits held then. Hot path.
+  template <typename Hash>
+  bool take(FlowEntry& flow, uint64_t now_ns, uint32_t since_tick, const Hash& hash) const {
+    if (may_spend(flow, now_ns, since_tick)) [[likely]] {
+      flow.lease.left = static_cast<uint16_t>(flow.lease.left - 1u) & 31u;
+      return true;
+    }
+    return renew(flow, now_ns, hash());
+  }
+  /// Whether a flow has a token left of those that it has taken in advance.
+  bool may_spend(const FlowEntry& flow, uint64_t now_ns, uint32_t since_tick) const {
+    const uint32_t now = PacketLease::tick(now_ns);
+    return flow.lease.left != 0 && now - flow.leased_tick < std::min(kept_ticks_, now - since_tick);
   }
   bool has_token(uint64_t hash, uint64_t now_ns) const {
     const uint64_t now = Rate::units(now_ns);
@@ -54,8 +85,26 @@ class SourceRate {
     bool operator()(uint64_t full_at) const { return full_at <= now; }
   };
 
+  /// A sixteenth of the time in which the bucket fills: as long may a token that was taken in advance be
+  /// spent. Whoever takes some leaves the bucket at most as full as it is that long before it is full.
+  static uint32_t kept_ticks_of(Rate rate) {
+    constexpr uint64_t kMost = 1u << 20;
+    return static_cast<uint32_t>(std::min(rate.capacity / 16 / kUnitsPerTick, kMost));
+  }
+  static uint32_t most_ahead_of(Rate rate) {
+    constexpr uint64_t kPartOfBurst = 32;
+    return static_cast<uint32_t>(
+        std::min<uint64_t>(rate.capacity / rate.token / kPartOfBurst, PacketLease::kMostAhead));
+  }
+  bool renew(FlowEntry& flow, uint64_t now_ns, uint64_t hash) const;
+  uint64_t take_in_advance(uint64_t hash, uint64_t now_ns, uint64_t wanted) const;
+
+  static constexpr uint64_t kUnitsPerTick = Rate::kUnitsPerNs << PacketLease::kTickBits;
+
   Rate rate_;
   std::shared_ptr<SourceTable> table_;
+  uint32_t kept_ticks_;
+  uint32_t most_ahead_;
 };
 
 /// How many flows each source has. Numbers of the table are flows. As long as any source has flows in a

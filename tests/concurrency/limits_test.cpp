@@ -40,7 +40,15 @@ TEST(SharedBucketThreads, TakeNoMoreThanRateAndBurstTogether) {
     const uint64_t begin = now_ns(), end = begin + 200'000'000;
     on_all_threads([&](unsigned thread) {
       uint64_t own = 0;
-      for (uint64_t now = now_ns(); now < end; now = now_ns()) own += bucket.take(thread, now);
+      for (uint64_t now = now_ns(); now < end; now = now_ns()) {
+        constexpr uint32_t kTogether = 8;
+        if (now % 2 == 0 && bucket.has_leased(thread, now, kTogether)) {
+          bucket.spend(thread, now, kTogether);
+          own += kTogether;
+        } else {
+          own += bucket.take(thread, now);
+        }
+      }
       taken[thread] = own;
     });
     const uint64_t total = taken[0] + taken[1] + taken[2];
@@ -118,6 +126,31 @@ TEST(SourceRateThreads, KeepEachSourceToItsRate) {
   });
   const uint64_t most = kRate * (now_ns() - begin) / 1'000'000'000 + kBurst;
   for (const auto& of_source : taken) EXPECT_LE(of_source.load(), most);
+}
+
+TEST(SourceRateThreads, KeepFlowsThatTakeInAdvanceToTheRateOfTheirSource) {
+  constexpr uint64_t kRate = 200'000, kBurst = 20'000, kSource = 77;
+  const SourceRate rate(Rate::of(kRate, kBurst), std::make_shared<SourceTable>(8));
+  std::array<uint64_t, kThreads> taken{};
+  const uint64_t begin = now_ns(), end = begin + 200'000'000;
+  on_all_threads([&](unsigned thread) {
+    FlowEntry flows[2];
+    uint64_t own = 0, random = thread;
+    for (uint64_t now = now_ns(); now < end; now = now_ns()) {
+      random = random_after(random);
+      if (random >> 61 == 0) {
+        const SourceRate::Taken some = rate.take_some(kSource, now, 3);
+        if (some.tokens > 1) rate.give_back(kSource, some, some.tokens - 1);
+        own += some.tokens != 0;
+      } else {
+        own += rate.take(flows[random >> 56 & 1], now, 0, [] { return kSource; });
+      }
+    }
+    taken[thread] = own;
+  });
+  const uint64_t total = taken[0] + taken[1] + taken[2];
+  EXPECT_LE(total, kRate * (now_ns() - begin) / 1'000'000'000 + kBurst);
+  EXPECT_GT(total, kBurst);
 }
 
 }  // namespace

@@ -52,7 +52,13 @@ RC_GTEST_PROP(SharedBucket, KeepsToItsRateInEveryWindow, ()) {
     now += random >> 33 & 1 ? 0 : mean_gap * 2;
     if ((random >> 40 & 0xfff) == 0) now += mean_gap * 1000;  // a pause, in which the bucket fills up
     const unsigned worker = is.on_one ? is.workers - 1 : static_cast<unsigned>((random >> 52) % is.workers);
-    if (bucket.take(worker, now)) admitted.push_back(now);
+    const uint32_t together = (random >> 36 & 3) == 0 ? 8 : 1;
+    if (together > 1 && bucket.has_leased(worker, now, together)) {
+      bucket.spend(worker, now, together);
+      admitted.insert(admitted.end(), together, now);
+    } else if (bucket.take(worker, now)) {
+      admitted.push_back(now);
+    }
   }
   RC_ASSERT(keeps_to(admitted, is.rate, is.burst));
 }
@@ -92,6 +98,18 @@ TEST(SharedBucket, GivesAllOfItsBurstToOneWorker) {
   }
 }
 
+TEST(SharedBucket, GivesAllOfItsBurstEightAtATimeAndTheRestOneByOne) {
+  SharedBucket bucket(Rate::of(0.001, 1'003), 1);
+  uint64_t admitted = 0;
+  while (bucket.has_leased(0, 1'000, 8)) {
+    bucket.spend(0, 1'000, 8);
+    admitted += 8;
+  }
+  EXPECT_EQ(admitted, 1'000u);
+  while (bucket.take(0, 1'000)) ++admitted;
+  EXPECT_EQ(admitted, 1'003u);
+}
+
 TEST(SharedBucket, LetsWhatIdleWorkersHoldCountForItsFilling) {
   constexpr uint64_t kSecond = 1'000'000'000;
   SharedBucket bucket(Rate::of(1000, 1000), 2);
@@ -116,13 +134,96 @@ RC_GTEST_PROP(SourceRate, KeepsEachSourceToTheRate, ()) {
     now += (random >> 20) % (2 * gap);
     const uint64_t source = (random >> 50) % kSources;
     const uint64_t wanted = 1 + (random >> 40) % 3;
-    const uint64_t taken = rate.take(source * 0x9e3779b97f4a7c15, now, wanted);
-    RC_ASSERT(taken <= wanted);
-    const uint64_t unused = taken > 1 && (random >> 60 & 1) != 0 ? 1 : 0;
-    if (unused != 0) rate.give_back(source * 0x9e3779b97f4a7c15, unused);
-    admitted[source].insert(admitted[source].end(), taken - unused, now);
+    const SourceRate::Taken taken = rate.take_some(source * 0x9e3779b97f4a7c15, now, wanted);
+    RC_ASSERT(taken.tokens <= wanted);
+    const uint64_t unused = taken.tokens > 1 && (random >> 60 & 1) != 0 ? 1 : 0;
+    if (unused != 0) rate.give_back(source * 0x9e3779b97f4a7c15, taken, unused);
+    admitted[source].insert(admitted[source].end(), taken.tokens - unused, now);
   }
   for (const auto& of_source : admitted) RC_ASSERT(keeps_to(of_source, is.rate, is.burst));
+}
+
+/// Flows of a few sources: some send all the time, others now and then, and what belongs to none takes of the
+/// same buckets.
+class LeasingFlows {
+ public:
+  static constexpr uint64_t kSources = 3, kFlowsOfEach = 4;
+
+  LeasingFlows(const Scenario& is, uint64_t random)
+      : is_(is),
+        rate_(Rate::of(static_cast<double>(is.rate), is.burst), std::make_shared<SourceTable>(1000)),
+        random_(random),
+        admitted_(kSources) {}
+
+  void step() {
+    random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+    const uint64_t gap = std::max<uint64_t>(1'000'000'000 / (is_.rate * is_.overload * kSources), 1);
+    now_ns += (random_ >> 20) % (2 * gap);
+    if ((random_ >> 30 & 0x7ff) == 0) now_ns += gap * ((random_ >> 41) % 5'000);  // all buckets fill up
+    // A flow sends many packets in a row, and then another one.
+    if ((random_ >> 52 & 0xff) == 0) talker_ = (random_ >> 60) % kFlowsOfEach;
+    const uint64_t source = (random_ >> 50) % kSources, hash = source * 0x9e3779b97f4a7c15 + 1;
+    offered_[source] += 1;
+    bool passes = false;
+    if ((random_ >> 17 & 7) == 0) {
+      const SourceRate::Taken taken = rate_.take_some(hash, now_ns, 1 + (random_ >> 40) % 3);
+      if (taken.tokens > 1) rate_.give_back(hash, taken, taken.tokens - 1);
+      passes = taken.tokens != 0;
+    } else {
+      passes = rate_.take(flows_[source][talker_], now_ns, since_tick, [&] { return hash; });
+    }
+    if (passes) admitted_[source].push_back(now_ns);
+  }
+  const std::vector<std::vector<uint64_t>>& admitted() const { return admitted_; }
+  uint64_t offered(uint64_t source) const { return offered_[source]; }
+
+  uint64_t now_ns = 1'000'000'000;
+  uint32_t since_tick = 0;
+
+ private:
+  const Scenario& is_;
+  SourceRate rate_;
+  uint64_t random_, talker_ = 0;
+  FlowEntry flows_[kSources][kFlowsOfEach] = {};
+  uint64_t offered_[kSources] = {};
+  std::vector<std::vector<uint64_t>> admitted_;
+};
+
+RC_GTEST_PROP(SourceRate, KeepsFlowsThatTakeInAdvanceToTheirSourcesRate, ()) {
+  const Scenario is;
+  LeasingFlows flows(is, *rc::gen::arbitrary<uint64_t>());
+  for (unsigned i = 0; i < 20'000; ++i) flows.step();
+  for (const auto& of_source : flows.admitted()) RC_ASSERT(keeps_to(of_source, is.rate, is.burst));
+}
+
+/// Without pauses all of the rate is offered in every part of the time, and what flows take in vain is less
+/// than a sixtieth.
+RC_GTEST_PROP(SourceRate, AdmitsItsRateWhereFlowsTakeInAdvance, ()) {
+  const uint64_t rate_each = *rc::gen::element<uint64_t>(1'000, 33'333, 1'000'000);
+  const uint64_t burst = *rc::gen::element<uint64_t>(7, 200, 5'000, 100'000);
+  const SourceRate rate(Rate::of(static_cast<double>(rate_each), burst), std::make_shared<SourceTable>(10));
+  FlowEntry flows[4] = {};
+  const uint64_t begin = 1'000'000'000, gap = 1'000'000'000 / (rate_each * 2),
+                 stretch = *rc::gen::inRange(5u, 500u);
+  uint64_t admitted = 0, packets = 50'000;
+  for (uint64_t i = 0; i < packets; ++i) {
+    // One after the other they send for a while, and forget what they have left.
+    FlowEntry& flow = flows[i / stretch % std::size(flows)];
+    admitted += rate.take(flow, begin + i * gap, 0, [] { return uint64_t{77}; });
+  }
+  const double due = static_cast<double>(rate_each) * static_cast<double>(packets * gap) / 1e9;
+  RC_ASSERT(static_cast<double>(admitted) >= 0.98 * due);
+}
+
+TEST(SourceRate, ForgetsWhatFlowsTookInAdvanceOfOtherLimits) {
+  const SourceRate rate(Rate::of(100'000, 100'000), std::make_shared<SourceTable>(10));
+  FlowEntry flow;
+  const auto hash = [] { return uint64_t{77}; };
+  uint64_t now_ns = 1'000'000'000;
+  while (!rate.may_spend(flow, now_ns, 0)) ASSERT_TRUE(rate.take(flow, now_ns += 1'000, 0, hash));
+  EXPECT_FALSE(rate.may_spend(flow, now_ns, PacketLease::tick(now_ns)));
+  EXPECT_FALSE(rate.may_spend(flow, now_ns + 62'500'000, 0));  // a sixteenth of a second is long over, too
+  EXPECT_TRUE(rate.may_spend(flow, now_ns + 60'000'000, 0));
 }
 
 TEST(SourceRate, TellsSourcesApartAsLongAsThereIsRoom) {
