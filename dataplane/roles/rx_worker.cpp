@@ -5,6 +5,7 @@
 #include "dataplane/stages/decapsulate.h"
 #include "dataplane/stages/forward_known.h"
 #include "dataplane/stages/receive.h"
+#include "dataplane/stages/refuse_plain.h"
 #include "dataplane/stages/send_answers.h"
 #include "dataplane/stages/steer.h"
 #include "dataplane/stages/submit.h"
@@ -19,6 +20,7 @@ void process(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   std::span<rte_mbuf*> packets =
       has_tunnels ? forward_known_in_clear(worker, port, frames) : forward_known_flows(worker, port, frames);
   if (packets.empty()) return;
+  if (worker.police.refusing != 0 && !has_tunnels) packets = refuse_plain(worker, port, packets);
   packets = parse_frames(worker, port, packets);
   if (has_tunnels) packets = decapsulate(worker, packets);
   packets = submit(worker, packets);

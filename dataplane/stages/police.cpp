@@ -28,13 +28,73 @@ const lb::ServiceRules* rules_of(const Worker& worker, lb::ServiceId service) {
   return service == lb::kNoService ? nullptr : (*worker.tables->services)[service].rules;
 }
 
+bool counts_packets(const Tables& tables) {
+  return tables.rules != nullptr && std::ranges::any_of(*tables.rules, [](const auto& rules) {
+           return rules != nullptr && rules->counts_packets();
+         });
+}
+
+/// Whether a packet with that key would find a token of its source; `flow` may be null.
+bool has_source_token(const Worker& worker, const lb::SourceRules& rules, const FlowKey& key,
+                      const lb::FlowEntry* flow) {
+  if (flow != nullptr && rules.packets->may_spend(*flow, worker.now_ns, worker.police.rules_tick))
+    return true;
+  return rules.packets->has_token(rules.hash(key.source), worker.now_ns);
+}
+
+/// Takes a token of the source of a flow, where sources' packets are counted.
+bool takes_of_source(const Worker& worker, const lb::ServiceRules& rules, lb::FlowEntry& flow) {
+  if (!rules.per_source || !rules.per_source->packets) return true;
+  return rules.per_source->packets->take(flow, worker.now_ns, worker.police.rules_tick, [&] {
+    return rules.per_source->hash(worker.balancer.flows().key_of(flow).source);
+  });
+}
+
 }  // namespace
+
+/// As Police::takes_packet() does it.
+bool pass_limits(Worker& worker, lb::FlowEntry& flow) {
+  const lb::ServiceRules* const rules = rules_of(worker, flow.service);
+  if (rules == nullptr) return true;
+  const unsigned balancer = worker.place.balancer;
+  if (rules->packets && !rules->packets->has_token(balancer, worker.now_ns)) return false;
+  if (worker.police.paid != 0) {
+    --worker.police.paid;
+  } else if (!takes_of_source(worker, *rules, flow)) {
+    return false;
+  }
+  return !rules->packets || rules->packets->take(balancer, worker.now_ns);
+}
+
+bool pass_limits(Worker& worker, lb::FlowEntry* const* eight) {
+  constexpr uint8_t kEight = 8;
+  worker.police.paid = 0;
+  const lb::ServiceRules* const rules = rules_of(worker, eight[0]->service);
+  if (rules == nullptr) return true;
+  const unsigned balancer = worker.place.balancer;
+  if (rules->packets && !rules->packets->has_leased(balancer, worker.now_ns, kEight)) return false;
+  for (uint8_t i = 0; i < kEight; ++i) {
+    if (takes_of_source(worker, *rules, *eight[i])) continue;
+    worker.police.paid = i;
+    return false;
+  }
+  if (rules->packets) rules->packets->spend(balancer, worker.now_ns, kEight);
+  return true;
+}
+
+void drop_limited(Worker& worker, rte_mbuf* frame, uint8_t in_port, const lb::FlowEntry& flow) {
+  worker.drops.drop_frame(frame, {.reason = DropReason::kRateLimited,
+                                  .detail = DropDetail::kServiceLimit,
+                                  .port = in_port,
+                                  .service = flow.service});
+}
 
 DropReason Police::judge_by_rules(PacketMeta& meta, lb::FlowEntry* flow) {
   const lb::ServiceId service = service_of(worker_, meta.key, flow);
   const lb::ServiceRules* const rules = rules_of(worker_, service);
   if (rules == nullptr) return DropReason::kNone;
-  const auto refuse = [&meta, service](DropReason reason) {
+  const auto refuse = [&](DropReason reason) {
+    worker_.police.refusing = PoliceState::kRefusingBursts;
     meta.bind(service, lb::kNoBackend);
     return reason;
   };
@@ -67,13 +127,15 @@ bool Police::takes_of_source(const lb::SourceRate& rate, uint64_t source) {
   if (place == kMostLeases) return rate.take(source, worker_.now_ns) != 0;
   SourceLease& lease = lease_[place];
   if (place == leases_) {
-    lease = {&rate, source, 0, 1};
+    lease = {&rate, source, {}, 0, 1};
     ++leases_;
   }
   if (lease.left == 0) {
     if (lease.next == 0) return false;
-    lease.left = rate.take(source, worker_.now_ns, lease.next);
-    lease.next = lease.left < lease.next ? 0 : lease.next * 2;  // 0: it has no more at this time
+    lease.taken = rate.take_some(source, worker_.now_ns, lease.next);
+    lease.left = lease.taken.tokens;
+    const bool has_more = lease.left == lease.next;
+    lease.next = has_more ? std::min(lease.next * 2, kMostAtOnce) : 0;
     if (lease.left == 0) return false;
   }
   --lease.left;
@@ -82,7 +144,8 @@ bool Police::takes_of_source(const lb::SourceRate& rate, uint64_t source) {
 
 void Police::give_back() {
   for (size_t i = 0; i < leases_; ++i) {
-    if (lease_[i].left != 0) lease_[i].rate->give_back(lease_[i].source, lease_[i].left);
+    const SourceLease& lease = lease_[i];
+    if (lease.left != 0) lease.rate->give_back(lease.source, lease.taken, lease.left);
   }
 }
 
@@ -127,7 +190,7 @@ DropReason explain_rules(const Worker& worker, const FlowKey& key, const lb::Dec
       return refuse_by(lb::Limit::kPackets);
     }
     if (rules->per_source && rules->per_source->packets &&
-        !rules->per_source->packets->has_token(rules->per_source->hash(key.source), worker.now_ns)) {
+        !has_source_token(worker, *rules->per_source, key, decision.flow)) {
       return refuse_by(lb::Limit::kSourcePackets);
     }
   }
@@ -140,8 +203,16 @@ void adopt_rules(Worker& worker) {
   constexpr std::span<const uint32_t> kNone;
   const auto list = [&](const auto& ids) { return ids == nullptr ? kNone : std::span<const uint32_t>(*ids); };
   worker.admission->adopt(*tables.services, list(tables.counted_services), list(tables.counted_backends));
-  if (tables.access_generation == worker.police.access_generation) return;
-  worker.police = {.access_generation = tables.access_generation, .cursor = 0, .is_sweeping = true};
+  PoliceState& police = worker.police;
+  if (tables.rules.get() != police.rules) {
+    police.rules = tables.rules.get();
+    police.rules_tick = lb::PacketLease::tick(worker.now_ns);
+    police.counts_packets = counts_packets(tables);
+  }
+  if (tables.access_generation == police.access_generation) return;
+  police.access_generation = tables.access_generation;
+  police.cursor = 0;
+  police.is_sweeping = true;
 }
 
 bool sweep_flows(Worker& worker) {

@@ -19,9 +19,19 @@ inline StageMask police_stages(const Worker& worker, lb::ServiceId service) {
   const lb::ServiceRules* const rules = (*worker.tables->services)[service].rules;
   if (rules == nullptr) [[likely]]
     return 0;
-  const bool is_each_seen = rules->counts_packets() || (rules->access && worker.police.is_sweeping);
-  return is_each_seen ? stage::kPolice : 0;
+  StageMask stages = rules->counts_packets() ? stage::kPolice : 0;
+  if (rules->access && worker.police.is_sweeping) stages |= stage::kAccess;
+  return stages;
 }
+
+/// On a short way: whether the limits on packets of its service let one pass that a client has sent and that
+/// goes on with `flow`. Then its tokens are spent.
+bool pass_limits(Worker& worker, lb::FlowEntry& flow);
+/// The same for the packets of eight flows of one service. False: maybe not all pass, and pass_limits() is to
+/// be asked for each, in their order, before anything else.
+bool pass_limits(Worker& worker, lb::FlowEntry* const* eight);
+/// Drops a frame of a client's flow that pass_limits() did not let pass, as it came in at `in_port`.
+void drop_limited(Worker& worker, rte_mbuf* frame, uint8_t in_port, const lb::FlowEntry& flow);
 
 /// Of one burst, all at one time: packets of one source share what is taken from its bucket, and what is left
 /// of that goes back at the end.
@@ -48,11 +58,13 @@ class Police {
 
  private:
   static constexpr size_t kMostLeases = 8;
+  static constexpr uint64_t kMostAtOnce = 8;
   struct SourceLease {
     const lb::SourceRate* rate;
     uint64_t source;
-    uint64_t left;
-    uint64_t next;  ///< how many to take when none is left
+    lb::SourceRate::Taken taken;  ///< last
+    uint64_t left;                ///< of it
+    uint64_t next;                ///< how many to take when none is left
   };
 
   DropReason judge_by_rules(PacketMeta& meta, lb::FlowEntry* flow);

@@ -37,11 +37,13 @@ class Drops {
   }
   /// The same for a frame whose metadata say nothing, which came in by `port` or was to leave by it.
   void drop_frame(rte_mbuf* frame, uint8_t port, DropReason reason, DropDetail detail = DropDetail::kNone) {
-    recorder_.record({rte_pktmbuf_mtod(frame, const uint8_t*), frame->data_len}, frame->pkt_len,
-                     {.reason = reason, .detail = detail, .port = port});
+    drop_frame(frame, {.reason = reason, .detail = detail, .port = port});
+  }
+  void drop_frame(rte_mbuf* frame, const DropNote& note) {
+    recorder_.record({rte_pktmbuf_mtod(frame, const uint8_t*), frame->data_len}, frame->pkt_len, note);
     if (is_watched()) [[unlikely]]
-      watch_->dropped_frame(*frame, port, reason);
-    drop_shown(frame, reason);
+      watch_->dropped_frame(*frame, note);
+    drop_shown(frame, note.reason);
   }
   /// drop() in two parts, for a packet that changes between.
   void show(rte_mbuf* packet, DropReason reason, DropDetail detail = DropDetail::kNone) {

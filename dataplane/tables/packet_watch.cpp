@@ -112,8 +112,13 @@ void PacketWatch::dropped(rte_mbuf* packet, DropReason reason) const {
   show(CapturePoint::kDropped, bytes, note);
 }
 
-void PacketWatch::dropped_frame(const rte_mbuf& frame, uint8_t port, DropReason reason) const {
-  show(CapturePoint::kDropped, bytes_of(frame), {.length = frame.pkt_len, .port = port, .reason = reason});
+void PacketWatch::dropped_frame(const rte_mbuf& frame, const DropNote& note) const {
+  show(CapturePoint::kDropped, bytes_of(frame),
+       {.length = frame.pkt_len,
+        .service = note.service,
+        .backend = note.backend,
+        .port = note.port,
+        .reason = note.reason});
 }
 
 void PacketWatch::show(CapturePoint at, std::span<const uint8_t> bytes, const CaptureNote& note) const {

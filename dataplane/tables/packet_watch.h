@@ -10,6 +10,7 @@
 #include "dataplane/base/packet.h"
 #include "dataplane/base/stage_mask.h"
 #include "dataplane/tables/capture.h"
+#include "dataplane/tables/drop_recorder.h"
 #include "dataplane/tables/tables.h"
 
 namespace sluice::dataplane {
@@ -41,8 +42,8 @@ class PacketWatch {
   /// A packet that ends here, as it was parsed: a frame, or a bare packet, in front of which an Ethernet
   /// header of zeros may be written.
   void dropped(rte_mbuf* packet, DropReason reason) const;
-  /// A frame that ends here, and of which nothing is known but the port.
-  void dropped_frame(const rte_mbuf& frame, uint8_t port, DropReason reason) const;
+  /// A frame that ends here, and of which nothing is known but this.
+  void dropped_frame(const rte_mbuf& frame, const DropNote& note) const;
 
  private:
   void show(CapturePoint at, std::span<const uint8_t> bytes, const CaptureNote& note) const;

@@ -14,6 +14,16 @@ struct PoliceState {
   /// services with an access list have no known path.
   lb::FlowIndex cursor = 0;
   bool is_sweeping = false;
+
+  const void* rules = nullptr;  ///< Tables::rules that this worker keeps, to tell others apart from them
+  /// Since when, as lb::PacketLease counts: what flows took in advance before may have been of other limits.
+  uint32_t rules_tick = 0;
+  bool counts_packets = false;  ///< some service has packets counted
+  /// For so many bursts more, plain packets are held against rules first (refuse_plain()): some were refused.
+  uint8_t refusing = 0;
+  static constexpr uint8_t kRefusingBursts = 64;
+  /// Of packets about to go a short way, one after the other: how many have their sources' tokens already.
+  uint8_t paid = 0;
 };
 
 }  // namespace sluice::dataplane

@@ -86,6 +86,38 @@ TEST_P(Police, DropsNewFlowsOfWhoIsDenied) {
   expect_counters_to_add_up(gateway);
 }
 
+/// Once something was refused, plain packets are asked about first.
+TEST_P(Police, TellsOfAFloodAsOfItsFirstPacket) {
+  TestGateway gateway(with_rules(spec(), {.access = deny(family().client)}));
+  for (int i = 0; i < 3; ++i) {
+    for (uint16_t port = 1000; port < 1020; ++port) {
+      gateway.put(kEdge, from_client(request(port % 4 == 0 ? family().client2 : family().client, port)));
+    }
+    gateway.put(kEdge, from_client(ip(family().vip, family().vip).tcp(7, 80)));  // a martian
+    gateway.put(kEdge, from_client(request(family().client).syn()));             // is not plain
+    gateway.settle();
+  }
+  EXPECT_EQ(gateway.dropped(DropReason::kDenied), 3u * 16);
+  EXPECT_EQ(recorded(gateway, DropReason::kDenied), 3u * 16);
+  EXPECT_EQ(gateway.dropped(DropReason::kMalformedL3), 3u);
+  EXPECT_EQ(gateway.sent(kCore).size(), 3u * 5);
+  expect_counters_to_add_up(gateway);
+}
+
+TEST_P(Police, LetsPacketsThroughAgainOnceThereAreTokens) {
+  const auto bucket = std::make_shared<lb::SharedBucket>(lb::Rate::of(1'000, 3), 1);
+  TestGateway gateway(with_rules(spec(), {.packets = bucket}));
+  for (int i = 0; i < 5; ++i) {
+    for (uint16_t port = 1000; port < 1020; ++port) {
+      gateway.put(kEdge, from_client(request(family().client, port)));
+    }
+    gateway.settle();
+    EXPECT_EQ(gateway.sent(kCore).size(), i == 0 ? 3u : 2u);
+    gateway.advance_ms(2);
+  }
+  EXPECT_EQ(gateway.dropped(DropReason::kRateLimited), 100u - 11);
+}
+
 TEST_P(Police, AdmitsNobodyElseWhereSomebodyIsAllowed) {
   TestGateway gateway(with_rules(spec(), {.access = allow(family().client)}));
   send(gateway, request(family().client2).syn());
@@ -137,8 +169,42 @@ TEST_P(Police, CountsEveryPacketOfAServiceWithSuchALimit) {
   EXPECT_EQ(gateway.sent(kCore).size(), 5u);
   EXPECT_EQ(gateway.dropped(DropReason::kRateLimited), 4u);
   EXPECT_EQ(recorded(gateway, DropReason::kRateLimited), 4u);
-  EXPECT_FALSE(is_known(gateway));
+  EXPECT_TRUE(is_known(gateway));
   expect_counters_to_add_up(gateway);
+}
+
+/// As many packets of known flows in one burst, which the short way looks at eight at a time.
+void burst_of_known(TestGateway& gateway, const Family& family, size_t packets, uint16_t flows) {
+  for (size_t i = 0; i < packets; ++i) {
+    const auto port = static_cast<uint16_t>(1000 + i % flows);
+    gateway.put(kEdge, from_client(ip(family.client, family.vip).tcp(port, 80)));
+  }
+  gateway.settle();
+}
+
+TEST_P(Police, CountsKnownPacketsEightAtATimeToTheLastToken) {
+  constexpr uint64_t kBucket = 300;  // of which a worker leases 18 at once
+  const auto bucket = std::make_shared<lb::SharedBucket>(lb::Rate::of(0.001, kBucket), 1);
+  TestGateway gateway(with_rules(spec(), {.packets = bucket}));
+  for (int i = 0; i < 13; ++i) burst_of_known(gateway, family(), 29, 5);
+  EXPECT_EQ(gateway.sent(kCore).size(), kBucket);
+  EXPECT_EQ(gateway.dropped(DropReason::kRateLimited), 13 * 29 - kBucket);
+  EXPECT_EQ(recorded(gateway, DropReason::kRateLimited), std::min<size_t>(13 * 29 - kBucket, 64));
+  expect_counters_to_add_up(gateway);
+}
+
+TEST_P(Police, CountsKnownPacketsOfASourceEightAtATime) {
+  ServiceRules rules;
+  rules.per_source.emplace();
+  rules.per_source->prefix6 = 128;
+  rules.per_source->packets.emplace(lb::Rate::of(0.001, 77), std::make_shared<lb::SourceTable>(10));
+  TestGateway gateway(with_rules(spec(), std::move(rules)));
+  for (int i = 0; i < 5; ++i) burst_of_known(gateway, family(), 27, 3);
+  EXPECT_TRUE(is_known(gateway));
+  EXPECT_EQ(gateway.sent(kCore).size(), 77u);
+  EXPECT_EQ(gateway.dropped(DropReason::kRateLimited), 5u * 27 - 77);
+  send(gateway, request(family().client2));
+  EXPECT_EQ(gateway.sent(kCore).size(), 1u);
 }
 
 TEST_P(Police, CountsPacketsOfEachSourceApart) {
