@@ -149,30 +149,35 @@ TEST_F(SlowStart, WhatIsTakenBackLeavesNoTrace) {
   EXPECT_EQ(weights(), (Weights{10, 2, 10}));
 }
 
+/// The slots of a table while the first backend, of as many others of weight 1, has grown to so many tenths.
+std::shared_ptr<const lb::PoolTable> table_at(uint32_t others, uint32_t tenths, uint32_t size) {
+  std::vector<lb::WeightedEndpoint> endpoints;
+  for (uint32_t id = 0; id <= others; ++id) {
+    const IpAddress address = IpAddress::v4(Be32::from_host(0x0a140000 + id));
+    endpoints.push_back({{address, Be16::from_host(80), IpProtocol::kTcp}, id == 0 ? tenths : 10, id});
+  }
+  return lb::PoolTable::build(0, endpoints, size, SipKey{1, 2}, {});
+}
+
 /// Each step gives the starting backend its share, and hardly anything else moves. That some slots of others
 /// do is how a Maglev table of these weights is filled; docs/explanation/failing-backends.md has figures.
 TEST(SlowStartTable, EachStepMovesHardlyAnythingButItsShare) {
-  constexpr uint32_t kSize = 65537;
-  const SipKey key{1, 2};
-  for (const uint32_t others : {1u, 2u, 3u, 4u}) {
+  struct Pool {
+    uint32_t others, size;
+  };
+  for (const Pool pool :
+       {Pool{1, 65'537}, {2, 65'537}, {3, 65'537}, {4, 65'537}, {7, 262'147}, {19, 262'147}}) {
     std::vector<lb::BackendId> before;
     for (uint32_t tenths = 1; tenths <= 10; ++tenths) {
-      std::vector<lb::WeightedEndpoint> endpoints;
-      for (uint32_t id = 0; id <= others; ++id) {
-        endpoints.push_back(
-            {{IpAddress::v4(Be32::from_host(0x0a140000 + id)), Be16::from_host(80), IpProtocol::kTcp},
-             id == 0 ? tenths : 10,
-             id});
-      }
-      const auto table = lb::PoolTable::build(0, endpoints, kSize, key, {});
+      const auto table = table_at(pool.others, tenths, pool.size);
       const auto slots = table->slots();
-      const double formula = tenths / (10.0 * others + tenths);
-      const double share = static_cast<double>(table->slot_counts()[0]) / kSize;
-      EXPECT_NEAR(share / formula, 1, 0.1) << others << " others, " << tenths;
+      const double formula = tenths / (10.0 * pool.others + tenths);
+      const double share = static_cast<double>(table->slot_counts()[0]) / pool.size;
+      EXPECT_NEAR(share / formula, 1, 0.1) << pool.others << " others, " << tenths;
       size_t moved = 0;
       for (size_t i = 0; i < before.size(); ++i)
         moved += before[i] != slots[i] && before[i] != 0 && slots[i] != 0;
-      EXPECT_LE(moved, kSize / 1000) << others << " others, " << tenths;
+      EXPECT_LE(moved, pool.size / 1000) << pool.others << " others, " << tenths;
       before.assign(slots.begin(), slots.end());
     }
   }
