@@ -97,6 +97,7 @@ struct TcpHeader {  // RFC 9293
   static constexpr uint8_t kSyn = 0x02;
   static constexpr uint8_t kRst = 0x04;
   static constexpr uint8_t kAck = 0x10;
+  static constexpr uint8_t kUrgent = 0x20;
   /// The flags that begin, end or reset a connection.
   static constexpr uint8_t kTurning = kSyn | kFin | kRst;
 };

@@ -75,9 +75,11 @@ class Balancer {
   /// flow has been seen, and who sends the packet counts it, below. Else nothing has changed, and it is
   /// balance() that decides. `flow` may be any entry, used or not; the caller knows that its service is
   /// there, with that idle timeout, and that its backend keeps its flows.
-  static bool goes_on(FlowEntry& flow, uint32_t now_ms, uint32_t idle_timeout_ms) {
+  /// `was_seen`: the flow would be settled if nobody watched it (FlowTable::is_steady()), and who does has
+  /// seen the packet.
+  static bool goes_on(FlowEntry& flow, uint32_t now_ms, uint32_t idle_timeout_ms, bool was_seen = false) {
     const uint32_t idle_ms = now_ms - flow.last_seen_ms;
-    if (!flow.is_settled || idle_ms > idle_timeout_ms) return false;
+    if (!(flow.is_settled || was_seen) || idle_ms > idle_timeout_ms) return false;
     if (idle_ms != 0) flow.last_seen_ms = now_ms;  // a line that is only read need not be written back
     return true;
   }

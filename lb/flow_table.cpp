@@ -248,12 +248,15 @@ FlowTable::Yielding* FlowTable::yielding(FlowState state) {
   return &yielding_[static_cast<size_t>(state) - static_cast<size_t>(FlowState::kStray)];
 }
 
-/// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
 bool FlowTable::is_settled(const FlowEntry& entry) {
-  if (entry.is_closed()) return false;
   const bool is_watched =
       entry.watch >= FlowWatch::kBoth || (entry.watch == FlowWatch::kRequests && !entry.is_reply);
-  if (is_watched) return false;
+  return !is_watched && is_steady(entry);
+}
+
+/// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
+bool FlowTable::is_steady(const FlowEntry& entry) {
+  if (entry.is_closed()) return false;
   switch (entry.state) {
     case FlowState::kStray:
       return !entry.is_reply;

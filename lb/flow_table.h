@@ -107,6 +107,9 @@ class FlowTable {
   void set_state(FlowEntry& entry, FlowState state, uint8_t ended);
   /// Changes which packets of a flow are to be seen, in both its entries.
   void set_watch(FlowEntry& entry, FlowWatch watch);
+  /// Whether what neither begins nor ends anything changes no state of an entry: FlowEntry::is_settled, but
+  /// for who watches the flow.
+  static bool is_steady(const FlowEntry& entry);
   /// Whether a flow whose backend is not seen has gone on for longer than a round trip takes (a second), and
   /// is to be taken for answered. Those that began with a SYN must have gone on after it.
   static bool has_lasted(const FlowEntry& entry);

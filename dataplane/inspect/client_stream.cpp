@@ -50,6 +50,8 @@ bool ClientStream::contradicts_bytes(const StreamSegment& segment, const Range& 
 }
 
 ClientStream::Place ClientStream::place(const StreamSegment& segment, const HeldSegments& held) const {
+  if (is_plainly_next(segment)) [[likely]]
+    return Place::kNext;
   const Range range = range_of(segment);
   if (segment.payload.empty() && !segment.has_fin) return Place::kPasses;
   if (range.stop < 0 || (range.stop == 0 && !segment.has_fin))
@@ -74,6 +76,8 @@ ClientStream::Place ClientStream::place(const StreamSegment& segment, const Held
 }
 
 std::span<const uint8_t> ClientStream::new_bytes(const StreamSegment& segment) const {
+  if (is_plainly_next(segment)) [[likely]]
+    return segment.payload;
   const Range range = range_of(segment);
   const int64_t stop = std::min(range.stop, int64_t{limit()});
   if (stop <= passed_) return {};

@@ -3,6 +3,8 @@
 // however the client cuts, repeats and mixes it. Knows neither packets nor rules. One worker's.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -50,6 +52,12 @@ class ClientStream {
   }
   /// Gives one up, or takes it to send it on.
   rte_mbuf* release(HeldSegments& held, HeldSegments::Index index);
+  /// Has the CPU fetch where the next bytes will be kept, so many of them.
+  void prefetch_next(size_t size) const {
+    const uint8_t* const next = bytes_.data() + passed_;
+    const size_t kept = std::min<size_t>(size, limit() - passed_);
+    for (size_t line = 0; line < kept; line += 64) __builtin_prefetch(next + line, 1);
+  }
   HeldSegments::Index first_held() const { return held_; }
   unsigned held_count() const { return held_count_; }
 
@@ -69,6 +77,12 @@ class ClientStream {
     int64_t start, stop;  ///< offsets
   };
   Range range_of(const StreamSegment& segment) const;
+  /// Whether the next bytes are in a segment that nothing can contradict, and all of them are looked at.
+  bool is_plainly_next(const StreamSegment& segment) const {
+    const size_t size = segment.payload.size();
+    return segment.sequence == next_sequence() && size != 0 && size <= limit() - passed_ &&
+           !segment.has_fin && end_ == kNoEnd && held_ == HeldSegments::kNone;
+  }
   uint32_t limit() const { return static_cast<uint32_t>(bytes_.size()); }
   bool contradicts_end(const StreamSegment& segment, const Range& range, const HeldSegments& held) const;
   bool contradicts_bytes(const StreamSegment& segment, const Range& range, const HeldSegments& held) const;

@@ -15,18 +15,23 @@ namespace sluice::dataplane {
 
 class Inspection;
 
-/// Of one flow. All-zero bytes are a free place that is the last in the list of free ones.
-struct InspectedFlow {
+/// Of one flow, in one cache line. All-zero bytes are a free place that is the last in the list of free ones.
+struct alignas(64) InspectedFlow {
   ClientStream order;
   Inspection* inspection;  ///< whose stream it has; alive as long as that is open
   hs_stream* stream;       ///< null: it has none any more, and is blocked
-  lb::FlowIndex flow;      ///< its request's entry
-  uint32_t other_first;    ///< what the first byte's number is if another SYN is the one that was taken
-  bool has_other;
+  union {
+    lb::FlowIndex flow;      ///< its request's entry
+    uint32_t next_free = 0;  ///< of a free place: 1 + the next one
+  };
+  uint32_t other_first;  ///< what the first byte's number is if another SYN is the one that was taken
+  uint32_t rule;         ///< which one lets no more pass: its place among those of the inspection as long as
+                         ///< there is a stream, then its id
+  bool is_refused;       ///< the next segment has been scanned, and the rule was found in it
   bool is_scanned;  ///< nothing is scanned any more: there are no more bytes, or no more that are looked at
-  uint32_t rule;    ///< of a blocked flow: the id of the rule that did it
-  uint32_t next_free;  ///< of a free place: 1 + the next one
+  bool has_other;
 };
+static_assert(sizeof(InspectedFlow) == 64);
 
 class InspectWorker {
  public:

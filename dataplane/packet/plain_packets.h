@@ -73,6 +73,8 @@ class PlainPackets {
   uint64_t hash(size_t i) const { return hashes_[i]; }
   /// Whether the packet may be of any flow: IPv6 with extension headers, which hide the key from its lane.
   bool hides_key(size_t i) const { return (hidden_ >> i & 1) != 0; }
+  /// To whom it may belong: a bit for each of 64 parts of all hashes.
+  uint64_t parts_of(size_t i) const { return hides_key(i) ? UINT64_MAX : uint64_t{1} << (hash(i) >> 58); }
 
  private:
   using EightHashes = std::span<uint64_t, kLanes>;

@@ -9,8 +9,6 @@ namespace {
 
 using Place = ClientStream::Place;
 
-constexpr uint8_t kUrgent = 0x20;
-
 StreamSegment segment_of(rte_mbuf* packet) {
   const TcpHeader& tcp = *tcp_header_of(packet);
   const uint32_t after_syn = (tcp.flags & TcpHeader::kSyn) != 0 ? 1 : 0;
@@ -31,7 +29,7 @@ void restart(Worker& worker, InspectedFlow& inspected, uint32_t first_sequence) 
   inspected.inspection->restart_stream(worker.place.balancer, inspected.stream);
   inspected.other_first = inspected.order.first_sequence();
   inspected.order.begin(first_sequence, inspected.inspection->bytes_of(inspected.stream));
-  inspected.is_scanned = false;
+  inspected.is_scanned = inspected.is_refused = false;
 }
 
 /// A SYN that differs from the first one may be the one that the receiver takes. It has no bytes, which would
@@ -103,10 +101,18 @@ void block(Worker& worker, lb::FlowEntry& flow, uint32_t rule) {
   flows.set_watch(flow, lb::FlowWatch::kBlocked);
 }
 
+/// Whether it is the segment in which inspect_in_order() has found what lets no more pass, and none before
+/// it.
+bool is_refused(const InspectedFlow& inspected, const StreamSegment& segment) {
+  if (!inspected.is_refused) return false;
+  const uint32_t end = segment.sequence + static_cast<uint32_t>(segment.payload.size());
+  const auto beyond = static_cast<int32_t>(end - inspected.order.next_sequence());
+  return inspected.is_scanned ? beyond >= 0 : beyond > 0;
+}
+
 /// Whether all has been looked at, and, as far as can be seen, been taken: then packets go the short way.
-void look_whether_over(Worker& worker, const lb::Decision& decision, InspectedFlow& inspected) {
+void look_whether_over(Worker& worker, lb::FlowEntry& flow, InspectedFlow& inspected) {
   if (!inspected.is_scanned) return;
-  lb::FlowEntry& flow = *decision.flow;
   const bool sees_backend = flow.peer != lb::kNoFlow;
   if (!sees_backend) {
     leave_stream(worker, flow, worker.inspection->number_of(inspected), lb::FlowWatch::kOver);
@@ -133,6 +139,11 @@ bool begin_stream(Worker& worker, Inspection& inspection, lb::FlowEntry& flow, u
 rte_mbuf* inspect_segment(Worker& worker, rte_mbuf* packet, const lb::Decision& decision,
                           InspectedFlow& inspected) {
   const StreamSegment segment = segment_of(packet);
+  if (is_refused(inspected, segment)) {
+    const RuleAction action = inspected.inspection->plan().rules[inspected.rule].action;
+    refuse(worker, packet, decision, *inspected.inspection, {inspected.rule, action});
+    return nullptr;
+  }
   const bool is_syn = (tcp_header_of(packet)->flags & TcpHeader::kSyn) != 0;
   if (is_syn && segment.sequence != inspected.order.first_sequence()) {
     return note_other_syn(worker, packet, inspected, segment);
@@ -166,12 +177,31 @@ rte_mbuf* inspect_segment(Worker& worker, rte_mbuf* packet, const lb::Decision& 
   return nullptr;
 }
 
+bool inspect_in_order(Worker& worker, lb::FlowEntry& flow, InspectedFlow& inspected,
+                      const StreamSegment& segment) {
+  if (inspected.stream == nullptr || inspected.is_refused || inspected.has_other ||
+      inspected.order.held_count() != 0) {
+    return false;
+  }
+  const Place place = inspected.order.place(segment, worker.inspection->held);
+  if (place == Place::kPasses) return true;
+  if (place != Place::kNext) return false;
+  const ScanVerdict verdict = scan_next(worker, inspected, segment);
+  if (verdict.passes()) {
+    look_whether_over(worker, flow, inspected);
+    return true;
+  }
+  inspected.rule = verdict.rule;
+  inspected.is_refused = true;
+  return false;
+}
+
 rte_mbuf* inspect_held(Worker& worker, const lb::Decision& decision, InspectedFlow& inspected) {
   if (inspected.stream == nullptr) return nullptr;
   HeldSegments& held = worker.inspection->held;
   const HeldSegments::Index index = inspected.order.next_held(held);
   if (index == HeldSegments::kNone) {
-    look_whether_over(worker, decision, inspected);
+    look_whether_over(worker, *decision.flow, inspected);
     return nullptr;
   }
   const StreamSegment segment = inspected.order.segment_of(held[index]);
@@ -248,13 +278,13 @@ void refuse(Worker& worker, rte_mbuf* packet, const lb::Decision& decision, cons
 
 void clear_urgent(rte_mbuf* packet) {
   TcpHeader& tcp = *tcp_header_of(packet);
-  if ((tcp.flags & kUrgent) == 0) [[likely]]
+  if ((tcp.flags & TcpHeader::kUrgent) == 0) [[likely]]
     return;
   constexpr size_t kFlagsWord = offsetof(TcpHeader, data_offset);
   auto* const bytes = reinterpret_cast<uint8_t*>(&tcp);
   ChecksumDelta delta;
   const auto before = load<Be16>(bytes + kFlagsWord);
-  tcp.flags &= static_cast<uint8_t>(~kUrgent);
+  tcp.flags &= static_cast<uint8_t>(~TcpHeader::kUrgent);
   delta.replace(before, load<Be16>(bytes + kFlagsWord));
   delta.replace(tcp.urgent, Be16());
   tcp.urgent = {};

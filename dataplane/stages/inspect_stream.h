@@ -3,6 +3,7 @@
 
 #include <rte_mbuf.h>
 
+#include "dataplane/inspect/client_stream.h"
 #include "dataplane/inspect/inspect_worker.h"
 #include "dataplane/inspect/inspection.h"
 #include "dataplane/worker/worker.h"
@@ -20,6 +21,11 @@ bool begin_stream(Worker& worker, Inspection& inspection, lb::FlowEntry& flow, u
 /// As inspect(), for a client's packet of a flow that has a stream.
 rte_mbuf* inspect_segment(Worker& worker, rte_mbuf* packet, const lb::Decision& decision,
                           InspectedFlow& inspected);
+/// Scans what is new in a segment of a flow that has a stream, if it is the next one, nobody else waits for
+/// it and nothing speaks against it. True: it passes, or has nothing to be scanned. False: it is one for
+/// inspect_segment(), which knows what has been found in it.
+bool inspect_in_order(Worker& worker, lb::FlowEntry& flow, InspectedFlow& inspected,
+                      const StreamSegment& segment);
 /// As inspect_waiting().
 rte_mbuf* inspect_held(Worker& worker, const lb::Decision& decision, InspectedFlow& inspected);
 /// Learns from a backend's packet where the client's stream begins, and whether it has been taken.
