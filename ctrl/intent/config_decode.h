@@ -47,6 +47,7 @@ struct Draft {
   std::vector<Listed<SourceModel>> sources;
   std::vector<Listed<SetModel>> sets;
   std::vector<Listed<InspectionModel>> inspections;
+  bool reads_files = true;  ///< of sets and inspections
 };
 
 /// Reads all that is readable; what is not becomes a fault.

@@ -114,7 +114,7 @@ void check_inspections(const Cursor& root, Draft& draft, Cursor::Faults& faults)
     check_stream_keys(from, inspection);
     check_rule_list(from.member("rules"), inspection);
     if (faults.within(from.pointer() + "/")) return;
-    auto rules = read_rules(inspection);
+    auto rules = draft.reads_files ? read_rules(inspection) : std::make_shared<const InspectionRules>();
     if (!rules) return from.member("rules_file").fault(rules.error().message);
     inspection.from_file = std::move(*rules);
     if (inspection.rules.empty() && inspection.from_file->empty() && inspection.rules_file.empty()) {

@@ -79,6 +79,11 @@ void check_references(const Cursor& list, const std::set<std::string_view>& name
   });
 }
 
+SetModel without_file(SetModel set) {
+  set.file.clear();
+  return set;
+}
+
 }  // namespace
 
 void decode_sets(const Cursor& sets, Draft& draft) {
@@ -136,7 +141,7 @@ void check_sets(const Cursor& root, Draft& draft, Cursor::Faults& faults) {
       from.member("name").fault("there is a set named \"" + set.name + "\" already");
     }
     if (faults.within(from.pointer() + "/") || prefixes > kMostInSets) return;
-    auto content = read_set(set);
+    auto content = draft.reads_files ? read_set(set) : read_set(without_file(set));
     if (content) {
       set.content = std::move(*content);
       prefixes += set.content->size();

@@ -67,11 +67,12 @@ std::string_view config_schema() {
   return kSchemaText;
 }
 
-Outcome<Model> parse_config(const nlohmann::json& config) {
+Outcome<Model> parse_config(const nlohmann::json& config, NamedFiles files) {
   static const JsonSchema schema(nlohmann::json::parse(kSchemaText));
   Cursor::Faults faults(schema.check(config));
   const Cursor root(config, faults);
   Draft draft = decode(root);
+  draft.reads_files = files == NamedFiles::kRead;
   check_network(draft, faults);
   check_sources(root, draft, faults);
   check_sets(root, draft, faults);

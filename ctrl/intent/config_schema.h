@@ -2,6 +2,7 @@
 // then what no schema can say. Pure but for reading the files of sets; a thread that may wait.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -13,10 +14,16 @@ namespace sluice::ctrl {
 /// The JSON Schema (draft-07) of the configuration, as text.
 std::string_view config_schema();
 
+/// What is done with the files that sets and inspections name.
+enum class NamedFiles : uint8_t {
+  kRead,
+  kLeave,  ///< they are not even looked for, and count as empty: who asks may not be allowed to know of them
+};
+
 /// Checks all of it and builds the Model; or every fault found, none twice: schema violations, duplicate
 /// names, dangling references, overlapping services, weights, table sizes that are no prime or too small,
 /// NAT across families, encapsulation without a source, more than the data plane's limits.
-Outcome<Model> parse_config(const nlohmann::json& config);
+Outcome<Model> parse_config(const nlohmann::json& config, NamedFiles files = NamedFiles::kRead);
 
 /// The same object again, with every default filled in, for config.get and for diffs.
 nlohmann::json to_json(const Model& model);

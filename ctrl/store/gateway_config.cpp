@@ -204,7 +204,7 @@ Outcome<ApplyResult> Gateway::apply(const nlohmann::json& config, const ApplyOpt
 }
 
 Outcome<std::vector<DiffEntry>> Gateway::diff(const nlohmann::json& config) const {
-  auto model = parse_config(config);
+  auto model = parse_config(config, NamedFiles::kLeave);  // their names are compared
   if (!model) return tl::unexpected(std::move(model.error()));
   return diff_configurations(configuration(), to_json(*model));
 }

@@ -59,10 +59,29 @@ void diff(MethodContext& context, const Call& call, Reply reply) {
              {"changes", std::move(changes)}});
 }
 
+/// The places in a configuration of the files that parse_config() would read.
+json named_files(const json& config) {
+  json pointers = json::array();
+  for (const auto& [list, key] : {std::pair("sets", "file"), std::pair("inspections", "rules_file")}) {
+    for (size_t i = 0; config.contains(list) && i < config[list].size(); ++i) {
+      if (config[list][i].contains(key))
+        pointers.push_back("/" + (list + ("/" + std::to_string(i))) + "/" + key);
+    }
+  }
+  return pointers;
+}
+
+/// Who may not apply a configuration may name files in one that he may not read: what is there, and what is
+/// wrong with it, is not for him.
 void validate(MethodContext&, const Call& call, Reply reply) {
-  const auto model = parse_config(call.params["config"]);
+  const json& config = call.params["config"];
+  const bool reads_files = call.peer.role >= Role::kAdmin;
+  const auto model = parse_config(config, reads_files ? NamedFiles::kRead : NamedFiles::kLeave);
   if (!model) return reply(tl::unexpected(model.error()));
-  reply(json{{"valid", true}});
+  json answer{{"valid", true}};
+  if (json unread = reads_files ? json::array() : named_files(config); !unread.empty())
+    answer["unread"] = std::move(unread);
+  reply(std::move(answer));
 }
 
 /// Waits for start(answer) to be answered, where workers are asked first: what is to be changed after it
@@ -204,7 +223,8 @@ std::vector<Method> config_methods() {
       {"config.validate",
        Role::kView,
        "Checks a configuration without applying it.",
-       "`{valid: true}`, or the error that `config.apply` would answer",
+       "`{valid: true}`, or the error that `config.apply` would answer. Files of sets and of rules are read "
+       "for admin alone; for others `unread` lists where they are named",
        {config},
        validate},
       {"config.diff",
