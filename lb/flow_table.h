@@ -2,7 +2,7 @@
 // Memory is given by the caller (on the worker's NUMA node) and never grows.
 #pragma once
 
-#include <emmintrin.h>
+#include <immintrin.h>
 
 #include <array>
 #include <bit>
@@ -51,7 +51,8 @@ class FlowTable {
       return _mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<int16_t>(wanted)));
     }
   };
-  static_assert(sizeof(Bucket) == 64);
+  static constexpr int kPlaceShift = 6;
+  static_assert(sizeof(Bucket) == 1 << kPlaceShift);
 
   /// How many buckets a table of `entries` needs (a power of two): at most five ways of eight are used,
   /// where both buckets of a key are next to never full before the table is.
@@ -67,7 +68,11 @@ class FlowTable {
   /// The entry that the tags of a hash's buckets point at, or null: if any entry has the hash's key, then all
   /// but always this (another may have the same tag). Call it some packets after prefetch_bucket(); it
   /// fetches the entry's memory, which the caller compares some packets later.
-  FlowEntry* candidate(uint64_t hash);
+  FlowEntry* candidate(uint64_t hash) { return candidate_at(place_of(first_bucket(hash)), hash); }
+  /// Fetches the first buckets of eight hashes, and says where they are.
+  void prefetch_buckets(std::span<const uint64_t, 8> hashes, std::span<uint32_t, 8> places) const;
+  /// candidate() of a hash whose first bucket has that place.
+  FlowEntry* candidate_at(uint32_t place, uint64_t hash);
   /// Fetches the addresses of a flow that may be over IPv6. Any entry will do, used or not.
   void prefetch_addresses6(const FlowEntry& entry) const { __builtin_prefetch(&addresses6(entry)); }
 
@@ -161,6 +166,11 @@ class FlowTable {
     const size_t bucket = part & mask_;
     return bucket < in_use_ ? bucket : bucket & mask_ >> 1;
   }
+  /// A bucket's place: how many bytes it lies behind the first one. There are at most 2^24 buckets.
+  static uint32_t place_of(size_t bucket) { return static_cast<uint32_t>(bucket * sizeof(Bucket)); }
+  const uint8_t* at_place(uint32_t place) const {
+    return reinterpret_cast<const uint8_t*>(buckets_.data()) + place;
+  }
   /// Never 0, which is a free way: FlowHash sees to it.
   static uint16_t tag_of(uint64_t hash) { return static_cast<uint16_t>(hash >> 48); }
 
@@ -222,8 +232,21 @@ class FlowTable {
   FlowIndex hand_ = 0;        ///< where the search for a victim among all goes on
 };
 
-inline FlowEntry* FlowTable::candidate(uint64_t hash) {
-  const Bucket& bucket = buckets_[first_bucket(hash)];
+[[gnu::always_inline]] inline void FlowTable::prefetch_buckets(std::span<const uint64_t, 8> hashes,
+                                                               std::span<uint32_t, 8> places) const {
+  const auto all = [](size_t value) { return _mm256_set1_epi32(static_cast<int>(value)); };
+  const auto low = load<__m256>(&hashes[0]), high = load<__m256>(&hashes[4]);
+  // The lower half of each hash, of which the first bucket is a part; then in their order.
+  const __m256i halves = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
+  const __m256i buckets = _mm256_and_si256(_mm256_permute4x64_epi64(halves, 0xd8), all(mask_));
+  const __m256i before_split = _mm256_and_si256(buckets, all(mask_ >> 1));
+  const __m256i is_in_use = _mm256_cmpgt_epi32(all(in_use_), buckets);
+  store(places.data(), _mm256_slli_epi32(_mm256_blendv_epi8(before_split, buckets, is_in_use), kPlaceShift));
+  for (const uint32_t place : places) __builtin_prefetch(at_place(place));
+}
+
+inline FlowEntry* FlowTable::candidate_at(uint32_t place, uint64_t hash) {
+  const Bucket& bucket = *reinterpret_cast<const Bucket*>(at_place(place));
   FlowIndex index = bucket.first(tag_of(hash));
   if (index == kNoFlow) [[unlikely]] {
     if (displaced(bucket) != 0) index = buckets_[second_bucket(hash)].first(tag_of(hash));

@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <map>
@@ -156,6 +157,22 @@ TEST(FlowTable, TheCandidateIsTheEntryInWhicheverBucketItLies) {
   }
   EXPECT_LE(others, 20u) << "two of some eight tags of 16 bits are alike for one entry of 16,000";
   EXPECT_EQ(table.flows->candidate(table.flows->hash(numbered_key(50'000))), nullptr);
+}
+
+/// At every size of a table that grows, a bucket at a time.
+TEST(FlowTable, FindsTheBucketsOfEightAsThoseOfOne) {
+  Table table(5000);
+  for (uint32_t i = 0; i < 5000; ++i) {
+    table.insert(numbered_key(i), FlowState::kEstablished);
+    std::array<uint64_t, 8> hashes;
+    for (uint32_t j = 0; j < 8; ++j) hashes[j] = table.flows->hash(numbered_key(i * 7 % 6000 + j));
+    std::array<uint32_t, 8> places;
+    table.flows->prefetch_buckets(hashes, places);
+    for (size_t j = 0; j < 8; ++j) {
+      ASSERT_EQ(table.flows->candidate_at(places[j], hashes[j]), table.flows->candidate(hashes[j]))
+          << i << ", " << j;
+    }
+  }
 }
 
 TEST(FlowTable, LooksAtSecondBucketsNoMoreOnceTheyAreEmpty) {
