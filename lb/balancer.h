@@ -102,6 +102,11 @@ class Balancer {
   void count_answer(const FlowEntry& reply, uint32_t frame_bytes) {
     answers_[reply.service].count(frame_bytes);
   }
+  /// Several, of flows of one service.
+  void count_answers(ServiceId service, uint32_t packets, uint64_t bytes) {
+    answers_[service].packets.add(packets);
+    answers_[service].bytes.add(bytes);
+  }
 
   /// Decides for one packet and updates flow, state and counters. `hash` is flows().hash(key). A packet that
   /// belongs to no flow and begins_nothing() is for nobody behind NAT (kNoService); the other modes send it

@@ -14,6 +14,7 @@
 #include "dataplane/base/burst.h"
 #include "dataplane/base/token_bucket.h"
 #include "dataplane/device/transmit.h"
+#include "dataplane/forward/client_ways.h"
 #include "dataplane/forward/known_paths.h"
 #include "dataplane/neighbor/mld_reporter.h"
 #include "dataplane/neighbor/neighbors.h"
@@ -79,6 +80,7 @@ struct Worker {
   Neighbors neighbors;
   MldReporter mld;  ///< of worker 0 alone
   KnownPaths paths;
+  ClientWays client_ways{};
   Transmit transmit;
   Drops& drops;
   WorkerStats& stats;
