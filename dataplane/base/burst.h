@@ -5,6 +5,6 @@
 namespace sluice::dataplane {
 
 /// Packets are taken, and handed from stage to stage, in bursts of at most this many.
-inline constexpr uint16_t kBurst = 32;
+inline constexpr uint16_t kBurst = 64;
 
 }  // namespace sluice::dataplane

@@ -54,21 +54,26 @@ using EightPackets = uint8_t* const*;      ///< their IP headers
 
 /// The paths of eight flows' packets.
 struct EightPaths {
-  /// `ip_bytes`: how large the packets are.
+  /// `ip_bytes`: how large the packets are. A bit of `seen` for each flow that goes on though it is not
+  /// settled (lb::Balancer::goes_on()).
   EightPaths(const KnownPaths& paths, EightFlows flows, const uint32_t* ip_bytes, uint32_t version,
-             uint32_t now_ms);
+             uint32_t now_ms, uint32_t seen);
 
   std::array<const KnownPath*, 8> path;  ///< whichever have these places
-  /// All flows are clients' and go on, and their packets fit their paths, which are known, and have one
-  /// treatment, the same stages and link headers of one size. What a treatment asks besides is not asked.
+  /// All flows go on, and are clients' or all of them answers', and their packets fit their paths, which are
+  /// known, and have one treatment, the same stages and link headers of one size. What a treatment asks
+  /// besides is not asked, nor the way of answers.
   bool may_go;
-  bool are_together;    ///< all have the service and the port of the first
-  uint32_t seen_later;  ///< bit i: flow i has not been seen at `now_ms`
+  bool have_one_service;  ///< that of the first
+  bool have_one_port;     ///< that of the first's path
+  uint32_t seen_later;    ///< bit i: flow i has not been seen at `now_ms`
+
+  bool are_together() const { return have_one_service && have_one_port; }
 };
 
 [[gnu::always_inline]] inline EightPaths::EightPaths(const KnownPaths& paths, EightFlows flows,
                                                      const uint32_t* ip_bytes, uint32_t version,
-                                                     uint32_t now_ms) {
+                                                     uint32_t now_ms, uint32_t seen) {
   const auto first_of = [](Lanes lanes) {
     return reinterpret_cast<Lanes>(
         _mm256_broadcastd_epi32(_mm256_castsi256_si128(reinterpret_cast<__m256i>(lanes))));
@@ -77,10 +82,12 @@ struct EightPaths {
     return _mm256_testz_si256(reinterpret_cast<__m256i>(lanes), reinterpret_cast<__m256i>(lanes)) != 0;
   };
   const auto [service, backend, last_seen_ms, marks] = load_four(flows, offsetof(lb::FlowEntry, service));
-  std::array<uint32_t, 8> offsets;
-  store(offsets.data(), KnownPaths::place_of(service, backend) * uint32_t{sizeof(KnownPath)});
-  const auto* const places = reinterpret_cast<const uint8_t*>(&paths.at(0));
-  for (size_t i = 0; i < 8; ++i) path[i] = reinterpret_cast<const KnownPath*>(places + offsets[i]);
+  const auto offsets =
+      reinterpret_cast<__m256i>(KnownPaths::place_of(service, backend) * uint32_t{sizeof(KnownPath)});
+  const __m256i places = _mm256_set1_epi64x(reinterpret_cast<int64_t>(&paths.at(0)));
+  const auto pointers = [&](__m128i four) { return _mm256_add_epi64(_mm256_cvtepu32_epi64(four), places); };
+  store(&path[0], pointers(_mm256_castsi256_si128(offsets)));
+  store(&path[4], pointers(_mm256_extracti128_si256(offsets, 1)));
   const auto [their_service, their_backend, their_version, timeout_ms] = load_four(path.data(), 0);
   const auto [treatment, link, rest6, rest7] = load_four(path.data(), offsetof(KnownPath, rewrite));
 
@@ -88,12 +95,16 @@ struct EightPaths {
   const Lanes most_idle_ms = reinterpret_cast<Lanes>(
       _mm256_max_epu32(reinterpret_cast<__m256i>(idle_ms), reinterpret_cast<__m256i>(timeout_ms)));
   const Lanes unknown = (their_service ^ service) | (their_backend ^ backend) | (their_version ^ version);
-  const Lanes unsettled = (marks << 16) ^ 0x0001'0000;  // or a reply's
+  const Lanes lane = {0, 1, 2, 3, 4, 5, 6, 7};
+  const Lanes settled = marks | ((Lanes{} + seen) >> lane & 1);
+  // Requests among answers, and answers among requests, count as not settled.
+  const Lanes unsettled = (~settled & lanes_of<1>) | (settled ^ first_of(settled)) << 16;
   const Lanes too_large = reinterpret_cast<Lanes>(are_less(treatment >> 16, load<Lanes>(ip_bytes)));
   const Lanes other_treatment = (treatment ^ first_of(treatment)) << 16, other_link = link ^ first_of(link);
   may_go = are_zero(unknown | unsettled | (most_idle_ms ^ timeout_ms) | too_large | other_treatment |
-                    (other_link & 0xff00));
-  are_together = are_zero((service ^ first_of(service)) | (other_link & 0xff));
+                    (other_link & lanes_of<0xff00>));
+  have_one_service = are_zero(service ^ first_of(service));
+  have_one_port = are_zero(other_link & lanes_of<0xff>);
   seen_later = bits_of(idle_ms != 0);
 }
 static_assert(offsetof(lb::FlowEntry, is_settled) == offsetof(lb::FlowEntry, service) + 12 &&

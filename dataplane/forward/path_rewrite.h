@@ -30,8 +30,9 @@ struct LinkHeader {
   std::array<uint8_t, kMostBytes> header{};
 
   /// Writes its bytes, and no others: in front of them another cache line may begin.
-  void write(uint8_t* at) const {
-    const size_t size = bytes;  // once: what is written might be this
+  void write(uint8_t* at) const { write(at, bytes); }
+  /// The same where it is known how many they are.
+  void write(uint8_t* at, size_t size) const {
     const auto copy_word = [&](size_t from) { store(at + from, load<uint64_t>(header.data() + from)); };
     copy_word(0);
     if (size > sizeof(EthernetHeader)) copy_word(8);

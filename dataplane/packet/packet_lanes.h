@@ -16,6 +16,12 @@ namespace sluice::dataplane {
 using Lanes [[gnu::vector_size(32)]] = uint32_t;
 using Verdicts [[gnu::vector_size(32)]] = int32_t;  ///< all ones: yes
 
+/// A number in every lane. It is no constant to the compiler, which would put one together in three
+/// instructions wherever it is used, in the place of one that loads it as it uses it.
+template <uint32_t kNumber>
+[[gnu::visibility("hidden")]] inline constinit Lanes lanes_of = {kNumber, kNumber, kNumber, kNumber,
+                                                                 kNumber, kNumber, kNumber, kNumber};
+
 inline Verdicts are_less(Lanes a, Lanes b) {
   return reinterpret_cast<Verdicts>(a) < reinterpret_cast<Verdicts>(b);
 }
@@ -42,7 +48,7 @@ template <typename T>
 /// The byte or big-endian 16-bit field at byte `at` of each word, as a number.
 template <uint8_t at>
 [[gnu::always_inline]] inline Lanes byte_of(Lanes words) {
-  return words >> (8 * at) & 0xff;
+  return words >> (8 * at) & lanes_of<0xff>;
 }
 template <uint8_t at>
 [[gnu::always_inline]] inline Lanes field_of(Lanes words) {
@@ -54,17 +60,40 @@ template <uint8_t at>
 
 /// What a word adds to a checksum.
 [[gnu::always_inline]] inline Lanes halves(Lanes words) {
-  return (words & 0xffff) + (words >> 16);
+  return (words & lanes_of<0xffff>)+(words >> 16);
 }
+/// The same for words that are added one after another, 2^16 at most: their sum, and that of their upper
+/// halves, tell that of the lower ones.
+class HalvesSum {
+ public:
+  template <typename... More>
+  [[gnu::always_inline]] void add(Lanes words, More... more) {
+    words_ += words;
+    upper_ += words >> 16;
+    if constexpr (sizeof...(more) != 0) add(more...);
+  }
+  [[gnu::always_inline]] Lanes sum() const { return words_ - (upper_ << 16) + upper_; }
+
+ private:
+  Lanes words_{}, upper_{};
+};
 /// checksum_is_right() for sums below 2^24.
 [[gnu::always_inline]] inline Verdicts are_right(Lanes sums) {
-  return halves(halves(sums)) == 0xffff;
+  return halves(halves(sums)) == lanes_of<0xffff>;
 }
-/// The words at byte `at` of packets, without what lies behind the packets' `total` bytes.
-[[gnu::always_inline]] inline Lanes cut(Lanes words, uint32_t at, Lanes total) {
-  const __m256i beyond = _mm256_max_epi32(reinterpret_cast<__m256i>(at + 4 - total), _mm256_setzero_si256());
-  const __m256i kept = _mm256_srlv_epi32(_mm256_set1_epi32(-1), _mm256_slli_epi32(beyond, 3));
-  return words & reinterpret_cast<Lanes>(kept);
+/// Where packets end, in bits, as cut() has it: it looks at the first 64 bytes.
+[[gnu::always_inline]] inline Lanes ends_of(Lanes total) {
+  return reinterpret_cast<Lanes>(
+             _mm256_min_epu32(reinterpret_cast<__m256i>(total), reinterpret_cast<__m256i>(lanes_of<64>)))
+         << 3;
+}
+/// The words at byte kAt of packets, without what lies behind their ends.
+template <uint32_t kAt>
+[[gnu::always_inline]] inline Lanes cut(Lanes words, Lanes ends) {
+  // Both are below 2^16. What lies behind the end is at the upper end of its word.
+  const __m256i beyond =
+      _mm256_subs_epu16(reinterpret_cast<__m256i>(lanes_of<8 * (kAt + 4)>), reinterpret_cast<__m256i>(ends));
+  return words & reinterpret_cast<Lanes>(_mm256_srlv_epi32(_mm256_set1_epi32(-1), beyond));
 }
 
 /// A bit for each lane.

@@ -23,19 +23,19 @@ constexpr uint32_t kUdp = static_cast<uint32_t>(IpProtocol::kUdp);
 /// is, and turns nothing.
 [[gnu::always_inline]] inline Verdicts are_tcp(Lanes protocol, Lanes fourth, Lanes l4_bytes) {
   constexpr uint32_t kTurning = uint32_t{TcpHeader::kTurning} << 8;
-  const Lanes header_bytes = fourth >> 2 & 0x3c;
-  return (protocol == kTcp) & ((fourth & kTurning) == 0) &
-         ~are_less(header_bytes, Lanes{} + sizeof(TcpHeader)) & ~are_less(l4_bytes, header_bytes);
+  const Lanes header_bytes = fourth >> 2 & lanes_of<0x3c>;
+  return (protocol == lanes_of<kTcp>)&((fourth & lanes_of<kTurning>) == 0) &
+         ~(are_less(header_bytes, lanes_of<sizeof(TcpHeader)>) | are_less(l4_bytes, header_bytes));
 }
 /// The same for UDP and its second word.
 [[gnu::always_inline]] inline Verdicts are_udp(Lanes protocol, Lanes second, Lanes l4_bytes) {
-  return (protocol == kUdp) & (field_of<0>(second) == l4_bytes) &
-         are_less(Lanes{} + sizeof(UdpHeader) - 1, l4_bytes);
+  return (protocol == lanes_of<kUdp>)&(field_of<0>(second) == l4_bytes) &
+         are_less(lanes_of<sizeof(UdpHeader) - 1>, l4_bytes);
 }
 
 /// Whether IPv6 addresses are IPv4-mapped.
 [[gnu::always_inline]] inline Verdicts are_mapped(const std::array<Lanes, 4>& address) {
-  return (address[0] | address[1] | (address[2] ^ IpAddress::kMappedMark)) == 0;
+  return (address[0] | address[1] | (address[2] ^ lanes_of<IpAddress::kMappedMark>)) == 0;
 }
 
 }  // namespace
@@ -124,79 +124,76 @@ class PlainPackets::Kind {
   uint32_t verified;  ///< all ones: the device has found the checksums right
 };
 
-PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash,
-                           const lb::FlowTable* flows) {
-  const size_t lanes = (frames.size() + kLanes - 1) / kLanes * kLanes;
-  const Kind usual(*frames.front(), link);
-  std::fill_n(rest_.begin(), lanes, 0);
-  std::fill_n(verified_.begin(), lanes, usual.verified);
-  const auto last = static_cast<ptrdiff_t>(lanes - kLanes);
-  std::fill_n(ip_.begin() + last, kLanes, nothing.data());
-  std::fill_n(frame_bytes_.begin() + last, kLanes, 0);
+PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash)
+    : PlainPackets(frames, link) {
+  for (size_t first = 0; first < frames.size(); first += kLanes) fetch(first);
+  for (size_t first = 0; first < frames.size(); first += kLanes) look_at(first, hash);
+}
+
+void PlainPackets::fetch(size_t first) {
+  const size_t count = count_from(first);
+  const Kind usual(*frames_[first], link_);
+  std::fill_n(&rest_[first], kLanes, 0);
+  std::fill_n(&verified_[first], kLanes, usual.verified);
+  if (count != kLanes) [[unlikely]] {
+    std::fill_n(&ip_[first], kLanes, nothing.data());
+    std::fill_n(&frame_bytes_[first], kLanes, 0);
+  }
   Kind::Differences differences;
-  const auto link_bytes = static_cast<uint32_t>(link.bytes());
-  for (size_t i = 0; i < frames.size(); ++i) {
-    const rte_mbuf& frame = *frames[i];
+  for (size_t i = first; i < first + count; ++i) {
+    const rte_mbuf& frame = *frames_[i];
     usual.compare(frame, differences);
     ip_[i] = static_cast<uint8_t*>(frame.buf_addr) + usual.ip_offset;
-    frame_bytes_[i] = frame.data_len - link_bytes;
+    frame_bytes_[i] = frame.data_len;
     rte_prefetch0(ip_[i]);
   }
   const bool are_alike = !differences.any() && usual.may_be_v4;
-  if (!are_alike) [[unlikely]]
-    find_each(frames, link);
-  for (size_t first = 0; first < frames.size(); first += kLanes) {
-    const size_t count = std::min(kLanes, frames.size() - first);
-    if (are_alike) [[likely]]
-      find_eight(frames.subspan(first, count), first, usual, link);
-    look_at(first, count, hash);
-    if (flows != nullptr) {
-      for (size_t i = first; i < first + count; ++i) flows->prefetch_bucket(hashes_[i]);
-    }
-  }
+  chances_[first / kLanes] = !are_alike ? Chance::kMixed : usual.may_be_v6 ? Chance::kEither : Chance::kV4;
 }
 
-/// Finds the packet of frame i, which is of that kind.
-void PlainPackets::find(const rte_mbuf& frame, size_t i, const Kind& kind, const PlainLink& link) {
+/// Finds the packet of frame i.
+void PlainPackets::find(const rte_mbuf& frame, size_t i) {
+  const Kind kind(frame, link_);
   ip_[i] = static_cast<uint8_t*>(frame.buf_addr) + kind.ip_offset;
   verified_[i] = kind.verified;
-  if (kind.may_be_v4 && link.matches<true>(&ip_[i], 1)) return;
-  if (kind.may_be_v6 && link.matches<false>(&ip_[i], 1)) {
-    v6_ |= uint32_t{1} << i;
+  if (kind.may_be_v4 && link_.matches<true>(&ip_[i], 1)) return;
+  if (kind.may_be_v6 && link_.matches<false>(&ip_[i], 1)) {
+    v6_ |= uint64_t{1} << i;
   } else {
     ip_[i] = nothing.data();
   }
 }
 
-[[gnu::noinline]] void PlainPackets::find_each(std::span<rte_mbuf* const> frames, const PlainLink& link) {
-  for (size_t i = 0; i < frames.size(); ++i) find(*frames[i], i, Kind(*frames[i], link), link);
+[[gnu::noinline]] void PlainPackets::find_each(size_t first, size_t count) {
+  for (size_t i = first; i < first + count; ++i) find(*frames_[i], i);
 }
 
-/// Finds the packets of up to eight frames, from number `first` on, which are all of the usual kind, and
-/// nearly always of one family.
-[[gnu::always_inline]] inline void PlainPackets::find_eight(std::span<rte_mbuf* const> frames, size_t first,
-                                                            const Kind& usual, const PlainLink& link) {
+/// Finds the packets of up to eight frames, which are nearly always alike, and of one family.
+[[gnu::always_inline]] inline void PlainPackets::find_eight(size_t first, size_t count) {
   uint8_t* const* const ip = &ip_[first];
-  const size_t count = frames.size();
-  if (count == kLanes ? link.matches<true>(ip, kLanes) : link.matches<true>(ip, count)) [[likely]]
+  const Chance chance = chances_[first / kLanes];
+  if (chance == Chance::kMixed) [[unlikely]]
+    return find_each(first, count);
+  if (count == kLanes ? link_.matches<true>(ip, kLanes) : link_.matches<true>(ip, count)) [[likely]]
     return;
-  if (usual.may_be_v6 && link.matches<false>(ip, count)) {
-    v6_ |= ((1u << count) - 1) << first;
+  if (chance == Chance::kEither && link_.matches<false>(ip, count)) {
+    v6_ |= ((uint64_t{1} << count) - 1) << first;
     return;
   }
-  for (size_t i = 0; i < count; ++i) find(*frames[i], first + i, usual, link);
+  find_each(first, count);
 }
 
 /// Notes of eight packets how large they are, and what no lane of theirs reads. Which end within their
 /// frames.
-[[gnu::always_inline]] inline Verdicts PlainPackets::note_sizes(size_t first, Lanes total, uint32_t lane) {
+template <uint32_t kLane>
+[[gnu::always_inline]] inline Verdicts PlainPackets::note_sizes(size_t first, Lanes total) {
   store(&ip_bytes_[first], total);
-  const auto frame_bytes = load<Lanes>(&frame_bytes_[first]);
+  const Lanes frame_bytes = load<Lanes>(&frame_bytes_[first]) - static_cast<uint32_t>(link_.bytes());
   const Verdicts in_frame = ~are_less(frame_bytes, total);
-  padded_ |= bits_of(frame_bytes != total) << first;
-  const Verdicts longer = are_less(Lanes{} + lane, total) & in_frame & ~load<Verdicts>(&verified_[first]);
+  padded_ |= uint64_t{bits_of(frame_bytes != total)} << first;
+  const Verdicts longer = are_less(lanes_of<kLane>, total) & in_frame & ~load<Verdicts>(&verified_[first]);
   for (uint32_t left = bits_of(longer); left != 0; left &= left - 1) {
-    sum_rest(first + static_cast<size_t>(std::countr_zero(left)), lane);
+    sum_rest(first + static_cast<size_t>(std::countr_zero(left)), kLane);
   }
   return in_frame;
 }
@@ -206,15 +203,14 @@ void PlainPackets::find(const rte_mbuf& frame, size_t i, const Kind& kind, const
   rest_[i] = checksum_fold(checksum_add(ip_[i] + lane, ip_bytes_[i] - lane));
 }
 
-/// Finds the plain ones of `count` packets from number `first` on. Eight of one family, as nearly always, are
-/// looked at once.
-[[gnu::always_inline]] inline void PlainPackets::look_at(size_t first, size_t count,
-                                                         const lb::FlowHash& hash) {
-  const uint32_t v6 = v6_ >> first & 0xff;
+void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
+  const size_t count = count_from(first);
+  find_eight(first, count);
+  const auto v6 = static_cast<uint32_t>(v6_ >> first & 0xff);
   if (v6 == 0) [[likely]] {
-    plain_ |= look_at_v4(ip_.data() + first, first, hash, hashes_from(first)) << first;
+    plain_ |= uint64_t{look_at_v4(ip_.data() + first, first, hash, hashes_from(first))} << first;
   } else if (v6 == (1u << count) - 1) {
-    plain_ |= look_at_v6(ip_.data() + first, first, hash, hashes_from(first)) << first;
+    plain_ |= uint64_t{look_at_v6(ip_.data() + first, first, hash, hashes_from(first))} << first;
   } else {
     look_at_mixed(first, v6, hash);
   }
@@ -228,10 +224,10 @@ void PlainPackets::find(const rte_mbuf& frame, size_t i, const Kind& kind, const
     of_v4[i] = is_v6 ? nothing.data() : ip_[first + i];
     of_v6[i] = is_v6 ? ip_[first + i] : nothing.data();
   }
-  plain_ |= look_at_v4(of_v4.data(), first, hash, hashes_from(first)) << first;
+  plain_ |= uint64_t{look_at_v4(of_v4.data(), first, hash, hashes_from(first))} << first;
   const auto v4_bytes = load<Lanes>(&ip_bytes_[first]);
   std::array<uint64_t, kLanes> v6_hashes;
-  plain_ |= look_at_v6(of_v6.data(), first, hash, v6_hashes) << first;
+  plain_ |= uint64_t{look_at_v6(of_v6.data(), first, hash, v6_hashes)} << first;
   for (size_t i = 0; i < kLanes; ++i) {
     (v6 >> i & 1) != 0 ? void(hashes_[first + i] = v6_hashes[i]) : void(ip_bytes_[first + i] = v4_bytes[i]);
   }
@@ -249,22 +245,25 @@ void PlainPackets::find(const rte_mbuf& frame, size_t i, const Kind& kind, const
   hash.hash_eight(reinterpret_cast<__m256i>(source), reinterpret_cast<__m256i>(destination),
                   reinterpret_cast<__m256i>(ports), reinterpret_cast<__m256i>(protocol), hashes);
 
-  const Lanes total = field_of<2>(word0), l4_bytes = total - sizeof(Ipv4Header);
-  const Verdicts version_4_and_whole = (((word0 ^ 0x45) & 0xff) | (word1 & kNoFragment)) == 0;
-  const Verdicts in_frame = note_sizes(first, total, lane_bytes(true));
-  const Verdicts lives = are_less(Lanes{} + 1, byte_of<0>(word2));
+  const Lanes total = field_of<2>(word0), l4_bytes = total - lanes_of<sizeof(Ipv4Header)>;
+  const Verdicts version_4_and_whole =
+      (((word0 ^ lanes_of<0x45>)&lanes_of<0xff>) | (word1 & lanes_of<kNoFragment>)) == 0;
+  const Verdicts in_frame = note_sizes<lane_bytes(true)>(first, total);
+  const Verdicts lives = are_less(lanes_of<1>, byte_of<0>(word2));
   const Verdicts tcp = are_tcp(protocol, word8, l4_bytes), udp = are_udp(protocol, word6, l4_bytes);
 
-  const Lanes addresses = halves(source) + halves(destination);
-  const Lanes header = addresses + halves(word0) + halves(word1) + halves(word2);
-  const Lanes pseudo_header = addresses + (protocol << 8) + field_of<0>(l4_bytes);
-  const Lanes segment = halves(ports) + halves(word6) + halves(cut(word7, 28, total)) +
-                        halves(cut(word8, 32, total)) + halves(cut(word9, 36, total)) +
-                        halves(cut(word10, 40, total)) + halves(cut(word11, 44, total)) +
-                        load<Lanes>(rest_.data() + first);
+  HalvesSum addresses;
+  addresses.add(source, destination);
+  HalvesSum header = addresses, segment = addresses;
+  header.add(word0, word1, word2);
+  const Lanes ends = ends_of(total);
+  segment.add(ports, word6, cut<28>(word7, ends), cut<32>(word8, ends), cut<36>(word9, ends),
+              cut<40>(word10, ends), cut<44>(word11, ends));
+  // The rest of the pseudo-header, and what the lane has not read.
+  const Lanes more = (protocol << 8) + field_of<0>(l4_bytes) + load<Lanes>(rest_.data() + first);
   const auto verified = load<Verdicts>(verified_.data() + first);
   const Verdicts unsummed = udp & (word6 >> 16 == 0);  // RFC 768: none was made
-  const Verdicts right = verified | (are_right(header) & (unsummed | are_right(pseudo_header + segment)));
+  const Verdicts right = verified | (are_right(header.sum()) & (unsummed | are_right(segment.sum() + more)));
 
   return bits_of(version_4_and_whole & in_frame & lives & (tcp | udp) & right);
 }
@@ -282,25 +281,26 @@ void PlainPackets::find(const rte_mbuf& frame, size_t i, const Kind& kind, const
   const Lanes protocol = byte_of<2>(word1);
   hash.hash_eight_v6(source, destination, ports, protocol, hashes);
 
-  const Lanes l4_bytes = field_of<0>(word1), total = l4_bytes + sizeof(Ipv6Header);
-  const Verdicts version_6 = (word0 & 0xf0) == 0x60;
-  const Verdicts in_frame = note_sizes(first, total, lane_bytes(false));
-  const Verdicts lives = are_less(Lanes{} + 1, byte_of<3>(word1));
+  const Lanes l4_bytes = field_of<0>(word1), total = l4_bytes + lanes_of<sizeof(Ipv6Header)>;
+  const Verdicts version_6 = (word0 & lanes_of<0xf0>) == lanes_of<0x60>;
+  const Verdicts in_frame = note_sizes<lane_bytes(false)>(first, total);
+  const Verdicts lives = are_less(lanes_of<1>, byte_of<3>(word1));
   const Verdicts tcp = are_tcp(protocol, word13, l4_bytes), udp = are_udp(protocol, word11, l4_bytes);
 
-  Lanes pseudo_header = (protocol << 8) + field_of<0>(l4_bytes);
-  for (size_t i = 0; i < 4; ++i) pseudo_header += halves(source[i]) + halves(destination[i]);
-  const Lanes segment = halves(ports) + halves(word11) + halves(cut(word12, 48, total)) +
-                        halves(cut(word13, 52, total)) + halves(cut(word14, 56, total)) +
-                        halves(cut(word15, 60, total)) + load<Lanes>(rest_.data() + first);
+  HalvesSum segment;
+  for (size_t i = 0; i < 4; ++i) segment.add(source[i], destination[i]);
+  const Lanes ends = ends_of(total);
+  segment.add(ports, word11, cut<48>(word12, ends), cut<52>(word13, ends), cut<56>(word14, ends),
+              cut<60>(word15, ends));
+  const Lanes more = (protocol << 8) + field_of<0>(l4_bytes) + load<Lanes>(rest_.data() + first);
   const auto verified = load<Verdicts>(verified_.data() + first);
   const Verdicts unsummed = udp & (word11 >> 16 == 0);  // RFC 8200, 8.1: there must be one
-  const Verdicts right = verified | are_right(pseudo_header + segment);
+  const Verdicts right = verified | are_right(segment.sum() + more);
 
   const Verdicts extended = (protocol == static_cast<uint8_t>(IpProtocol::kHopByHop)) |
-                            (protocol == static_cast<uint8_t>(IpProtocol::kRouting)) |
-                            (protocol == static_cast<uint8_t>(IpProtocol::kDestinationOptions));
-  hidden_ |= bits_of(version_6 & extended) << first;
+                            (protocol == lanes_of<static_cast<uint32_t>(IpProtocol::kRouting)>) |
+                            (protocol == lanes_of<static_cast<uint32_t>(IpProtocol::kDestinationOptions)>);
+  hidden_ |= uint64_t{bits_of(version_6 & extended)} << first;
   return bits_of(version_6 & in_frame & lives & (tcp | udp) & right & ~unsummed & ~are_mapped(source) &
                  ~are_mapped(destination));
 }

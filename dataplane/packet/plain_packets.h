@@ -6,13 +6,14 @@
 
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
 
 #include "dataplane/packet/packet_lanes.h"
 #include "dataplane/tables/tables.h"
-#include "lb/flow_table.h"
+#include "lb/flow_hash.h"
 
 namespace sluice::dataplane {
 
@@ -40,24 +41,31 @@ class PlainLink {
   size_t bytes_;
 };
 
+/// Fetching and looking are steps of their own, for kLanes frames each, or as many as there are: so that what
+/// one step has fetched may arrive while others do their work.
 class PlainPackets {
  public:
-  static constexpr size_t kMost = 32;         ///< frames
+  static constexpr size_t kMost = 64;         ///< frames
   static constexpr size_t kLanes = 8;         ///< packets that are looked at together
   static constexpr size_t kRoomInFront = 70;  ///< bytes of a plain packet's buffer, for other headers
 
-  /// Looks at received frames, 1 to kMost. They may be fewer than a lane each costs: it is the same work.
-  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash)
-      : PlainPackets(frames, link, hash, nullptr) {}
-  /// The same, and fetches the packets' buckets of that table while it looks at others.
-  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowTable& flows)
-      : PlainPackets(frames, link, flows.hash(), &flows) {}
+  /// Received frames, 1 to kMost, none of which is looked at yet. They outlive this.
+  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link) : frames_(frames), link_(link) {}
+  /// The same, and looks at them all.
+  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash);
+
+  /// Fetches the headers of the frames from number `first` on.
+  void fetch(size_t first);
+  /// Looks at the frames from number `first` on, which are being fetched: what is said below holds for them
+  /// from now on. They may be fewer than a lane each costs: it is the same work.
+  void look_at(size_t first, const lb::FlowHash& hash);
 
   /// Whether frame i is plain. Its TTL is above 1, it does not begin, end or reset a connection; its source
   /// may be a martian still.
   bool is_plain(size_t i) const { return (plain_ >> i & 1) != 0; }
-  /// Whether no frame looks like IPv6; of kLanes from number `first` on none, or all of them.
-  bool are_all_v4() const { return v6_ == 0; }
+  /// Whether all of kLanes from number `first` on are.
+  bool are_plain(size_t first) const { return (plain_ >> first & 0xff) == 0xff; }
+  /// Whether of kLanes from number `first` on none looks like IPv6, or all of them.
   bool are_v4(size_t first) const { return (v6_ >> first & 0xff) == 0; }
   bool are_v6(size_t first) const { return (v6_ >> first & 0xff) == 0xff; }
   /// Of which family it is, its IP header and its size without padding, if it is plain.
@@ -71,37 +79,44 @@ class PlainPackets {
   bool are_padded(size_t first) const { return (padded_ >> first & 0xff) != 0; }
   /// What FlowHash makes of its key, and of that of many a packet that is not plain.
   uint64_t hash(size_t i) const { return hashes_[i]; }
+  /// The same of kLanes from number `first` on; those of frames that there are not are of no key.
+  using EightHashes = std::span<uint64_t, kLanes>;
+  std::span<const uint64_t, kLanes> hashes(size_t first) const {
+    return std::span<const uint64_t, kLanes>(hashes_.data() + first, kLanes);
+  }
   /// Whether the packet may be of any flow: IPv6 with extension headers, which hide the key from its lane.
   bool hides_key(size_t i) const { return (hidden_ >> i & 1) != 0; }
   /// To whom it may belong: a bit for each of 64 parts of all hashes.
   uint64_t parts_of(size_t i) const { return hides_key(i) ? UINT64_MAX : uint64_t{1} << (hash(i) >> 58); }
 
  private:
-  using EightHashes = std::span<uint64_t, kLanes>;
   /// How much of a packet its lane reads.
   static constexpr size_t lane_bytes(bool is_v4) { return is_v4 ? 48 : 64; }
+  /// What all of kLanes frames may be, by what is known of their buffers.
+  enum class Chance : uint8_t { kV4, kEither, kMixed };
 
   class Kind;
-  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash,
-               const lb::FlowTable* flows);
-  bool take_as_usual(std::span<rte_mbuf* const> frames, const Kind& usual);
-  void find(const rte_mbuf& frame, size_t i, const Kind& kind, const PlainLink& link);
-  void find_each(std::span<rte_mbuf* const> frames, const PlainLink& link);
-  void find_eight(std::span<rte_mbuf* const> frames, size_t first, const Kind& usual, const PlainLink& link);
+  size_t count_from(size_t first) const { return std::min(kLanes, frames_.size() - first); }
   EightHashes hashes_from(size_t first) { return EightHashes(hashes_.data() + first, kLanes); }
-  Verdicts note_sizes(size_t first, Lanes total, uint32_t lane);
+  void find(const rte_mbuf& frame, size_t i);
+  void find_each(size_t first, size_t count);
+  void find_eight(size_t first, size_t count);
+  template <uint32_t kLane>
+  Verdicts note_sizes(size_t first, Lanes total);
   void sum_rest(size_t i, size_t lane);
-  void look_at(size_t first, size_t count, const lb::FlowHash& hash);
   void look_at_mixed(size_t first, uint32_t v6, const lb::FlowHash& hash);
   uint32_t look_at_v4(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
   uint32_t look_at_v6(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
 
-  uint32_t plain_ = 0;
-  uint32_t v6_ = 0;
-  uint32_t hidden_ = 0;
-  uint32_t padded_ = 0;
+  std::span<rte_mbuf* const> frames_;
+  const PlainLink link_;
+  uint64_t plain_ = 0;
+  uint64_t v6_ = 0;
+  uint64_t hidden_ = 0;
+  uint64_t padded_ = 0;
+  std::array<Chance, kMost / kLanes> chances_;
   std::array<uint8_t*, kMost> ip_;
-  std::array<uint32_t, kMost> frame_bytes_;  ///< from the IP header to the frame's end; may be below 0
+  std::array<uint32_t, kMost> frame_bytes_;  ///< with the link header
   std::array<uint32_t, kMost> ip_bytes_;
   std::array<uint32_t, kMost> rest_;      ///< sum over the bytes behind the first lane_bytes()
   std::array<uint32_t, kMost> verified_;  ///< all ones: the device has found the checksums right

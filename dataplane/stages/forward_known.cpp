@@ -5,38 +5,44 @@
 #include <bit>
 
 #include "dataplane/forward/eight_flows.h"
+#include "dataplane/packet/plain_key.h"
+#include "dataplane/stages/burst_flows.h"
+#include "dataplane/stages/inspect_known.h"
 
 namespace sluice::dataplane {
 namespace {
 
-/// Whether the plain packet at `ip` has the key of `flow`.
-template <bool is_v4>
-[[gnu::always_inline]] inline bool has_key_of(const lb::FlowTable& flows, const uint8_t* ip,
-                                              const lb::FlowEntry& flow) {
-  if constexpr (is_v4) {
-    const __m128i compared = _mm_set_epi32(-1, -1, -1, 0x0000ff00);  // not the TTL and the checksum
-    const __m128i differs =
-        _mm_xor_si128(load<__m128i>(&flow.key), load<__m128i>(ip + lb::PackedKey::kIpv4Offset));
-    return _mm_testz_si128(differs, compared) != 0;
-  } else {
-    const __m256i differs = _mm256_xor_si256(load<__m256i>(&flows.addresses6(flow).source),
-                                             load<__m256i>(ip + offsetof(Ipv6Header, source)));
-    const uint32_t ports_differ =
-        load<uint32_t>(&flow.key.source_port) ^ load<uint32_t>(ip + sizeof(Ipv6Header));
-    const uint32_t protocol_differs =
-        flow.key.protocol_and_family ^ (ip[offsetof(Ipv6Header, next_header)] | lb::PackedKey::kIpv6);
-    return (ports_differ | protocol_differs) == 0 && _mm256_testz_si256(differs, differs) != 0;
-  }
+/// Whether a client's frame, of a flow whose packets must see `stages`, is more than its service lets
+/// through: then it is dropped.
+[[gnu::always_inline]] inline bool is_limited(Worker& worker, rte_mbuf* frame, uint8_t in_port,
+                                              lb::FlowEntry& flow, StageMask stages) {
+  if ((stages & stage::kPolice) == 0) [[likely]]
+    return false;
+  if (pass_limits(worker, flow)) return false;
+  drop_limited(worker, frame, in_port, flow);
+  return true;
 }
 
-/// The headers of a plain packet.
-template <bool is_v4>
-[[gnu::always_inline]] inline PacketPlaces plain_packet(uint8_t* ip, size_t ip_bytes) {
-  return {ip, ip_bytes, ip + (is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header))};
+/// Works out how answers of `flow`, a NAT flow's other half, leave, and has it remembered. False: there is no
+/// way, or none that this knows.
+[[gnu::noinline]] bool find_client_way(Worker& worker, lb::FlowEntry& flow, uint8_t in_port, ClientWay& way) {
+  const IpAddress client = worker.balancer.flows().translated_destination_of(flow);
+  const Egress egress = route_to(*worker.tables, client, in_port);
+  if (!egress.found || egress.tunnel != 0) return false;
+  const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
+  if (mac == nullptr) return false;
+  const PortView& view = worker.tables->ports[egress.port];
+  const bool is_v4 = flow.key.is_v4();
+  way.version = worker.neighbors.version();
+  way.generation = worker.tables->generation;
+  way.next_hop = egress.next_hop;
+  way.most_ip_bytes = view.mtu;
+  way.link.port = static_cast<uint8_t>(egress.port);
+  way.link.bytes = static_cast<uint8_t>(ethernet_bytes(view));
+  write_ethernet(way.link.header.data(), view, *mac, is_v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+  if (way.next_hop.is_v4() == is_v4) flow.client_way = worker.client_ways.keep(way);
+  return true;
 }
-
-/// Stands for a flow where a packet has none.
-lb::FlowEntry nobody;
 
 /// Sends a backend's answer with the key of `flow`, a NAT flow's other half, back to the client. False: it
 /// does not go on with it, there is no way for it, or it does not fit, and it is as it was.
@@ -44,22 +50,22 @@ template <bool is_v4>
 [[gnu::noinline]] bool forward_reply(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
                                      lb::FlowEntry& flow, uint8_t in_port, const KnownPath& path) {
   if (path.rewrite.link.port != in_port) return false;
-  const lb::FlowTable& flows = worker.balancer.flows();
-  const Egress egress = route_to(*worker.tables, flows.translated_destination_of(flow), in_port);
-  if (!egress.found || egress.tunnel != 0) return false;
-  const PortView& view = worker.tables->ports[egress.port];
-  const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
-  if (mac == nullptr || at.ip_bytes > view.mtu ||
-      !lb::Balancer::goes_on(flow, worker.now_ms, path.idle_timeout_ms)) {
+  const ClientWay* way = worker.client_ways.find(flow.client_way, worker.neighbors.version());
+  ClientWay found;
+  if (way == nullptr) {
+    if (!find_client_way(worker, flow, in_port, found)) return false;
+    way = &found;
+  }
+  if (at.ip_bytes > way->most_ip_bytes || !lb::Balancer::goes_on(flow, worker.now_ms, path.idle_timeout_ms)) {
     return false;
   }
   worker.balancer.count_answer(flow, packet->pkt_len);
   show_received(worker, *packet, in_port, flow, path.rewrite.stages);
-  translate<is_v4>(flows, flow, at);
-  uint8_t* const frame = at.ip - ethernet_bytes(view);
-  write_ethernet(frame, view, *mac, is_v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+  translate<is_v4>(worker.balancer.flows(), flow, at);
+  uint8_t* const frame = at.ip - way->link.bytes;
+  way->link.write(frame);
   set_data(packet, frame, at.ip + at.ip_bytes);
-  send_shown(worker, static_cast<uint8_t>(egress.port), packet, flow, path.rewrite.stages);
+  send_shown(worker, way->link.port, packet, flow, path.rewrite.stages);
   return true;
 }
 
@@ -67,98 +73,56 @@ template <bool is_v4>
 /// on with it, or would go back, and it is as it was.
 template <bool is_v4>
 [[gnu::noinline]] bool forward_whole(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
-                                     lb::FlowEntry& flow, uint8_t in_port, const KnownPath& path) {
+                                     lb::FlowEntry& flow, uint8_t in_port, const KnownPath& path,
+                                     bool was_seen) {
   const PathRewrite& rewrite = path.rewrite;
   if (rewrite.treatment == Treatment::kKeep && would_return(*packet, in_port, rewrite.link)) return false;
-  if (!lb::Balancer::goes_on(flow, worker.now_ms, path.idle_timeout_ms)) return false;
+  if (!lb::Balancer::goes_on(flow, worker.now_ms, path.idle_timeout_ms, was_seen)) return false;
+  if (is_limited(worker, packet, in_port, flow, rewrite.stages)) return true;
   treat_and_send<is_v4>(worker, packet, at, flow, rewrite, in_port);
   return true;
 }
 
 /// Forwards a plain packet if it has the key of `flow` and goes on with it: true, and it is taken over.
-/// False: it is as it was, and left to the long way. `is_watched`: whether it may have to see any stage.
+/// False: it is as it was, and left to the long way. `is_watched`: whether it may have to see any stage;
+/// `was_seen`: who watches the flow has seen it.
 template <bool is_v4, bool is_watched>
 [[gnu::always_inline]] inline bool forward_plain(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
-                                                 lb::FlowEntry& flow, uint8_t in_port) {
+                                                 lb::FlowEntry& flow, uint8_t in_port, bool was_seen) {
   if (!has_key_of<is_v4>(worker.balancer.flows(), at.ip, flow)) return false;
   const KnownPath* const path = path_of(worker, flow);
   if (path == nullptr || at.ip_bytes > path->rewrite.most_ip_bytes) return false;
   if (flow.is_reply) return forward_reply<is_v4>(worker, packet, at, flow, in_port, *path);
   if (path->rewrite.treatment != Treatment::kTranslate) [[unlikely]] {
-    return forward_whole<is_v4>(worker, packet, at, flow, in_port, *path);
+    return forward_whole<is_v4>(worker, packet, at, flow, in_port, *path, was_seen);
   }
-  if (!lb::Balancer::goes_on(flow, worker.now_ms, path->idle_timeout_ms)) return false;
+  if (!lb::Balancer::goes_on(flow, worker.now_ms, path->idle_timeout_ms, was_seen)) return false;
   const StageMask stages = is_watched ? path->rewrite.stages : 0;
+  if (is_limited(worker, packet, in_port, flow, stages)) return true;
   show_received(worker, *packet, in_port, flow, stages);
   translate<is_v4>(worker.balancer.flows(), flow, at);
   send_by_path(worker, packet, at.ip, at.ip + at.ip_bytes, flow, path->rewrite.link, stages);
   return true;
 }
 
-/// The packets of a burst, and the flows that they may be of, or `nobody`.
-struct Burst {
-  Burst(std::span<rte_mbuf*> all, uint8_t port, const PlainLink& link, const lb::FlowTable& table)
-      : frames(all), in_port(port), link_bytes(link.bytes()), packets(all, link, table) {}
-
-  template <bool is_v4>
-  [[gnu::always_inline]] PacketPlaces places(size_t i) const {
-    return plain_packet<is_v4>(packets.ip(i), packets.ip_bytes(i));
-  }
-  /// To whom a packet may belong: a bit for each of 64 parts of all hashes.
-  uint64_t parts_of(size_t i) const {
-    return packets.hides_key(i) ? UINT64_MAX : uint64_t{1} << (packets.hash(i) >> 58);
-  }
-
-  std::span<rte_mbuf*> frames;
-  uint8_t in_port;
-  size_t link_bytes;  ///< of each frame
-  PlainPackets packets;
-  std::array<lb::FlowEntry*, PlainPackets::kMost> flows;
-};
-constexpr size_t kEight = PlainPackets::kLanes;
-
-/// Finds the flows that the packets of a burst may be of. What of them is looked at first is being fetched.
-void find_flows(lb::FlowTable& flows, Burst& burst) {
-  const PlainPackets& packets = burst.packets;
-  for (size_t i = 0; i < burst.frames.size(); ++i) {
-    lb::FlowEntry* flow = nullptr;
-    if (packets.is_plain(i)) [[likely]]
-      flow = flows.candidate(packets.hash(i));
-    burst.flows[i] = flow != nullptr ? flow : &nobody;
-  }
-  if (packets.are_all_v4()) [[likely]]
-    return;
-  for (const lb::FlowEntry* flow : std::span(burst.flows).first(burst.frames.size())) {
-    if (flow != &nobody) flows.prefetch_addresses6(*flow);
-  }
-}
-
-/// Fetches where flows are counted, if they are, before their packets are.
-void prefetch_accounts(const Worker& worker, const Burst& burst) {
-  if ((worker.watch.any() & stage::kAccount) == 0) return;
-  for (const lb::FlowEntry* const flow : std::span(burst.flows).first(burst.frames.size())) {
-    if (flow != &nobody) worker.balancer.prefetch_account(*flow);
-  }
-}
-
 /// Whether one of the eight packets from `first` on, which are to be kept as they are, would go back to its
 /// sender.
-bool any_would_return(const Burst& burst, size_t first, const EightPaths& paths) {
+bool any_would_return(const BurstFlows& burst, size_t first, const EightPaths& paths) {
   for (size_t i = 0; i < kEight; ++i) {
     if (would_return(*burst.frames[first + i], burst.in_port, paths.path[i]->rewrite.link)) return true;
   }
   return false;
 }
 
-/// Treats eight packets that may go by their paths, and counts them for their backends. Returns how many
-/// bytes they were together, as frames.
-template <bool is_v4, Treatment treatment>
-[[gnu::always_inline]] inline uint64_t treat_eight(Worker& worker, const Burst& burst, size_t first,
-                                                   const EightPaths& paths) {
+/// Treats eight packets that may go by their paths, and counts them for their backends; or, where they are
+/// answers, which have one way to clients. Returns how many bytes they were together, as frames.
+template <bool is_v4, Treatment treatment, bool are_answers = false>
+[[gnu::always_inline]] inline uint64_t treat_eight(Worker& worker, const BurstFlows& burst, size_t first,
+                                                   const EightPaths& paths, const ClientWay* way = nullptr) {
   lb::FlowEntry* const* const flows = &burst.flows[first];
   constexpr bool is_readdressed = is_v4 && treatment == Treatment::kTranslate;
   if constexpr (is_readdressed) readdress(burst.packets.ips(first), flows);
-  const size_t link_bytes = paths.path[0]->rewrite.link.bytes;
+  const size_t link_bytes = are_answers ? way->link.bytes : paths.path[0]->rewrite.link.bytes;
   const bool keep_size = treatment != Treatment::kEncapsulate && link_bytes == burst.link_bytes &&
                          !burst.packets.are_padded(first);
   uint64_t bytes = 0;
@@ -167,7 +131,7 @@ template <bool is_v4, Treatment treatment>
     const PathRewrite& path = paths.path[i]->rewrite;
     const PacketPlaces at = burst.places<is_v4>(first + i);
     bytes += packet->pkt_len;
-    worker.balancer.count_for_backend(flows[i]->backend, packet->pkt_len);
+    if constexpr (!are_answers) worker.balancer.count_for_backend(flows[i]->backend, packet->pkt_len);
     uint8_t* front = at.ip;
     if constexpr (is_readdressed) {
       update_l4_checksum(flows[i]->rewrite, flows[i]->key.is_udp<true>(), at.l4);
@@ -175,7 +139,7 @@ template <bool is_v4, Treatment treatment>
       front = treat_as<is_v4, treatment>(worker, path, flows[i], nullptr, at);
     }
     uint8_t* const frame = front - link_bytes;
-    path.link.write(frame);
+    (are_answers ? way->link : path.link).write(frame, link_bytes);
     if (!keep_size) set_data(packet, frame, at.ip + at.ip_bytes);
   }
   return bytes;
@@ -183,12 +147,12 @@ template <bool is_v4, Treatment treatment>
 
 /// Counts eight packets for their services, before they are treated, and sends each by its path's port
 /// afterwards: what is done at once where all have the same.
-void count_apart(Worker& worker, const Burst& burst, size_t first) {
+void count_apart(Worker& worker, const BurstFlows& burst, size_t first) {
   for (size_t i = first; i < first + kEight; ++i) {
     worker.balancer.count_requests(burst.flows[i]->service, 1, burst.frames[i]->pkt_len);
   }
 }
-void send_apart(Worker& worker, const Burst& burst, size_t first, const EightPaths& paths) {
+void send_apart(Worker& worker, const BurstFlows& burst, size_t first, const EightPaths& paths) {
   for (size_t i = 0; i < kEight; ++i) {
     worker.transmit.send_shown(paths.path[i]->rewrite.link.port, burst.frames[first + i]);
   }
@@ -196,20 +160,49 @@ void send_apart(Worker& worker, const Burst& burst, size_t first, const EightPat
 
 /// Treats and sends eight packets that may go by their paths.
 template <bool is_v4, Treatment treatment>
-[[gnu::always_inline]] inline void send_eight(Worker& worker, const Burst& burst, size_t first,
+[[gnu::always_inline]] inline void send_eight(Worker& worker, const BurstFlows& burst, size_t first,
                                               const EightPaths& paths) {
-  if (!paths.are_together) [[unlikely]]
+  if (!paths.are_together()) [[unlikely]]
     count_apart(worker, burst, first);
   const uint64_t bytes = treat_eight<is_v4, treatment>(worker, burst, first, paths);
-  if (!paths.are_together) [[unlikely]]
+  if (!paths.are_together()) [[unlikely]]
     return send_apart(worker, burst, first, paths);
   worker.balancer.count_requests(burst.flows[first]->service, kEight, bytes);
   worker.transmit.send_shown(paths.path[0]->rewrite.link.port, burst.frames.subspan(first, kEight));
 }
 
+/// The one way to clients that eight answers have, which their paths let go. Null where they have not one
+/// that is known, do not fit it, or may not have come in by the port that their backends are reached by.
+const ClientWay* way_of_eight(const Worker& worker, const BurstFlows& burst, size_t first,
+                              const EightPaths& paths) {
+  if (!paths.have_one_port || paths.path[0]->rewrite.link.port != burst.in_port) return nullptr;
+  const uint32_t number = burst.flows[first]->client_way;
+  const ClientWay* const way = worker.client_ways.find(number, worker.neighbors.version());
+  if (way == nullptr) return nullptr;
+  for (size_t i = first; i < first + kEight; ++i) {
+    if (burst.flows[i]->client_way != number || burst.packets.ip_bytes(i) > way->most_ip_bytes)
+      return nullptr;
+  }
+  return way;
+}
+
+/// Treats and sends eight answers.
+template <bool is_v4>
+[[gnu::always_inline]] inline void answer_eight(Worker& worker, const BurstFlows& burst, size_t first,
+                                                const EightPaths& paths, const ClientWay& way) {
+  if (!paths.have_one_service) [[unlikely]] {
+    for (size_t i = first; i < first + kEight; ++i) {
+      worker.balancer.count_answer(*burst.flows[i], burst.frames[i]->pkt_len);
+    }
+  }
+  const uint64_t bytes = treat_eight<is_v4, Treatment::kTranslate, true>(worker, burst, first, paths, &way);
+  if (paths.have_one_service) worker.balancer.count_answers(burst.flows[first]->service, kEight, bytes);
+  worker.transmit.send_shown(way.link.port, burst.frames.subspan(first, kEight));
+}
+
 /// Whether each of the eight packets from `first` on, which are of one family, has its flow's key.
 template <bool is_v4>
-[[gnu::always_inline]] inline bool have_all_keys(const lb::FlowTable& table, const Burst& burst,
+[[gnu::always_inline]] inline bool have_all_keys(const lb::FlowTable& table, const BurstFlows& burst,
                                                  size_t first) {
   lb::FlowEntry* const* const flows = &burst.flows[first];
   if constexpr (is_v4) return have_keys(burst.packets.ips(first), flows);
@@ -222,22 +215,33 @@ template <bool is_v4>
 
 /// Forwards the eight packets from `first` on, which are of one family, if all of them are plain and go on
 /// with their flows, and their paths treat them alike and have no stage for them but to be counted: true, and
-/// they are taken over. False: nothing has changed.
+/// they are taken over. False: nothing has changed. A bit of `seen` for each that its flow's watcher has
+/// seen.
 template <bool is_v4, bool is_watched>
-bool forward_eight(Worker& worker, const Burst& burst, size_t first) {
+bool forward_eight(Worker& worker, const BurstFlows& burst, size_t first, uint32_t seen) {
+  if (!burst.packets.are_plain(first)) return false;
   if (!have_all_keys<is_v4>(worker.balancer.flows(), burst, first)) return false;
   lb::FlowEntry* const* const flows = &burst.flows[first];
   const EightPaths paths(worker.paths, flows, burst.packets.all_ip_bytes(first), worker.neighbors.version(),
-                         worker.now_ms);
+                         worker.now_ms, is_watched ? seen : 0);
   const PathRewrite& path = paths.path[0]->rewrite;
   const StageMask stages = is_watched ? path.stages : 0;
-  if (!paths.may_go || (stages & ~stage::kAccount) != 0) return false;
+  if (!paths.may_go || (stages & ~(stage::kAccount | stage::kPolice)) != 0) return false;
+  const bool are_answers = flows[0]->is_reply;
+  const ClientWay* const way = are_answers ? way_of_eight(worker, burst, first, paths) : nullptr;
+  if (are_answers && way == nullptr) return false;
   if (path.treatment == Treatment::kKeep && any_would_return(burst, first, paths)) return false;
+  const bool is_counted = (stages & stage::kPolice) != 0 && !are_answers;
+  if (is_counted && (!paths.are_together() || !pass_limits(worker, flows))) return false;
   for (size_t i = 0; i < kEight && (stages & stage::kAccount) != 0; ++i) {
     worker.balancer.account(*flows[i], burst.frames[first + i]->pkt_len);
   }
   for (uint32_t later = paths.seen_later; later != 0; later &= later - 1) {
     flows[std::countr_zero(later)]->last_seen_ms = worker.now_ms;
+  }
+  if (are_answers) {
+    answer_eight<is_v4>(worker, burst, first, paths, *way);
+    return true;
   }
   switch (path.treatment) {
     case Treatment::kTranslate:
@@ -253,20 +257,34 @@ bool forward_eight(Worker& worker, const Burst& burst, size_t first) {
   end_broken("a treatment is one of Treatment");
 }
 
+/// The same, whichever family they are of, if they are of one; a bit of `seen` for each packet of the burst.
+template <bool is_watched>
+[[gnu::always_inline]] inline bool forward_any_eight(Worker& worker, const BurstFlows& burst, size_t first,
+                                                     uint64_t seen) {
+  const auto of_eight = static_cast<uint32_t>(seen >> first & 0xff);
+  if (burst.packets.are_v4(first)) [[likely]]
+    return forward_eight<true, is_watched>(worker, burst, first, of_eight);
+  return burst.packets.are_v6(first) && forward_eight<false, is_watched>(worker, burst, first, of_eight);
+}
+
 /// forward_plain() for packet `i`.
 template <bool is_watched>
-[[gnu::always_inline]] inline bool forward_one(Worker& worker, const Burst& burst, size_t i) {
+[[gnu::always_inline]] inline bool forward_one(Worker& worker, const BurstFlows& burst, size_t i,
+                                               bool was_seen) {
   rte_mbuf* const packet = burst.frames[i];
   lb::FlowEntry& flow = *burst.flows[i];
-  if (&flow == &nobody) return false;
+  const uint8_t in_port = burst.in_port;
+  if (&flow == &nobody || !burst.packets.is_plain(i)) return false;
   return burst.packets.is_v4(i)
-             ? forward_plain<true, is_watched>(worker, packet, burst.places<true>(i), flow, burst.in_port)
-             : forward_plain<false, is_watched>(worker, packet, burst.places<false>(i), flow, burst.in_port);
+             ? forward_plain<true, is_watched>(worker, packet, burst.places<true>(i), flow, in_port, was_seen)
+             : forward_plain<false, is_watched>(worker, packet, burst.places<false>(i), flow, in_port,
+                                                was_seen);
 }
 
 /// Forwards those that are plain and whose flows are known. Returns the others, moved to the front.
 template <bool is_watched>
-std::span<rte_mbuf*> forward_burst(Worker& worker, const Burst& burst) {
+std::span<rte_mbuf*> forward_burst(Worker& worker, BurstFlows& burst) {
+  lb::FlowTable& flows = worker.balancer.flows();
   const std::span<rte_mbuf*> frames = burst.frames;
   size_t others = 0;
   uint64_t waiting = 0;  // whom others may belong to
@@ -275,18 +293,22 @@ std::span<rte_mbuf*> forward_burst(Worker& worker, const Burst& burst) {
     for (size_t i = first; i < first + kEight; ++i) parts |= burst.parts_of(i);
     return (waiting & parts) != 0;
   };
+  uint64_t seen = 0;                                                     // what inspection has let pass
+  size_t inspected = is_watched && worker.inspects ? 0 : frames.size();  // it has looked at those before
   for (size_t first = 0; first < frames.size(); first += kEight) {
-    if (first + kEight <= frames.size() && (waiting == 0 || !any_waits(first))) {
-      const bool are_v4 = burst.packets.are_v4(first);
-      if (are_v4 ? forward_eight<true, is_watched>(worker, burst, first)
-                 : burst.packets.are_v6(first) && forward_eight<false, is_watched>(worker, burst, first))
-          [[likely]] {
-        continue;
-      }
+    burst.find_until(worker, flows, first + kBeforeSending + kEight);
+    const bool are_eight = first + kEight <= frames.size() && (waiting == 0 || !any_waits(first));
+    if (are_eight && forward_any_eight<is_watched>(worker, burst, first, seen)) [[likely]]
+      continue;
+    if (first >= inspected) {
+      inspected = frames.size();
+      burst.find_until(worker, flows, inspected);
+      seen = inspect_known(worker, burst.packets, std::span(burst.flows).first(inspected), first);
+      if (are_eight && seen != 0 && forward_any_eight<is_watched>(worker, burst, first, seen)) continue;
     }
     for (size_t i = first; i < std::min(first + kEight, frames.size()); ++i) {
       const bool may_go = waiting == 0 || (waiting & burst.parts_of(i)) == 0;
-      if (may_go && forward_one<is_watched>(worker, burst, i)) continue;
+      if (may_go && forward_one<is_watched>(worker, burst, i, (seen >> i & 1) != 0)) continue;
       waiting |= burst.parts_of(i);
       frames[others++] = frames[i];
     }
@@ -297,12 +319,12 @@ std::span<rte_mbuf*> forward_burst(Worker& worker, const Burst& burst) {
 }  // namespace
 
 std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
-  lb::FlowTable& flows = worker.balancer.flows();
-  if (frames.empty() || flows.size() == 0) return frames;
-  Burst burst(frames, port, PlainLink(worker.tables->ports[port]), flows);
-  find_flows(flows, burst);
-  if ((worker.watch.any() & stage::kOfKnownPaths) == 0) return forward_burst<false>(worker, burst);
-  prefetch_accounts(worker, burst);
+  if (frames.empty() || worker.balancer.flows().size() == 0) return frames;
+  BurstFlows burst(frames, port, PlainLink(worker.tables->ports[port]));
+  const bool is_watched =
+      worker.inspects || worker.police.counts_packets || (worker.watch.any() & stage::kOfKnownPaths) != 0;
+  if (!is_watched) [[likely]]
+    return forward_burst<false>(worker, burst);
   return forward_burst<true>(worker, burst);
 }
 

@@ -1,6 +1,8 @@
 // The short way of established flows: whatever it forwards looks as the long way has it, and it is left as
 // soon as anything is different.
+#include <functional>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "tests/packet/packet_test.h"
@@ -165,6 +167,127 @@ TEST_P(KnownPath, HasAnswersThatLookAsBefore) {
       EXPECT_EQ(gateway.dropped(), 0u);
     }
   }
+}
+
+/// Flows of a dnat service from clients behind the router and on the link of it, which answers go on with.
+class KnownAnswers : public KnownPath {
+ protected:
+  static constexpr uint16_t kFlows = 20;
+  static uint16_t client_port(uint16_t flow) { return static_cast<uint16_t>(40000 + flow); }
+
+  KnownAnswers() {
+    tables_ = make_tables({service(ForwardMode::kDnat)});
+    tables_->neighbors.push_back({kEdge, *IpAddress::parse(neighbor()), *MacAddress::parse(kNeighborMac)});
+    gateway_.emplace(tables_);
+    for (int i = 0; i < 2; ++i) {
+      for (const std::string& client : clients()) {
+        for (uint16_t flow = 0; flow < kFlows; ++flow) {
+          gateway_->put(
+              kEdge, from_client(PacketBuilder(ip(client.c_str(), family().vip)).tcp(client_port(flow), 80)));
+        }
+      }
+      gateway_->settle();
+      EXPECT_EQ(gateway_->sent(kCore).size(), 2u * kFlows);
+      put_answers();
+    }
+  }
+  const char* neighbor() const { return v4() ? "10.10.0.77" : "fd10::77"; }
+  std::vector<std::string> clients() const { return {family().client, neighbor()}; }
+  PacketBuilder answer(const std::string& client, uint16_t flow) const {
+    return ip(family().backend, client.c_str()).tcp(8080, client_port(flow)).payload_bytes(flow);
+  }
+  /// A burst of answers, and what has become of each: by the MAC address it went to, how many.
+  std::map<Bytes, size_t> put_answers(size_t payload = 0) {
+    for (const std::string& client : clients()) {
+      for (uint16_t flow = 0; flow < kFlows; ++flow) {
+        const PacketBuilder packet =
+            payload == 0 ? answer(client, flow) : answer(client, flow).payload_bytes(payload);
+        gateway_->put(kCore, from_backend(family().backend, packet));
+      }
+    }
+    gateway_->settle();
+    std::map<Bytes, size_t> gone;
+    for (const Bytes& frame : gateway_->sent(kEdge)) ++gone[destination_mac_of(frame)];
+    return gone;
+  }
+  static Bytes bytes_of(const char* mac) {
+    const MacAddress address = *MacAddress::parse(mac);
+    return Bytes(address.bytes.begin(), address.bytes.end());
+  }
+  /// Tables that differ in what `change` makes of them.
+  void publish(const std::function<void(dataplane::Tables&)>& change) {
+    auto changed = std::make_shared<dataplane::Tables>(*tables_);
+    ++changed->generation;
+    change(*changed);
+    tables_ = changed;
+    gateway_->publish(changed);
+  }
+
+  static constexpr const char* kNeighborMac = "02:00:00:00:00:77";
+  std::shared_ptr<dataplane::Tables> tables_;
+  std::optional<TestGateway> gateway_;
+};
+INSTANTIATE_FOR_FAMILIES(KnownAnswers);
+
+TEST_P(KnownAnswers, GoToTheirClientsWhetherTheseAreNearOrFar) {
+  for (const std::string& client : clients()) {
+    for (uint16_t flow = 0; flow < kFlows; ++flow) {
+      gateway_->put(kCore, from_backend(family().backend, answer(client, flow)));
+    }
+  }
+  gateway_->settle();
+  const Frames out = gateway_->sent(kEdge);
+  ASSERT_EQ(out.size(), 2u * kFlows);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const auto flow = static_cast<uint16_t>(i % kFlows);
+    const std::string client = clients()[i / kFlows];
+    const PacketBuilder packet =
+        ip(family().vip, client.c_str()).tcp(80, client_port(flow)).ttl(63).payload_bytes(flow);
+    EXPECT_EQ(out[i], ethernet({kEdgeMac, i < kFlows ? kRouterMac : kNeighborMac}, packet)) << i;
+  }
+  expect_counters_to_add_up(*gateway_);
+}
+
+TEST_P(KnownAnswers, FollowTheirRoutes) {
+  using Gone = std::map<Bytes, size_t>;
+  EXPECT_EQ(put_answers(), (Gone{{bytes_of(kRouterMac), kFlows}, {bytes_of(kNeighborMac), kFlows}}));
+  const char* const moved = "02:00:00:00:00:fd";
+  publish([&](dataplane::Tables& tables) {
+    for (auto& neighbor : tables.neighbors) {
+      if (neighbor.address == *IpAddress::parse(family().router)) neighbor.mac = *MacAddress::parse(moved);
+    }
+  });
+  gateway_->receive(kEdge,
+                    from_client(PacketBuilder(ip(family().client, family().vip)).tcp(client_port(0), 80)));
+  EXPECT_EQ(put_answers(), (Gone{{bytes_of(moved), kFlows}, {bytes_of(kNeighborMac), kFlows}}));
+  publish([&](dataplane::Tables& tables) {  // the clients beyond the router are behind the neighbor now
+    const dataplane::Route all[] = {
+        {*Prefix::parse(v4() ? "10.10.0.0/24" : "fd10::/64"), kEdge, true, {}},
+        {*Prefix::parse(v4() ? "0.0.0.0/0" : "::/0"), kEdge, false, *IpAddress::parse(neighbor())}};
+    tables.routes = dataplane::RouteTable::build(all);
+  });
+  gateway_->receive(kEdge,
+                    from_client(PacketBuilder(ip(family().client, family().vip)).tcp(client_port(0), 80)));
+  EXPECT_EQ(put_answers(), (Gone{{bytes_of(kNeighborMac), 2 * kFlows}}));
+  EXPECT_EQ(gateway_->dropped(), 0u);
+}
+
+TEST_P(KnownAnswers, ThatDoNotFitAreRefusedOneByOne) {
+  publish([&](dataplane::Tables& tables) { tables.ports[kEdge].mtu = 1300; });
+  gateway_->receive(kEdge,
+                    from_client(PacketBuilder(ip(family().client, family().vip)).tcp(client_port(0), 80)));
+  EXPECT_EQ(put_answers().size(), 2u);
+  EXPECT_EQ(put_answers(1300 - family().header - 20 + 1).size(), 0u);
+  EXPECT_EQ(gateway_->dropped(DropReason::kTooBig), 2u * kFlows);
+}
+
+TEST_P(KnownAnswers, AreBelievedFromTheirBackendsPortAlone) {
+  for (uint16_t flow = 0; flow < kFlows; ++flow) {
+    gateway_->put(kEdge, from_client(answer(family().client, flow)));
+  }
+  gateway_->settle();
+  EXPECT_TRUE(gateway_->sent(kEdge).empty());
+  EXPECT_EQ(gateway_->dropped(), kFlows);
 }
 
 TEST_P(KnownPath, RefusesAnswersThatDoNotFitTheClientsPort) {

@@ -116,10 +116,11 @@ TEST_P(Ways, SendCountAndDropTheSame) {
     // Bursts of any size, of one family or both.
     const size_t first = round % 3 == 2 ? flows_.size() / 2 : 0;
     const size_t count = round % 3 == 0 ? flows_.size() : flows_.size() / 2;
-    const bool are_all_ordinary = round % 4 == 3, are_all_requests = round % 8 == 7;
+    const bool are_all_ordinary = round % 4 == 3;
+    const bool are_all_requests = round % 8 == 7, are_all_answers = is_nat() && round % 8 == 3;
     for (size_t left = 1 + below(40); left > 0; --left) {
       const Flow& flow = flows_[first + below(count)];
-      const bool is_answer = is_nat() && !are_all_requests && below(3) == 0;
+      const bool is_answer = are_all_answers || (is_nat() && !are_all_requests && below(3) == 0);
       const PacketBuilder packet =
           any_packet(is_answer ? answer(flow) : request(flow), flow, are_all_ordinary);
       is_answer ? both_get(kCore, from_backend(flow.family.backend, packet))

@@ -106,17 +106,19 @@ TEST_F(Eight, GetTheOtherEndsAndARightChecksum) {
 TEST_F(Eight, GoByTheirPathsIfEachWould) {
   std::vector<KnownPath> places(KnownPaths::kPlaces);
   KnownPaths paths(places);
-  unsigned went = 0, apart = 0;
+  unsigned went = 0, answers = 0, apart = 0;
   for (unsigned round = 0; round < 50'000; ++round) {
     std::array<uint32_t, 8> ip_bytes;
     const unsigned oddity = one_of(2) ? 1000 : 60;
+    const bool are_answers = one_of(2);
+    const uint32_t seen = one_of(2) ? 0 : number();
     for (size_t i = 0; i < 8; ++i) {
       lb::FlowEntry& flow = entries_[i];
       flow.service = one_of(oddity) ? lb::kNoService : one_of(oddity) ? 3 : 2;
       flow.backend = one_of(oddity) ? lb::kNoBackend : 100 + number() % 20;
       flow.last_seen_ms = one_of(2) ? kNow : one_of(oddity) ? number() : kNow - number() % 1000;
       flow.is_settled = !one_of(oddity);
-      flow.is_reply = one_of(oddity);
+      flow.is_reply = are_answers != one_of(oddity);
       flow.state = static_cast<lb::FlowState>(number() % lb::kFlowStates);
       flow.ended = static_cast<uint8_t>(number());
       ip_bytes[i] = one_of(oddity) ? 40 + number() % 65'000 : 40;
@@ -136,31 +138,37 @@ TEST_F(Eight, GoByTheirPathsIfEachWould) {
       path.rewrite.link.header[0] = static_cast<uint8_t>(number());
       paths.keep(path);
     }
-    const EightPaths eight(paths, flows_.data(), ip_bytes.data(), kVersion, kNow);
-    bool expected = true, together = true;
+    const EightPaths eight(paths, flows_.data(), ip_bytes.data(), kVersion, kNow, seen);
+    bool expected = true, of_one_service = true, by_one_port = true;
     uint32_t later = 0;
     const PathRewrite& first = eight.path[0]->rewrite;
     for (size_t i = 0; i < 8; ++i) {
       lb::FlowEntry flow = entries_[i];
       later |= uint32_t{flow.last_seen_ms != kNow} << i;
       const KnownPath* const path = paths.find(flow.service, flow.backend, kVersion);
-      expected &= path != nullptr && !flow.is_reply && ip_bytes[i] <= path->rewrite.most_ip_bytes &&
-                  lb::Balancer::goes_on(flow, kNow, path->idle_timeout_ms);
+      const bool was_seen = (seen >> i & 1) != 0;
+      expected &= path != nullptr && flow.is_reply == entries_[0].is_reply &&
+                  ip_bytes[i] <= path->rewrite.most_ip_bytes &&
+                  lb::Balancer::goes_on(flow, kNow, path->idle_timeout_ms, was_seen);
       if (path != nullptr) {
         ASSERT_EQ(eight.path[i], path);
       }
       const PathRewrite& rewrite = eight.path[i]->rewrite;
       expected &= rewrite.treatment == first.treatment && rewrite.stages == first.stages &&
                   rewrite.link.bytes == first.link.bytes;
-      together &= flow.service == entries_[0].service && rewrite.link.port == first.link.port;
+      of_one_service &= flow.service == entries_[0].service;
+      by_one_port &= rewrite.link.port == first.link.port;
     }
     ASSERT_EQ(eight.may_go, expected) << round;
-    ASSERT_EQ(eight.are_together, together) << round;
+    ASSERT_EQ(eight.have_one_service, of_one_service) << round;
+    ASSERT_EQ(eight.have_one_port, by_one_port) << round;
     ASSERT_EQ(eight.seen_later, later) << round;
     went += expected;
-    apart += expected && !together;
+    answers += expected && entries_[0].is_reply;
+    apart += expected && !eight.are_together();
   }
   EXPECT_GT(went, 1000u);
+  EXPECT_GT(answers, 500u);
   EXPECT_GT(apart, 100u);
 }
 

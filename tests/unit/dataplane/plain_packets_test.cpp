@@ -262,6 +262,26 @@ TEST(PlainPackets, HideTheirKeyOnlyBehindExtensionHeaders) {
   for (size_t i = 0; i < burst.frames().size(); ++i) EXPECT_EQ(packets.hides_key(i), i == 0) << i;
 }
 
+TEST(PlainPackets, AreTheSameWhereEightsAreFetchedBeforeOthersAreLookedAt) {
+  Burst burst;
+  for (size_t i = 0; i < 43; ++i) {
+    burst.add(i % 7 == 0 ? udp6() : i % 11 == 0 ? tcp().fin() : tcp().payload_bytes(i));
+  }
+  const PlainPackets at_once = burst.look();
+  PlainPackets in_steps(burst.frames(), PlainLink(port()));
+  for (size_t first = 0; first < 43 + 16; first += 8) {
+    if (first < 43) in_steps.fetch(first);
+    if (first >= 16) in_steps.look_at(first - 16, kHash);
+  }
+  expect_parser_agrees(burst, in_steps);
+  for (size_t i = 0; i < 43; ++i) EXPECT_EQ(in_steps.is_plain(i), at_once.is_plain(i)) << i;
+  for (size_t first = 0; first < 40; first += 8) {
+    bool all = true;
+    for (size_t i = first; i < first + 8; ++i) all &= at_once.is_plain(i);
+    EXPECT_EQ(in_steps.are_plain(first), all) << first;
+  }
+}
+
 /// Whole packets with a few bits turned, sometimes with checksums that fit what became of them.
 TEST(PlainPackets, AreWhatTheParserSaysOfThemWhateverTheyAre) {
   std::mt19937 random(11);

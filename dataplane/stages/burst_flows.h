@@ -1,0 +1,98 @@
+// The flows that the packets of a burst may be of, found before any of them is looked at. Called by the
+// worker that owns the flows.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/packet/plain_packets.h"
+#include "dataplane/stages/treat.h"
+#include "dataplane/worker/worker.h"
+
+namespace sluice::dataplane {
+
+/// The headers of a plain packet.
+template <bool is_v4>
+[[gnu::always_inline]] inline PacketPlaces plain_packet(uint8_t* ip, size_t ip_bytes) {
+  return {ip, ip_bytes, ip + (is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header))};
+}
+
+/// Stands for a flow where a packet has none.
+inline lb::FlowEntry nobody;
+
+inline constexpr size_t kEight = PlainPackets::kLanes;
+
+/// The packets of a burst, and the flows that they may be of, or `nobody`: found eight by eight, in steps
+/// that each fetch from memory what the next one looks at, some packets later.
+class BurstFlows {
+ public:
+  BurstFlows(std::span<rte_mbuf*> all, uint8_t port, const PlainLink& link)
+      : frames(all), in_port(port), link_bytes(link.bytes()), packets(all, link) {}
+
+  /// Goes on until the flows of `count` packets are found, or of all.
+  [[gnu::always_inline]] void find_until(const Worker& worker, lb::FlowTable& table, size_t count);
+
+  template <bool is_v4>
+  [[gnu::always_inline]] PacketPlaces places(size_t i) const {
+    return plain_packet<is_v4>(packets.ip(i), packets.ip_bytes(i));
+  }
+  /// To whom a packet may belong: a bit for each of 64 parts of all hashes.
+  uint64_t parts_of(size_t i) const {
+    return packets.hides_key(i) ? UINT64_MAX : uint64_t{1} << (packets.hash(i) >> 58);
+  }
+
+  std::span<rte_mbuf*> frames;
+  uint8_t in_port;
+  size_t link_bytes;  ///< of each frame
+  PlainPackets packets;
+  std::array<lb::FlowEntry*, PlainPackets::kMost> flows;
+
+ private:
+  /// How many packets lie between one step and the next: as long as memory takes to answer.
+  static constexpr size_t kBeforeLook = kEight, kBeforeFind = kBeforeLook + 2 * kEight;
+
+  void find_flows(const Worker& worker, lb::FlowTable& table, size_t first);
+
+  size_t next_ = 0;  ///< to be fetched
+  std::array<uint32_t, PlainPackets::kMost> buckets_;
+};
+/// How many packets lie between finding a flow and looking at it.
+inline constexpr size_t kBeforeSending = 2 * kEight;
+
+/// Finds the flows that eight packets may be of. What of them is looked at first is being fetched.
+[[gnu::always_inline]] inline void BurstFlows::find_flows(const Worker& worker, lb::FlowTable& table,
+                                                          size_t first) {
+  for (size_t i = first; i < first + kEight; ++i) {
+    lb::FlowEntry* const flow = table.candidate_at(buckets_[i], packets.hash(i));
+    flows[i] = flow != nullptr ? flow : &nobody;
+  }
+  const bool are_v4 = packets.are_v4(first), are_counted = (worker.watch.any() & stage::kAccount) != 0;
+  if (are_v4 && !are_counted) [[likely]]
+    return;
+  for (const lb::FlowEntry* const flow : std::span(flows).subspan(first, kEight)) {
+    if (flow == &nobody) continue;
+    if (!are_v4) table.prefetch_addresses6(*flow);
+    if (are_counted) worker.balancer.prefetch_account(*flow);
+  }
+}
+
+[[gnu::always_inline]] inline void BurstFlows::find_until(const Worker& worker, lb::FlowTable& table,
+                                                          size_t count) {
+  const size_t all = frames.size();
+  for (const size_t end = std::min(count, all) + kBeforeFind; next_ < end; next_ += kEight) {
+    if (next_ < all) packets.fetch(next_);
+    // What is not so far yet wraps, and is not below.
+    if (const size_t first = next_ - kBeforeLook; first < all) {
+      packets.look_at(first, table.hash());
+      table.prefetch_buckets(packets.hashes(first),
+                             std::span<uint32_t, kEight>(buckets_.data() + first, kEight));
+    }
+    if (const size_t first = next_ - kBeforeFind; first < all) find_flows(worker, table, first);
+  }
+}
+
+}  // namespace sluice::dataplane
