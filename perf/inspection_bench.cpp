@@ -1,8 +1,17 @@
-// What inspecting costs beside what Hyperscan itself costs: the worker's whole work for TCP segments of 512
-// bytes of payload that a thousand rules look at in order, and hs_scan_stream() on the same bytes and no
-// more. `floor` is the work of laying packets ready, to be subtracted from both.
+// What inspecting costs beside what Hyperscan itself costs. `pipeline` is the worker's whole work for TCP
+// segments of 512 bytes of payload that a thousand rules look at in order; `hyperscan` is hs_scan_stream()
+// and no more, on the same bytes, cut alike, in as many streams, in the same order, and each stream is ended.
+// Connections are answered before their bytes come, as connections are; `unanswered` has the same with
+// backends that have not said anything: then each segment goes the long way. `floor` is the work of laying
+// packets ready, to be subtracted from each. The argument is the number of connections: few, whose streams
+// stay in the CPU's caches, or many, with as many bytes each as are looked at by default.
+//
+// `other_flow` is a service without inspection: where there is no inspection at all, beside a service that
+// has one, and while a client of that one sends what has to be held, of which only the flow's own work is
+// timed.
 #include <benchmark/benchmark.h>
 #include <hs.h>
+#include <rte_cycles.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -12,15 +21,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
-#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dataplane/inspect/inspection.h"
 #include "dataplane/stages/inspect.h"
+#include "perf/inspection_traffic.h"
 #include "perf/worker_rig.h"
-#include "tests/support/packet_builder.h"
 
 namespace sluice::perf {
 namespace {
@@ -31,76 +41,26 @@ using dataplane::InspectionPlan;
 using dataplane::InspectionRule;
 using dataplane::kBurst;
 
-constexpr unsigned kRules = 1000;
-constexpr size_t kPayload = 512;
-constexpr unsigned kSegments = 100;  ///< of each of kBurst flows
-constexpr size_t kFrame = 14 + 20 + 20 + kPayload;
 constexpr unsigned kBuffers = 1024;
+constexpr unsigned kMostHeld = 1024;              ///< packets that may wait for a gap to fill, and more
+constexpr const char* kOtherVip = "203.0.114.1";  ///< of the rig's second service
+constexpr int64_t kFew = 64, kMany = 4096;        ///< connections: whole bursts of either
+static_assert(kFew % kBurst == 0);
 
 [[noreturn]] void give_up(const char* what) {
   std::fprintf(stderr, "inspection_bench: %s\n", what);
   std::exit(EXIT_FAILURE);
 }
 
-/// Half of them bytes, half expressions, none of which is in the traffic.
-std::vector<InspectionRule> rules() {
-  std::vector<InspectionRule> all;
-  for (uint32_t i = 0; i < kRules; ++i) {
-    const std::string number = std::to_string(100'000 + i * 7919 % 900'000);
-    InspectionRule rule{.id = i, .pattern = "/w" + number + ".php", .is_literal = true};
-    if (i % 2 == 1) rule = {.id = i, .pattern = "cmd=[a-z]{1,8}" + number + "\\s+(union|select)"};
-    all.push_back(rule);
-  }
-  return all;
-}
-
-std::string request(std::mt19937& random) {
-  std::string text = "GET /index.html?session=";
-  while (text.size() < kPayload) {
-    text += static_cast<char>('a' + random() % 26);
-    if (text.size() % 64 == 0) text += "\r\nAccept: text/html";
-  }
-  text.resize(kPayload);
-  return text;
-}
-
-using Frames = std::vector<std::array<uint8_t, kFrame>>;
-
-/// By segment, then by flow; the SYNs come first.
-struct Traffic {
-  Frames syns, data;
-  std::vector<std::string> payloads;
-};
-
-const Traffic& traffic() {
-  static const Traffic made = [] {
-    Traffic all;
-    std::mt19937 random(1);
-    const auto add = [](Frames& frames, const test::PacketBuilder& packet) {
-      const test::Bytes bytes = test::ethernet({test::kRouterMac, test::kEdgeMac}, packet);
-      frames.emplace_back();
-      std::copy(bytes.begin(), bytes.end(), frames.back().begin());
-    };
-    const auto segment = [](unsigned flow, uint32_t sequence) {
-      return test::ip(test::kIpv4.client, test::kIpv4.vip)
-          .tcp(static_cast<uint16_t>(20'000 + flow), 80)
-          .sequence(sequence);
-    };
-    for (unsigned flow = 0; flow < kBurst; ++flow) add(all.syns, segment(flow, 999).syn());
-    for (unsigned i = 0; i < kSegments; ++i) {
-      for (unsigned flow = 0; flow < kBurst; ++flow) {
-        all.payloads.push_back(request(random));
-        const auto sequence = static_cast<uint32_t>(1000 + i * kPayload);
-        add(all.data, segment(flow, sequence).ack().payload(all.payloads.back()));
-      }
-    }
-    return all;
-  }();
-  return made;
+/// The first bytes of few connections, and what is looked at by default of many.
+const InspectionTraffic& traffic_of(const benchmark::State& state) {
+  static std::map<int64_t, InspectionTraffic> made;
+  const auto connections = static_cast<unsigned>(state.range(0));
+  return made.try_emplace(state.range(0), connections, connections == kFew ? 100 : 8).first->second;
 }
 
 rte_mempool* pool() {
-  static rte_mempool* const made = make_pool(2 * kBuffers, 2048, 0);
+  static rte_mempool* const made = make_pool(2 * kBuffers + kMostHeld, 2048, 0);
   return made;
 }
 
@@ -132,6 +92,12 @@ Sink& sink() {
   return one;
 }
 
+void lay(rte_mbuf* packet, const std::array<uint8_t, kFrame>& frame, size_t bytes) {
+  packet->data_off = RTE_PKTMBUF_HEADROOM;
+  packet->data_len = packet->pkt_len = static_cast<uint16_t>(bytes);
+  std::memcpy(rte_pktmbuf_mtod(packet, void*), frame.data(), bytes);
+}
+
 /// Lays bursts of frames into buffers, as a device does it.
 class Source {
  public:
@@ -139,13 +105,9 @@ class Source {
     if (rte_pktmbuf_alloc_bulk(pool(), buffers_.data(), kBuffers) != 0) give_up("no buffers");
   }
   ~Source() { rte_pktmbuf_free_bulk(buffers_.data(), kBuffers); }
-  std::span<rte_mbuf*> fill(const Frames& frames, size_t first, size_t bytes) {
+  std::span<rte_mbuf*> fill(const InspectionFrames& frames, size_t first, size_t bytes) {
     const std::span<rte_mbuf*> burst(buffers_.data() + next_, kBurst);
-    for (size_t i = 0; i < kBurst; ++i) {
-      burst[i]->data_off = RTE_PKTMBUF_HEADROOM;
-      burst[i]->data_len = burst[i]->pkt_len = static_cast<uint16_t>(bytes);
-      std::memcpy(rte_pktmbuf_mtod(burst[i], void*), frames[first + i].data(), bytes);
-    }
+    for (size_t i = 0; i < kBurst; ++i) lay(burst[i], frames[first + i], bytes);
     next_ = (next_ + kBurst) % kBuffers;
     return burst;
   }
@@ -155,81 +117,105 @@ class Source {
   size_t next_ = 0;
 };
 
-void count(benchmark::State& state) {
-  state.SetItemsProcessed(state.iterations() * int64_t{kSegments} * kBurst);
+void count(benchmark::State& state, size_t packets) {
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(packets));
 }
 
 void floor(benchmark::State& state) {
+  const InspectionFrames& data = traffic_of(state).data;
   Source source;
   for (auto _ : state) {
-    for (unsigned i = 0; i < kSegments; ++i) {
-      benchmark::DoNotOptimize(source.fill(traffic().data, size_t{i} * kBurst, kFrame));
+    for (size_t i = 0; i < data.size(); i += kBurst) {
+      benchmark::DoNotOptimize(source.fill(data, i, kFrame));
     }
   }
-  count(state);
+  count(state, data.size());
 }
 
 int ignore(unsigned, unsigned long long, unsigned long long, unsigned, void*) {
   return 0;
 }
 
-void hyperscan(benchmark::State& state) {
+hs_database_t* compile_rules() {
   std::vector<std::string> texts;
   std::vector<const char*> expressions;
   std::vector<unsigned> flags, ids;
-  for (const InspectionRule& rule : rules())
+  for (const InspectionRule& rule : rules_without_matches())
     texts.push_back(rule.is_literal ? "\\Q" + rule.pattern + "\\E" : rule.pattern);
   for (unsigned i = 0; i < kRules; ++i) {
     expressions.push_back(texts[i].c_str());
     flags.push_back(HS_FLAG_SINGLEMATCH);
     ids.push_back(i);
   }
-  hs_database_t* database = nullptr;
+  hs_database_t* made = nullptr;
   hs_compile_error_t* error = nullptr;
-  if (hs_compile_multi(expressions.data(), flags.data(), ids.data(), kRules, HS_MODE_STREAM, nullptr,
-                       &database, &error)) {
+  if (hs_compile_multi(expressions.data(), flags.data(), ids.data(), kRules, HS_MODE_STREAM, nullptr, &made,
+                       &error) != HS_SUCCESS) {
     give_up(error->message);
   }
+  return made;
+}
+
+void hyperscan(benchmark::State& state) {
+  const InspectionTraffic& traffic = traffic_of(state);
+  static hs_database_t* const rules = compile_rules();
   hs_scratch_t* scratch = nullptr;
-  std::array<hs_stream_t*, kBurst> streams{};
-  if (hs_alloc_scratch(database, &scratch) != HS_SUCCESS) give_up("no scratch");
+  std::vector<hs_stream_t*> streams(traffic.connections);
+  if (hs_alloc_scratch(rules, &scratch) != HS_SUCCESS) give_up("no scratch");
   for (hs_stream_t*& stream : streams) {
-    if (hs_open_stream(database, 0, &stream) != HS_SUCCESS) give_up("no stream");
+    if (hs_open_stream(rules, 0, &stream) != HS_SUCCESS) give_up("no stream");
   }
   Source source;
   for (auto _ : state) {
-    for (unsigned i = 0; i < kSegments; ++i) {
-      const auto burst = source.fill(traffic().data, size_t{i} * kBurst, kFrame);
-      for (size_t flow = 0; flow < kBurst; ++flow) {
-        const char* const payload = rte_pktmbuf_mtod_offset(burst[flow], const char*, kFrame - kPayload);
-        hs_scan_stream(streams[flow], payload, kPayload, 0, scratch, ignore, nullptr);
+    for (size_t i = 0; i < traffic.data.size(); i += kBurst) {
+      const auto burst = source.fill(traffic.data, i, kFrame);
+      for (size_t at = 0; at < kBurst; ++at) {
+        const char* const payload = rte_pktmbuf_mtod_offset(burst[at], const char*, kHeaders);
+        hs_scan_stream(streams[(i + at) % traffic.connections], payload, kPayload, 0, scratch, ignore,
+                       nullptr);
       }
     }
-    for (hs_stream_t* stream : streams) hs_reset_stream(stream, 0, scratch, nullptr, nullptr);
+    for (hs_stream_t* stream : streams) hs_reset_stream(stream, 0, scratch, ignore, nullptr);
   }
-  count(state);
+  count(state, traffic.data.size());
   for (hs_stream_t* stream : streams) hs_close_stream(stream, nullptr, nullptr, nullptr);
   hs_free_scratch(scratch);
-  hs_free_database(database);
 }
 
-std::shared_ptr<Inspection> inspection() {
-  InspectionPlan plan{.bytes = kSegments * kPayload + 1, .streams = 64, .rules = rules()};
+/// Compiling takes long: they are kept for the next repetition.
+std::shared_ptr<Inspection> inspection(uint32_t bytes, uint32_t streams) {
+  static std::map<std::pair<uint32_t, uint32_t>, std::shared_ptr<Inspection>> kept;
+  std::shared_ptr<Inspection>& one = kept[{bytes, streams}];
+  if (one != nullptr) return one;
+  InspectionPlan plan{.bytes = bytes, .streams = streams, .rules = rules_without_matches()};
   for (uint32_t i = 0; i < kRules; ++i) plan.places.push_back(i);
   plan.counts = InspectionCounts::create(1).value();
   auto made = Inspection::compile(std::move(plan));
   if (!made) give_up(made.error().message.c_str());
-  return *made;
+  return one = *made;
 }
 
 /// One poll of the worker.
-void work(WorkerRig& rig, std::span<rte_mbuf* const> burst) {
+void poll(WorkerRig& rig, uint8_t port, std::span<rte_mbuf* const> burst) {
   std::array<rte_mbuf*, kBurst> packets;
   std::copy(burst.begin(), burst.end(), packets.begin());
-  process(rig.worker(), test::kEdge, packets);
+  process(rig.worker(), port, packets);
   rig.worker().transmit.flush();
   rig.worker().drops.free_pending();
+}
+/// The same, and all that came is sent.
+void work(WorkerRig& rig, uint8_t port, std::span<rte_mbuf* const> burst) {
+  poll(rig, port, burst);
   sink().empty();
+}
+
+void open(WorkerRig& rig, Source& source, const Openings& openings, bool are_answered) {
+  for (size_t i = 0; i < openings.syns.size(); i += kBurst) {
+    work(rig, test::kEdge, source.fill(openings.syns, i, kHeaders));
+    if (!are_answered) continue;
+    work(rig, test::kCore, source.fill(openings.answers, i, kHeaders));
+    work(rig, test::kEdge, source.fill(openings.acknowledgments, i, kHeaders));
+  }
 }
 
 void end_all_flows(WorkerRig& rig) {
@@ -241,27 +227,103 @@ void end_all_flows(WorkerRig& rig) {
   tidy_inspection(rig.worker());
 }
 
-void pipeline(benchmark::State& state) {
-  WorkerRig rig({.flow_table_entries = 1024}, pool(), sink().device);
-  rig.tables()->inspections = std::make_shared<const dataplane::InspectionList>(1, inspection());
+void scan_all(benchmark::State& state, bool are_answered) {
+  const InspectionTraffic& traffic = traffic_of(state);
+  WorkerRig rig({.backends = 1, .flow_table_entries = 4 * traffic.connections}, pool(), sink().device);
+  const auto made = inspection(static_cast<uint32_t>(traffic.segments * kPayload), traffic.connections);
+  rig.tables()->inspections = std::make_shared<const dataplane::InspectionList>(1, made);
   adopt_inspections(rig.worker());
+  const uint64_t scanned_before = made->counts(0).scanned_bytes.read();
   Source source;
   for (auto _ : state) {
     state.PauseTiming();
     end_all_flows(rig);
-    work(rig, source.fill(traffic().syns, 0, kFrame - kPayload));
+    open(rig, source, traffic.openings, are_answered);
     state.ResumeTiming();
-    for (unsigned i = 0; i < kSegments; ++i)
-      work(rig, source.fill(traffic().data, size_t{i} * kBurst, kFrame));
+    for (size_t i = 0; i < traffic.data.size(); i += kBurst) {
+      work(rig, test::kEdge, source.fill(traffic.data, i, kFrame));
+    }
   }
-  count(state);
+  count(state, traffic.data.size());
+  const uint64_t scanned = made->counts(0).scanned_bytes.read() - scanned_before;
   if (rig.dropped() != 0) give_up("a packet was dropped");
+  if (scanned != static_cast<uint64_t>(state.iterations()) * traffic.data.size() * kPayload)
+    give_up("not all was scanned");
   end_all_flows(rig);
 }
 
-BENCHMARK(floor);
-BENCHMARK(hyperscan);
-BENCHMARK(pipeline);
+void pipeline(benchmark::State& state) {
+  scan_all(state, true);
+}
+void unanswered(benchmark::State& state) {
+  scan_all(state, false);
+}
+
+/// Who else is there while a service without inspection is measured.
+enum class Others { kNoInspection, kCalm, kHostile };
+
+/// A client that leaves a gap before all that it sends, so that all of it has to be held, and never fills it.
+class HostileClient {
+ public:
+  HostileClient() : openings_(kOtherVip, kFirst, kConnections) {
+    for (unsigned i = kEach; i > 0; --i) {
+      for (unsigned flow = 0; flow < kConnections; ++flow) {
+        add_from_client(early_, client_segment(kOtherVip, kFirst + flow, kFirstByte + i).ack().payload("x"));
+      }
+    }
+  }
+  void begin(WorkerRig& rig, Source& source) { open(rig, source, openings_, true); }
+  void send(WorkerRig& rig) {
+    std::array<rte_mbuf*, kBurst> burst;
+    if (rte_pktmbuf_alloc_bulk(pool(), burst.data(), kBurst) != 0) give_up("no buffers");
+    for (rte_mbuf* packet : burst) lay(packet, early_[next_++ % early_.size()], kHeaders + 1);
+    poll(rig, test::kEdge, burst);
+  }
+
+ private:
+  static constexpr unsigned kFirst = 10'000, kConnections = kFew, kEach = 63;
+  Openings openings_;
+  InspectionFrames early_;
+  size_t next_ = 0;
+};
+
+void other_flow(benchmark::State& state, Others who) {
+  constexpr unsigned kFlows = 1024;
+  static const Openings openings(test::kIpv4.vip, 0, kFlows);
+  static HostileClient hostile;
+  WorkerRig rig({.services = 2, .backends = 1, .flow_table_entries = 4 * kFlows}, pool(), sink().device);
+  if (who != Others::kNoInspection) {
+    rig.tables()->inspections = std::make_shared<const dataplane::InspectionList>(
+        dataplane::InspectionList{nullptr, inspection(4096, 64)});
+    adopt_inspections(rig.worker());
+  }
+  Source source;
+  open(rig, source, openings, true);
+  if (who == Others::kHostile) hostile.begin(rig, source);
+  size_t next = 0;
+  for (auto _ : state) {
+    if (who == Others::kHostile) hostile.send(rig);
+    const auto burst = source.fill(openings.acknowledgments, next, kHeaders);
+    const uint64_t before = rte_rdtsc_precise();
+    poll(rig, test::kEdge, burst);
+    const uint64_t after = rte_rdtsc_precise();
+    state.SetIterationTime(static_cast<double>(after - before) / static_cast<double>(rte_get_tsc_hz()));
+    sink().empty();
+    next = (next + kBurst) % kFlows;
+  }
+  count(state, kBurst);
+  give_up_inspection(rig.worker());
+  rig.worker().drops.free_pending();
+  end_all_flows(rig);
+}
+
+BENCHMARK(floor)->Arg(kFew)->Arg(kMany);
+BENCHMARK(hyperscan)->Arg(kFew)->Arg(kMany);
+BENCHMARK(pipeline)->Arg(kFew)->Arg(kMany);
+BENCHMARK(unanswered)->Arg(kFew)->Arg(kMany);
+BENCHMARK_CAPTURE(other_flow, no_inspection, Others::kNoInspection)->UseManualTime();
+BENCHMARK_CAPTURE(other_flow, beside_inspection, Others::kCalm)->UseManualTime();
+BENCHMARK_CAPTURE(other_flow, beside_hostile, Others::kHostile)->UseManualTime();
 
 }  // namespace
 }  // namespace sluice::perf

@@ -107,14 +107,24 @@ def maglev(wish: Wish) -> Iterator[Row]:
 
 
 def inspection(wish: Wish) -> Iterator[Row]:
-    """The worker's whole work for segments that a thousand rules look at, beside Hyperscan on the same bytes."""
+    """The worker's whole work for segments that a thousand rules look at, beside Hyperscan on the same bytes of the same
+    streams in the same order; and what that is to flows of a service without inspection."""
     with huge_pages(HUGE_MEGABYTES):
         found = samples("inspection_bench", "", wish)
-    ours, theirs = ([time - under for time, under in zip(found[name], found["floor"])]
-                    for name in ("pipeline", "hyperscan"))  # fmt: skip
-    row = _row("inspection", "1000 rules, 512-byte payloads", ours, "inspection_bench", peer="hs_scan_stream",
-               theirs=theirs)  # fmt: skip
-    yield row.demand_ratio(1 / 0.85)
+    for connections in ("64", "4096"):
+        ours, theirs = ([time - under for time, under in zip(found[f"{name}/{connections}"], found[f"floor/{connections}"])]
+                        for name in ("pipeline", "hyperscan"))  # fmt: skip
+        row = _row("inspection", f"1000 rules, 512-byte payloads, {connections} connections", ours, "inspection_bench",
+                   peer="hs_scan_stream", theirs=theirs)  # fmt: skip
+        yield row.demand_ratio(1 / 0.85)
+    alone, beside, hostile = (found[f"other_flow/{kind}/manual_time"]
+                              for kind in ("no_inspection", "beside_inspection", "beside_hostile"))  # fmt: skip
+    command = "inspection_bench --benchmark_filter=other_flow"
+    more = [time - before for time, before in zip(beside, alone)]
+    yield _row("inspection", "flows of another service, more", more, command).demand_figure(2)
+    row = _row("inspection", "flows of another service beside a hostile client", hostile, command, peer="no inspection",
+               theirs=alone)  # fmt: skip
+    yield row.demand_ratio(1.2)
 
 
 def plain(program: str, wanted: str, wish: Wish) -> Iterator[Row]:
