@@ -136,19 +136,24 @@ def test_an_outage_takes_nobody_away_and_what_changed_meanwhile_is_there(server,
     assert len(words.instances(2)) == 2
 
 
+CLUSTERS, EACH = 700, 100
+
+
 def test_an_incremental_stream_that_comes_back_is_sent_what_differs(server, model, source):
     if not model["delta"]:
         pytest.skip("state of the world sends the whole")
-    for number in range(100):
+    for number in range(CLUSTERS):
         server.cluster(f"c{number}")
-        server.endpoints(f"c{number}", (0, None, [one(f"10.20.{number}.{last}") for last in range(1, 201)]))
-    words = source(model, *[{"cluster": f"c{number}"} for number in range(100)])
-    words.until(lambda: all(len(words.instances(n) or []) == 200 for n in range(1, 101)), "everybody is known")
+        address = f"10.{20 + number // 250}.{number % 250}"
+        server.endpoints(f"c{number}", (0, None, [one(f"{address}.{last}") for last in range(1, EACH + 1)]))
+    words = source(model, *[{"cluster": f"c{number}"} for number in range(CLUSTERS)])
+    everybody = range(1, CLUSTERS + 1)
+    words.until(lambda: all(len(words.instances(n) or []) == EACH for n in everybody), "everybody is known")
     whole = server.sent_bytes
     server.stop()
-    server.endpoints("c7", (0, None, [one("10.21.0.1")]))
+    server.endpoints("c7", (0, None, [one(f"10.99.0.{last}") for last in range(1, EACH + 1)]))
     server.start()
-    words.until_instances([["10.21.0.1", 8080]], id=8)
+    words.until_instances([[f"10.99.0.{last}", 8080] for last in range(1, EACH + 1)], id=8)
     again = server.sent_bytes - whole
     assert again < whole / 100, (again, whole)
 
