@@ -104,7 +104,7 @@ void block(Worker& worker, lb::FlowEntry& flow, uint32_t rule) {
 /// Whether it is the segment in which inspect_in_order() has found what lets no more pass, and none before
 /// it.
 bool is_refused(const InspectedFlow& inspected, const StreamSegment& segment) {
-  if (!inspected.is_refused) return false;
+  if (!inspected.is_refused || segment.payload.empty()) return false;
   const uint32_t end = segment.sequence + static_cast<uint32_t>(segment.payload.size());
   const auto beyond = static_cast<int32_t>(end - inspected.order.next_sequence());
   return inspected.is_scanned ? beyond >= 0 : beyond > 0;
