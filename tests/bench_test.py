@@ -9,10 +9,12 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "perf" / "suit
 
 import bench  # noqa: E402
 import connections  # noqa: E402
+import flow_log  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
 import ledger  # noqa: E402
 import memif  # noqa: E402
+import operation  # noqa: E402
 import pipeline  # noqa: E402
 import sources  # noqa: E402
 import units  # noqa: E402
@@ -94,3 +96,12 @@ def test_what_breaks_down_is_a_failed_row_and_stops_nothing(capsys):
     assert [row.error for row in found["a/one"]] == ["no such device"]
     assert found["a/two"] == []
     assert "a: one" in capsys.readouterr().out
+
+
+def test_what_seeing_costs_is_measured(moment):
+    _, lost, missing_ones = check(flow_log.of_a_flow_log(2000, moment), 3)
+    assert lost.ours == missing_ones.ours == [0]
+    check(operation.of_a_capture(moment), 2)
+    check(operation.of_metrics(3, 4, moment), 3)
+    check(operation.of_drops(moment), 4)
+    check(operation.off_filter(moment), 2)

@@ -12,11 +12,13 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "support")]
 
 # pylint: disable=wrong-import-position
 import connections  # noqa: E402
+import flow_log  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
 import ledger  # noqa: E402
 import machine  # noqa: E402
 import memif  # noqa: E402
+import operation  # noqa: E402
 import pipeline  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
@@ -26,7 +28,7 @@ import table  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Row, Wish  # noqa: E402
 
-SUITES = (pipeline, memif, units, sha256, connections, idle, growth, sources, ledger)
+SUITES = (pipeline, memif, units, sha256, connections, idle, growth, sources, ledger, flow_log, operation)
 
 
 def rows_of(measurement: Measurement) -> Iterator[Row]:
