@@ -97,7 +97,11 @@ def large(tmp_path_factory):
     config = {**wireless_configuration(directory.name), **many_services(), "ledger": ledger_section(directory)}
     gateway = Gateway(directory, config)
     gateway.start(seconds=SECONDS)
-    gateway.call("ledger.submit", profile="opaque", payload="YQ==")
+
+    def is_stored():
+        return not isinstance(call(gateway, "ledger.submit", {"profile": "opaque", "payload": "YQ=="}), Refused)
+
+    eventually(is_stored, "the ledger's disk answers in time", SECONDS)
     yield gateway
     gateway.stop()
 
