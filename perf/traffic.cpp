@@ -7,6 +7,7 @@
 
 #include "common/checksum.h"
 #include "dataplane/packet/pseudo_header.h"
+#include "perf/rules.h"
 #include "tests/support/test_tables.h"
 
 namespace sluice::perf {
@@ -27,6 +28,7 @@ size_t l4_header_bytes(const Traffic& traffic) {
 }
 
 IpAddress client(const Traffic& traffic, uint32_t index) {
+  if (traffic.many_clients) return listed_client(index);
   const uint32_t number = index / kPortsPerClient;
   if (!traffic.v6) return IpAddress::v4(Be32::from_host(0xc6120000 + number));  // 198.18.0.0/15: RFC 2544
   auto bytes = IpAddress::parse(test::kIpv6.client)->bytes();

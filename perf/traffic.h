@@ -20,6 +20,8 @@ struct Traffic {
   uint8_t tcp_flags = TcpHeader::kAck;
   bool imix = false;        ///< else every frame is as small as Ethernet allows
   uint32_t first_flow = 0;  ///< flows below belong to somebody else
+  bool many_clients =
+      false;  ///< IPv4: each flow is of its own listed_client() of perf/rules.h; else few have all
 
   auto operator<=>(const Traffic&) const = default;
 };

@@ -1,6 +1,7 @@
 // The worker's own work for a packet, without a device's: parse, steer, balance, rewrite, and the buffers
 // before transmission. Packets lie ready in as many buffers as a receive queue has descriptors; the work of
-// putting them there, which a NIC does by itself, is `floor`, to be subtracted from the others.
+// putting them there and of taking them away, which a NIC does by itself, is `floor`, to be subtracted from
+// the others.
 #include <benchmark/benchmark.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -16,6 +17,8 @@
 #include <memory>
 #include <string>
 
+#include "common/checksum.h"
+#include "common/headers.h"
 #include "dataplane/tables/capture.h"
 #include "perf/traffic.h"
 #include "perf/worker_rig.h"
@@ -114,21 +117,42 @@ class Source {
 };
 
 /// One poll of the worker, on a burst that lies ready.
-void work(WorkerRig& rig, std::span<rte_mbuf* const> burst) {
+void work(WorkerRig& rig, std::span<rte_mbuf* const> burst, uint8_t port = test::kEdge) {
   Worker& worker = rig.worker();
   std::array<rte_mbuf*, kBurst> packets;
   std::copy(burst.begin(), burst.end(), packets.begin());
-  process(worker, test::kEdge, packets);
+  process(worker, port, packets);
   worker.transmit.flush();
   worker.drops.free_pending();
 }
 
+using Burst = std::array<rte_mbuf*, kBurst>;
+
 /// Empties the sink, which must hold a whole burst.
-void expect_all_sent() {
-  std::array<rte_mbuf*, kBurst> sent;
-  if (sink().take(sent) == kBurst) return;
+Burst expect_all_sent() {
+  Burst sent;
+  if (sink().take(sent) == kBurst) return sent;
   std::fprintf(stderr, "worker_bench: a packet was not forwarded\n");
   std::exit(EXIT_FAILURE);
+}
+
+/// Makes of a packet of TCP over IPv4 what its receiver sends back, where it lies.
+void turn_round(rte_mbuf* packet, uint8_t tcp_flags) {
+  auto* const at = rte_pktmbuf_mtod(packet, uint8_t*);
+  uint8_t* const ip = at + sizeof(EthernetHeader);
+  auto ethernet = load<EthernetHeader>(at);
+  auto header = load<Ipv4Header>(ip);
+  auto tcp = load<TcpHeader>(ip + sizeof header);
+  std::swap(ethernet.source, ethernet.destination);
+  std::swap(header.source, header.destination);
+  std::swap(tcp.source_port, tcp.destination_port);
+  const uint16_t without = static_cast<uint16_t>(~tcp.checksum.host());
+  const uint64_t sum = uint64_t{without} + static_cast<uint16_t>(~uint16_t{tcp.flags}) + tcp_flags;
+  tcp.checksum = Be16::from_host(static_cast<uint16_t>(~checksum_fold(sum)));
+  tcp.flags = tcp_flags;
+  store(at, ethernet);
+  store(ip, header);
+  store(ip + sizeof header, tcp);
 }
 
 void count(benchmark::State& state) {
@@ -153,22 +177,48 @@ void introduce(WorkerRig& rig, Source& source, uint32_t flows) {
   }
 }
 
+/// Every connection of the traffic is begun and answered.
+void establish(WorkerRig& rig, Traffic traffic) {
+  traffic.tcp_flags = TcpHeader::kSyn;
+  Source source(traffic);
+  for (uint32_t i = 0; i < traffic.flows; i += kBurst) {
+    work(rig, source.fill());
+    const Burst answers = expect_all_sent();
+    for (rte_mbuf* answer : answers) turn_round(answer, TcpHeader::kSyn | TcpHeader::kAck);
+    work(rig, answers, test::kCore);
+    expect_all_sent();
+  }
+}
+
+/// Laying frames ready, and the device that takes them: what the worker does between is left out.
 void floor(benchmark::State& state) {
   Source source({.flows = static_cast<uint32_t>(state.range(0))});
-  for (auto _ : state) benchmark::DoNotOptimize(source.fill());
+  for (auto _ : state) {
+    const std::span<rte_mbuf*> burst = source.fill();
+    rte_eth_tx_burst(sink().device(), 0, burst.data(), kBurst);
+    expect_all_sent();
+  }
   count(state);
 }
 
-void known(benchmark::State& state, ForwardMode forward, Traffic traffic, bool is_accounted) {
+/// What known flows have besides.
+struct Extras {
+  bool is_accounted = false;
+  Rules rules = Rules::kNone;
+};
+
+void known(benchmark::State& state, ForwardMode forward, Traffic traffic, const Extras& extras) {
   traffic.flows = static_cast<uint32_t>(state.range(0));
   Source source(traffic);
   Duty duty = duty_of(traffic, forward);
-  duty.is_accounted = is_accounted;
+  duty.is_accounted = extras.is_accounted;
+  duty.rules = extras.rules;
   WorkerRig rig(duty, Sink::pool(), sink().device());
   introduce(rig, source, traffic.flows);
   uint32_t polls = 0;
   for (auto _ : state) {
     rig.worker().now_ms = ++polls / 1024;
+    rig.worker().now_ns = uint64_t{polls} * 1'000;
     work(rig, source.fill());
     expect_all_sent();
   }
@@ -176,12 +226,12 @@ void known(benchmark::State& state, ForwardMode forward, Traffic traffic, bool i
 }
 
 void known_flow(benchmark::State& state, ForwardMode forward, Traffic traffic) {
-  known(state, forward, traffic, false);
+  known(state, forward, traffic, {});
 }
 
 /// The same while records of flows are read: beside known_flow of the same run.
 void accounted_flow(benchmark::State& state, ForwardMode forward, Traffic traffic) {
-  known(state, forward, traffic, true);
+  known(state, forward, traffic, {.is_accounted = true});
 }
 
 /// What a capture of received packets looks at that wants none of those that come.
@@ -216,6 +266,11 @@ void off_filter(benchmark::State& state, Unwanted unwanted) {
   count(state);
 }
 
+/// The same of a service with an access list and every limit, none of which anything exceeds.
+void ruled_flow(benchmark::State& state, ForwardMode forward, Traffic traffic) {
+  known(state, forward, traffic, {.rules = Rules::kWide});
+}
+
 void by_backends(benchmark::State& state) {
   const Traffic traffic{.flows = 100'000};
   Source source(traffic);
@@ -232,12 +287,12 @@ void by_backends(benchmark::State& state) {
 
 /// Every packet a SYN of a flow that is not known, in a table that is full.
 void new_flow(benchmark::State& state, ForwardMode forward, lb::Policy policy) {
-  const Traffic traffic{.flows = 1'000'000, .tcp_flags = TcpHeader::kSyn};
+  const Traffic traffic{.flows = 2'000'000, .tcp_flags = TcpHeader::kSyn};
   Source source(traffic);
   Duty duty = duty_of(traffic, forward);
   duty.policy = policy;
   duty.services = static_cast<unsigned>(state.range(0));
-  duty.flow_table_entries = 1u << 16;
+  duty.flow_table_entries = 1u << 20;
   WorkerRig rig(duty, Sink::pool(), sink().device());
   introduce(rig, source, duty.flow_table_entries);
   for (auto _ : state) {
@@ -265,6 +320,13 @@ std::shared_ptr<const Frames> frames_of(Others who, const Traffic& traffic, cons
   return make_frames(traffic, flows);
 }
 
+/// The time of one poll.
+double seconds_of(WorkerRig& rig, std::span<rte_mbuf* const> burst, uint8_t port) {
+  const uint64_t before = rte_rdtsc_precise();
+  work(rig, burst, port);
+  return static_cast<double>(rte_rdtsc_precise() - before) / static_cast<double>(rte_get_tsc_hz());
+}
+
 /// A burst of established flows in turn with one of somebody else's: only the first is timed.
 void established(benchmark::State& state, Others who) {
   const bool calm = who == Others::kCalm;
@@ -277,16 +339,29 @@ void established(benchmark::State& state, Others who) {
   WorkerRig rig(duty, Sink::pool(), sink().device());
   const auto theirs = frames_of(who, other, duty, rig);
   Source source(good), others(other, theirs);
+  establish(rig, good);
   introduce(rig, source, good.flows);
   introduce(rig, others, static_cast<uint32_t>(theirs->size()));
   for (auto _ : state) {
     work(rig, others.fill());
     expect_all_sent();
-    const auto burst = source.fill();
-    const uint64_t before = rte_rdtsc_precise();
-    work(rig, burst);
-    const uint64_t after = rte_rdtsc_precise();
-    state.SetIterationTime(static_cast<double>(after - before) / static_cast<double>(rte_get_tsc_hz()));
+    state.SetIterationTime(seconds_of(rig, source.fill(), test::kEdge));
+    expect_all_sent();
+  }
+  count(state);
+}
+
+/// The backends' answers to packets of known flows, which alone are timed.
+void known_answer(benchmark::State& state, ForwardMode forward) {
+  const Traffic traffic{.flows = static_cast<uint32_t>(state.range(0))};
+  Source source(traffic);
+  WorkerRig rig(duty_of(traffic, forward), Sink::pool(), sink().device());
+  establish(rig, traffic);
+  for (auto _ : state) {
+    work(rig, source.fill());
+    const Burst answers = expect_all_sent();
+    for (rte_mbuf* answer : answers) turn_round(answer, TcpHeader::kAck);
+    state.SetIterationTime(seconds_of(rig, answers, test::kCore));
     expect_all_sent();
   }
   count(state);
@@ -314,6 +389,12 @@ BENCHMARK_CAPTURE(accounted_flow, dnat, ForwardMode::kDnat, Traffic{})->Arg(1000
 BENCHMARK_CAPTURE(off_filter, service, Unwanted::kOfService)->Arg(1000);
 BENCHMARK_CAPTURE(off_filter, port, Unwanted::kOfPort)->Arg(1000);
 BENCHMARK_CAPTURE(off_filter, filter, Unwanted::kOfFilter)->Arg(1000);
+BENCHMARK_CAPTURE(ruled_flow, dnat, ForwardMode::kDnat, Traffic{})->Arg(1000)->Arg(100'000)->Arg(1'000'000);
+BENCHMARK_CAPTURE(ruled_flow, dnat_many, ForwardMode::kDnat, Traffic{.many_clients = true})
+    ->Arg(1000)
+    ->Arg(1'000'000);
+BENCHMARK_CAPTURE(known_answer, dnat, ForwardMode::kDnat)->Arg(1000)->Arg(1'000'000)->UseManualTime();
+BENCHMARK_CAPTURE(known_answer, full_nat, ForwardMode::kFullNat)->Arg(1000)->UseManualTime();
 BENCHMARK(by_backends)->Arg(1)->Arg(10)->Arg(100)->Arg(240);
 BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)->Arg(1)->Arg(100)->Arg(10'000);
 BENCHMARK_CAPTURE(new_flow, direct, ForwardMode::kDirect, lb::Policy::kMaglev)->Arg(1);

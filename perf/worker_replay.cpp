@@ -36,7 +36,7 @@ using dataplane::WorkerLoop;
 using dataplane::WorkerRest;
 
 constexpr uint16_t kDescriptors = 1024;
-constexpr size_t kOptions = 11;
+constexpr size_t kOptions = 12;
 
 [[noreturn]] void give_up(const char* what) {
   std::fprintf(stderr, "%s\n", what);

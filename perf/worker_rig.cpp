@@ -6,8 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <utility>
 
 #include "dataplane/stages/account.h"
+#include "dataplane/stages/police.h"
 #include "dataplane/worker/packet_pool.h"
 
 namespace sluice::perf {
@@ -68,11 +70,14 @@ std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty) {
   }
   auto tables = test::make_tables(specs);
   if (duty.fed_by_flowgen) tables->ports[test::kEdge].mac = *MacAddress::parse("00:01:02:03:04:01");
+  give_rules(*tables, duty.rules);
   if (duty.is_accounted) {
     tables->flow_reading = std::make_shared<const dataplane::FlowReading>(
         dataplane::FlowReading{std::make_shared<dataplane::FlowLanes>(1), {lb::FlowShare::of(1)}});
   }
   tables->neighbors.clear();
+  const char* const router = duty.v6 ? test::kIpv6.router : test::kIpv4.router;
+  tables->neighbors.push_back({test::kEdge, *IpAddress::parse(router), *MacAddress::parse(test::kRouterMac)});
   for (unsigned i = 0; i < duty.backends; ++i) {
     const std::string address = backend_address(duty, i);
     MacAddress mac = *MacAddress::parse("02:00:00:00:20:00");
@@ -83,19 +88,41 @@ std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty) {
 }
 
 WorkerRig::WorkerRig(const Duty& duty, rte_mempool* pool, uint16_t device)
-    : tables_(tables_for(duty)), devices_{{device, 1}, {device, 1}}, queues_{{device, 0, test::kEdge}} {
+    : WorkerRig(tables_for(duty), duty.flow_table_entries, dataplane::WorkerPlace{}, pool, device) {}
+
+WorkerRig::WorkerRig(std::shared_ptr<dataplane::Tables> tables, unsigned index, unsigned workers,
+                     rte_mempool* pool, uint16_t device)
+    : WorkerRig(std::move(tables), Duty{}.flow_table_entries,
+                {.index = index, .balancer = index, .balancers = workers, .rx_workers = workers}, pool,
+                device) {}
+
+WorkerRig::WorkerRig(std::shared_ptr<dataplane::Tables> tables, uint32_t flow_table_entries,
+                     const dataplane::WorkerPlace& place, rte_mempool* pool, uint16_t device)
+    : tables_(std::move(tables)) {
+  const auto queues = static_cast<uint16_t>(place.rx_workers);
+  devices_ = {{device, queues}, {device, queues}};
+  queues_ = {{device, static_cast<uint16_t>(place.index), test::kEdge}};
   dataplane::StationPlan plan;
-  plan.flow_table_entries = duty.flow_table_entries;
+  plan.place = place;
+  plan.flow_table_entries = flow_table_entries;
   plan.flow_hash_seed = 0x5eed;
   plan.pool = pool;
   plan.receive_queues = queues_;
   plan.devices = devices_;
+  if (tables_->rules != nullptr) {
+    service_flows_ = std::vector<lb::SharedCount>(tables_->services->size());
+    backend_flows_ = std::vector<lb::SharedCount>(tables_->backends->size());
+    plan.flow_counts = {service_flows_, backend_flows_};
+  }
   auto station = dataplane::Station::create(plan);
   if (!station) give_up("Station::create");
   station_ = std::move(*station);
   dataplane::Worker& worker = station_->worker();
   worker.tables = tables_.get();
   worker.neighbors.adopt_static(*tables_, 0, worker.transmit);
+  dataplane::adopt_rules(worker);
+  while (dataplane::sweep_flows(worker)) {
+  }
   dataplane::account_flows(worker);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dataplane/roles/station.h"
+#include "perf/rules.h"
 #include "tests/support/test_tables.h"
 
 struct rte_mempool;
@@ -25,6 +26,7 @@ struct Duty {
   unsigned services = 1;        ///< the first is the VIP that Traffic asks for
   unsigned backends = 100;      ///< of that one, at most 240, with static neighbors
   uint32_t flow_table_entries = 1u << 20;
+  Rules rules = Rules::kNone;
   bool is_accounted = false;  ///< packets are counted for their flows, of which somebody reads records
 };
 
@@ -43,15 +45,22 @@ std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty);
 class WorkerRig {
  public:
   WorkerRig(const Duty& duty, rte_mempool* pool, uint16_t device);
+  /// One of several that share these tables: worker `index` of `workers`, with that queue of the device.
+  WorkerRig(std::shared_ptr<dataplane::Tables> tables, unsigned index, unsigned workers, rte_mempool* pool,
+            uint16_t device);
 
   dataplane::Worker& worker() { return station_->worker(); }
   std::shared_ptr<dataplane::Tables> tables() { return tables_; }
   uint64_t dropped() const;
 
  private:
+  WorkerRig(std::shared_ptr<dataplane::Tables> tables, uint32_t flow_table_entries,
+            const dataplane::WorkerPlace& place, rte_mempool* pool, uint16_t device);
+
   std::shared_ptr<dataplane::Tables> tables_;
   std::vector<dataplane::TransmitDevice> devices_;
   std::vector<dataplane::ReceiveQueue> queues_;
+  std::vector<lb::SharedCount> service_flows_, backend_flows_;  ///< where there are rules
   std::unique_ptr<dataplane::Station> station_;
 };
 

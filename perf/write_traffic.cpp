@@ -1,4 +1,5 @@
-// Writes a capture of the pipeline benchmarks' traffic: write_traffic FILE FLOWS tcp|udp 4|6 small|imix.
+// Writes a capture of the pipeline benchmarks' traffic: write_traffic FILE FLOWS tcp|udp 4|6 small|imix
+// few|many.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -28,8 +29,8 @@ bool write_frames(const char* path, const sluice::perf::Traffic& traffic) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
-    std::fprintf(stderr, "usage: write_traffic FILE FLOWS tcp|udp 4|6 small|imix\n");
+  if (argc != 7) {
+    std::fprintf(stderr, "usage: write_traffic FILE FLOWS tcp|udp 4|6 small|imix few|many\n");
     return 2;
   }
   sluice::perf::Traffic traffic;
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
   traffic.protocol = std::string_view(argv[3]) == "udp" ? sluice::IpProtocol::kUdp : sluice::IpProtocol::kTcp;
   traffic.v6 = std::string_view(argv[4]) == "6";
   traffic.imix = std::string_view(argv[5]) == "imix";
+  traffic.many_clients = std::string_view(argv[6]) == "many";
   if (write_frames(argv[1], traffic)) return 0;
   std::perror(argv[1]);
   return 1;

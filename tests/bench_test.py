@@ -13,9 +13,12 @@ import flow_log  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
 import ledger  # noqa: E402
+import limits  # noqa: E402
 import memif  # noqa: E402
 import operation  # noqa: E402
 import pipeline  # noqa: E402
+import sets  # noqa: E402
+import slow_backend  # noqa: E402
 import sources  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Wish, row_from_json  # noqa: E402
@@ -46,6 +49,19 @@ def check(rows, count):
 @pytest.mark.parametrize("forward", pipeline.FORWARDS)
 def test_the_worker_forwards_a_capture_beside_testpmd(forward, moment):
     check(pipeline.rows(pipeline.Case(forward), moment), 1)
+
+
+@pytest.mark.parametrize("rules", limits.REFUSALS)
+def test_a_worker_that_refuses_a_capture_is_measured_beside_testpmd_that_receives_it(rules, moment):
+    check(limits.dropping(rules, pipeline.Case(clients="many"), moment), 1)
+
+
+def test_backends_that_are_slow_or_refuse_are_measured(moment):
+    check(slow_backend.rows(moment), 2)
+
+
+def test_a_set_that_is_replaced_is_measured(moment):
+    check(sets.rows(1000, moment), 2)
 
 
 def test_packets_come_back_over_memif_from_the_worker_and_from_l3fwd(moment):

@@ -16,19 +16,22 @@ import flow_log  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
 import ledger  # noqa: E402
+import limits  # noqa: E402
 import machine  # noqa: E402
 import memif  # noqa: E402
 import operation  # noqa: E402
 import pipeline  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
+import sets  # noqa: E402
 import sha256  # noqa: E402
+import slow_backend  # noqa: E402
 import sources  # noqa: E402
 import table  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Row, Wish  # noqa: E402
 
-SUITES = (pipeline, memif, units, sha256, connections, idle, growth, sources, ledger, flow_log, operation)
+SUITES = (pipeline, memif, units, sha256, connections, idle, growth, sources, limits, slow_backend, sets, ledger, flow_log, operation)
 
 
 def rows_of(measurement: Measurement) -> Iterator[Row]:

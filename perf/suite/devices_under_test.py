@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from typing import List
+from typing import List, Type
 
 from measure import cpu_ns, thread_named
 from processes import BUILD, die_with_parent, eventually
@@ -139,6 +139,17 @@ class Worker(Program):
             raise RuntimeError(f"{received} received, {transmitted} sent, {dropped} dropped: {self.command}")
 
 
+class Refusing(Worker):
+    """A worker that is to drop what it receives, but for a packet now and then."""
+
+    def check(self) -> None:
+        self.resume()
+        received, transmitted, dropped, _ = self.answer()
+        self.pause()
+        if received - dropped > 4096 + received // 1000:
+            raise RuntimeError(f"{received} received, {transmitted} sent, {dropped} dropped: {self.command}")
+
+
 class Testpmd(Program):
     """dpdk-testpmd in one of its forwarding modes."""
 
@@ -156,6 +167,8 @@ def testpmd(eal: List[str], vdev: str, mode: str, buffers: int, data_room: int, 
     ])  # fmt: skip
 
 
-def worker(eal: List[str], vdev: str, buffers: int, data_room: int, duty: List[object]) -> Worker:
+def worker(
+    eal: List[str], vdev: str, buffers: int, data_room: int, duty: List[object], kind: Type[Worker] = Worker
+) -> Worker:
     """The worker on one device. `duty`: what follows the data room on worker_replay's command line."""
-    return Worker([str(part) for part in (PERF / "worker_replay", *eal, "--", vdev, buffers, data_room, *duty)])
+    return kind([str(part) for part in (PERF / "worker_replay", *eal, "--", vdev, buffers, data_room, *duty)])

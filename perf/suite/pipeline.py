@@ -13,7 +13,8 @@ from measure import Measurement, Row, Wish, take_turns
 
 FORWARDS = ("full-nat", "dnat", "ipip", "gue", "direct")
 POLICIES = ("maglev", "source-hash", "weighted-round-robin", "random", "two-choices", "least-connections")
-TARGET_BY_FLOWS = {1000: 0.8, 1_000_000: 0.6}
+# By family and flows, of every forwarding mode that has a row.
+TARGETS = {(4, 1000): 0.85, (4, 100_000): 0.65, (4, 1_000_000): 0.6, (6, 1000): 0.65, (6, 1_000_000): 0.45}
 TARGETED = ("full-nat", "dnat", "ipip", "gue")
 
 
@@ -28,6 +29,7 @@ class Case:
     family: int = 4
     sizes: str = "small"
     peer: str = "5tswap"
+    clients: str = "few"
 
     @property
     def name(self) -> str:
@@ -45,8 +47,8 @@ class Case:
 
     @property
     def megabytes(self) -> int:
-        """Of one process: buffers with their headers, and rings of pointers to them."""
-        return 96 + self.buffers * (self.data_room + 128 + 448) // 2**20
+        """Of one process: buffers with their headers, and rings of pointers to them; whole huge pages."""
+        return 2 * (48 + self.buffers * (self.data_room + 128 + 448) // 2**21 + 1)
 
 
 def cases(everything: bool) -> Iterator[Case]:
@@ -67,6 +69,7 @@ def cases(everything: bool) -> Iterator[Case]:
     yield Case(flows=4_000_000)
     yield Case(protocol="udp")
     yield Case(family=6)
+    yield Case(flows=1_000_000, family=6)
     yield Case(sizes="imix")
     yield Case(peer="macswap")
     yield Case(policy="source-hash")
@@ -74,17 +77,17 @@ def cases(everything: bool) -> Iterator[Case]:
 
 def capture(case: Case, directory: pathlib.Path) -> pathlib.Path:
     """The case's frames; written once."""
-    file = directory / f"{case.flows}-{case.protocol}-{case.family}-{case.sizes}.pcap"
+    words = (case.flows, case.protocol, case.family, case.sizes, case.clients)
+    file = directory / ("-".join(str(word) for word in words) + ".pcap")
     if not file.exists():
-        words = (case.flows, case.protocol, case.family, case.sizes)
         subprocess.run([str(part) for part in (PERF / "write_traffic", file, *words)], check=True)
     return file
 
 
-def duty(case: Case) -> List[object]:
-    """The worker's part of the case: NAT keeps two entries for a flow."""
+def duty(case: Case, rules: str = "none") -> List[object]:
+    """The worker's part of the case: NAT keeps two entries for a flow. `rules`: of perf/rules.h."""
     entries = max(2 * case.flows * 5 // 4, 1 << 20)
-    return [case.forward, case.policy, case.protocol, case.family, entries, 100, "capture", "poll"]
+    return [case.forward, case.policy, case.protocol, case.family, entries, 100, "capture", "poll", rules]
 
 
 def measure(case: Case, directory: pathlib.Path, rounds: int, seconds: float) -> Row:
@@ -100,8 +103,9 @@ def measure(case: Case, directory: pathlib.Path, rounds: int, seconds: float) ->
                 samples = take_turns((lambda: ours.mpps(seconds), lambda: theirs.mpps(seconds)), rounds)
     command = ours.command.replace(f"{PERF}/", "").replace(f"{directory}/", "")  # no path of this machine
     row = Row("pipeline", case.name, "Mpps", samples[0], f"testpmd {case.peer}", samples[1], command=command)
-    targeted = case == Case(case.forward, case.flows) and case.forward in TARGETED
-    return row.demand_ratio(TARGET_BY_FLOWS[case.flows]) if targeted and case.flows in TARGET_BY_FLOWS else row
+    target = TARGETS.get((case.family, case.flows))
+    targeted = target is not None and case == Case(case.forward, case.flows, family=case.family)
+    return row.demand_ratio(target) if targeted and case.forward in TARGETED else row
 
 
 def meet_every_flow(ours: Worker, flows: int) -> None:
