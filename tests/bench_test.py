@@ -20,6 +20,7 @@ import pipeline  # noqa: E402
 import sets  # noqa: E402
 import slow_backend  # noqa: E402
 import sources  # noqa: E402
+import tunnels  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Wish, row_from_json  # noqa: E402
 from processes import ROOT  # noqa: E402
@@ -86,6 +87,11 @@ def test_a_put_into_etcd_and_a_large_source_are_measured(moment):
     if not missing("etcd", "etcdctl"):
         check(sources.of_one_change(moment), 1)
     check(sources.of_a_large_source(3, 4, moment), 3)
+
+
+def test_keys_of_a_tunnel_change_under_load_and_nothing_is_lost(moment):
+    _, lost, late = check(tunnels.new_keys(moment), 3)
+    assert lost.ours == late.ours == [0]
 
 
 def test_programs_are_run_and_their_figures_read(moment):

@@ -28,10 +28,11 @@ import sha256  # noqa: E402
 import slow_backend  # noqa: E402
 import sources  # noqa: E402
 import table  # noqa: E402
+import tunnels  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Row, Wish  # noqa: E402
 
-SUITES = (pipeline, memif, units, sha256, connections, idle, growth, sources, limits, slow_backend, sets, ledger, flow_log, operation)
+SUITES = (pipeline, memif, units, sha256, tunnels, connections, idle, growth, sources, limits, slow_backend, sets, ledger, flow_log, operation)
 
 
 def rows_of(measurement: Measurement) -> Iterator[Row]:
