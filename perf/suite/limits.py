@@ -1,5 +1,5 @@
-"""What rules cost: dropping what they refuse, beside testpmd that only receives, and known flows of a service with rules
-beside one without."""
+"""What rules cost: dropping what they refuse, beside testpmd that only receives, and known flows of a service with
+rules beside one without."""
 
 import functools
 import pathlib

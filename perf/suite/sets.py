@@ -1,5 +1,6 @@
-"""A set of a million prefixes is replaced in its file: how long until the new ones count, and how often the worker was away
-from its queues for too long meanwhile. Nothing else happens, so that what others take of its CPU is all that is beside it."""
+"""A set of a million prefixes is replaced in its file: how long until the new ones count, and how often the worker was
+away from its queues for too long meanwhile. Nothing else happens, so that what others take of its CPU is all that is
+beside it."""
 
 import functools
 import os
@@ -30,7 +31,8 @@ def write(file, apart: int, prefixes: int) -> None:
 
 
 def is_denied(gateway: Gateway, source: str) -> bool:
-    told = gateway.call("trace.explain", source=source, source_port=40000, destination=VIP, destination_port=80, protocol="tcp")
+    packet = {"source": source, "source_port": 40000, "destination": VIP, "destination_port": 80, "protocol": "tcp"}
+    told = gateway.call("trace.explain", **packet)
     return told["drop_reason"] == "denied"
 
 

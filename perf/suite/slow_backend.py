@@ -1,6 +1,6 @@
-"""Backends that are not alike behind full-nat: eight that answer over HTTP, of which one takes ten times as long, and one
-that refuses every connection; wrk asks them, a connection for each request. The slow one is slow in its program: handshakes are as
-fast as others', so that flows in flight alone tell of it."""
+"""Backends that are not alike behind full-nat: eight that answer over HTTP, of which one takes ten times as long, and
+one that refuses every connection; wrk asks them, a connection for each request. The slow one is slow in its program:
+handshakes are as fast as others', so that flows in flight alone tell of it."""
 
 import contextlib
 import functools
@@ -43,13 +43,16 @@ asyncio.run(main())
 """
 
 
-def apply(gateway: Gateway, policy: str, ports: List[int]) -> None:
-    """A pool of backends at these ports, under that policy."""
-    config = {**gateway_configuration("adaptive"), **{key: gateway.config[key] for key in ("gateway", "control", "http")}}
+def apply(place: Site, gateway: Gateway, policy: str, ports: List[int]) -> None:
+    """A pool of backends at these ports, under that policy; returns once it answers."""
+    kept = {key: gateway.config[key] for key in ("gateway", "control", "http")}
+    config = {**gateway_configuration("adaptive"), **kept}
     config["pools"][0]["backends"] = [{"address": SERVER, "port": port} for port in ports]
     for service in config["services"]:
         service["policy"] = policy if service["protocol"] == "tcp" else "maglev"
     gateway.call("config.apply", config=config)
+    ask = ("curl", "-sS", "-m", "5", f"http://{VIP}/")
+    eventually(lambda: place.client.run(*ask, check=False).stdout == "ok", "the backends answer")
 
 
 @contextlib.contextmanager
@@ -78,7 +81,7 @@ def wrk(place: Site, seconds: int) -> str:
 def p99_ms(place: Site, gateway: Gateway, policy: str, seconds: int) -> float:
     """What 99 of 100 requests take at most, once the policy has seen a second of them."""
     ports = [SERVER_PORT + 1 + i for i in range(BACKENDS)]
-    apply(gateway, policy, ports)
+    apply(place, gateway, policy, ports)
     wrk(place, 1)
     number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", wrk(place, seconds)).groups()
     return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
@@ -96,11 +99,11 @@ def flows(gateway: Gateway) -> Dict[int, float]:
 def share_of_refusing(place: Site, gateway: Gateway, seconds: int) -> float:
     """Of its fair share, what a backend that refuses every connection gets from two seconds after it came on."""
     good = [SERVER_PORT + 2 + i for i in range(BACKENDS - 1)]
-    apply(gateway, "least-response-time", good)  # wrk does not begin where its first connection is refused
+    apply(place, gateway, "least-response-time", good)  # wrk does not begin where its first connection is refused
     load = threading.Thread(target=wrk, args=(place, 4 + seconds))
     load.start()
     time.sleep(1)
-    apply(gateway, "least-response-time", [*good, REFUSING_PORT])
+    apply(place, gateway, "least-response-time", [*good, REFUSING_PORT])
     time.sleep(2)
     before = flows(gateway)
     time.sleep(seconds)

@@ -1,6 +1,6 @@
-"""Limits in front of real traffic: what a gateway lets through, by frames that scapy has made and libpcap has counted, keeps
-to rate * t + burst in every window, and is at least 0.98 of what one bucket would let through. Scenarios are random;
-SLUICE_LIMIT_SCENARIOS says how many."""
+"""Limits in front of real traffic: what a gateway lets through, by frames that scapy has made and libpcap has counted,
+keeps to rate * t + burst in every window, and is at least 0.98 of what one bucket would let through. Scenarios are
+random; SLUICE_LIMIT_SCENARIOS says how many."""
 
 import contextlib
 import copy
@@ -50,7 +50,8 @@ class Scenario(NamedTuple):
         rate = draw.choice((150, 400, 1000, 2500))
         burst = max(1, int(rate * draw.choice((0.002, 0.02, 0.2, 0.4))))
         kind = draw.choice(("packets", "packets", "new_flows"))
-        return cls(kind, draw.random() < 0.5, rate, burst, draw.uniform(0.7, 4), draw.choice((1, 2, 16)), draw.random() < 0.3)
+        overload, flows = draw.uniform(0.7, 4), draw.choice((1, 2, 16))
+        return cls(kind, draw.random() < 0.5, rate, burst, overload, flows, draw.random() < 0.3)
 
     @property
     def limits(self) -> dict:
@@ -128,8 +129,9 @@ def counted(path) -> Dict[int, float]:
 
 
 def excess(scenario: Scenario, sent: List[float], seen: List[float]) -> float:
-    """By how many packets a window has more than rate * t + burst; below 0: none has. A packet was let through after it was
-    sent and before it was seen: so all that lies between the sending of one and the sight of a later one was, in that time."""
+    """By how many packets a window has more than rate * t + burst; below 0: none has. A packet was let through after it
+    was sent and before it was seen: so all that lies between the sending of one and the sight of a later one was, in
+    that time."""
     latest, best, most = 0.0, float("-inf"), float("-inf")
     for i, (begin, end) in enumerate(zip(sent, seen)):
         latest = max(latest, end - sent[0])
@@ -139,8 +141,8 @@ def excess(scenario: Scenario, sent: List[float], seen: List[float]) -> float:
 
 
 def one_bucket(scenario: Scenario, sent: List[float]) -> int:
-    """What a bucket of half the burst, which is filled at the rate, would have let through at these times: less than the
-    whole one, as a machine that others use delays what fills up."""
+    """What a bucket of half the burst, which is filled at the rate, would have let through at these times: less than
+    the whole one, as a machine that others use delays what fills up."""
     tokens, admitted, before = float(scenario.burst), 0, sent[0] if sent else 0.0
     for now in sent:
         tokens = max(tokens, min(scenario.burst / 2, tokens + (now - before) * scenario.rate))
