@@ -13,7 +13,7 @@ SourceRunner::SourceRunner(asio::io_context& io, Gateway& gateway, ControlThread
     : io_(io), gateway_(gateway), threads_(threads), timer_(io) {
   sources_ = std::make_unique<SourceSet>(
       [this](SourceWord word) {
-        if (inbox_.add(std::move(word))) asio::post(io_, [this] { schedule(); });
+        if (inbox_.add(std::move(word))) asio::post(io_, [this] { schedule(last_ + kApart); });
       },
       registered);
 }
@@ -27,8 +27,8 @@ void SourceRunner::follow(std::shared_ptr<const Model> model) {
   threads_.observe([this, model = std::move(model)] { sources_->follow(*model); });
 }
 
-void SourceRunner::schedule() {
-  timer_.expires_at(std::max(Clock::now() + kGathering, last_ + kApart));
+void SourceRunner::schedule(Clock::time_point earliest) {
+  timer_.expires_at(std::max(Clock::now() + kGathering, earliest));
   timer_.async_wait([this](boost::system::error_code error) {
     if (!error) deliver();
   });
@@ -39,7 +39,7 @@ void SourceRunner::deliver() {
   threads_.observe([this] {
     auto [words, has_more] = inbox_.take();
     gateway_.observe(std::move(words));
-    if (has_more) asio::post(io_, [this] { schedule(); });
+    if (has_more) asio::post(io_, [this] { schedule({}); });  // in the pause others have their turn
   });
 }
 

@@ -21,7 +21,8 @@ class SourceRunner {
  public:
   using Clock = std::chrono::steady_clock;
   /// Words that come within this time of each other make one publication: the first one waits for kGathering
-  /// alone, the others until so much has passed since the last.
+  /// alone, the others until so much has passed since the last. What is too much for one publication goes on
+  /// kGathering after it.
   static constexpr std::chrono::milliseconds kGathering{10};
   static constexpr std::chrono::milliseconds kApart{50};
   /// After so long a process that has not heard of its sources is ready all the same.
@@ -42,7 +43,7 @@ class SourceRunner {
   void stop() { sources_.reset(); }
 
  private:
-  void schedule();
+  void schedule(Clock::time_point earliest);
   void deliver();
 
   boost::asio::io_context& io_;

@@ -27,7 +27,7 @@ class SourceInbox {
   Taken take();
 
  private:
-  static constexpr size_t kMostAtOnce = 4000;
+  static constexpr size_t kMostAtOnce = 2000;
   static constexpr size_t kMostLost = 16;  ///< of one pool; more of them say nothing new
 
   std::mutex mutex_;
