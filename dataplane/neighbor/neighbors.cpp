@@ -309,9 +309,11 @@ void Neighbors::age_stale(const Tables& tables, NeighborEntry& entry, uint32_t n
 }
 
 void Neighbors::adopt_static(const Tables& tables, uint32_t now_ms, Transmit& transmit) {
-  ++static_round_;
   cache_->next_version();
   cache_->protect(tables.next_hop_addresses.get());
+  // None, and none to be removed: the walk below is long where many neighbors are known.
+  if (tables.neighbors.empty() && static_round_ == 0) return;
+  static_round_ = static_cast<uint8_t>(static_round_ % UINT8_MAX + 1);
   for (const StaticNeighbor& neighbor : tables.neighbors) {
     NeighborEntry* entry = cache_->find(neighbor.port, neighbor.address);
     if (entry == nullptr) entry = cache_->insert(neighbor.port, neighbor.address, true, now_ms, drops_);
@@ -326,6 +328,7 @@ void Neighbors::adopt_static(const Tables& tables, uint32_t now_ms, Transmit& tr
     const bool is_static = entry.record.own().state == NeighborState::kStatic;
     if (is_static && entry.attempts != static_round_) cache_->erase(entry, drops_);
   }
+  if (tables.neighbors.empty()) static_round_ = 0;
 }
 
 std::vector<NeighborRecord> Neighbors::snapshot() const {

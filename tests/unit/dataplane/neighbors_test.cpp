@@ -208,6 +208,13 @@ TEST_P(NeighborsOf, BelieveTheConfiguration) {
   EXPECT_EQ(gateway_.sent(kCore), Frames{forwarded(1)});
   gateway_.publish(tables());
   EXPECT_EQ(state(), NeighborState::kFree);
+  for (int i = 0; i < 300; ++i) {  // more often than its rounds have numbers
+    gateway_.publish(with_static);
+    EXPECT_EQ(state(), NeighborState::kStatic);
+    if (i % 2 == 0) continue;
+    gateway_.publish(tables());
+    EXPECT_EQ(state(), NeighborState::kFree);
+  }
 }
 
 TEST(Neighbors, AreLearntByEveryWorker) {
