@@ -17,6 +17,10 @@ uint64_t read_clock(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
+JournalTime read_clocks() {
+  return {.monotonic_ns = read_clock(CLOCK_MONOTONIC), .unix_ns = read_clock(CLOCK_REALTIME)};
+}
+
 }  // namespace
 
 JournalThread::JournalThread(std::unique_ptr<ledger::Journal> journal, JournalRings& rings,
@@ -38,15 +42,18 @@ Result<void> JournalThread::start() {
 }
 
 JournalThread::~JournalThread() {
-  stopping_.store(true, std::memory_order_release);
-  doorbell_.ring();
+  begin_stop();
   thread_.join();
   stop_syncs();
 }
 
-bool JournalThread::stop(uint32_t patience_ms) {
+void JournalThread::begin_stop() {
   stopping_.store(true, std::memory_order_release);
   doorbell_.ring();
+}
+
+bool JournalThread::stop(uint32_t patience_ms) {
+  begin_stop();
   if (!thread_.join_within(patience_ms)) return false;
   stop_syncs();
   return true;
@@ -71,8 +78,9 @@ std::optional<Error> JournalThread::failure() const {
 }
 
 void JournalThread::run() {
-  for (uint32_t empty_steps = 0; !is_finished();) {
-    empty_steps = step() ? 0 : empty_steps + 1;
+  uint32_t empty_steps = 0;
+  for (Turn turn; (turn = step(read_clocks())) != Turn::kEnded;) {
+    empty_steps = turn == Turn::kMoved ? 0 : empty_steps + 1;
     if (empty_steps > 0) rest(empty_steps);
   }
 }
@@ -86,14 +94,15 @@ void JournalThread::rest(uint32_t empty_steps) {
   doorbell_.sleep(is_idle ? idle_rest_ns_ : std::min(empty_steps * kRestStepNs, kLongestRestNs));
 }
 
-bool JournalThread::step() {
+JournalThread::Turn JournalThread::step(const JournalTime& now) {
+  if (is_finished(now.monotonic_ns)) return Turn::kEnded;
   bool has_moved = end_syncs();
-  has_moved |= append_block();
-  has_moved |= begin_syncs();
+  has_moved |= append_block(now.unix_ns);
+  has_moved |= begin_syncs(now.monotonic_ns);
   has_moved |= give_back_blocks();
   has_moved |= look_up();
   publish();
-  return has_moved;
+  return has_moved ? Turn::kMoved : Turn::kNothing;
 }
 
 bool JournalThread::end_syncs() {
@@ -109,18 +118,16 @@ bool JournalThread::end_syncs() {
 }
 
 /// One, so that its sync is begun before the next is hashed.
-bool JournalThread::append_block() {
+bool JournalThread::append_block(uint64_t unix_ns) {
   if (waiting_ == nullptr && rings_.sealed.pop({&waiting_, 1}) == 0) return false;
-  if (journal_->append(*waiting_, read_clock(CLOCK_REALTIME)) == ledger::Journal::Append::kAfterSync)
-    return false;
+  if (journal_->append(*waiting_, unix_ns) == ledger::Journal::Append::kAfterSync) return false;
   waiting_ = nullptr;
   return true;
 }
 
-bool JournalThread::begin_syncs() {
+bool JournalThread::begin_syncs(uint64_t now_ns) {
   ledger::SyncTask* const data = journal_->begin_sync();
   if (data != nullptr) data_sync_.begin(data);
-  const uint64_t now_ns = read_clock(CLOCK_MONOTONIC);
   journal_->look_for_room(now_ns);
   ledger::SyncTask* const checkpoint = journal_->begin_checkpoint(now_ns);
   if (checkpoint != nullptr) begin_note(checkpoint);
@@ -150,13 +157,13 @@ bool JournalThread::look_up() {
 }
 
 /// Whether the thread may end: it is to stop, and all that came is durable, or refused.
-bool JournalThread::is_finished() {
+bool JournalThread::is_finished(uint64_t now_ns) {
   if (!stopping_.load(std::memory_order_acquire) || waiting_ != nullptr || rings_.sealed.size() > 0)
     return false;
   if (data_sync_.is_busy() || checkpoint_sync_.is_busy()) return false;
   if (journal_->failure() != nullptr || has_tried_last_checkpoint_) return true;
   has_tried_last_checkpoint_ = true;
-  ledger::SyncTask* const last = journal_->begin_checkpoint(read_clock(CLOCK_MONOTONIC), true);
+  ledger::SyncTask* const last = journal_->begin_checkpoint(now_ns, true);
   if (last == nullptr) return true;
   begin_note(last);
   return false;

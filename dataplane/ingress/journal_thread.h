@@ -3,6 +3,7 @@
 // lack a leaf hash. Sleeps while there is nothing to do.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -17,6 +18,12 @@
 
 namespace sluice::dataplane {
 
+/// What time it is, for a turn of the journal thread.
+struct JournalTime {
+  uint64_t monotonic_ns = 0;
+  uint64_t unix_ns = 0;
+};
+
 /// Functions are for the control thread, but where said.
 class JournalThread {
  public:
@@ -30,6 +37,17 @@ class JournalThread {
   /// disk has not answered for `patience_ms`, and a thread still waits for it.
   bool stop(uint32_t patience_ms);
 
+  // The same for who has no threads for it, in the place of start() and stop().
+  enum class Turn : uint8_t {
+    kMoved,
+    kNothing,  ///< there was nothing to do
+    kEnded,    ///< it was told to stop, and all that came is durable, or refused
+  };
+  /// One turn. The syncs have turns of their own.
+  Turn step(const JournalTime& now);
+  std::array<SyncThread*, 2> syncs() { return {&data_sync_, &checkpoint_sync_}; }
+  void begin_stop();
+
   // For any thread.
   LedgerReach reach() const;
   std::optional<Error> failure() const;
@@ -37,15 +55,14 @@ class JournalThread {
  private:
   void run();
   void stop_syncs();
-  bool step();
   bool end_syncs();
-  bool append_block();
-  bool begin_syncs();
+  bool append_block(uint64_t unix_ns);
+  bool begin_syncs(uint64_t now_ns);
   void begin_note(ledger::SyncTask* task);
   bool give_back_blocks();
   bool look_up();
   void rest(uint32_t empty_steps);
-  bool is_finished();
+  bool is_finished(uint64_t now_ns);
   void publish();
 
   std::unique_ptr<ledger::Journal> journal_;

@@ -31,14 +31,16 @@ ledger::SyncTask* SyncThread::take_finished() {
 
 void SyncThread::run() {
   for (uint32_t state; (state = state_.load(std::memory_order_acquire)) != kStop;) {
-    if (state != kBegun) {
-      state_.wait(state, std::memory_order_acquire);
-      continue;
-    }
-    task_->run();
-    state_.store(kFinished, std::memory_order_release);
-    journal_thread_.ring();
+    if (!step()) state_.wait(state, std::memory_order_acquire);
   }
+}
+
+bool SyncThread::step() {
+  if (!has_begun()) return false;
+  task_->run();
+  state_.store(kFinished, std::memory_order_release);
+  journal_thread_.ring();
+  return true;
 }
 
 }  // namespace sluice::dataplane

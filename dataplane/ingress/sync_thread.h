@@ -27,6 +27,12 @@ class SyncThread {
   /// The task, once it has run; null before.
   ledger::SyncTask* take_finished();
 
+  // The same for who has no thread for it, in the place of start().
+  /// Whether a task waits for step().
+  bool has_begun() const { return state_.load(std::memory_order_acquire) == kBegun; }
+  /// Runs the task that was begun; false where there is none.
+  bool step();
+
  private:
   enum State : uint32_t { kIdle, kBegun, kFinished, kStop };
   void run();

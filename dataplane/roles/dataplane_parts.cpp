@@ -180,11 +180,14 @@ Result<void> DataPlane::Parts::make_ledger() {
     nodes.push_back(static_cast<int>(rte_lcore_to_socket_id(thread)));
     local_pools.push_back(pool_of(nodes.back()));
   }
-  auto made = LedgerStation::create({.config = *config.ledger,
-                                     .files = ledger_files,
-                                     .pools = local_pools,
-                                     .port_mtus = port_mtus,
-                                     .numa_node = nodes.front()});
+  Surroundings* const surroundings = config.surroundings;
+  auto made =
+      LedgerStation::create({.config = *config.ledger,
+                             .files = surroundings != nullptr ? surroundings->ledger_files() : ledger_files,
+                             .pools = local_pools,
+                             .port_mtus = port_mtus,
+                             .numa_node = nodes.front(),
+                             .surroundings = surroundings});
   if (!made) return tl::unexpected(made.error());
   ledger_station = std::move(*made);
   ledger.emplace(*ledger_station);
@@ -284,9 +287,16 @@ Result<void> DataPlane::Parts::start_workers() {
 
 Result<void> DataPlane::Parts::start_hash_workers() {
   if (topology.hashes_in_place()) return {};
+  Surroundings* const surroundings = config.surroundings;
+  const std::optional<uint64_t> cycles_per_second =
+      surroundings != nullptr ? std::optional(kNanosecondsPerSecond) : std::nullopt;
   for (unsigned i = 0; i < topology.hash_threads.size(); ++i) {
-    hash_loops.push_back(
-        std::make_unique<HashWorkerLoop>(ledger_station->hash_worker(i), phase, config.idle));
+    hash_loops.push_back(std::make_unique<HashWorkerLoop>(ledger_station->hash_worker(i), phase, config.idle,
+                                                          cycles_per_second));
+    if (surroundings != nullptr) {
+      surroundings->launch(*hash_loops.back());
+      continue;
+    }
     if (rte_eal_remote_launch(run_loop<HashWorkerLoop>, hash_loops.back().get(), topology.hash_threads[i]) !=
         0) {
       return fail("hash worker " + std::to_string(i) + " does not start");

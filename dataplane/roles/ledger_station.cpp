@@ -4,18 +4,21 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstring>
 #include <string>
 
 #include "crypto/sha256_choice.h"
 #include "dataplane/device/eal_log.h"
+#include "dataplane/device/surroundings.h"
 #include "dataplane/roles/topology.h"
 
 namespace sluice::dataplane {
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{2500};  ///< for either half of drain()
-constexpr uint32_t kJournalPatienceMs = 2500;         ///< for the last syncs: a clean stop ends within 10 s
+constexpr unsigned kPatienceMs = 2500;         ///< for either half of drain()
+constexpr uint32_t kJournalPatienceMs = 2500;  ///< for the last syncs: a clean stop ends within 10 s
 
 uint64_t monotonic_ns() {
   timespec now;
@@ -24,8 +27,14 @@ uint64_t monotonic_ns() {
 }
 
 template <typename T>
-Result<T> random_seed() {
+Result<T> random_seed(Surroundings* surroundings) {
   T seed;
+  if (surroundings != nullptr) {
+    std::array<uint64_t, sizeof(T) / sizeof(uint64_t)> numbers;
+    for (uint64_t& number : numbers) number = surroundings->seed();
+    std::memcpy(&seed, numbers.data(), sizeof seed);
+    return seed;
+  }
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return fail("no random seed from the kernel");
   return seed;
 }
@@ -50,27 +59,6 @@ void log_choice(const crypto::Sha256Choice& choice) {
   log_line(LogLevel::kInfo, "sha256 engine of the ledger: " + std::string(crypto::name_of(choice.engine)));
 }
 
-/// Waits until that is so twice, two polls of every hash worker apart: a transaction may be in a worker's
-/// hands while every ring is empty.
-template <typename Condition>
-void wait_for(const std::vector<std::unique_ptr<HashWorker>>& hash_workers, Condition is_so) {
-  using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + kPatience;
-  bool was_so = false;
-  while (Clock::now() < deadline) {
-    for (const auto& worker : hash_workers) {
-      const uint64_t enough = worker->polls().read() + 2;
-      while (worker->polls().read() < enough && Clock::now() < deadline) {
-        const timespec millisecond{0, 1'000'000};
-        nanosleep(&millisecond, nullptr);
-      }
-    }
-    const bool is_so_now = is_so();
-    if (is_so_now && was_so) return;
-    was_so = is_so_now;
-  }
-}
-
 }  // namespace
 
 Result<std::unique_ptr<LedgerStation>> LedgerStation::create(const LedgerPlan& plan) {
@@ -79,6 +67,7 @@ Result<std::unique_ptr<LedgerStation>> LedgerStation::create(const LedgerPlan& p
   log_choice(*choice);
   std::unique_ptr<LedgerStation> station(new LedgerStation);
   station->engine_ = choice->engine;
+  station->surroundings_ = plan.surroundings;
   if (plan.config.source_rate) station->sources_ = plan.config.source_rate->prefixes;
   ledger::IngestLimits limits;
   limits.seal = plan.config.seal;
@@ -95,7 +84,7 @@ Result<void> LedgerStation::open_log(const LedgerPlan& plan, const ledger::Inges
   auto window =
       MappedArray<std::byte>::create(ledger::RecentIds::bytes_needed(capacity), plan.numa_node, true);
   if (!window) return tl::unexpected(at("/ledger/dedupe_window", window.error()));
-  const auto seed = random_seed<ledger::WindowSeed>();
+  const auto seed = random_seed<ledger::WindowSeed>(surroundings_);
   if (!seed) return tl::unexpected(seed.error());
   window_ = std::move(*window);
   ids_.emplace(capacity, window_.elements(), *seed);
@@ -122,7 +111,7 @@ Result<void> LedgerStation::make_hash_workers(const LedgerPlan& plan, const ledg
       job_rings_.push_back(std::make_unique<JobRing>(row_of(RingUse::kHashed).size));
     }
     answer_rings_.push_back(std::make_unique<AnswerRing>(row_of(RingUse::kReceipts).size));
-    const auto seed = random_seed<SipKey>();
+    const auto seed = random_seed<SipKey>(surroundings_);
     if (!seed) return tl::unexpected(seed.error());
     const HashWorkerPlan worker{.index = i,
                                 .pool = plan.pools[i],
@@ -162,7 +151,9 @@ Result<void> LedgerStation::start(std::shared_ptr<const std::vector<Ingress>> in
   if (ingress_ != nullptr) {
     for (const auto& worker : hash_workers_) worker->serve(*ingress_);
   }
-  return journal_->start();
+  if (surroundings_ == nullptr) return journal_->start();
+  surroundings_->launch(*journal_);
+  return {};
 }
 
 bool LedgerStation::has_hashed_all() const {
@@ -170,10 +161,31 @@ bool LedgerStation::has_hashed_all() const {
                      [](const auto& worker) { return worker->jobs() == 0; });
 }
 
+void LedgerStation::sleep_a_millisecond() const {
+  constexpr long kNanoseconds = 1'000'000;
+  if (surroundings_ != nullptr) return surroundings_->sleep(std::chrono::nanoseconds(kNanoseconds));
+  const timespec duration{0, kNanoseconds};
+  nanosleep(&duration, nullptr);
+}
+
+template <typename Condition>
+void LedgerStation::wait_for(Condition is_so) const {
+  bool was_so = false;
+  for (unsigned waited_ms = 0; waited_ms < kPatienceMs;) {
+    for (const auto& worker : hash_workers_) {
+      const uint64_t enough = worker->polls().read() + 2;
+      for (; worker->polls().read() < enough && waited_ms < kPatienceMs; ++waited_ms) sleep_a_millisecond();
+    }
+    const bool is_so_now = is_so();
+    if (is_so_now && was_so) return;
+    was_so = is_so_now;
+  }
+}
+
 void LedgerStation::drain() {
-  wait_for(hash_workers_, [&] { return has_hashed_all(); });
+  wait_for([&] { return has_hashed_all(); });
   sealer_->stop();
-  wait_for(hash_workers_, [&] {
+  wait_for([&] {
     return has_hashed_all() && sealer_->is_idle() &&
            std::all_of(answer_rings_.begin(), answer_rings_.end(),
                        [](const auto& ring) { return ring->size() == 0; });
@@ -183,7 +195,12 @@ void LedgerStation::drain() {
 void LedgerStation::stop() {
   if (std::exchange(has_stopped_, true)) return;
   sealer_->refuse_requests();
-  is_stuck_ = !journal_->stop(kJournalPatienceMs);
+  if (surroundings_ == nullptr) {
+    is_stuck_ = !journal_->stop(kJournalPatienceMs);
+  } else {
+    journal_->begin_stop();
+    is_stuck_ = !surroundings_->join(*journal_, std::chrono::milliseconds(kJournalPatienceMs));
+  }
 }
 
 }  // namespace sluice::dataplane

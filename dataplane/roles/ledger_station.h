@@ -17,13 +17,16 @@
 
 namespace sluice::dataplane {
 
+class Surroundings;
+
 /// What a ledger station is made from. Borrowed until it is made; `files` and the pools outlive it.
 struct LedgerPlan {
   const LedgerConfig& config;
   ledger::FileSystem& files;
-  std::span<rte_mempool* const> pools;  ///< one for each hash worker, on its NUMA node
-  std::span<const uint16_t> port_mtus;  ///< by configured port
-  int numa_node = -1;                   ///< of the first hash worker
+  std::span<rte_mempool* const> pools;   ///< one for each hash worker, on its NUMA node
+  std::span<const uint16_t> port_mtus;   ///< by configured port
+  int numa_node = -1;                    ///< of the first hash worker
+  Surroundings* surroundings = nullptr;  ///< as in BootConfig
 };
 
 /// Functions are for the control thread.
@@ -66,7 +69,13 @@ class LedgerStation {
   Result<void> open_log(const LedgerPlan& plan, const ledger::IngestLimits& limits);
   Result<void> make_hash_workers(const LedgerPlan& plan, const ledger::IngestLimits& limits);
   bool has_hashed_all() const;
+  void sleep_a_millisecond() const;
+  /// Waits until that is so twice, two polls of every hash worker apart: a transaction may be in a worker's
+  /// hands while every ring is empty.
+  template <typename Condition>
+  void wait_for(Condition is_so) const;
 
+  Surroundings* surroundings_ = nullptr;
   crypto::Sha256Engine engine_ = crypto::Sha256Engine::openssl;
   ledger::SourcePrefixes sources_ = ledger::SourcePrefixes::hosts();
   MappedArray<std::byte> window_;

@@ -10,10 +10,13 @@
 #include "ctrl/log/log.h"
 #include "dataplane/base/packet.h"
 #include "dataplane/device/eal.h"
+#include "dataplane/roles/hash_worker_loop.h"
 #include "dataplane/roles/worker_loop.h"
 
 namespace sluice::sim {
 namespace {
+
+using JournalTurn = dataplane::JournalThread::Turn;
 
 constexpr Nanoseconds kMillisecond = 1'000'000;
 constexpr unsigned kBuffers = 8192;   ///< for what arrives
@@ -22,7 +25,7 @@ constexpr unsigned kMostRounds = 1'000'000;
 // What the daemon does every so many milliseconds.
 constexpr uint64_t kStoreTick = 5, kMaintenance = 50, kSourceMaintenance = 250;
 
-void replace_machine(ctrl::Model& model, dataplane::Surroundings& surroundings,
+void replace_machine(ctrl::Model& model, SimulatedGateway& surroundings, bool has_ledger,
                      const ScratchDirectory& scratch) {
   dataplane::BootConfig& boot = model.boot;
   boot.surroundings = &surroundings;
@@ -31,9 +34,12 @@ void replace_machine(ctrl::Model& model, dataplane::Surroundings& surroundings,
   boot.idle = dataplane::IdleMode::kPoll;
   std::ranges::fill(boot.workers, simulated_cpu());
   std::ranges::fill(boot.lb_workers, simulated_cpu());
-  boot.hash_workers.clear();
+  std::ranges::fill(boot.hash_workers, simulated_cpu());
+  if (!has_ledger) {
+    boot.hash_workers.clear();
+    model.ledger.reset();
+  }
   for (dataplane::PortConfig& port : boot.ports) port.kernel = false;
-  model.ledger.reset();
   if (!model.tunnels.empty()) model.tunnel_state = scratch.path();  // the configuration's is a real gateway's
 }
 
@@ -56,15 +62,20 @@ SimulatedGateway::~SimulatedGateway() {
   rte_mempool_free(pool_);
 }
 
+/// No worker spins here, so that nobody has to keep off its CPU.
 Result<void> SimulatedGateway::start_eal(const dataplane::BootConfig& config) {
-  static const Result<void> started = dataplane::start_eal(config);
+  static const Result<void> started = [&] {
+    dataplane::BootConfig calm = config;
+    calm.idle = dataplane::IdleMode::kAdaptive;
+    return dataplane::start_eal(calm);
+  }();
   return started;
 }
 
 Result<std::unique_ptr<SimulatedGateway>> SimulatedGateway::start(ctrl::Model model,
                                                                   const SimulationStart& start) {
   std::unique_ptr<SimulatedGateway> simulated(new SimulatedGateway(start));
-  replace_machine(model, *simulated, simulated->scratch_);
+  replace_machine(model, *simulated, start.ledger_files != nullptr, simulated->scratch_);
   auto gateway = ctrl::Gateway::start(std::move(model), "file", {}, {}, simulated.get());
   if (!gateway) return tl::unexpected(gateway.error());
   simulated->gateway_ = std::move(*gateway);
@@ -93,6 +104,11 @@ void SimulatedGateway::launch(dataplane::WorkerLoop& loop) {
   loops_.push_back(&loop);
 }
 
+void SimulatedGateway::launch(dataplane::JournalThread& journal) {
+  journal_ = &journal;
+  for (dataplane::SyncThread* const sync : journal.syncs()) syncs_.push_back({sync});
+}
+
 void SimulatedGateway::take_sent() {
   for (unsigned port = 0; port < devices_.size(); ++port) {
     devices_[port]->take_sent([&](Frame frame) { on_sent_(port, std::move(frame)); });
@@ -107,18 +123,40 @@ unsigned SimulatedGateway::buffers_out() const {
   return rte_mempool_in_use_count(pool_);
 }
 
-bool SimulatedGateway::step(unsigned worker) {
+bool SimulatedGateway::step(unsigned thread) {
+  if (thread >= loops_.size() + hash_loops_.size()) {
+    const bool has_synced = step_syncs();
+    return turn_journal() == JournalTurn::kMoved || has_synced;
+  }
+  if (thread >= loops_.size()) return hash_loops_[thread - loops_.size()]->step(now_);
   for (const auto& device : devices_) device->refill();
-  const bool busy = loops_[worker]->step(now_);
+  const bool busy = loops_[thread]->step(now_);
   take_sent();
   return busy;
+}
+
+bool SimulatedGateway::step_syncs() {
+  bool busy = false;
+  for (Sync& sync : syncs_) {
+    if (!sync.thread->has_begun()) continue;
+    if (!sync.due) sync.due = now_ + on_sync_();
+    if (now_ < *sync.due) continue;
+    sync.due.reset();
+    busy |= sync.thread->step();
+  }
+  return busy;
+}
+
+JournalTurn SimulatedGateway::turn_journal() {
+  const auto unix_time = std::chrono::nanoseconds(wall().time_since_epoch());
+  return journal_->step({.monotonic_ns = now_, .unix_ns = static_cast<uint64_t>(unix_time.count())});
 }
 
 void SimulatedGateway::settle() {
   for (unsigned round = 0;; ++round) {
     check(round < kMostRounds, "workers that get nothing new come to rest");
     bool busy = false;
-    for (unsigned worker = 0; worker < loops_.size(); ++worker) busy |= step(worker);
+    for (unsigned thread = 0; thread < threads(); ++thread) busy |= step(thread);
     if (!busy) return;
   }
 }
@@ -172,6 +210,18 @@ void SimulatedGateway::join() {
   settle();
   for (dataplane::WorkerLoop* const loop : loops_) loop->end();
   take_sent();
+}
+
+/// Its workers have stopped, and take no more turns.
+bool SimulatedGateway::join(dataplane::JournalThread&, std::chrono::milliseconds patience) {
+  const Nanoseconds deadline = now_ + static_cast<Nanoseconds>(std::chrono::nanoseconds(patience).count());
+  while (now_ < deadline) {
+    const bool has_synced = step_syncs();
+    const JournalTurn turn = turn_journal();
+    if (turn == JournalTurn::kEnded) return true;
+    if (turn == JournalTurn::kNothing && !has_synced) now_ += kMillisecond;
+  }
+  return false;
 }
 
 std::chrono::steady_clock::time_point SimulatedGateway::steady() const {

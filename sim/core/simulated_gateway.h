@@ -1,12 +1,14 @@
-// A whole gateway without threads: its control store, its tables, its workers' loops, under a virtual clock.
-// The libraries are the daemon's; what is the simulator's own are the devices, the time, the seeds, and whose
-// turn it is. Several may be in a process, where they share EAL, which ends with it; one thread.
+// A whole gateway without threads: its control store, its tables, its workers' loops, its ledger's hash
+// workers, journal and syncs, under a virtual clock. The libraries are the daemon's; what is the simulator's
+// own are the devices, the disk, the time, the seeds, and whose turn it is. Several may be in a process,
+// where they share EAL, which ends with it; one thread.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -17,6 +19,7 @@
 #include "ctrl/store/gateway.h"
 #include "ctrl/store/time_source.h"
 #include "dataplane/device/surroundings.h"
+#include "dataplane/ingress/journal_thread.h"
 #include "dataplane/worker/worker_request.h"
 #include "sim/core/frame.h"
 #include "sim/core/ring_device.h"
@@ -34,16 +37,17 @@ using Nanoseconds = uint64_t;  ///< of virtual time, since some moment before th
 /// How a simulated gateway begins.
 struct SimulationStart {
   uint64_t seed = 0;
-  unsigned number = 0;                     ///< another one for each that the process ever has
-  Nanoseconds now = 10'000'000'000;        ///< the monotonic clock
-  std::chrono::nanoseconds since_1970{0};  ///< the wall clock, at that moment
-  unsigned rx_queues = 1;                  ///< of every port, at most one for each worker
+  unsigned number = 0;                         ///< another one for each that the process ever has
+  Nanoseconds now = 10'000'000'000;            ///< the monotonic clock
+  std::chrono::nanoseconds since_1970{0};      ///< the wall clock, at that moment
+  unsigned rx_queues = 1;                      ///< of every port, at most one for each worker
+  ledger::FileSystem* ledger_files = nullptr;  ///< outlives the gateway; null: it has no ledger
 };
 
 class SimulatedGateway final : public dataplane::Surroundings, public ctrl::TimeSource {
  public:
-  /// What of the model is the machine's is left out or replaced: CPUs, memory, devices, kernel taps, the
-  /// ledger ingress, sources.
+  /// What of the model is the machine's is left out or replaced: CPUs, memory, devices, kernel taps, sources,
+  /// and the ledger's disk.
   static Result<std::unique_ptr<SimulatedGateway>> start(ctrl::Model model, const SimulationStart& start);
   ~SimulatedGateway() override;
 
@@ -56,6 +60,9 @@ class SimulatedGateway final : public dataplane::Surroundings, public ctrl::Time
   /// How to wait, for whoever has more to simulate than the gateway; by itself: advance_workers().
   void on_wait(std::function<void(Nanoseconds then)> wait) { on_wait_ = std::move(wait); }
 
+  /// How long a sync of the ledger's disk takes that is seen to begin now; by itself: no time.
+  void on_sync(std::function<Nanoseconds()> duration) { on_sync_ = std::move(duration); }
+
   unsigned rx_queues(unsigned port) const { return devices_[port]->rx_queues(); }
   /// A frame comes in at a port, now.
   void arrive(unsigned port, Frame frame, unsigned queue = 0) {
@@ -64,13 +71,17 @@ class SimulatedGateway final : public dataplane::Surroundings, public ctrl::Time
   void set_link(unsigned port, bool is_up) { devices_[port]->set_link(is_up); }
 
   unsigned workers() const { return static_cast<unsigned>(loops_.size()); }
+  /// Those that take turns: workers, then hash workers with lcores of their own, then the journal.
+  unsigned threads() const {
+    return static_cast<unsigned>(loops_.size() + hash_loops_.size()) + (journal_ != nullptr ? 1 : 0);
+  }
   /// Whether a frame waits at a port.
   bool has_waiting() const;
   /// Buffers that came in and were not given back. After stop() that is a leak.
   unsigned buffers_out() const;
-  /// One turn of a worker at now(); whether it found anything to do.
-  bool step(unsigned worker);
-  /// Turns of all workers until none of them finds anything to do.
+  /// One turn of a thread at now(); whether it found anything to do.
+  bool step(unsigned thread);
+  /// Turns of all threads until none of them finds anything to do.
   void settle();
   /// Time goes on, a millisecond at a time, with the workers and the control store's own work.
   void advance(Nanoseconds then);
@@ -91,6 +102,10 @@ class SimulatedGateway final : public dataplane::Surroundings, public ctrl::Time
                           unsigned tx_queues) override;
   uint64_t seed() override { return random_(); }
   void launch(dataplane::WorkerLoop& loop) override;
+  ledger::FileSystem& ledger_files() override { return *start_.ledger_files; }
+  void launch(dataplane::HashWorkerLoop& loop) override { hash_loops_.push_back(&loop); }
+  void launch(dataplane::JournalThread& journal) override;
+  bool join(dataplane::JournalThread& journal, std::chrono::milliseconds patience) override;
   void sleep(std::chrono::nanoseconds duration) override;
   void join() override;
   std::chrono::steady_clock::time_point steady() const override;
@@ -100,6 +115,8 @@ class SimulatedGateway final : public dataplane::Surroundings, public ctrl::Time
  private:
   explicit SimulatedGateway(const SimulationStart& start);
   void take_sent();
+  bool step_syncs();
+  dataplane::JournalThread::Turn turn_journal();
 
   SimulationStart start_;
   Nanoseconds now_;
@@ -107,6 +124,14 @@ class SimulatedGateway final : public dataplane::Surroundings, public ctrl::Time
   rte_mempool* pool_ = nullptr;
   std::vector<std::unique_ptr<RingDevice>> devices_;  ///< by configured port
   std::vector<dataplane::WorkerLoop*> loops_;
+  std::vector<dataplane::HashWorkerLoop*> hash_loops_;
+  dataplane::JournalThread* journal_ = nullptr;
+  struct Sync {
+    dataplane::SyncThread* thread;
+    std::optional<Nanoseconds> due = {};  ///< when what was begun will have ended
+  };
+  std::vector<Sync> syncs_;
+  std::function<Nanoseconds()> on_sync_ = [] { return Nanoseconds{0}; };
   std::function<void(unsigned, Frame)> on_sent_ = [](unsigned, Frame) {};
   std::function<void(Nanoseconds)> on_wait_;
   uint64_t ticks_ = 0;
