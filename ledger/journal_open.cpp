@@ -231,6 +231,9 @@ Result<void> Journal::mend_places() {
     if (const int error = tree_.levels().write_place(block, place); error != 0)
       return tl::unexpected(system_error("cannot write", settings_.directory + "/tiles/blocks", error));
   }
+  // Before the log goes on: no later start looks at places that the window has left.
+  if (const int error = tree_.levels().sync(); error != 0)
+    return tl::unexpected(system_error("cannot sync", settings_.directory + "/tiles", error));
   notices_.push_back(settings_.directory + "/tiles/blocks did not hold the places of " +
                      std::to_string(wrong_places_.size()) + " blocks: put right");
   wrong_places_ = {};

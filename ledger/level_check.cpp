@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "crypto/merkle.h"
 
@@ -18,6 +20,15 @@ struct Scratch {
   std::array<crypto::Digest, kTiles * kTileWidth / 2> roots;  // they come first
   std::array<crypto::Digest, kTiles> expected;
 };
+
+constexpr size_t kPlaces = 4096;  // that are read together
+
+bool follows(const BlockPlace& before, const BlockPlace& now) {
+  const auto where = [](const BlockPlace& place) {
+    return std::pair(place.segment.host(), place.offset.host());
+  };
+  return now.first_index.host() > before.first_index.host() && where(now) > where(before);
+}
 
 /// The first of `count` tiles of a level from `first` on that does not fit the level above.
 std::optional<uint64_t> first_wrong_tile(const LevelFiles& levels, crypto::Sha256& engine, unsigned level,
@@ -48,6 +59,21 @@ std::optional<uint64_t> first_contradiction(const LevelFiles& levels, crypto::Sh
     if (wrong) leaf = std::min(leaf.value_or(UINT64_MAX), *wrong << height);
   }
   return leaf;
+}
+
+std::optional<uint64_t> first_disorder(const LevelFiles& levels, uint64_t blocks, uint64_t most) {
+  std::vector<BlockPlace> read(std::min<uint64_t>(kPlaces, blocks));
+  std::optional<BlockPlace> before;
+  for (uint64_t at = blocks - std::min(blocks, most); at < blocks;) {
+    const auto places = std::span(read).first(std::min<uint64_t>(kPlaces, blocks - at));
+    if (!levels.places(at, places)) return at;
+    for (const BlockPlace& place : places) {
+      if (before && !follows(*before, place)) return at;
+      before = place;
+      ++at;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace sluice::ledger

@@ -1,5 +1,5 @@
-// Whether the hash tiles fit each other: a rotten one shows without a look at the journal. Start of the
-// journal; reads only.
+// Whether the level files fit themselves: what is rotten or was lost in them shows without a look at the
+// journal. Start of the journal; reads only.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +16,10 @@ namespace sluice::ledger {
 /// at.
 std::optional<uint64_t> first_contradiction(const LevelFiles& levels, crypto::Sha256& engine,
                                             uint64_t tree_size, uint64_t most);
+
+/// The first of the first `blocks` blocks whose place in the index does not lie behind that of the block
+/// before, or cannot be read; nothing where all do. Looks at the last `most`. A place that is wrong, and in
+/// order all the same, is not found.
+std::optional<uint64_t> first_disorder(const LevelFiles& levels, uint64_t blocks, uint64_t most);
 
 }  // namespace sluice::ledger

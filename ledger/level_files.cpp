@@ -60,11 +60,17 @@ Result<void> LevelFiles::read(unsigned level, uint64_t index, std::span<crypto::
 
 Result<BlockPlace> LevelFiles::place(uint64_t block) const {
   BlockPlace place;
-  if (!blocks_.is_open()) return fail(directory_ + "/blocks is missing");
-  const int64_t got = blocks_.read({reinterpret_cast<uint8_t*>(&place), sizeof place}, block * sizeof place);
-  if (got < 0) return tl::unexpected(system_error("cannot read", directory_ + "/blocks", got));
-  if (static_cast<size_t>(got) < sizeof place) return fail(directory_ + "/blocks ends too early");
+  if (auto read = places(block, {&place, 1}); !read) return tl::unexpected(read.error());
   return place;
+}
+
+Result<void> LevelFiles::places(uint64_t block, std::span<BlockPlace> places) const {
+  if (!blocks_.is_open()) return fail(directory_ + "/blocks is missing");
+  const std::span bytes(reinterpret_cast<uint8_t*>(places.data()), places.size_bytes());
+  const int64_t got = blocks_.read(bytes, block * sizeof(BlockPlace));
+  if (got < 0) return tl::unexpected(system_error("cannot read", directory_ + "/blocks", got));
+  if (static_cast<size_t>(got) < bytes.size()) return fail(directory_ + "/blocks ends too early");
+  return {};
 }
 
 Result<uint64_t> LevelFiles::blocks() const {

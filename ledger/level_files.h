@@ -41,6 +41,8 @@ class LevelFiles {
   /// Reads hashes; fails where the file is shorter.
   Result<void> read(unsigned level, uint64_t index, std::span<crypto::Digest> hashes) const;
   Result<BlockPlace> place(uint64_t block) const;
+  /// As many places as there is room for, from `block` on; fails where the file is shorter.
+  Result<void> places(uint64_t block, std::span<BlockPlace> places) const;
   /// How many whole entries `tiles/blocks` has.
   Result<uint64_t> blocks() const;
   /// The block among the first `blocks` that leaf `index` is in, as far as the index is right.

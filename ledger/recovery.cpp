@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMostNote = 65536;
 constexpr uint64_t kHashesChecked = uint64_t{1} << 20;  // of each level, at each start
+constexpr uint64_t kPlacesChecked = uint64_t{1} << 22;  // of blocks, at each start
 constexpr unsigned kPlacesTried = 8;                    // to go on from, before all is read
 
 std::string place_of(const std::string& path, uint64_t offset) {
@@ -81,9 +82,13 @@ class Examination {
     }
     const std::optional<JournalPoint> last = last_point(block);
     if (!last) return {};
+    // A start whose rebuilding was cut off leaves holes in the index: either of the two may be what is wrong.
+    const auto disorder = first_disorder(levels_, last->end.blocks, kPlacesChecked);
+    uint64_t right = disorder ? *disorder - std::min<uint64_t>(*disorder, 1) : last->end.blocks;
     const auto leaf = first_contradiction(levels_, engine_, last->end.tree_size, kHashesChecked);
-    if (!leaf) return *last;
-    return last_point(levels_.block_of(*leaf, last->end.blocks)).value_or(JournalPoint{});
+    if (leaf) right = levels_.block_of(*leaf, right);
+    if (right == last->end.blocks) return *last;
+    return last_point(right).value_or(JournalPoint{});
   }
 
   /// Behind the last of the first `blocks` blocks that can be gone on from.

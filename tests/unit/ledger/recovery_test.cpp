@@ -237,6 +237,31 @@ TEST_F(RecoveryTest, AWrongPlaceInTheIndexIsPutRightWhileTheWindowIsRead) {
   }
 }
 
+// As a start leaves them that lost power while it rebuilt the index, in blocks that the window has left.
+TEST_F(RecoveryTest, HolesInTheIndexAreFilledWhereNoWindowReaches) {
+  Gateway::Options options;
+  options.segment_bytes = 8192;
+  options.window = 8;
+  {
+    Gateway gateway(files_, folder_.path, signer_, options);
+    for (int i = 0; i < 100; ++i) gateway.offer("p" + std::to_string(i)), gateway.settle();
+    gateway.release();
+  }
+  ASSERT_TRUE(fs::exists(folder_.path + "/journal/00000002"));
+  const std::string whole = slurp(folder_.path + "/tiles/blocks");
+  for (size_t block = 0; block < whole.size() / 16; ++block) {
+    for (const char lost : {'\0', '\xff'}) {
+      std::string holed = whole;
+      holed.replace(block * 16, 16, 16, lost);
+      spill(folder_.path + "/tiles/blocks", holed);
+      Gateway gateway(files_, folder_.path, signer_, options);
+      ASSERT_TRUE(gateway.is_open()) << block << ": " << gateway.error();
+      ASSERT_EQ(slurp(folder_.path + "/tiles/blocks"), whole) << block;
+    }
+  }
+  expect_verified(folder_.path);
+}
+
 TEST_F(RecoveryTest, RefusesEveryCheckpointThatVerifyRefuses) {
   {
     Gateway gateway(files_, folder_.path, signer_, {});
