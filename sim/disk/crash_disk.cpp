@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 namespace sluice::sim {
 namespace {
@@ -121,8 +122,21 @@ int CrashDisk::truncate(int file, uint64_t size) {
   return files_.truncate(file, size);
 }
 
+size_t CrashDisk::pending_writes(const std::string& path) const {
+  const auto found = names_.find(path);
+  return found == names_.end() ? 0 : found->second->pending.size();
+}
+
+bool CrashDisk::is_pending(std::span<const uint8_t> bytes) const {
+  return std::ranges::any_of(names_, [&](const auto& named) {
+    return std::ranges::any_of(named.second->pending, [&](const Operation& operation) {
+      return !std::ranges::search(operation.data, bytes).empty();
+    });
+  });
+}
+
 int CrashDisk::sync_data(int file) {
-  if (fails()) return -EIO;
+  if (fails() || std::exchange(fails_next_sync_, false)) return -EIO;
   if (Node* const node = node_of(file)) settle(*node);
   return 0;  // nothing reads these files from a disk
 }
@@ -180,7 +194,7 @@ void CrashDisk::restore() {
                static_cast<std::streamsize>(node->durable.size()));
   }
   calls_left_ = UINT64_MAX;
-  is_full_ = refuses_files_ = false;
+  is_full_ = refuses_files_ = fails_next_sync_ = false;
 }
 
 }  // namespace sluice::sim

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,12 @@ class CrashDisk final : public ledger::FileSystem {
   void set_full(bool is_full) { is_full_ = is_full; }
   /// There is room, but for files that are not there yet.
   void refuse_files(bool refuses) { refuses_files_ = refuses; }
+  /// The next sync of data fails, and nobody knows what of it is there; or no more.
+  void fail_next_sync(bool fails) { fails_next_sync_ = fails; }
+  /// How many writes to a file are not durable.
+  size_t pending_writes(const std::string& path) const;
+  /// Whether these bytes are in what was written and is not durable.
+  bool is_pending(std::span<const uint8_t> bytes) const;
   /// The power is back: real files are what may have been left.
   void restore();
 
@@ -80,6 +87,7 @@ class CrashDisk final : public ledger::FileSystem {
   uint64_t calls_left_ = UINT64_MAX;
   bool is_full_ = false;
   bool refuses_files_ = false;
+  bool fails_next_sync_ = false;
   Names names_;          ///< now
   Names durable_names_;  ///< for certain
   std::vector<Naming> pending_names_;

@@ -6,14 +6,13 @@
 #include <fstream>
 
 #include "crypto/sha256_openssl.h"
-#include "ledger/checkpoint.h"
-#include "ledger/log_reader.h"
-#include "ledger/verify.h"
+#include "ledger/record_reader.h"
 
 namespace sluice::sim {
 namespace {
 
-constexpr uint64_t kWindow = 100'000;  ///< more than a life has transactions
+constexpr uint64_t kWindow = 100'000;                   ///< more than a life has transactions
+constexpr uint64_t kLeastWindow = 8, kMostWindow = 64;  ///< where it is one that forgets
 constexpr unsigned kMostStarts = 12, kMostSteps = 60;
 constexpr uint32_t kExchanges = 64;
 constexpr size_t kRemembered = 20;           ///< messages that may be sent again
@@ -45,6 +44,11 @@ ledger::IngestLimits limits() {
   return limits;
 }
 
+uint64_t draw_window(uint64_t seed) {
+  Chance chance(seed ^ 0x77696e646f77);
+  return chance.happens(300) ? chance.between(kLeastWindow, kMostWindow) : kWindow;
+}
+
 }  // namespace
 
 /// What ends with a power cut.
@@ -52,8 +56,8 @@ struct LedgerLife::Process {
   struct Free {
     void operator()(std::byte* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
   };
-  explicit Process(uint64_t seed)
-      : capacity{kWindow, limits().most_in_flight()},
+  Process(uint64_t seed, uint64_t window)
+      : capacity{window, limits().most_in_flight()},
         bytes(ledger::RecentIds::bytes_needed(capacity)),
         memory(new (std::align_val_t{64}) std::byte[bytes]),
         ids(capacity, {memory.get(), bytes}, {seed, seed + 1}) {}
@@ -74,6 +78,8 @@ LedgerLife::LedgerLife(uint64_t seed, std::string directory, Trace& trace)
       directory_(std::move(directory)),
       trace_(trace),
       disk_(directory_, chance_.branch()),
+      window_(draw_window(seed)),
+      promises_(directory_, window_, trace, [this](const std::string& what) { violate(what); }),
       signer_(std::move(*crypto::NoteSigner::generate("simulated.example/log"))) {}
 
 LedgerLife::~LedgerLife() = default;
@@ -88,7 +94,7 @@ void LedgerLife::live() {
   for (unsigned start = 0; start < starts; ++start) {
     const bool is_last = start + 1 == starts;
     if (!is_last && chance_.happens(850)) disk_.cut_after(chance_.between(1, 120));
-    if (!released_.empty() && chance_.happens(200)) begin_with_another_key();
+    if (promises_.has_checkpoint() && chance_.happens(200)) begin_with_another_key();
     begin_process();
     if (process_->journal) work(static_cast<unsigned>(chance_.between(1, kMostSteps)));
     trace_.say(now_ns_, disk_.is_cut() ? "the power goes" : "the process ends");
@@ -110,7 +116,7 @@ std::map<std::string, std::string> LedgerLife::files() const {
 /// A start that is refused changes no byte but the lock.
 void LedgerLife::begin_with_another_key() {
   const auto before = files();
-  const auto another = std::make_unique<Process>(seed_);
+  const auto another = std::make_unique<Process>(seed_, window_);
   auto journal = ledger::Journal::open(disk_, settings(directory_),
                                        std::move(*crypto::NoteSigner::generate("simulated.example/log")),
                                        make_engine(), another->ids);
@@ -120,7 +126,7 @@ void LedgerLife::begin_with_another_key() {
 }
 
 void LedgerLife::begin_process() {
-  process_ = std::make_unique<Process>(seed_);
+  process_ = std::make_unique<Process>(seed_, window_);
   disk_.set_full(false);
   disk_.refuse_files(false);
   without_room_ns_.reset();
@@ -134,6 +140,8 @@ void LedgerLife::begin_process() {
     return;
   }
   process_->journal = std::move(*journal);
+  segments_ = 0;
+  check_segments();
   process_->ingest = std::make_unique<ledger::Ingest>(limits(), process_->ids, process_->counters);
   trace_.say(now_ns_, "a process begins with " + std::to_string(process_->journal->durable().tree_size) +
                           " transactions");
@@ -236,8 +244,18 @@ void LedgerLife::append() {
       task->run();
       process_->journal->end(task);
     }
+    check_segments();
   }
   take_answers();
+}
+
+/// Where a segment begins, all before it is durable: of the index, all but the place of the block in it.
+void LedgerLife::check_segments() {
+  const unsigned before = segments_;
+  while (std::filesystem::exists(ledger::segment_path(directory_, segments_))) ++segments_;
+  const bool has_begun = before > 0 && segments_ > before;
+  if (has_begun && disk_.pending_writes(directory_ + "/tiles/blocks") > 1)
+    violate("a segment begins before the index is durable");
 }
 
 void LedgerLife::take_answers() {
@@ -248,22 +266,11 @@ void LedgerLife::take_answers() {
   }
 }
 
-/// A receipt is for ever: one index for a payload, one payload for an index.
 void LedgerLife::check_receipt(ledger::Outcome outcome, const ledger::Receipt& receipt,
                                const std::string& payload) {
   if (!ledger::has_receipt(outcome)) return;
-  const uint64_t index = receipt.index;
-  trace_.mix(index);
-  if (receipt.leaf_hash != crypto::sha256_leaf(bytes_of(payload))) violate("a receipt has another leaf hash");
-  if (index >= refused_from_) violate("it goes on though no checkpoint finds room");
-  const auto before = acknowledged_.find(payload);
-  if (before != acknowledged_.end() && before->second != index) {
-    violate("a transaction was at " + std::to_string(before->second) + ", and is at " +
-            std::to_string(index));
-  }
-  const auto [place, is_new] = by_index_.try_emplace(index, payload);
-  if (!is_new && place->second != payload) violate("index " + std::to_string(index) + " was given twice");
-  acknowledged_[payload] = index;
+  if (receipt.index >= refused_from_) violate("it goes on though no checkpoint finds room");
+  promises_.take_receipt(receipt.index, receipt.leaf_hash, payload);
 }
 
 void LedgerLife::release() {
@@ -273,7 +280,7 @@ void LedgerLife::release() {
     process_->journal->end(task);
     note_room(process_->journal->checkpoint_size() > before);
   }
-  if (!disk_.is_cut()) note_checkpoint();
+  if (!disk_.is_cut()) promises_.note_checkpoint(disk_);
 }
 
 /// Blocks that were taken before are given their receipts first.
@@ -293,60 +300,11 @@ void LedgerLife::note_room(bool has_room) {
   }
 }
 
-void LedgerLife::note_checkpoint() {
-  const auto note = ledger::read_file(disk_, directory_ + "/checkpoint", 4096);
-  const auto checkpoint = note ? ledger::Checkpoint::parse(*note) : fail("it is not there");
-  if (!checkpoint) violate("the checkpoint cannot be read: " + checkpoint.error().message);
-  if (!released_.empty() && checkpoint->size < released_.back().size) violate("a checkpoint shrinks");
-  released_.push_back({checkpoint->size, checkpoint->root});
-}
-
 void LedgerLife::check_after_start() {
-  const uint64_t size = process_->journal->durable().tree_size;
-  if (!by_index_.empty() && by_index_.rbegin()->first >= size) {
-    violate("index " + std::to_string(by_index_.rbegin()->first) + " was acknowledged, and the log has " +
-            std::to_string(size) + " transactions");
-  }
+  promises_.check_size(process_->journal->durable().tree_size);
   if (disk_.is_cut()) return;
-  note_checkpoint();
-  check_log();
-}
-
-/// RFC 6962, 2.1.
-crypto::Digest LedgerLife::root_of(const std::vector<crypto::Digest>& leaves, size_t begin,
-                                   size_t end) const {
-  if (begin == end) return crypto::sha256({});
-  if (end - begin == 1) return leaves[begin];
-  size_t half = 1;
-  while (2 * half < end - begin) half *= 2;
-  return crypto::sha256_node(root_of(leaves, begin, begin + half), root_of(leaves, begin + half, end));
-}
-
-void LedgerLife::check_log() {
-  auto engine = make_engine();
-  if (const auto report = ledger::verify_log(directory_, "", engine); !report) {
-    violate("the log does not verify: " + report.error().to_string());
-  }
-  auto reader = ledger::LogReader::open(disk_, directory_);
-  if (!reader) violate("the log cannot be read: " + reader.error().message);
-  std::vector<crypto::Digest> leaves;
-  for (uint64_t number = 0;; ++number) {
-    const auto block = reader->block(number);
-    if (!block) violate("block " + std::to_string(number) + " cannot be read: " + block.error().message);
-    if (!*block) break;
-    leaves.insert(leaves.end(), (*block)->leaf_hashes.begin(), (*block)->leaf_hashes.end());
-  }
-  for (const auto& [index, payload] : by_index_) {
-    if (index >= leaves.size()) break;  // behind the checkpoint
-    if (leaves[index] != crypto::sha256_leaf(bytes_of(payload))) {
-      violate("another transaction is at index " + std::to_string(index) + " than was acknowledged there");
-    }
-  }
-  for (const Released& released : released_) {
-    if (released.size > leaves.size() || root_of(leaves, 0, released.size) != released.root) {
-      violate("the log does not extend its checkpoint of size " + std::to_string(released.size));
-    }
-  }
+  promises_.note_checkpoint(disk_);
+  promises_.check_log(disk_);
 }
 
 }  // namespace sluice::sim

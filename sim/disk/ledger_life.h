@@ -16,6 +16,7 @@
 #include "ledger/journal.h"
 #include "sim/core/chance.h"
 #include "sim/disk/crash_disk.h"
+#include "sim/disk/log_promises.h"
 #include "sim/world/trace.h"
 
 namespace sluice::sim {
@@ -35,11 +36,6 @@ class LedgerLife {
     std::string payload;
     ledger::Requester requester = {};
   };
-  struct Released {
-    uint64_t size;
-    crypto::Digest root;
-  };
-
   [[noreturn]] void violate(const std::string& what);
   void begin_process();
   void begin_with_another_key();
@@ -49,30 +45,28 @@ class LedgerLife {
   void offer();
   void take_answer(const ledger::Answer& answer);
   void append();
+  void check_segments();
   void take_answers();
   void release();
   void note_room(bool has_room);
-  void note_checkpoint();
   void check_receipt(ledger::Outcome outcome, const ledger::Receipt& receipt, const std::string& payload);
   void check_after_start();
-  void check_log();
-  crypto::Digest root_of(const std::vector<crypto::Digest>& leaves, size_t begin, size_t end) const;
 
   uint64_t seed_;
   Chance chance_;
   std::string directory_;
   Trace& trace_;
   CrashDisk disk_;
+  uint64_t window_;  ///< transactions whose repeats are known
+  LogPromises promises_;
   crypto::NoteSigner signer_;
   uint64_t now_ns_ = 1'000'000'000;
   uint64_t next_payload_ = 0;
-  std::map<uint64_t, std::string> by_ticket_;     ///< what was offered and has no answer
-  std::deque<Message> sent_;                      ///< the last ones
-  std::map<std::string, uint64_t> acknowledged_;  ///< index by payload
-  std::map<uint64_t, std::string> by_index_;      ///< the same the other way round
-  std::vector<Released> released_;
-  std::optional<uint64_t> without_room_ns_;  ///< since when no checkpoint finds any
-  uint64_t refused_from_ = UINT64_MAX;       ///< indexes that nobody may get, for it has taken too long
+  std::map<uint64_t, std::string> by_ticket_;  ///< what was offered and has no answer
+  std::deque<Message> sent_;                   ///< the last ones
+  std::optional<uint64_t> without_room_ns_;    ///< since when no checkpoint finds any
+  unsigned segments_ = 0;                      ///< of the journal
+  uint64_t refused_from_ = UINT64_MAX;         ///< indexes that nobody may get, for it has taken too long
   std::unique_ptr<Process> process_;
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A check of the checker: faults that the simulator must find. Each is planted into a copy of the built program, where one
-function does nothing, or answers at once what is wrong. Nothing of it is in the sources or in a build; x86-64.
+function does nothing, or answers at once what is wrong, or one comparison in it never holds. Nothing of it is in the
+sources or in a build; x86-64.
 
 `./dev simulate --faults [NAME]` builds and runs it."""
 
@@ -28,9 +29,15 @@ def number(value: int) -> bytes:
     return bytes([0xB8]) + value.to_bytes(4, "little") + bytes([0xC3])
 
 
+def zeros(size: int) -> bytes:
+    """xor eax, eax; mov ecx, size / 8; rep stosq; ret: an object of zeros."""
+    return b"\x31\xc0\xb9" + (size // 8).to_bytes(4, "little") + b"\xf3\x48\xab\xc3"
+
+
 class Fault(NamedTuple):
     """`function` is how its demangled name begins, behind `sluice::`. `seed` has found it; `is_quick`: at
-    once, so that a test does it each time. `row`: of issue 8's worst."""
+    once, so that a test does it each time. `row`: of issue 8's worst. `never`: instead of `code`, the one comparison with
+    this number in the function never holds."""
 
     name: str
     function: str
@@ -38,6 +45,7 @@ class Fault(NamedTuple):
     seed: int = 0
     is_quick: bool = False
     row: str = ""
+    never: Optional[int] = None
 
 
 FAULTS = [
@@ -66,6 +74,8 @@ FAULTS = [
     Fault("MLD reports are not sent", "dataplane::MldReporter::tick(", seed=1, is_quick=True, row="11"),
     Fault("MLD queries are not heard", "dataplane::MldReporter::receive(", seed=1, row="11"),
     Fault("packets that another worker hands over are not taken", "dataplane::take_handed_over(", ZERO, seed=1),
+    Fault("worker 0 owns every flow", "dataplane::owner_of_flow(", ZERO),
+    Fault("hashes of flows and neighbors have no key", "lb::FlowHash::FlowHash(", zeros(48), row="7"),
     Fault("worker 0 gets every packet", "dataplane::worker_for(", ZERO, seed=2),
     Fault("Tables are not published", "dataplane::DataPlane::publish(", seed=1),
     Fault("what health checks find is not noted", "ctrl::Gateway::set_health(std::vector", seed=8),
@@ -73,12 +83,19 @@ FAULTS = [
     Fault("an operator's states are not noted", "ctrl::BackendStatuses::set_admin(", ZERO, seed=1),
     Fault("an operator's weights are not noted", "ctrl::BackendStatuses::set_weight(", ZERO, seed=1, is_quick=True),
     Fault("what a registry says is not taken", "ctrl::Members::take(", ZERO, seed=2),
+    Fault("checks take their own failure for a backend's", "ctrl::HealthChecks::finish(", never=2, row="14a"),
     Fault("what checks find is not delivered", "ctrl::HealthChecks::deliver(", seed=23),
     Fault("a sync of the disk does nothing", "ledger::SyncTask::run(", seed=2, is_quick=True),
+    Fault("a disk that hangs is not noticed", "dataplane::Sealer::watch_disk("),
+    Fault("leaf hashes of old transactions are not looked up", "ledger::Journal::complete(", SUCCESS),
+    Fault("receipts for other hash workers' clients are lost", "dataplane::HashWorker::answer_clients()", ZERO),
+    Fault("answers of the ledger are not sent", "dataplane::send_answers(", ZERO),
+    Fault("level files are not synced", "ledger::LevelFiles::sync(", ZERO),
     Fault("the places of blocks are not written", "ledger::LevelFiles::write_place(", ZERO, seed=1, is_quick=True),
     Fault("the hashes of leaves are not written", "ledger::LevelFiles::write(", ZERO, seed=1, is_quick=True),
     Fault("a checkpoint is not written", "ledger::replace_file(", ZERO, seed=1, is_quick=True, row="19"),
     Fault("ids are not remembered", "ledger::RecentIds::append(", seed=1, is_quick=True),
+    Fault("refused blocks are not taken out", "ledger::Ingest::take_back("),
     Fault("indexes of refused blocks are not taken back", "ledger::RecentIds::take_back(", seed=1, is_quick=True),
     Fault("a message is told by its Message ID and token alone", "ledger::CoapExchanges::hash_of(", ZERO, seed=1, is_quick=True, row="18"),
     Fault("a start with another key is not refused", "ledger::check_directory(", b"\xc6\x07\x01" + SUCCESS, seed=1, is_quick=True, row="21"),
@@ -98,13 +115,27 @@ def addresses(program: pathlib.Path) -> Tuple[Dict[str, int], int]:
     return named, int(text[2], 16) - int(text[1], 16)
 
 
+def comparison(program: pathlib.Path, begin: int, value: int) -> int:
+    """The address of the number in the one instruction that compares with it, in the function that begins there."""
+    command = ["objdump", "-d", "-w", f"--start-address={begin:#x}", f"--stop-address={begin + 0x4000:#x}", program]
+    text = subprocess.run([str(word) for word in command], check=True, text=True, stdout=subprocess.PIPE).stdout
+    body = text.split(">:\n", 2)[1]  # of the first function
+    found = re.findall(rf"^\s*([0-9a-f]+):\t((?:[0-9a-f]{{2}} )+)\s*cmp[bwlq]?\s+\$0x{value:x},", body, re.M)
+    if len(found) != 1:
+        raise LookupError(f"{len(found)} comparisons with {value}")
+    return int(found[0][0], 16) + len(found[0][1].split()) - 1
+
+
 def plant(fault: Fault, copy: pathlib.Path) -> None:
     named, to_file = addresses(PROGRAM)
     found = [address for name, address in named.items() if name.startswith(fault.function)]
     if len(found) != 1:
         raise LookupError(f"{fault.name}: {len(found)} functions begin with {fault.function}")
     program = bytearray(PROGRAM.read_bytes())
-    program[found[0] + to_file : found[0] + to_file + len(fault.code)] = fault.code
+    if fault.never is None:
+        program[found[0] + to_file : found[0] + to_file + len(fault.code)] = fault.code
+    else:
+        program[comparison(PROGRAM, found[0], fault.never) + to_file] = 0x7F  # no enumeration has so many
     copy.write_bytes(program)
     copy.chmod(0o755)
 

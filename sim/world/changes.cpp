@@ -170,7 +170,11 @@ void Changes::apply() {
   world_.for_each_gateway([&](GatewayNode& node, ctrl::Gateway& gateway) {
     const auto wanted = configuration(world_.scenario_, node.index);
     const auto answer = apply(gateway, wanted);
-    if (!answer) world_.violate("a configuration is refused: " + answer.error().message);
+    if (!answer) {
+      std::string what = "a configuration is refused: " + answer.error().message;
+      for (const ctrl::Fault& fault : answer.error().faults) what += ", " + fault.pointer;
+      world_.violate(what);
+    }
     if (!is_live(gateway, wanted)) world_.violate("a configuration is applied in part");
   });
 }

@@ -9,6 +9,8 @@ namespace sluice::sim {
 namespace {
 
 constexpr uint64_t kMostWaiting = 4096;  ///< packets that may wait for neighbors, or between workers
+constexpr unsigned kNewcomer = 98;  ///< gateways' ports come first on the clients' link, clients from 100 on
+constexpr uint64_t kMany = 60, kManyWhileStalled = 400;  ///< flow entries for each worker
 constexpr Nanoseconds kProbes = 3 * kSecondNs;
 constexpr Nanoseconds kUntilFound = 3 * kSecondNs;  ///< it is asked for once a second (RFC 4861, 10)
 constexpr Nanoseconds kPatience = 40 * kSecondNs;   ///< for connections to give up, at the latest
@@ -129,6 +131,24 @@ void World::check_bounds(const GatewayNode& node) {
     if (flows > worker.flow_capacity)
       violate("worker " + std::to_string(worker.index) + " has " + std::to_string(flows) + " flow entries");
   }
+  check_spread(node);
+}
+
+/// Clients are spread over the workers that balance, but where one alone receives and balances: where there
+/// are many flows, none of them has none.
+void World::check_spread(const GatewayNode& node) {
+  if (scenario_.rx_queues == 1 && scenario_.lb_workers == 0) return;
+  const auto& plane = node.gateway->gateway().data_plane();
+  uint64_t all = 0, workers = 0, idle = 0;
+  for (const dataplane::WorkerInfo& worker : plane.workers()) {
+    if (!worker.balances) continue;
+    const auto flows = plane.stats(worker.index).flow_entries.read();
+    all += flows;
+    ++workers;
+    if (flows == 0) ++idle;
+  }
+  const uint64_t many = scenario_.has_stalls ? kManyWhileStalled : kMany;  // one may come late to a flood
+  if (idle > 0 && all > many * workers) violate(node.name() + " has workers without flows");
 }
 
 void World::check_connections() {
@@ -142,6 +162,8 @@ void World::check_connections() {
 
 /// Nothing waits for ever: once no fault is there, whoever is there is served.
 void World::check_liveness() {
+  // Somebody besides whom no gateway has ever seen.
+  for (const bool is_v6 : {false, true}) scenario_.clients.push_back(port_address(kNewcomer, kEdge, is_v6));
   std::vector<Connection*> probes;
   for (unsigned service = 0; service < scenario_.services.size(); ++service) {
     const unsigned family = scenario_.services[service].address.is_v6() ? 1 : 0;
@@ -149,6 +171,7 @@ void World::check_liveness() {
       probes.push_back(&begin_connection(service, scenario_.clients[client]));
     }
   }
+  if (submitters_) submitters_->begin_probes();
   live_until(now() + kProbes);
   for (const Connection* const probe : probes) {
     const unsigned pool = scenario_.services[probe->service()].pool;
@@ -156,6 +179,7 @@ void World::check_liveness() {
     const bool is_served = probe->backend().has_value();
     if (!is_served) violate(probe->name() + " is not served though all faults are over");
   }
+  if (submitters_) submitters_->check_probes();
   check_addresses();
   live_until(now() + kPatience);
   for (const auto& connection : connections_) {

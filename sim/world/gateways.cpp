@@ -35,18 +35,20 @@ void World::start_gateway(GatewayNode& node) {
                               .number = starts_,
                               .now = now(),
                               .since_1970 = std::chrono::nanoseconds(now() - scenario_.begin),
-                              .rx_queues = scenario_.rx_queues};
+                              .rx_queues = scenario_.rx_queues,
+                              .ledger_files = ledgers_ ? &ledgers_->disk_of(node) : nullptr};
   ++starts_;
   auto gateway = SimulatedGateway::start(std::move(*model), start);
   if (!gateway) throw Violation{node.name() + " does not start: " + gateway.error().message};
   node.gateway = std::move(*gateway);
   ++node.life;
   node.up_from = node.gateway->now();
-  node.stalled_until.assign(node.gateway->workers(), 0);
+  node.stalled_until.assign(node.gateway->threads(), 0);
   node.arrived = node.left = 0;
   for (WireEnd& wire : node.wires) wire = {};
   node.gateway->on_sent([&](unsigned port, Frame frame) { take_from_wire(node, port, std::move(frame)); });
   node.gateway->on_wait([&](Nanoseconds then) { live_until(then); });
+  if (ledgers_) ledgers_->note_start(node);
   ++depth_;  // it waits for itself: time goes on, and nobody changes anything
   for (unsigned pool = 0; pool < scenario_.pools.size(); ++pool) {
     if (scenario_.pools[pool].is_discovered) tell_members(node.gateway->gateway(), pool);
@@ -79,9 +81,12 @@ void World::tell_members(ctrl::Gateway& gateway, unsigned pool, Word word) {
 void World::stop_gateway(GatewayNode& node, bool is_orderly) {
   node.gateway->on_wait(nullptr);
   if (!is_orderly) node.gateway->on_sent([](unsigned, Frame) {});
+  if (!is_orderly && ledgers_) ledgers_->cut_power(node);
   node.gateway->stop();
   if (is_orderly) check_accounts(node, false);
+  if (is_orderly && ledgers_) ledgers_->check_stopped(node);
   node.gateway.reset();
+  if (ledgers_) ledgers_->note_end(node);
 }
 
 void World::for_each_gateway(const std::function<void(GatewayNode&, ctrl::Gateway&)>& what) {

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "ctrl/log/log.h"
+#include "sim/core/scratch_directory.h"
 #include "sim/disk/ledger_life.h"
 #include "sim/world/scenario.h"
 #include "sim/world/world.h"
@@ -44,17 +45,19 @@ void print(const Trace& trace) {
   for (const std::string& said : trace.lines()) std::printf("%s\n", said.c_str());
 }
 
-/// A ledger has a directory of its own, in memory where that can be.
-void live_ledger(uint64_t seed, Trace& trace) {
+/// What a world keeps on disk is in a directory of its own, in memory where that can be. It outlives the
+/// world's process, which may crash.
+std::string make_directory() {
   std::string directory =
       ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path().string();
-  directory += "/sluice-simulated-XXXXXX";
-  if (::mkdtemp(directory.data()) == nullptr) throw Violation{"no directory for a ledger"};
-  struct Removal {
-    const std::string& directory;
-    ~Removal() { std::filesystem::remove_all(directory); }
-  } removal{directory};
-  LedgerLife(seed, directory, trace).live();
+  directory += "/sluice-world-XXXXXX";
+  if (::mkdtemp(directory.data()) == nullptr) throw std::runtime_error("no directory for a world");
+  return directory;
+}
+
+void live_ledger(uint64_t seed, Trace& trace) {
+  const ScratchDirectory directory;
+  LedgerLife(seed, directory.path(), trace).live();
 }
 
 /// In a process of its own: one line that says how it went.
@@ -92,6 +95,7 @@ int live(const CommandLine& line, uint64_t seed) {
 struct Running {
   uint64_t seed;
   int output;
+  std::string directory;
 };
 
 std::string read_all(int from) {
@@ -110,19 +114,23 @@ Running begin(const CommandLine& line, uint64_t seed, std::map<pid_t, Running>& 
   const int output = ::dup(::fileno(file));
   std::fclose(file);
   std::fflush(stdout);
+  const std::string directory = make_directory();
   const pid_t child = ::fork();
   if (child == 0) {
+    ::setenv("TMPDIR", directory.c_str(), 1);
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
     live(line, seed);
   }
   if (child < 0) throw std::runtime_error("no process for a world");
-  return running[child] = {seed, output};
+  return running[child] = {seed, output, directory};
 }
 
 void end(const CommandLine& line, const Running& ended, int status, Tally& tally) {
   ::lseek(ended.output, 0, SEEK_SET);
   const std::string text = read_all(ended.output);
+  std::error_code ignored;
+  std::filesystem::remove_all(ended.directory, ignored);
   ++tally.worlds;
   double seconds = 0;
   uint64_t frames = 0;

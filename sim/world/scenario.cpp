@@ -65,11 +65,57 @@ void draw_shape(Chance& chance, Scenario& scenario) {
   scenario.connections = static_cast<unsigned>(chance.between(20, 200));
 }
 
+std::optional<LedgerPlan> draw_ledger(uint64_t seed) {
+  Chance chance(seed ^ 0x6c6f67);
+  if (!chance.happens(300)) return std::nullopt;
+  LedgerPlan plan;
+  plan.hash_workers = chance.happens(500) ? static_cast<unsigned>(chance.between(1, 2)) : 0;
+  plan.window = static_cast<unsigned>(chance.between(64, 1000));
+  plan.seal_transactions = static_cast<unsigned>(chance.between(1, 32));
+  plan.seal_ms = static_cast<unsigned>(chance.between(1, 20));
+  plan.checkpoint_ms = static_cast<unsigned>(chance.between(10, 200));
+  plan.transactions = static_cast<unsigned>(chance.between(20, 400));
+  plan.has_disk_faults = chance.happens(500);
+  return plan;
+}
+
+json ledger_section(const LedgerPlan& plan, unsigned gateway) {
+  json ingress = json::array();
+  for (const bool is_v6 : {false, true}) {
+    ingress.push_back({{"address", ingress_address(is_v6).to_string()},
+                       {"port", kCoapPort},
+                       {"framing", "coap"},
+                       {"profile", "opaque"}});
+  }
+  return {
+      {"origin", kLogOrigin},
+      {"directory", log_directory(plan, gateway)},
+      {"signing_key", "file:" + log_key_path(plan, gateway)},
+      {"ingress", std::move(ingress)},
+      {"seal", {{"transactions", plan.seal_transactions}, {"delay", std::to_string(plan.seal_ms) + "ms"}}},
+      {"checkpoint_interval", std::to_string(plan.checkpoint_ms) + "ms"},
+      {"dedupe_window", plan.window},
+      {"sha256", "openssl"},
+      {"on_failure", "refuse"}};
+}
+
 std::string next_port_range(const ServicePlan& plan) {
   return std::to_string(plan.port) + "-" + std::to_string(plan.port + 1);
 }
 
 }  // namespace
+
+std::string log_directory(const LedgerPlan& plan, unsigned gateway) {
+  return plan.directory + "/log" + std::to_string(gateway);
+}
+
+std::string log_key_path(const LedgerPlan& plan, unsigned gateway) {
+  return plan.directory + "/key" + std::to_string(gateway);
+}
+
+IpAddress ingress_address(bool is_v6) {
+  return address_of(is_v6 ? "2001:db8:f::250" : "203.0.113.250");
+}
 
 MacAddress gateway_mac(unsigned gateway, unsigned port) {
   return {{0x02, 0, 0, 0, static_cast<uint8_t>(gateway), static_cast<uint8_t>(port + 1)}};
@@ -107,6 +153,8 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.gateways = chance.happens(650) ? 1 : static_cast<unsigned>(chance.between(2, kMostGateways));
   for (PoolPlan& pool : scenario.pools) pool.is_discovered = chance.happens(300);
   scenario.has_outages = chance.happens(scenario.gateways > 1 ? 700 : 200);
+  scenario.ledger = draw_ledger(seed);
+  scenario.has_crowds = Chance(seed ^ 0x63726f776473).happens(150);
   return scenario;
 }
 
@@ -116,6 +164,8 @@ Scenario typical_scenario(uint64_t seed) {
   scenario.connections = 1000;
   scenario.busy = 60 * kSecondNs;
   scenario.has_floods = false;
+  scenario.has_crowds = false;
+  scenario.ledger.reset();
   size_t hosts = scenario.clients.size();
   for (const PoolPlan& pool : scenario.pools) hosts += pool.backends.size();
   for (unsigned i = 0; hosts < 20; hosts += 2, ++i) {
@@ -136,9 +186,14 @@ std::string Scenario::to_string() const {
   add(has_changes, "changes");
   add(has_deaths, "deaths");
   add(has_floods, "floods");
+  add(has_crowds, "crowds");
   add(has_forgers, "forgers");
   add(has_stalls, "stalls");
   add(has_outages, "outages");
+  if (ledger)
+    text += ", a ledger with " + std::to_string(ledger->hash_workers) + " hash workers and " +
+            std::to_string(ledger->transactions) + " transactions" +
+            (ledger->has_disk_faults ? ", disk faults" : "");
   for (const ServicePlan& service : services) {
     text += "; " + service.name + " " + endpoint_text(service.address, service.port) +
             (service.protocol == IpProtocol::kTcp ? " tcp " : " udp ") + service.forward + " " +
@@ -191,23 +246,28 @@ json configuration(const Scenario& scenario, unsigned gateway) {
                         {"pool", scenario.pools[plan.pool].name},
                         {"idle_timeout", {{"tcp", "20s"}, {"udp", "5s"}}}});
   }
-  return {{"gateway",
-           {{"name", "simulated" + std::to_string(gateway)},
-            {"eal", simulated_eal()},
-            {"idle", "poll"},
-            {"workers", std::vector<unsigned>(scenario.workers, simulated_cpu())},
-            {"lb_workers", std::vector<unsigned>(scenario.lb_workers, simulated_cpu())},
-            {"flow_table_entries", scenario.flow_table_entries},
-            {"hash_key", "000102030405060708090a0b0c0d0e0f"}}},
-          {"ports", std::move(ports)},
-          {"snat", {snat_address(gateway, false).to_string(), snat_address(gateway, true).to_string()}},
-          {"encap",
-           {{"source", port_address(gateway, kCore, false).to_string()},
-            {"source6", port_address(gateway, kCore, true).to_string()},
-            {"gue_port", kGuePort}}},
-          {"sources", {{{"name", kRegistry}, {"type", "file"}}}},
-          {"pools", std::move(pools)},
-          {"services", std::move(services)}};
+  json config = {
+      {"gateway",
+       {{"name", "simulated" + std::to_string(gateway)},
+        {"eal", simulated_eal()},
+        {"idle", "poll"},
+        {"workers", std::vector<unsigned>(scenario.workers, simulated_cpu())},
+        {"lb_workers", std::vector<unsigned>(scenario.lb_workers, simulated_cpu())},
+        {"flow_table_entries", scenario.flow_table_entries},
+        {"hash_key", "000102030405060708090a0b0c0d0e0f"}}},
+      {"ports", std::move(ports)},
+      {"snat", {snat_address(gateway, false).to_string(), snat_address(gateway, true).to_string()}},
+      {"encap",
+       {{"source", port_address(gateway, kCore, false).to_string()},
+        {"source6", port_address(gateway, kCore, true).to_string()},
+        {"gue_port", kGuePort}}},
+      {"sources", {{{"name", kRegistry}, {"type", "file"}}}},
+      {"pools", std::move(pools)},
+      {"services", std::move(services)}};
+  if (!scenario.ledger) return config;
+  config["gateway"]["hash_workers"] = std::vector<unsigned>(scenario.ledger->hash_workers, simulated_cpu());
+  config["ledger"] = ledger_section(*scenario.ledger, gateway);
+  return config;
 }
 
 }  // namespace sluice::sim

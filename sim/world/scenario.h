@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,17 @@ struct WireFaults {
   unsigned delayed = 0;  ///< by up to 20 ms, so that others overtake them
 };
 
+/// The ledger ingress of every gateway.
+struct LedgerPlan {
+  unsigned hash_workers = 0;  ///< with turns of their own; 0: workers hash
+  unsigned window = 0;        ///< transactions whose repeats are known
+  unsigned seal_transactions = 1;
+  unsigned seal_ms = 1, checkpoint_ms = 10;
+  unsigned transactions = 0;     ///< that clients send
+  bool has_disk_faults = false;  ///< disks are full, slow, hang, or fail
+  std::string directory = {};    ///< where logs and keys are, as long as the world lives
+};
+
 struct Scenario {
   uint64_t seed = 0;
   unsigned gateways = 1;
@@ -64,8 +76,10 @@ struct Scenario {
   bool has_changes = false;  ///< people change configuration and states
   bool has_deaths = false;   ///< backends die and come back
   bool has_floods = false;   ///< strangers begin flows that nobody answers
+  bool has_crowds = false;   ///< somebody on the clients' link has many addresses
   bool has_forgers = false;  ///< frames are repeated, mutilated and cut
   bool has_stalls = false;   ///< workers stand still for milliseconds
+  std::optional<LedgerPlan> ledger;
   bool has_outages = false;  ///< links go down, wires carry less, and gateways die where there are several
 
   bool is_calm() const { return wire.lost == 0 && wire.doubled == 0 && wire.delayed == 0; }
@@ -82,7 +96,15 @@ nlohmann::json configuration(const Scenario& scenario, unsigned gateway);
 IpAddress port_address(unsigned gateway, unsigned port, bool is_v6);
 IpAddress snat_address(unsigned gateway, bool is_v6);
 
+/// What is called so in the world's directory: a log, and its key.
+std::string log_directory(const LedgerPlan& plan, unsigned gateway);
+std::string log_key_path(const LedgerPlan& plan, unsigned gateway);
+/// Where transactions go.
+IpAddress ingress_address(bool is_v6);
+
 inline constexpr uint16_t kGuePort = 6080;
+inline constexpr uint16_t kCoapPort = 5683;
+inline constexpr const char* kLogOrigin = "simulated.example/log";
 inline constexpr unsigned kEdge = 0, kCore = 1;  ///< a gateway's ports
 inline constexpr Nanoseconds kSecondNs = 1'000'000'000, kMillisecondNs = 1'000'000;
 inline constexpr Nanoseconds kTcpIdle = 20 * kSecondNs, kUdpIdle = 5 * kSecondNs;

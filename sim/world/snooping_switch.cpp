@@ -8,7 +8,7 @@ namespace {
 
 constexpr uint16_t kArp = 0x0806, kIpv4 = 0x0800, kIpv6 = 0x86dd;
 constexpr uint8_t kIcmpv6 = 58, kReport = 143;  // RFC 3810, 5.2
-constexpr uint8_t kSolicit = 135, kAdvertise = 136;
+constexpr uint8_t kSolicit = 135, kAdvertise = 136, kEchoRequest = 128;
 constexpr uint8_t kToInclude = 3, kIncludes = 1;
 constexpr size_t kEthernet = 14, kIpv6Header = 40;
 
@@ -133,6 +133,18 @@ Frame ask_for_groups(const MacAddress& querier) {
 
 Frame ask_for(const IpAddress& target, const IpAddress& sender, const MacAddress& sender_mac) {
   return target.is_v6() ? solicitation(target, sender, sender_mac) : arp_request(target, sender, sender_mac);
+}
+
+Frame ping(const IpAddress& target, const MacAddress& target_mac, const IpAddress& sender,
+           const MacAddress& sender_mac) {
+  constexpr unsigned kMessage = 8;
+  Frame frame = header_of(target_mac.bytes, sender_mac, kIpv6);
+  add(frame, std::array<uint8_t, 8>{0x60, 0, 0, 0, 0, kMessage, kIcmpv6, 64});
+  add(frame, sender.bytes());
+  add(frame, target.bytes());
+  add(frame, std::array<uint8_t, kMessage>{kEchoRequest, 0, 0, 0, 0, 1, 0, 1});
+  fill_checksum(frame, kEthernet + kIpv6Header);
+  return frame;
 }
 
 std::optional<IpAddress> answered_address(FrameBytes frame) {

@@ -1,5 +1,6 @@
 // A switch port that snoops: frames to IPv6 multicast groups reach a gateway only where its MLD reports have
-// asked for them (RFC 4541), and hosts that ask for the gateway's addresses by ARP and NDP. One thread.
+// asked for them (RFC 4541), and what hosts on a link ask: for addresses by ARP and NDP, for groups by MLD,
+// for echoes. One thread.
 #pragma once
 
 #include <optional>
@@ -26,6 +27,9 @@ class SnoopingSwitch {
 Frame ask_for_groups(const MacAddress& querier);
 /// Who has `target`? Asked by `sender`, on its link; an ARP request or a neighbor solicitation.
 Frame ask_for(const IpAddress& target, const IpAddress& sender, const MacAddress& sender_mac);
+/// An ICMPv6 echo request from `sender`.
+Frame ping(const IpAddress& target, const MacAddress& target_mac, const IpAddress& sender,
+           const MacAddress& sender_mac);
 /// The address whose MAC address a frame tells: an ARP reply, or an advertisement.
 std::optional<IpAddress> answered_address(FrameBytes frame);
 

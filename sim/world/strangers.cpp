@@ -21,8 +21,9 @@ bool is_plain(unsigned port, const Frame& frame, const FrameView& view) {
 }  // namespace
 
 Strangers::Strangers(World& world, Chance chance, Nanoseconds until)
-    : world_(world), chance_(chance), until_(until) {
+    : world_(world), chance_(chance), crowd_chance_(world.scenario_.seed ^ 0x63726f7764), until_(until) {
   if (world_.scenario_.has_floods) flood_later();
+  if (world_.scenario_.has_crowds) crowd_later();
   if (world_.scenario_.has_forgers) forge_later();
 }
 
@@ -39,15 +40,46 @@ void Strangers::flood_later() {
   });
 }
 
+void Strangers::crowd_later() {
+  world_.after(crowd_chance_.below(6 * kSecondNs), [this] {
+    if (world_.now() >= until_) return;
+    crowd();
+    crowd_later();
+  });
+}
+
+IpAddress Strangers::crowd_address(uint32_t number) {
+  auto bytes = port_address(0, kEdge, true).bytes();
+  for (unsigned i = 0; i < 4; ++i) bytes[15 - i] = static_cast<uint8_t>(number >> (8 * i));
+  return IpAddress::v6(bytes.data());
+}
+
+/// Clients' own are below.
+bool Strangers::is_of_crowd(const IpAddress& address) {
+  const auto own = port_address(0, kEdge, true).bytes();
+  const auto& bytes = address.bytes();
+  return std::equal(bytes.begin(), bytes.begin() + 12, own.begin()) && (bytes[12] != 0 || bytes[13] != 0);
+}
+
+/// Somebody on the clients' link has many addresses, answers for each, and has a gateway answer them all:
+/// each is a neighbor.
+void Strangers::crowd() {
+  world_.trace_.say(world_.now(), "a crowd begins");
+  note_flood();
+  GatewayNode& node = *crowd_chance_.pick(world_.nodes_);
+  const IpAddress target = port_address(node.index, kEdge, true);
+  for (auto left = crowd_chance_.between(kLeastFlood, kMostFlood) / 4; left > 0; --left) {
+    const IpAddress sender = crowd_address(0x10000 + static_cast<uint32_t>(crowd_chance_.below(0xffff0000)));
+    const Frame frame = ping(target, gateway_mac(node.index, kEdge), sender, assumed_mac(sender));
+    world_.after(crowd_chance_.below(500 * kMillisecondNs), [this, &node, frame] {
+      if (node.is_up(world_.now())) world_.carry(node, kEdge, frame);
+    });
+  }
+}
+
 void Strangers::flood() {
   world_.trace_.say(world_.now(), "a flood begins");
-  world_.last_flood_ = world_.now();
-  // Flows that nobody has answered yet may give way; and what is answered past the gateway is hard to tell.
-  for (const auto& connection : world_.connections_) {
-    const ServicePlan& service = world_.scenario_.services[connection->service()];
-    const bool is_sure = service.translates() && connection->backend().has_value();
-    if (!is_sure && !connection->has_ended()) connection->disturb();
-  }
+  note_flood();
   // One kind, or all of them.
   static constexpr std::array<uint8_t, 5> kKinds = {tcp_flag::kSyn, tcp_flag::kAck,
                                                     tcp_flag::kSyn | tcp_flag::kAck, tcp_flag::kRst,
@@ -67,6 +99,16 @@ void Strangers::flood() {
     packet.flags = only < kKinds.size() ? kKinds[only] : chance_.pick(kKinds);
     if (service.protocol == IpProtocol::kUdp) packet.payload = {0};
     world_.after(chance_.below(500 * kMillisecondNs), [this, packet] { world_.send_to_gateway(packet); });
+  }
+}
+
+void Strangers::note_flood() {
+  world_.last_flood_ = world_.now();
+  // Flows that nobody has answered yet may give way; and what is answered past the gateway is hard to tell.
+  for (const auto& connection : world_.connections_) {
+    const ServicePlan& service = world_.scenario_.services[connection->service()];
+    const bool is_sure = service.translates() && connection->backend().has_value();
+    if (!is_sure && !connection->has_ended()) connection->disturb();
   }
 }
 

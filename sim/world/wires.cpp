@@ -9,6 +9,10 @@ namespace {
 
 constexpr size_t kRemembered = 500;
 
+bool is_answer_of_ledger(const Packet& packet) {
+  return packet.source == ingress_address(packet.source.is_v6()) && packet.source_port == kCoapPort;
+}
+
 }  // namespace
 
 Nanoseconds World::wire_delay() {
@@ -69,6 +73,8 @@ void World::take_from_wire(GatewayNode& node, unsigned port, Frame frame) {
   if (!read) violate("a gateway sent a frame with " + read.error().message);
   if (read->packet.from != gateway_mac(node.index, port))
     violate("a gateway sent a frame from another MAC address");
+  const bool is_of_ledger = ledgers_ && is_answer_of_ledger(read->packet);
+  if (is_of_ledger) submitters_->note_left(node, read->packet);
   if (loses(node, port, frame.size())) return;
   const unsigned copies = wire_chance_.happens(faults_.doubled) ? 2 : 1;
   for (unsigned copy = 0; copy < copies; ++copy) {
@@ -79,7 +85,10 @@ void World::take_from_wire(GatewayNode& node, unsigned port, Frame frame) {
 }
 
 bool World::has_host(unsigned port, const IpAddress& address) const {
-  if (port == kEdge) return std::ranges::find(scenario_.clients, address) != scenario_.clients.end();
+  if (port == kEdge) {
+    return Strangers::is_of_crowd(address) ||
+           std::ranges::find(scenario_.clients, address) != scenario_.clients.end();
+  }
   const auto found = backends_by_mac_.find(assumed_mac(address));
   return found != backends_by_mac_.end() && found->second->is_alive;
 }
@@ -95,6 +104,7 @@ void World::answer_neighbor(GatewayNode& node, unsigned port, const Frame& frame
 }
 
 void World::deliver_to_client(const Packet& packet) {
+  if (ledgers_ && is_answer_of_ledger(packet)) return submitters_->receive(packet);
   const auto found = connections_by_client_.find({packet.destination, packet.destination_port});
   if (found == connections_by_client_.end()) return;  // of a stranger's doing
   const ServicePlan& service = scenario_.services[found->second->service()];

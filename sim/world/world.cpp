@@ -26,8 +26,12 @@ World::World(const Scenario& scenario)
       pool_changed_(scenario.pools.size()) {
   for (unsigned gateway = 0; gateway < scenario_.gateways; ++gateway) {
     nodes_.push_back(std::make_unique<GatewayNode>(gateway));
-    start_gateway(*nodes_.back());
-    nodes_.back()->is_routed = true;
+  }
+  if (scenario_.ledger)
+    ledgers_ = std::make_unique<Ledgers>(*this, *scenario_.ledger, Chance(scenario.seed ^ 0x6c6f6773));
+  for (const auto& node : nodes_) {
+    start_gateway(*node);
+    node->is_routed = true;
   }
   for (unsigned pool = 0; pool < scenario_.pools.size(); ++pool) {
     for (unsigned place = 0; place < scenario_.pools[pool].backends.size(); ++place) {
@@ -59,10 +63,16 @@ WorldSummary World::run() {
   Health health(*this, changes, chance_.branch(), busy_until);
   Strangers strangers(*this, chance_.branch(), busy_until);
   Outages outages(*this, chance_.branch(), busy_until);
+  if (ledgers_) {
+    ledgers_->trouble_until(busy_until);
+    submitters_ = std::make_unique<Submitters>(*this, *ledgers_, *scenario_.ledger,
+                                               Chance(scenario_.seed ^ 0x7375626d6974), busy_until);
+  }
   live_until(busy_until);
   trace_.say(now(), "the last fault is over");
   faults_ = {};
   scenario_.has_stalls = false;
+  if (ledgers_) ledgers_->heal();
   after(0, [&] { when_idle([&] { outages.heal(), changes.heal(); }); });
   live_until(now() + kHealing);
   health.check_all_found();
@@ -72,6 +82,7 @@ WorldSummary World::run() {
   for (const auto& node : nodes_) {
     node->gateway->stop();
     check_accounts(*node, true);
+    if (ledgers_) ledgers_->check_stopped(*node);
     if (node->gateway->buffers_out() > 0) violate(node->name() + " keeps packets that it has done with");
   }
   for (const auto& connection : connections_) {
@@ -115,7 +126,7 @@ void World::turn_workers(bool is_millisecond) {
 }
 
 void World::turn_stalling(GatewayNode& node) {
-  std::vector<unsigned> order(node.gateway->workers());
+  std::vector<unsigned> order(node.gateway->threads());
   std::iota(order.begin(), order.end(), 0u);
   turn_chance_.shuffle(std::span(order));
   for (bool busy = true; busy;) {
@@ -135,6 +146,7 @@ void World::look_around() {
   for (const auto& node : nodes_) {
     if (!node->is_up(now())) continue;
     if (!is_waiting_for_store()) node->gateway->tick();
+    if (ledgers_) ledgers_->look(*node);
     if (millisecond % 20 != 0) continue;
     check_accounts(*node, false);
     check_bounds(*node);

@@ -17,8 +17,10 @@
 #include "sim/world/client.h"
 #include "sim/world/events.h"
 #include "sim/world/gateway_node.h"
+#include "sim/world/ledgers.h"
 #include "sim/world/scenario.h"
 #include "sim/world/server.h"
+#include "sim/world/submitters.h"
 #include "sim/world/trace.h"
 
 namespace sluice::sim {
@@ -55,8 +57,10 @@ class World final : public ClientWorld {
  private:
   friend class Changes;
   friend class Health;
+  friend class Ledgers;
   friend class Outages;
   friend class Strangers;
+  friend class Submitters;
 
   // For its connections.
   Nanoseconds now() const override { return now_; }
@@ -125,6 +129,7 @@ class World final : public ClientWorld {
   // What must hold.
   void check_accounts(const GatewayNode& node, bool is_final);
   void check_bounds(const GatewayNode& node);
+  void check_spread(const GatewayNode& node);
   void check_connections();
   void check_liveness();
   void check_addresses();
@@ -155,6 +160,8 @@ class World final : public ClientWorld {
   unsigned depth_ = 0;
   std::optional<Nanoseconds> last_flood_;
   std::set<std::pair<unsigned, IpAddress>> told_;  ///< addresses that gateways say are theirs
+  std::unique_ptr<Ledgers> ledgers_;               ///< null: gateways have none
+  std::unique_ptr<Submitters> submitters_;
   std::vector<std::unique_ptr<GatewayNode>> nodes_;
 };
 
