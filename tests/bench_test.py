@@ -12,6 +12,7 @@ import connections  # noqa: E402
 import flow_log  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
+import large_source  # noqa: E402
 import ledger  # noqa: E402
 import limits  # noqa: E402
 import memif  # noqa: E402
@@ -79,14 +80,15 @@ def test_datagrams_go_through_an_adaptive_and_a_polling_gateway(moment):
 
 
 def test_a_change_among_services_and_the_room_for_flows_are_measured(moment):
-    check(growth.of_a_change(10, moment), 2)
+    check(growth.of_a_change(10, moment), 3)
     check(growth.of_flows(1 << 16, moment), 1)
 
 
 def test_a_put_into_etcd_and_a_large_source_are_measured(moment):
     if not missing("etcd", "etcdctl"):
         check(sources.of_one_change(moment), 1)
-    check(sources.of_a_large_source(3, 4, moment), 3)
+        check(sources.of_a_change_among_many(3, 4, moment), 2)
+    check(large_source.rows(3, 4, moment), 6)
 
 
 def test_keys_of_a_tunnel_change_under_load_and_nothing_is_lost(moment):

@@ -15,6 +15,7 @@ import connections  # noqa: E402
 import flow_log  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
+import large_source  # noqa: E402
 import ledger  # noqa: E402
 import limits  # noqa: E402
 import machine  # noqa: E402
@@ -32,7 +33,7 @@ import tunnels  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Row, Wish  # noqa: E402
 
-SUITES = (pipeline, memif, units, sha256, tunnels, connections, idle, growth, sources, limits, slow_backend, sets, ledger, flow_log, operation)
+SUITES = (pipeline, memif, units, sha256, tunnels, connections, idle, growth, sources, large_source, limits, slow_backend, sets, ledger, flow_log, operation)
 
 
 def rows_of(measurement: Measurement) -> Iterator[Row]:

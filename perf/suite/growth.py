@@ -3,6 +3,7 @@ packet grows with flows, backends and services is in `units`."""
 
 import functools
 import pathlib
+import statistics
 import tempfile
 import time
 from typing import Any, Dict, Iterator
@@ -13,6 +14,8 @@ from measure import Measurement, Row, Wish, take_turns
 SERVICES = (1, 10, 100, 1000, 10_000)
 FLOW_ENTRIES = (1 << 16, 1 << 18, 1 << 20, 1 << 22)
 FIRST, *_ = SERVICES
+SETTINGS = 10
+BETWEEN_CHANGES = 0.03  # seconds: publications are 10 ms apart, and that is not what is measured
 
 
 def configuration(services: int, **boot: Any) -> Dict[str, Any]:
@@ -42,7 +45,8 @@ def resident_mib(pid: int) -> float:
 
 
 def of_a_change(services: int, wish: Wish) -> Iterator[Row]:
-    """config.apply of the whole with the first pool's weight changed, and the memory of it all."""
+    """config.apply of the whole with the first pool's weight changed, backend.set of one backend, and the memory of it
+    all."""
     config = configuration(services)
     with tempfile.TemporaryDirectory(dir=wish.scratch) as directory:
         with Gateway(pathlib.Path(directory), config) as gateway:
@@ -56,8 +60,20 @@ def of_a_change(services: int, wish: Wish) -> Iterator[Row]:
                 return 1e3 * (time.monotonic() - began)
 
             (times,) = take_turns((apply_change,), max(2, wish.rounds))
+            name = {"pool": "pool-0", "address": changing["address"], "port": changing["port"]}
+
+            def set_weight(weight: int) -> float:
+                time.sleep(BETWEEN_CHANGES)
+                began = time.monotonic()
+                gateway.call("backend.set", **name, weight=weight)
+                return 1e3 * (time.monotonic() - began)
+
+            settings = [[set_weight(10 + number) for number in range(SETTINGS)] for _ in range(wish.rounds)]
     yield Row("growth", f"apply, one pool of {services} changed", "ms", times, more_is_better=False,
               curve="apply by services", at=services, command="config.apply")  # fmt: skip
+    setting = Row("growth", f"backend.set among {services} services, median", "ms",
+                  [statistics.median(turn) for turn in settings], more_is_better=False, command="backend.set")  # fmt: skip
+    yield setting.demand_figure(2) if services == SERVICES[-1] else setting
     yield Row("growth", f"memory, {services} services", "MiB", [memory], more_is_better=False,
               curve="memory by services", at=services, command="sluiced: VmRSS")  # fmt: skip
 
