@@ -91,6 +91,11 @@ def test_a_put_into_etcd_and_a_large_source_are_measured(moment):
     check(large_source.rows(3, 4, moment), 6)
 
 
+def test_tunnels_are_measured_beside_ipsec_mb(moment):
+    check(tunnels.beside_ipsec_mb(moment), 3)
+    check(tunnels.on_two_workers(moment), 2)
+
+
 def test_keys_of_a_tunnel_change_under_load_and_nothing_is_lost(moment):
     _, lost, late = check(tunnels.new_keys(moment), 3)
     assert lost.ours == late.ours == [0]

@@ -1,16 +1,59 @@
-"""ESP tunnels: what is lost while keys change under load."""
+"""ESP tunnels: what they cost beside ipsec-mb's own calls on the same bytes, alone and with two workers on one security
+association, and what is lost while keys change under load."""
 
 import contextlib
 import functools
 import time
 from typing import Iterator, List
 
+from machine import huge_pages
 from measure import Measurement, Row, Wish
 from processes import stop
 from sites import URL, Sites
+from units import Samples, runs, samples_of
 
+PROGRAM = "esp_bench"
+HUGE_MEGABYTES = 128
 REKEYS_PER_SECOND_WISHED = 2000
 SETTLED_SECONDS = 10.0
+
+
+def net(found: Samples, name: str, size: int) -> List[float]:
+    """What a packet takes, less that of laying it ready."""
+    return [time - under for time, under in zip(found[f"{name}/{size}"], found[f"floor/{size}"])]
+
+
+def beside_ipsec_mb(wish: Wish) -> Iterator[Row]:
+    with huge_pages(HUGE_MEGABYTES):
+        repetitions = runs(PROGRAM, "^(floor|direct|pipeline|pipeline_verified)/", wish)
+    found = samples_of(repetitions)
+    for name, words in (("pipeline", ""), ("pipeline_verified", ", checksums verified by the device")):
+        row = Row("esp", f"encrypt and forward, 1400 bytes{words}", "ns", net(found, name, 1400), "ipsec-mb direct",
+                  net(found, "direct", 1400), more_is_better=False, command=PROGRAM)  # fmt: skip
+        yield row.demand_ratio(1 / 0.85)
+    cycles = {}
+    for run in repetitions:
+        cycles.setdefault(run["run_name"], []).append(run["cycles"])
+    over = [ours - theirs for ours, theirs in zip(cycles["pipeline/64"], cycles["direct/64"])]
+    row = Row("esp", "encrypt and forward, 64 bytes, over ipsec-mb direct", "cycles", over, more_is_better=False,
+              command=PROGRAM)  # fmt: skip
+    yield row.demand_figure(120)
+
+
+def on_two_workers(wish: Wish) -> Iterator[Row]:
+    """Beside one worker; and ipsec-mb alone on as many threads, which is what the two CPUs come to together."""
+    with huge_pages(HUGE_MEGABYTES):
+        repetitions = runs(PROGRAM, "^(together|direct_together)/1400", wish, every_cpu=True)
+    rates = {}
+    for run in repetitions:
+        rates.setdefault(run["run_name"], []).append(run["items_per_second"] / 1e6)
+
+    def row(name: str, program: str) -> Row:
+        one, two = (rates[f"{program}/1400/real_time/threads:{threads}"] for threads in (1, 2))
+        return Row("esp", name, "M/s", two, "one", one, command=PROGRAM)
+
+    yield row("one association on two workers, 1400 bytes", "together").demand_ratio(1.7)
+    yield row("ipsec-mb direct on two threads, 1400 bytes", "direct_together")
 
 
 def tunnels_of(sites: Sites) -> List[dict]:
@@ -48,4 +91,5 @@ def new_keys(wish: Wish) -> Iterator[Row]:
 
 
 def measurements(wish: Wish) -> Iterator[Measurement]:
-    yield Measurement("esp", "rekeys", functools.partial(new_keys, wish))
+    for name, take in (("ipsec-mb", beside_ipsec_mb), ("workers", on_two_workers), ("rekeys", new_keys)):
+        yield Measurement("esp", name, functools.partial(take, wish))

@@ -1,0 +1,278 @@
+// What a tunnel costs beside what its encryption costs: the worker's whole work for packets of known flows
+// whose backends lie behind ESP (AES-128-GCM), from the received frame to the device, and ipsec-mb's direct
+// call on the same bytes in the same buffers and no more. `floor` is the work of laying packets ready, to be
+// subtracted from both. `together` and `direct_together` are the same on several threads at once: one
+// security association for all, and one key.
+#include <benchmark/benchmark.h>
+#define NO_COMPAT_IMB_API_053  // else ipsec-mb redefines names of OpenSSL
+#include <intel-ipsec-mb.h>
+#include <rte_cycles.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/esp/esp_format.h"
+#include "dataplane/stages/encapsulate.h"
+#include "perf/worker_rig.h"
+#include "tests/support/esp_site.h"
+#include "tests/support/packet_builder.h"
+
+namespace sluice::perf {
+namespace {
+
+using dataplane::kBurst;
+using dataplane::Worker;
+
+constexpr unsigned kFlows = 256;     ///< of each worker
+constexpr unsigned kBuffers = 1024;  ///< of each worker, as many as a receive queue has descriptors
+constexpr unsigned kMostWorkers = 2;
+constexpr size_t kLink = 14;
+
+[[noreturn]] void give_up(const char* what) {
+  std::fprintf(stderr, "esp_bench: %s\n", what);
+  std::exit(EXIT_FAILURE);
+}
+
+rte_mempool* pool() {
+  static rte_mempool* const made = make_pool(2 * kMostWorkers * kBuffers, 2048, 0);
+  return made;
+}
+
+/// A device that takes every frame: a queue for each worker.
+class Sink {
+ public:
+  Sink() {
+    for (unsigned i = 0; i < kMostWorkers; ++i) {
+      rings_[i] = rte_ring_create(("sink" + std::to_string(i)).c_str(), 2 * kBuffers, SOCKET_ID_ANY,
+                                  RING_F_SP_ENQ | RING_F_SC_DEQ);
+    }
+    const rte_eth_conf configuration{};
+    const int made =
+        rte_eth_from_rings("sink", rings_.data(), kMostWorkers, rings_.data(), kMostWorkers, SOCKET_ID_ANY);
+    device_ = static_cast<uint16_t>(made);
+    bool is_ready =
+        made >= 0 && rte_eth_dev_configure(device_, kMostWorkers, kMostWorkers, &configuration) == 0;
+    for (uint16_t i = 0; i < kMostWorkers; ++i) {
+      is_ready = is_ready && rte_eth_rx_queue_setup(device_, i, 64, SOCKET_ID_ANY, nullptr, pool()) == 0 &&
+                 rte_eth_tx_queue_setup(device_, i, 64, SOCKET_ID_ANY, nullptr) == 0;
+    }
+    if (!is_ready || rte_eth_dev_start(device_) != 0) give_up("no device");
+  }
+  uint16_t device() const { return device_; }
+  /// How many frames a worker has sent since the last call, a burst at most.
+  unsigned empty(unsigned worker) {
+    std::array<rte_mbuf*, kBurst> sent;
+    return rte_ring_dequeue_burst(rings_[worker], reinterpret_cast<void**>(sent.data()), kBurst, nullptr);
+  }
+
+ private:
+  std::array<rte_ring*, kMostWorkers> rings_{};
+  uint16_t device_ = 0;
+};
+
+Sink& sink() {
+  static Sink one;
+  return one;
+}
+
+/// Buffers that are filled with one worker's frames again and again, as a device does it.
+class Source {
+ public:
+  /// `ip_bytes`: of each packet. `is_verified`: the device has found their checksums right.
+  Source(unsigned worker, size_t ip_bytes, bool is_verified)
+      : size_(static_cast<uint16_t>(kLink + ip_bytes)), flags_(is_verified ? kVerified : 0) {
+    for (unsigned flow = 0; flow < kFlows; ++flow) {
+      const auto port = static_cast<uint16_t>(10'000 + worker * kFlows + flow);
+      frames_.push_back(
+          test::ethernet({test::kRouterMac, test::kEdgeMac},
+                         test::ip(test::kIpv4.client, test::kIpv4.vip)
+                             .tcp(port, 80)
+                             .payload_bytes(ip_bytes - sizeof(Ipv4Header) - sizeof(TcpHeader))));
+    }
+    if (rte_pktmbuf_alloc_bulk(pool(), buffers_.data(), kBuffers) != 0) give_up("no buffers");
+  }
+  ~Source() { rte_pktmbuf_free_bulk(buffers_.data(), kBuffers); }
+  Source(const Source&) = delete;
+
+  /// The next burst; the one of kBuffers packets ago must be done with.
+  std::span<rte_mbuf*> fill() {
+    const std::span<rte_mbuf*> burst(buffers_.data() + next_buffer_, kBurst);
+    for (rte_mbuf* packet : burst) {
+      packet->data_off = RTE_PKTMBUF_HEADROOM;
+      packet->data_len = size_;
+      packet->pkt_len = size_;
+      packet->ol_flags = flags_;
+      std::memcpy(rte_pktmbuf_mtod(packet, void*), frames_[next_frame_].data(), size_);
+      next_frame_ = (next_frame_ + 1) % kFlows;
+    }
+    next_buffer_ = (next_buffer_ + kBurst) % kBuffers;
+    return burst;
+  }
+
+ private:
+  static constexpr uint64_t kVerified = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+
+  std::vector<test::Bytes> frames_;
+  std::array<rte_mbuf*, kBuffers> buffers_;
+  uint16_t size_;
+  uint64_t flags_;
+  size_t next_frame_ = 0;
+  size_t next_buffer_ = 0;
+};
+
+/// Runs one burst after the other, and says what a packet took, also in cycles of the time stamp counter.
+template <typename OneBurst>
+void measure(benchmark::State& state, const OneBurst& one_burst) {
+  const uint64_t before = rte_rdtsc_precise();
+  for (auto _ : state) one_burst();
+  const auto cycles = static_cast<double>(rte_rdtsc_precise() - before);
+  const auto packets = static_cast<double>(state.iterations()) * kBurst;
+  state.SetItemsProcessed(state.iterations() * int64_t{kBurst});
+  state.counters["cycles"] = benchmark::Counter(cycles / packets, benchmark::Counter::kAvgThreads);
+}
+
+void floor(benchmark::State& state) {
+  Source source(0, static_cast<size_t>(state.range(0)), false);
+  measure(state, [&] { benchmark::DoNotOptimize(source.fill()); });
+}
+
+/// ipsec-mb as it comes.
+class Library {
+ public:
+  Library() : manager_(alloc_mb_mgr(0)) {
+    if (manager_ == nullptr) give_up("no ipsec-mb");
+    init_mb_mgr_auto(manager_, nullptr);
+    const std::array<uint8_t, 16> key{0x22};
+    IMB_AES128_GCM_PRE(manager_, key.data(), &key_);
+  }
+  ~Library() { free_mb_mgr(manager_); }
+  Library(const Library&) = delete;
+
+  void encrypt(uint8_t* bytes, size_t size, uint64_t number) {
+    const std::array<uint64_t, 2> nonce{number, number}, associated{number, 0};
+    IMB_AES128_GCM_ENC(
+        manager_, &key_, &context_, bytes, bytes, size, reinterpret_cast<const uint8_t*>(nonce.data()),
+        reinterpret_cast<const uint8_t*>(associated.data()), 8, bytes + size, dataplane::kIcvBytes);
+  }
+
+ private:
+  IMB_MGR* manager_;
+  alignas(64) gcm_key_data key_;
+  alignas(64) gcm_context_data context_;
+};
+
+void encrypt_alone(benchmark::State& state, unsigned worker) {
+  const auto ip_bytes = static_cast<size_t>(state.range(0));
+  const size_t plain_bytes = ip_bytes + dataplane::esp_padding(ip_bytes) + sizeof(dataplane::EspTrailer);
+  Source source(worker, ip_bytes, false);
+  const auto library = std::make_unique<Library>();
+  uint64_t number = 0;
+  measure(state, [&] {
+    for (rte_mbuf* packet : source.fill())
+      library->encrypt(rte_pktmbuf_mtod_offset(packet, uint8_t*, kLink), plain_bytes, ++number);
+  });
+}
+
+void direct(benchmark::State& state) {
+  encrypt_alone(state, 0);
+}
+
+/// Workers of one gateway whose backends lie behind a tunnel.
+struct Workers {
+  explicit Workers(unsigned workers) : site({.workers = workers}) {
+    test::ServiceSpec spec{
+        .address = test::kIpv4.vip, .forward = lb::ForwardMode::kDnat, .idle_timeout_ms = 3'600'000};
+    for (unsigned i = 0; i < 100; ++i) spec.backends.push_back({"10.30.0." + std::to_string(11 + i), 8080});
+    tables = test::make_tables({spec});
+    site.lead(*tables);
+    for (unsigned i = 0; i < workers; ++i)
+      rigs.push_back(std::make_unique<WorkerRig>(tables, i, workers, pool(), sink().device()));
+  }
+  test::EspSite site;
+  std::shared_ptr<dataplane::Tables> tables;
+  std::vector<std::unique_ptr<WorkerRig>> rigs;
+};
+
+std::unique_ptr<Workers> workers;
+
+void employ(const benchmark::State& state) {
+  workers = std::make_unique<Workers>(static_cast<unsigned>(state.threads()));
+}
+void dismiss(const benchmark::State&) {
+  workers.reset();
+}
+
+/// One poll of a worker. What has to wait for another's numbers is sent in a later one.
+unsigned work(Worker& worker, unsigned index, std::span<rte_mbuf* const> burst) {
+  std::array<rte_mbuf*, kBurst> packets;
+  std::copy(burst.begin(), burst.end(), packets.begin());
+  process(worker, test::kEdge, std::span(packets).first(burst.size()));
+  send_encrypted(worker);
+  worker.transmit.flush();
+  worker.drops.free_pending();
+  return sink().empty(index);
+}
+
+void forward_all(benchmark::State& state, unsigned index, bool is_verified) {
+  Source source(index, static_cast<size_t>(state.range(0)), is_verified);
+  WorkerRig& rig = *workers->rigs[index];
+  uint64_t sent = 0, received = 0;
+  const auto one_burst = [&] {
+    rig.worker().now_ms = static_cast<uint32_t>(received / kBurst / 1024);
+    received += kBurst;
+    sent += work(rig.worker(), index, source.fill());
+  };
+  for (unsigned i = 0; i < 3 * kFlows / kBurst; ++i) one_burst();  // all flows and their paths are known then
+  measure(state, one_burst);
+  while (unsigned count = work(rig.worker(), index, {})) sent += count;
+  if (state.threads() == 1 && (sent != received || rig.dropped() != 0)) give_up("a packet was not forwarded");
+  if (sent + rig.dropped() + dataplane::kBurst < received) give_up("packets are missing");
+  state.counters["dropped"] = static_cast<double>(rig.dropped());
+}
+
+void pipeline(benchmark::State& state) {
+  forward_all(state, 0, false);
+}
+void pipeline_verified(benchmark::State& state) {
+  forward_all(state, 0, true);
+}
+void together(benchmark::State& state) {
+  forward_all(state, static_cast<unsigned>(state.thread_index()), false);
+}
+void direct_together(benchmark::State& state) {
+  encrypt_alone(state, static_cast<unsigned>(state.thread_index()));
+}
+
+BENCHMARK(floor)->Arg(64)->Arg(1400);
+BENCHMARK(direct)->Arg(64)->Arg(1400);
+BENCHMARK(pipeline)->Arg(64)->Arg(1400)->Setup(employ)->Teardown(dismiss);
+BENCHMARK(pipeline_verified)->Arg(64)->Arg(1400)->Setup(employ)->Teardown(dismiss);
+BENCHMARK(together)
+    ->Arg(64)
+    ->Arg(1400)
+    ->Setup(employ)
+    ->Teardown(dismiss)
+    ->Threads(1)
+    ->Threads(kMostWorkers)
+    ->UseRealTime();
+BENCHMARK(direct_together)->Arg(64)->Arg(1400)->Threads(1)->Threads(kMostWorkers)->UseRealTime();
+
+}  // namespace
+}  // namespace sluice::perf
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  sluice::perf::start_eal({argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=err",
+                           "--file-prefix=sluice-esp", sluice::perf::memory_argument(), "-m", "64"});
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}
