@@ -129,7 +129,7 @@ TEST(SourceRateThreads, KeepEachSourceToItsRate) {
 }
 
 TEST(SourceRateThreads, KeepFlowsThatTakeInAdvanceToTheRateOfTheirSource) {
-  constexpr uint64_t kRate = 200'000, kBurst = 20'000, kSource = 77;
+  static constexpr uint64_t kRate = 200'000, kBurst = 20'000, kSource = 77;
   const SourceRate rate(Rate::of(kRate, kBurst), std::make_shared<SourceTable>(8));
   std::array<uint64_t, kThreads> taken{};
   const uint64_t begin = now_ns(), end = begin + 200'000'000;

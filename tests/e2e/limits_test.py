@@ -26,7 +26,7 @@ SOURCES = (CLIENT4, EDGE4 + "101")
 PORT_AT_BACKEND = 9001
 # A worker that loses its CPU after it has read its clock and before it looks at its queue takes what came meanwhile for
 # earlier than it was.
-LOST_SECONDS = 0.05
+LOST_SECONDS = 0.1
 SECONDS = 0.25  # of traffic
 SCENARIOS = int(os.environ.get("SLUICE_LIMIT_SCENARIOS", "10"))
 
