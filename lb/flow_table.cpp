@@ -364,6 +364,13 @@ FlowIndex FlowTable::longest_idle(FlowState state, const Request& request) {
   }
   const FlowIndex chosen = victim.index() != kNoFlow ? victim.index() : first;
   flows.hand = chosen + 1;
+  // The buckets of who is likely to be the next: nothing else that its removal touches is far by now.
+  const FlowEntry& following = entries_[next(flows.hand)];
+  prefetch_bucket(hash(key_of(following)));
+  if (following.peer != kNoFlow) {
+    const FlowEntry& reply = entries_[following.peer];
+    prefetch_bucket(hash(key_of(reply)));
+  }
   return chosen;
 }
 
