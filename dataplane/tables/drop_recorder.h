@@ -94,7 +94,7 @@ class DropRecorder {
     store(to, first);
     store(to + bytes - sizeof(Block), last);
   }
-  /// memcpy() of a size that is not known is a call, which takes longer than all the rest of a record.
+  /// Without a call, which memcpy() of a size that is not known is.
   static void copy_front(uint8_t* to, const uint8_t* from, size_t bytes) {
     constexpr size_t kWhole = sizeof(Whole);
     static_assert(DropRecord::kBytes == 4 * kWhole);
