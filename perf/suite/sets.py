@@ -10,7 +10,7 @@ from typing import Dict, Iterator
 
 from gateway import Gateway
 from measure import Measurement, Row, Wish
-from site_of_three import VIP, Site, gateway_configuration
+from site_of_three import VIP, Site
 
 PREFIXES = 1_000_000
 GAP_SECONDS = 0.0002
