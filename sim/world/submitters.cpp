@@ -9,6 +9,8 @@ namespace {
 
 constexpr Nanoseconds kFirstWait = kSecondNs;  ///< doubled with each message
 constexpr unsigned kMostSent = 4;
+/// Blocks may be as small as one transaction: who comes with many others at once may be told to come again.
+constexpr Nanoseconds kBetweenProbes = kSecondNs / 50;
 constexpr uint16_t kFirstPort = 7000;
 constexpr uint64_t kPorts = 3, kMessageIds = 8;  ///< few, so that other transactions come under used ones
 constexpr size_t kMostBytes = 1300;
@@ -127,9 +129,13 @@ void Submitters::end(Submission& submission, const CoapAnswer& answer) {
 
 void Submitters::begin_probes() {
   first_probe_ = all_.size();
+  Nanoseconds wait = 0;
   for (const IpAddress& client : world_.scenario_.clients) {
-    add(client, draw_payload());
-    send(all_.size() - 1);
+    world_.after(wait, [this, client] {
+      add(client, draw_payload());
+      send(all_.size() - 1);
+    });
+    wait += kBetweenProbes;
   }
 }
 

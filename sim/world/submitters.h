@@ -27,7 +27,8 @@ class Submitters {
   /// It has come to its client.
   void receive(const Packet& packet);
 
-  /// Every client sends a transaction to the ingress of its family; all are served by check_probes().
+  /// One client after another sends a transaction to the ingress of its family; all are served by
+  /// check_probes().
   void begin_probes();
   void check_probes();
 
