@@ -338,8 +338,8 @@ void established(benchmark::State& state, Others who) {
   duty.flow_table_entries = 1u << 17;
   WorkerRig rig(duty, Sink::pool(), sink().device());
   const auto theirs = frames_of(who, other, duty, rig);
-  Source source(good), others(other, theirs);
   establish(rig, good);
+  Source source(good), others(other, theirs);
   introduce(rig, source, good.flows);
   introduce(rig, others, static_cast<uint32_t>(theirs->size()));
   for (auto _ : state) {
