@@ -2,8 +2,9 @@
 // pipeline suite.
 //
 //   worker_replay EAL-ARGUMENTS -- DEVICE BUFFERS DATA-ROOM FORWARD POLICY PROTOCOL FAMILY FLOW-ENTRIES
-//                 BACKENDS capture|flowgen poll|adaptive [FILTER]
+//                 BACKENDS capture|flowgen poll|adaptive RULES [FILTER]
 //
+// RULES are of perf/rules.h.
 // With FILTER a capture of received packets runs meanwhile, of those that this expression of pcap-filter(7)
 // matches; nobody reads it.
 //
@@ -81,6 +82,7 @@ Options read_options(std::span<char*> words) {
   options.duty.fed_by_flowgen = std::string_view(words[9]) == "flowgen";
   options.idle =
       std::string_view(words[10]) == "adaptive" ? dataplane::IdleMode::kAdaptive : dataplane::IdleMode::kPoll;
+  options.duty.rules = choice<Rules>(words[11], kRulesNames);
   if (words.size() > kOptions) options.filter = words[kOptions];
   return options;
 }

@@ -70,9 +70,9 @@ def test_packets_come_back_over_memif_from_the_worker_and_from_l3fwd(moment):
     check(memif.rows("full-nat", moment), 1)
 
 
-def test_connections_go_through_the_gateway_and_both_proxies(moment):
-    rows = check(connections.rows(moment), 6)
-    assert {row.peer for row in rows} == {"HAProxy (TCP)", "nginx (stream)"}
+def test_connections_go_through_the_gateway_both_proxies_and_the_kernel(moment):
+    rows = check(connections.rows(moment), 9)
+    assert {row.peer for row in rows} == {"HAProxy (TCP)", "nginx (stream)", "nft DNAT"}
 
 
 def test_datagrams_go_through_an_adaptive_and_a_polling_gateway(moment):
