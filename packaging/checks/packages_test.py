@@ -65,7 +65,8 @@ def test_runbooks_are_where_alerts_say():
 @pytest.fixture(scope="module")
 def installed(root):
     """The root with the packages; what was there before."""
-    root.run("apt-get -qq install --no-install-recommends man-db bash-completion iproute2 bash")
+    # systemd, so that it stays where sluice, which asks for it, goes: as on a machine that runs it.
+    root.run("apt-get -qq install --no-install-recommends man-db bash-completion iproute2 bash systemd")
     before = root.files()
     root.run("apt-get -qq install --no-install-recommends ./packages/sluice_*.deb ./packages/sluice-doc_*.deb")
     yield before
