@@ -37,11 +37,6 @@ constexpr unsigned kBuffers = 1024;  ///< of each worker, as many as a receive q
 constexpr unsigned kMostWorkers = 2;
 constexpr size_t kLink = 14;
 
-[[noreturn]] void give_up(const char* what) {
-  std::fprintf(stderr, "esp_bench: %s\n", what);
-  std::exit(EXIT_FAILURE);
-}
-
 rte_mempool* pool() {
   static rte_mempool* const made = make_pool(2 * kMostWorkers * kBuffers, 2048, 0);
   return made;

@@ -48,11 +48,6 @@ constexpr const char* kOtherVip = "203.0.114.1";  ///< of the rig's second servi
 constexpr int64_t kFew = 64, kMany = 4096;        ///< connections: whole bursts of either
 static_assert(kFew % kBurst == 0);
 
-[[noreturn]] void give_up(const char* what) {
-  std::fprintf(stderr, "inspection_bench: %s\n", what);
-  std::exit(EXIT_FAILURE);
-}
-
 /// The first bytes of few connections, and what is looked at by default of many.
 const InspectionTraffic& traffic_of(const benchmark::State& state) {
   static std::map<int64_t, InspectionTraffic> made;

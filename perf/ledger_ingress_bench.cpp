@@ -92,11 +92,6 @@ void nap() {
   nanosleep(&moment, nullptr);
 }
 
-[[noreturn]] void give_up(const char* what) {
-  std::fprintf(stderr, "ledger_ingress_bench: %s\n", what);
-  std::exit(EXIT_FAILURE);
-}
-
 /// Where answers go, and nobody listens.
 uint16_t sink_device(rte_mempool* pool) {
   uint16_t device = 0;

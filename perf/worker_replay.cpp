@@ -39,16 +39,11 @@ using dataplane::WorkerRest;
 constexpr uint16_t kDescriptors = 1024;
 constexpr size_t kOptions = 12;
 
-[[noreturn]] void give_up(const char* what) {
-  std::fprintf(stderr, "%s\n", what);
-  std::exit(EXIT_FAILURE);
-}
-
 /// The place of `word` in a list of words, which are those of the configuration file.
 template <typename Choice, size_t kCount>
 Choice choice(std::string_view word, const std::array<std::string_view, kCount>& words) {
   const auto found = std::find(words.begin(), words.end(), word);
-  if (found == words.end()) give_up("worker_replay: a word that is none of the choices");
+  if (found == words.end()) give_up("a word that is none of the choices");
   return static_cast<Choice>(found - words.begin());
 }
 
@@ -67,7 +62,7 @@ unsigned number(const char* text) {
 
 Options read_options(std::span<char*> words) {
   if (words.size() != kOptions && words.size() != kOptions + 1)
-    give_up("worker_replay: see the top of its source for its arguments");
+    give_up("see the top of its source for its arguments");
   Options options{words[0], number(words[1]), static_cast<uint16_t>(number(words[2])), {}, {}, {}};
   std::array<std::string_view, lb::kPolicies.size()> policies;
   std::ranges::transform(lb::kPolicies, policies.begin(), &lb::PolicyRow::name);
@@ -92,7 +87,7 @@ std::shared_ptr<const dataplane::Captures> captures_of(const std::string& filter
   if (filter.empty()) return captures;
   dataplane::CaptureWish wish;
   auto compiled = dataplane::PacketFilter::compile(filter);
-  if (!compiled) give_up("worker_replay: the filter is not understood");
+  if (!compiled) give_up("the filter is not understood");
   wish.filter = std::move(*compiled);
   captures->running.push_back(std::make_shared<const dataplane::Capture>(std::move(wish), 1));
   return captures;
@@ -150,7 +145,7 @@ int replay(const Options& options) {
   const auto rest = make_rest(rig.worker(), options.idle);
   WorkerLoop loop(rig.worker(), published.reader(0), captures.reader(0), {}, phase, rest.get());
   const unsigned lcore = rte_get_next_lcore(-1, 1, 0);
-  if (lcore == RTE_MAX_LCORE) give_up("worker_replay: EAL needs a second lcore");
+  if (lcore == RTE_MAX_LCORE) give_up("EAL needs a second lcore");
   rte_eal_remote_launch(run_loop, &loop, lcore);
   answer_questions(rig);
   phase = Phase::kStopped;

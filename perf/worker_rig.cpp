@@ -3,6 +3,7 @@
 #include <rte_eal.h>
 #include <rte_mbuf.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -14,11 +15,6 @@
 
 namespace sluice::perf {
 namespace {
-
-[[noreturn]] void give_up(const char* what) {
-  std::fprintf(stderr, "%s failed\n", what);
-  std::exit(EXIT_FAILURE);
-}
 
 std::string backend_address(const Duty& duty, unsigned number) {
   const std::string last = std::to_string(11 + number);
@@ -40,11 +36,16 @@ test::ServiceSpec main_service(const Duty& duty) {
 
 }  // namespace
 
+void give_up(const char* what) {
+  std::fprintf(stderr, "%s: %s\n", program_invocation_short_name, what);
+  std::exit(EXIT_FAILURE);
+}
+
 void start_eal(const std::vector<std::string>& arguments) {
   std::vector<char*> pointers;
   for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
-  if (rte_eal_init(static_cast<int>(arguments.size()), pointers.data()) < 0) give_up("rte_eal_init");
+  if (rte_eal_init(static_cast<int>(arguments.size()), pointers.data()) < 0) give_up("rte_eal_init failed");
 }
 
 std::string memory_argument() {
@@ -56,7 +57,7 @@ std::string memory_argument() {
 rte_mempool* make_pool(unsigned buffers, uint16_t data_room, unsigned cache) {
   const dataplane::PoolSize size{buffers, static_cast<uint16_t>(data_room + RTE_PKTMBUF_HEADROOM)};
   rte_mempool* const pool = dataplane::create_buffers("perf", size, cache, SOCKET_ID_ANY);
-  if (pool == nullptr) give_up("create_buffers");
+  if (pool == nullptr) give_up("create_buffers failed");
   return pool;
 }
 
@@ -115,7 +116,7 @@ WorkerRig::WorkerRig(std::shared_ptr<dataplane::Tables> tables, uint32_t flow_ta
     plan.flow_counts = {service_flows_, backend_flows_};
   }
   auto station = dataplane::Station::create(plan);
-  if (!station) give_up("Station::create");
+  if (!station) give_up("Station::create failed");
   station_ = std::move(*station);
   dataplane::Worker& worker = station_->worker();
   worker.tables = tables_.get();

@@ -30,6 +30,9 @@ struct Duty {
   bool is_accounted = false;  ///< packets are counted for their flows, of which somebody reads records
 };
 
+/// Ends the process with that message, behind the program's name.
+[[noreturn]] void give_up(const char* what);
+
 /// Starts EAL with these arguments, argv[0] first; ends the process where that fails.
 void start_eal(const std::vector<std::string>& arguments);
 
