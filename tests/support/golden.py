@@ -5,18 +5,20 @@ are added here) and `gen.py`, whose `build(case)` names the frames to send and t
 with scapy after the interface's text.
 """
 
+import functools
 import importlib.util
 import json
 import pathlib
+import struct
 import subprocess
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import yaml
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
-from scapy.utils import PcapReader, PcapWriter
+from scapy.utils import PcapReader
 
 import maglev
 import steering
@@ -118,13 +120,16 @@ class Case:
         routes = [steering.Route(r["source"], _split_of(r)) for r in wanted.get("routes", [])]
         name = steering.pool_of_flow(HASH_KEY, flow, _split_of(wanted), routes, wanted.get("policy"))
         pool = next(p for p in self.config["pools"] if p["name"] == name)
-        listed = [
-            maglev.Backend(b["address"], b.get("port", 0), b.get("weight", 1)) for b in pool["backends"]
-        ]
-        table = maglev.build_table(HASH_KEY, listed, protocol, pool.get("table_size"))
+        listed = tuple(maglev.Backend(b["address"], b.get("port", 0), b.get("weight", 1)) for b in pool["backends"])
+        table = _table(listed, protocol, pool.get("table_size"))
         if wanted.get("policy") == "source-hash":
             return table[maglev.source_hash(HASH_KEY, source) % len(table)]
         return table[maglev.flow_hash(HASH_KEY, *flow) % len(table)]
+
+
+@functools.lru_cache(maxsize=None)
+def _table(listed: Tuple[maglev.Backend, ...], protocol: int, size: Optional[int]) -> List[maglev.Backend]:
+    return maglev.build_table(HASH_KEY, listed, protocol, size)
 
 
 def _split_of(chooser: Dict[str, Any]) -> steering.Split:
@@ -134,14 +139,27 @@ def _split_of(chooser: Dict[str, Any]) -> steering.Split:
     return [(share["pool"], share.get("weight", 1)) for share in chooser["split"]]
 
 
-def _matches(frame: Packet, expectation: Expectation) -> bool:
-    if expectation.predicate:
-        return expectation.predicate(frame)
-    masks = [*expectation.free, *([source_port] if expectation.bind else [])]
-    try:
-        return masked(frame, masks) == masked(expectation.frame, masks)
-    except (IndexError, AttributeError):
-        return False  # another kind of packet than the mask is for
+class Comparison:
+    """Compares frames with expectations; what a frame is under some masks it finds out once."""
+
+    def __init__(self) -> None:
+        self._bytes: Dict[Tuple[int, Tuple[Callable, ...]], Optional[bytes]] = {}
+
+    def matches(self, frame: Packet, expectation: Expectation) -> bool:
+        if expectation.predicate:
+            return expectation.predicate(frame)
+        masks = (*expectation.free, *([source_port] if expectation.bind else []))
+        wanted = self._masked(expectation.frame, masks)
+        return wanted is not None and self._masked(frame, masks) == wanted
+
+    def _masked(self, frame: Packet, masks: Tuple[Callable, ...]) -> Optional[bytes]:
+        key = (id(frame), masks)  # frames outlive the comparison
+        if key not in self._bytes:
+            try:
+                self._bytes[key] = masked(frame, masks)
+            except (IndexError, AttributeError):
+                self._bytes[key] = None  # another kind of packet than the masks are for
+        return self._bytes[key]
 
 
 class Outcome(NamedTuple):
@@ -168,10 +186,16 @@ def write_pcaps(case: Case, target: pathlib.Path) -> None:
     for port in case.ports:
         frames = [e.frame for e in case.expected[port] if e.frame is not None]
         for suffix, content in (("rx", case.sent[port]), ("expect", frames)):
-            with PcapWriter(str(target / f"{port}.{suffix}.pcap"), linktype=1) as writer:
-                writer.write_header(None)
-                for frame in content:
-                    writer.write_packet(bytes(frame), sec=0, usec=0)
+            _write_pcap(target / f"{port}.{suffix}.pcap", content)
+
+
+def _write_pcap(path: pathlib.Path, frames: Iterable[Any]) -> None:
+    """Some cases have half a million frames, for which scapy's writer takes seconds."""
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for frame in frames:
+            raw = bytes(frame)
+            file.write(struct.pack("<IIII", 0, 0, len(raw), len(raw)) + raw)
 
 
 def run_case(case: Case, target: pathlib.Path, http_port: int) -> Outcome:
@@ -278,8 +302,9 @@ def _frame_differences(
 ) -> List[str]:
     left = list(frames)
     missing, matched = [], []
+    comparison = Comparison()
     for expectation in expected:
-        match = next((frame for frame in left if _matches(frame, expectation)), None)
+        match = next((frame for frame in left if comparison.matches(frame, expectation)), None)
         if match is None:
             missing.append(f"missing: {_describe(expectation.text, expectation.frame)}")
             continue
