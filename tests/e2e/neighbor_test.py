@@ -81,29 +81,34 @@ def test_a_backend_that_changes_its_interface_is_followed(lab, gateway, service)
         namespace.ip("link", "set", "eth0", "address", old)
 
 
-@pytest.mark.parametrize("address", (EDGE4 + "1", EDGE6 + "1"))
-def test_an_address_that_another_station_claims_is_defended(lab, gateway, address):
+def claim_of(address):
+    """What a stranger sends who takes that address for its own."""
     if ":" in address:
-        claim = advertisement(STRANGER_MAC, "33:33:00:00:00:01", address, "ff02::1", S=0, O=1)
-    else:
-        claim = Ether(src=STRANGER_MAC, dst=EVERYBODY)
-        claim /= ARP(op=1, hwsrc=STRANGER_MAC, psrc=address, pdst=address)
+        return advertisement(STRANGER_MAC, "33:33:00:00:00:01", address, "ff02::1", S=0, O=1)
+    return Ether(src=STRANGER_MAC, dst=EVERYBODY) / ARP(op=1, hwsrc=STRANGER_MAC, psrc=address, pdst=address)
 
-    def is_defended():
-        try:
-            frame = Ether(client.recv(2048))
-        except BlockingIOError:
-            return False
-        if frame.src != GATEWAY_MACS["edge0"]:
-            return False
-        if ARP in frame:
-            return frame[ARP].psrc == frame[ARP].pdst == address
-        return ICMPv6ND_NA in frame and (frame[ICMPv6ND_NA].tgt, frame[ICMPv6ND_NA].O) == (address, 1)
 
+def is_announcement_of(address, frame):
+    if frame.src != GATEWAY_MACS["edge0"]:
+        return False
+    if ARP in frame:
+        return frame[ARP].psrc == frame[ARP].pdst == address
+    return ICMPv6ND_NA in frame and (frame[ICMPv6ND_NA].tgt, frame[ICMPv6ND_NA].O) == (address, 1)
+
+
+def test_an_address_that_another_station_claims_is_defended(lab, gateway):
     time.sleep(5)  # the gateway's own announcements at its start are over
-    with wire(lab.client, "eth0") as client:
-        client.send(bytes(claim))
-        eventually(is_defended, "the gateway announces its address")
-    assert gateway.metrics()['sluice_address_conflicts_total{port="edge0"}'] >= 1
-    line = f"{STRANGER_MAC} claims our address {address}"
-    eventually(lambda: line in gateway.log.read_text(), "it is logged")
+    for address in (EDGE4 + "1", EDGE6 + "1"):
+
+        def is_defended():
+            try:
+                return is_announcement_of(address, Ether(client.recv(2048)))
+            except BlockingIOError:
+                return False
+
+        with wire(lab.client, "eth0") as client:
+            client.send(bytes(claim_of(address)))
+            eventually(is_defended, f"the gateway announces {address}")
+        line = f"{STRANGER_MAC} claims our address {address}"
+        eventually(lambda: line in gateway.log.read_text(), "it is logged")
+    assert gateway.metrics()['sluice_address_conflicts_total{port="edge0"}'] >= 2
