@@ -147,7 +147,11 @@ bool Balancer::keep(const View& view, FlowEntry& flow) {
 
 void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
   const Progress next = progress(flow, packet);
-  if (handshakes_ != nullptr && flow.peer != kNoFlow) follow_handshake(flow, packet);
+  if (handshakes_ != nullptr && flow.peer != kNoFlow) {
+    follow_handshake(flow, packet);
+    if (flow.is_timed) [[unlikely]]
+      follow_first_answer(flow, packet);
+  }
   const bool was_closed = flow.is_closed();
   if (next.state != flow.state || next.ended != flow.ended) flows_.set_state(flow, next.state, next.ended);
   const bool is_last = (packet.tcp_flags & TcpHeader::kFin) != 0 && !flow.is_reply;
@@ -300,6 +304,7 @@ FlowEntry* Balancer::remember(const View& view, const Plan& plan, const FlowKey&
   if (handshakes_ != nullptr && flow->peer != kNoFlow && flow->state == FlowState::kEmbryonic) {
     handshakes_->begin(flows_.index_of(*flow), flow->backend, service.watches_failures);
   }
+  if (service.policy == Policy::kLeastResponseTime) time_first_answer(*flow);
   return flow;
 }
 

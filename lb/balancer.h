@@ -179,6 +179,8 @@ class Balancer {
   bool keep(const View& view, FlowEntry& flow);
   void follow(FlowEntry& flow, const PacketFacts& packet);
   void follow_handshake(const FlowEntry& flow, const PacketFacts& packet);
+  void time_first_answer(FlowEntry& flow);
+  void follow_first_answer(FlowEntry& flow, const PacketFacts& packet);
   bool has_port(const FlowEntry& flow) const;
   void count_begun(const FlowEntry& flow);
   void count_gone(const FlowEntry& flow, FlowEnd end);

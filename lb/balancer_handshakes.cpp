@@ -1,4 +1,5 @@
-// What the balancer has to do with handshakes of NAT flows, beyond beginning and forgetting them.
+// What the balancer has to do with handshakes and first answers of NAT flows, beyond beginning and forgetting
+// handshakes.
 #include "lb/balancer.h"
 #include "lb/handshake_watch.h"
 
@@ -17,6 +18,35 @@ void Balancer::follow_handshake(const FlowEntry& flow, const PacketFacts& packet
     // A client that gives up has no complaint.
     flow.is_reply ? handshakes_->fail(request, HandshakeEvent::Kind::kReset) : handshakes_->forget(request);
   }
+}
+
+/// Has the first answer of a new flow timed. A datagram asks by itself; TCP by the first bytes, which come
+/// later.
+void Balancer::time_first_answer(FlowEntry& flow) {
+  if (handshakes_ == nullptr || flow.peer == kNoFlow) return;
+  FlowTable::set_timed(flows_.at(flow.peer), true);
+  if (flow.key.protocol() == IpProtocol::kTcp) {
+    handshakes_->forget_question(flows_.index_of(flow));
+    FlowTable::set_timed(flow, true);
+  } else {
+    handshakes_->ask(flows_.index_of(flow));
+  }
+}
+
+/// Whether this packet of an entry that is timed asks, or answers. Both directions are noticed once; whatever
+/// a backend says first ends its timing, asked or not.
+void Balancer::follow_first_answer(FlowEntry& flow, const PacketFacts& packet) {
+  const bool is_datagram = flow.key.protocol() == IpProtocol::kUdp;
+  const bool is_reset = (packet.tcp_flags & TcpHeader::kRst) != 0;
+  if (!is_datagram && !is_reset && !packet.has_payload) return;
+  if (!flow.is_reply) {
+    FlowTable::set_timed(flow, false);
+    if (!is_reset) handshakes_->ask(flows_.index_of(flow));
+    return;
+  }
+  FlowTable::set_timed(flow, false);
+  FlowTable::set_timed(flows_.at(flow.peer), false);
+  is_reset ? handshakes_->refuse(flow.peer, flow.backend) : handshakes_->respond(flow.peer, flow.backend);
 }
 
 void Balancer::note_unreachable(const View& view, const FlowEntry& flow) {

@@ -64,7 +64,10 @@ struct alignas(64) FlowEntry {
   Be16 translated_port;  ///< full-nat: the source port towards the backend; gue: the outer one, once known
   uint8_t snat = 0;      ///< full-nat: index into Tables::snat
   uint8_t begun = 0;     ///< when the flow began, by FlowTable's coarse clock
-  FlowWatch watch = FlowWatch::kNever;  ///< FlowTable::set_watch() alone writes it
+  FlowWatch watch : 7 = FlowWatch::kNever;  ///< FlowTable::set_watch() alone writes it
+  /// A request's first payload, and the first of a reply, are timed, and not seen yet: FlowTable::set_timed()
+  /// alone writes it.
+  bool is_timed : 1 = false;
   uint8_t source_mark = 0;  ///< of a request: where its source's flows are counted (SourceLimits); 0: nowhere
   PacketLease lease{};      ///< of a request: packets that it may send of its source's rate
   union {

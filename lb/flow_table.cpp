@@ -256,7 +256,7 @@ bool FlowTable::is_settled(const FlowEntry& entry) {
 
 /// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
 bool FlowTable::is_steady(const FlowEntry& entry) {
-  if (entry.is_closed()) return false;
+  if (entry.is_closed() || entry.is_timed) return false;
   switch (entry.state) {
     case FlowState::kStray:
       return !entry.is_reply;
@@ -302,6 +302,11 @@ void FlowTable::set_watch(FlowEntry& entry, FlowWatch watch) {
   };
   change(entry);
   if (entry.peer != kNoFlow) change(entries_[entry.peer]);
+}
+
+void FlowTable::set_timed(FlowEntry& entry, bool is_timed) {
+  entry.is_timed = is_timed;
+  entry.is_settled = is_settled(entry);
 }
 
 bool FlowTable::has_lasted(const FlowEntry& entry) {

@@ -112,6 +112,8 @@ class FlowTable {
   void set_state(FlowEntry& entry, FlowState state, uint8_t ended);
   /// Changes which packets of a flow are to be seen, in both its entries.
   void set_watch(FlowEntry& entry, FlowWatch watch);
+  /// Changes whether the next payload of one entry's packets is to be noticed.
+  static void set_timed(FlowEntry& entry, bool is_timed);
   /// Whether what neither begins nor ends anything changes no state of an entry: FlowEntry::is_settled, but
   /// for who watches the flow.
   static bool is_steady(const FlowEntry& entry);

@@ -15,21 +15,23 @@ uint64_t get(const std::atomic<uint64_t>& value) {
 
 }  // namespace
 
-double AnswerTime::faded(uint64_t now_ns) const {
-  const auto since = static_cast<double>(now_ns - std::min(now_ns, get(sampled_ns)));
-  return static_cast<double>(get(ewma_ns)) * std::exp(-since / kFadeNs);
+double PeakEwma::faded(uint64_t now_ns) const {
+  const auto since = static_cast<double>(now_ns - std::min(now_ns, get(sampled_ns_)));
+  return static_cast<double>(get(ewma_ns_)) * std::exp(-since / kFadeNs);
 }
 
-/// One that is slower than what is known counts at once, one that is faster only by and by: it is the peaks
-/// that clients wait for.
-void HandshakeWatch::sample(AnswerTime& time, uint64_t nanoseconds) {
-  const double faded = time.faded(now_ns_), fresh = static_cast<double>(nanoseconds);
-  const auto since = static_cast<double>(now_ns_ - std::min(now_ns_, get(time.sampled_ns)));
-  const double weight = std::exp(-since / AnswerTime::kFadeNs);  // of what was before
-  const double known = static_cast<double>(get(time.ewma_ns));
-  const double next = fresh >= faded ? fresh : known * weight + fresh * (1 - weight);
-  set(time.ewma_ns, std::max<uint64_t>(1, static_cast<uint64_t>(next)));
-  set(time.sampled_ns, now_ns_);
+void PeakEwma::add(uint64_t now_ns, uint64_t nanoseconds) {
+  const double faded = this->faded(now_ns), fresh = static_cast<double>(nanoseconds);
+  const auto since = static_cast<double>(now_ns - std::min(now_ns, get(sampled_ns_)));
+  const double weight = std::exp(-since / kFadeNs);  // of what was before
+  const double next = fresh >= faded ? fresh : faded + fresh * (1 - weight);
+  set(ewma_ns_, std::max<uint64_t>(1, static_cast<uint64_t>(next)));
+  set(sampled_ns_, now_ns);
+}
+
+void PeakEwma::clear() {
+  set(ewma_ns_, 0);
+  set(sampled_ns_, 0);
 }
 
 PendingHandshake* HandshakeWatch::find(FlowIndex flow) {
@@ -58,12 +60,33 @@ void HandshakeWatch::answer(FlowIndex flow, ServiceId service, BackendId backend
   const uint64_t took_ns = now_ns_ - handshake->began_ns;
   handshake->flow = kNoFlow;
   memory_.services[service].add(took_ns);
-  sample(time, took_ns);
+  time.handshake.add(now_ns_, took_ns);
+}
+
+void HandshakeWatch::ask(FlowIndex flow) {
+  memory_.responses[flow & mask_] = {now_ns_, flow};
+}
+
+std::optional<uint64_t> HandshakeWatch::waited_ns(FlowIndex flow) {
+  PendingResponse& response = memory_.responses[flow & mask_];
+  if (response.flow != flow) return std::nullopt;
+  response.flow = kNoFlow;
+  return now_ns_ - response.asked_ns;
+}
+
+void HandshakeWatch::respond(FlowIndex flow, BackendId backend) {
+  if (const auto waited = waited_ns(flow)) memory_.backends[backend].response.add(now_ns_, *waited);
+}
+
+void HandshakeWatch::refuse(FlowIndex flow, BackendId backend) {
+  const auto waited = waited_ns(flow);
+  if (waited) memory_.backends[backend].response.add(now_ns_, std::max(*waited, kFailureNs));
 }
 
 void HandshakeWatch::fail(PendingHandshake& handshake, HandshakeEvent::Kind kind) {
   handshake.flow = kNoFlow;
-  sample(memory_.backends[handshake.backend], std::max(now_ns_ - handshake.began_ns, kFailureNs));
+  const uint64_t waited_ns = std::max(now_ns_ - handshake.began_ns, kFailureNs);
+  memory_.backends[handshake.backend].handshake.add(now_ns_, waited_ns);
   fail(handshake.backend, kind, handshake.tells);
 }
 

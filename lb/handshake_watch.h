@@ -1,10 +1,12 @@
-// How long backends take to answer a SYN, and who does not: for statistics, for least-response-time and for
-// outlier rules. Only NAT modes see answers. One worker's; memory is given and bounded.
+// How long backends take to answer a SYN, and a client's first bytes, and who does not answer: for
+// statistics, for least-response-time and for outlier rules. Only NAT modes see answers. One worker's; memory
+// is given and bounded.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "common/counter.h"
@@ -51,22 +53,43 @@ class HandshakeTimes {
   Counter sum_ns_;
 };
 
+/// An average of times that follows peaks at once and forgets them by and by ("peak EWMA"). All-zero bytes
+/// are valid. One thread writes, any reads.
+class PeakEwma {
+ public:
+  static constexpr double kFadeNs = 5e9;
+
+  /// One that is longer than what is known counts at once, one that is shorter only by and by: it is the
+  /// peaks that clients wait for.
+  void add(uint64_t now_ns, uint64_t nanoseconds);
+  bool is_known() const { return sampled_ns_.load(std::memory_order_relaxed) != 0; }
+  /// As of when it was last told anything.
+  uint64_t nanoseconds() const { return ewma_ns_.load(std::memory_order_relaxed); }
+  /// As it has faded since: what was long ago says little (to 1/e in kFadeNs).
+  double faded(uint64_t now_ns) const;
+  void clear();
+
+ private:
+  std::atomic<uint64_t> ewma_ns_;     ///< at `sampled_ns_`
+  std::atomic<uint64_t> sampled_ns_;  ///< 0: nothing is known
+};
+
 /// What one worker knows of a backend's answers. All-zero bytes are valid. The worker writes; of what is
 /// atomic any thread may read.
 struct AnswerTime {
-  std::atomic<uint64_t> ewma_ns;      ///< peak EWMA at `sampled_ns`; 0: nothing is known
-  std::atomic<uint64_t> sampled_ns;   ///< when it was last told anything
+  PeakEwma handshake;                 ///< from a SYN to its SYN-ACK
+  PeakEwma response;                  ///< from a flow's first bytes to the first answer, where a policy asks
   std::atomic<uint64_t> answered_ns;  ///< when the backend last answered with SYN-ACK; 0: never
   uint32_t open_flows;                ///< its flows that neither FIN nor RST has ended
   bool has_failed;                    ///< since it last answered, and somebody was told
 
-  /// As it has faded since: what was long ago says little (to 1/e in kFade).
-  double faded(uint64_t now_ns) const;
-  static constexpr double kFadeNs = 5e9;
-
+  bool is_known() const { return handshake.is_known() || response.is_known(); }
+  /// How long a client is expected to wait for its first answer.
+  double expected_ns(uint64_t now_ns) const { return handshake.faded(now_ns) + response.faded(now_ns); }
   void clear() {
-    for (auto* const value : {&ewma_ns, &sampled_ns, &answered_ns})
-      value->store(0, std::memory_order_relaxed);
+    handshake.clear();
+    response.clear();
+    answered_ns.store(0, std::memory_order_relaxed);
     open_flows = 0;
     has_failed = false;
   }
@@ -93,6 +116,12 @@ struct PendingHandshake {
   bool tells = false;  ///< an outlier rule may ask for it
 };
 
+/// When a flow's client has sent its first bytes, which are not answered yet.
+struct PendingResponse {
+  uint64_t asked_ns = 0;
+  FlowIndex flow = kNoFlow;  ///< kNoFlow: nobody waits
+};
+
 class HandshakeWatch {
  public:
   static constexpr uint64_t kPatienceNs = 3'000'000'000;
@@ -103,8 +132,10 @@ class HandshakeWatch {
   struct Memory {                         ///< zeroed; outlives this
     std::span<PendingHandshake> pending;  ///< a power of two: SYNs beyond are not watched
     std::span<uint32_t> places;           ///< as many
-    std::span<HandshakeTimes> services;   ///< by ServiceId
-    std::span<AnswerTime> backends;       ///< by BackendId
+    /// As many: by the last bits of the flow's index. Of two that share a place the later one is timed.
+    std::span<PendingResponse> responses;
+    std::span<HandshakeTimes> services;  ///< by ServiceId
+    std::span<AnswerTime> backends;      ///< by BackendId
   };
   explicit HandshakeWatch(const Memory& memory)
       : memory_(memory), mask_(static_cast<uint32_t>(memory.pending.size()) - 1) {}
@@ -131,6 +162,15 @@ class HandshakeWatch {
   /// Has the next one fail that has been pending for kPatienceNs. False: there is none.
   bool fail_overdue();
 
+  /// The client of a flow that is timed has sent its first bytes.
+  void ask(FlowIndex flow);
+  /// It has not: a new flow has the index of one that was not answered.
+  void forget_question(FlowIndex flow) { waited_ns(flow); }
+  /// Its backend has sent its first ones.
+  void respond(FlowIndex flow, BackendId backend);
+  /// Its backend has reset it instead: that counts as a slow answer.
+  void refuse(FlowIndex flow, BackendId backend);
+
   std::span<const AnswerTime> answer_times() const { return memory_.backends; }
 
   /// The control thread. Fills `events` from the front; returns how many there were.
@@ -145,7 +185,9 @@ class HandshakeWatch {
 
  private:
   PendingHandshake* find(FlowIndex flow);
-  void sample(AnswerTime& time, uint64_t nanoseconds);
+  /// How long the client of a flow has waited, and it does so no more. Nothing: it has not asked, or is not
+  /// timed.
+  std::optional<uint64_t> waited_ns(FlowIndex flow);
   void fail(PendingHandshake& handshake, HandshakeEvent::Kind kind);
 
   Memory memory_;

@@ -60,8 +60,8 @@ std::optional<double> answer_time(const Gateway& gateway, lb::BackendId id) {
   unsigned workers = 0;
   for_each_watch(gateway, [&](const lb::HandshakeWatch& watch) {
     const lb::AnswerTime& time = watch.answer_time_of(id);
-    if (time.sampled_ns.load(std::memory_order_relaxed) == 0) return;
-    sum += static_cast<double>(time.ewma_ns.load(std::memory_order_relaxed));
+    if (!time.handshake.is_known()) return;
+    sum += static_cast<double>(time.handshake.nanoseconds());
     ++workers;
   });
   return workers == 0 ? std::nullopt : std::optional(sum / workers);

@@ -70,8 +70,9 @@ class Station {
   MappedArray<lb::TargetCounters> backends_;
   MappedArray<uint32_t> cursors_;
   MappedArray<lb::AnswerCounters> answers_;
-  MappedArray<lb::PendingHandshake> pending_handshakes_;  ///< of `handshakes_`, as the next three
+  MappedArray<lb::PendingHandshake> pending_handshakes_;  ///< of `handshakes_`, as the next four
   MappedArray<uint32_t> handshake_places_;
+  MappedArray<lb::PendingResponse> pending_responses_;
   MappedArray<lb::HandshakeTimes> handshake_times_;
   MappedArray<lb::AnswerTime> answer_times_;
   std::unique_ptr<lb::HandshakeWatch> handshakes_;

@@ -1,6 +1,6 @@
-// least-response-time: of two of the schedule the one that is expected to answer sooner, by the peak EWMA of
-// its handshakes and the flows that it has open (after Finagle's "Peak EWMA" over Mitzenmacher's two
-// choices).
+// least-response-time: of two of the schedule the one that is expected to answer sooner, by the peak EWMAs of
+// its handshakes and first answers and the flows that it has open (after Finagle's "Peak EWMA" over
+// Mitzenmacher's two choices).
 #pragma once
 
 #include "lb/handshake_watch.h"
@@ -15,11 +15,10 @@ struct ResponseCost {
 
   static ResponseCost of(BackendId id, const Draw& draw) {
     const AnswerTime& time = draw.answer_times[id];
-    const double answer_ns = time.faded(draw.now_ns);
     // Of whom nothing is known gets a flow at once, and no other until it has answered that one.
-    const bool is_unknown = time.sampled_ns.load(std::memory_order_relaxed) == 0;
-    if (is_unknown && time.open_flows == 0) return {0};
-    const double expected = is_unknown ? static_cast<double>(HandshakeWatch::kFailureNs) : answer_ns;
+    if (!time.is_known() && time.open_flows == 0) return {0};
+    const double expected =
+        time.is_known() ? time.expected_ns(draw.now_ns) : static_cast<double>(HandshakeWatch::kFailureNs);
     return {expected * (time.open_flows + 1.0) / std::max(1u, draw.backends[id].weight)};
   }
 };

@@ -1,6 +1,6 @@
 """Backends that are not alike behind full-nat: eight that answer over HTTP, of which one takes ten times as long, and
-one that refuses every connection; wrk asks them, a connection for each request. The slow one is slow in its program:
-handshakes are as fast as others', so that flows in flight alone tell of it."""
+one that refuses every connection; wrk asks them, a connection for each request. The slow one is slow in its program, and
+its handshakes are as fast as others'."""
 
 import contextlib
 import functools

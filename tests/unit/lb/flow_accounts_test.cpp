@@ -50,9 +50,10 @@ class FlowAccountsTest : public BalancerTest {
   FlowLane lane;
   std::vector<PendingHandshake> pending{64};
   std::vector<uint32_t> places = std::vector<uint32_t>(64);
+  std::vector<PendingResponse> responses{64};
   std::vector<HandshakeTimes> times{4};
   std::vector<AnswerTime> answer_times{4};
-  HandshakeWatch watch{{pending, places, times, answer_times}};
+  HandshakeWatch watch{{pending, places, responses, times, answer_times}};
   uint64_t now_ns = 5'000'000'000'000;
 };
 

@@ -17,9 +17,10 @@ using Kind = HandshakeEvent::Kind;
 struct Watched {
   std::vector<PendingHandshake> pending{8};
   std::vector<uint32_t> places = std::vector<uint32_t>(8);
+  std::vector<PendingResponse> responses{8};
   std::vector<HandshakeTimes> services{4};
   std::vector<AnswerTime> backends{8};
-  HandshakeWatch watch{{pending, places, services, backends}};
+  HandshakeWatch watch{{pending, places, responses, services, backends}};
 
   /// The kinds of what was told, each with its backend.
   std::vector<std::pair<Kind, BackendId>> events() {
@@ -44,8 +45,8 @@ TEST(HandshakeWatch, TimesAnAnswerAndRemembersPeaks) {
   watch.begin(3, 2, true);
   watch.set_time(1005 * kMs);
   watch.answer(3, 1, 2);
-  const AnswerTime& time = watch.answer_time_of(2);
-  EXPECT_EQ(time.ewma_ns.load(), 5 * kMs);
+  const PeakEwma& time = watch.answer_time_of(2).handshake;
+  EXPECT_EQ(time.nanoseconds(), 5 * kMs);
   EXPECT_EQ(watched.counted(1), 1u);
   HistogramReading reading{.bounds = HandshakeTimes::kBounds};
   watch.times_of(1).add_to(reading);
@@ -56,11 +57,11 @@ TEST(HandshakeWatch, TimesAnAnswerAndRemembersPeaks) {
   watch.set_time(1006 * kMs);
   watch.begin(5, 2, true);
   watch.answer(4, 1, 2);
-  EXPECT_GT(time.ewma_ns.load(), 4 * kMs);
+  EXPECT_GT(time.nanoseconds(), 4 * kMs);
   watch.set_time(1106 * kMs);
   watch.answer(5, 1, 2);
-  EXPECT_EQ(time.ewma_ns.load(), 100 * kMs);  // a peak counts at once
-  EXPECT_NEAR(time.faded(1106 * kMs + static_cast<uint64_t>(AnswerTime::kFadeNs)), 100 * kMs / M_E, kMs);
+  EXPECT_EQ(time.nanoseconds(), 100 * kMs);  // a peak counts at once
+  EXPECT_NEAR(time.faded(1106 * kMs + static_cast<uint64_t>(PeakEwma::kFadeNs)), 100 * kMs / M_E, kMs);
   EXPECT_TRUE(watched.events().empty());  // nobody failed
 }
 
@@ -78,7 +79,7 @@ TEST(HandshakeWatch, ASynFailsOnceAfterThreeSeconds) {
   EXPECT_FALSE(watch.fail_overdue());
   watch.fail(3, Kind::kReset);  // too late: it has failed
   EXPECT_EQ(watched.events(), (std::vector<std::pair<Kind, BackendId>>{{Kind::kUnanswered, 2}}));
-  EXPECT_EQ(watch.answer_time_of(5).ewma_ns.load(), HandshakeWatch::kPatienceNs);
+  EXPECT_EQ(watch.answer_time_of(5).handshake.nanoseconds(), HandshakeWatch::kPatienceNs);
   watch.begin(6, 2, true);
   watch.answer(6, 1, 2);
   EXPECT_EQ(watched.events(), (std::vector<std::pair<Kind, BackendId>>{{Kind::kAnswered, 2}}));
@@ -133,7 +134,7 @@ TEST_F(WatchedFlows, ASynAckAnswers) {
   const Decision flow = open(40000);
   pass(3);
   EXPECT_EQ(world.send(world.reply_of(flow), kSynAck).outcome, Outcome::kCached);
-  EXPECT_EQ(watched.backends[flow.backend].ewma_ns.load(), 3 * kMs);
+  EXPECT_EQ(watched.backends[flow.backend].handshake.nanoseconds(), 3 * kMs);
   EXPECT_EQ(watched.counted(World::kService), 1u);
   world.send(world.reply_of(flow), kSynAck);  // sent again
   EXPECT_EQ(watched.counted(World::kService), 1u);
@@ -190,6 +191,87 @@ TEST_F(WatchedFlows, CountsFlowsUntilTheyHaveEnded) {
   EXPECT_EQ(open_flows(), 1u);
   world.forget_all();
   EXPECT_EQ(open_flows(), 0u);
+}
+
+/// Of a service whose policy goes by how long its backends take.
+class TimedFlows : public WatchedFlows {
+ protected:
+  TimedFlows() {
+    for (Service& service : world.services) service.policy = Policy::kLeastResponseTime;
+  }
+  uint64_t response_ms(BackendId backend) const {
+    return watched.backends[backend].response.nanoseconds() / kMs;
+  }
+  static FlowKey client(unsigned port) { return flow_key("192.0.2.7", port, "203.0.113.10", 80); }
+};
+
+TEST_F(TimedFlows, TheFirstBytesAndTheirAnswerAreTimedAndNothingElse) {
+  const Decision flow = world.establish(client(40000));
+  const FlowEntry &request = *flow.flow, &reply = world.entries[request.peer];
+  pass(100);
+  world.send(client(40000), kAck);  // no bytes: nobody asks yet
+  EXPECT_FALSE(request.is_settled);
+  world.send(client(40000), kAck, 500, true);
+  EXPECT_TRUE(request.is_settled);  // however much the client sends now, it goes the short way
+  EXPECT_FALSE(reply.is_settled);
+  pass(20);
+  world.send(world.reply_of(flow), kAck);
+  EXPECT_EQ(response_ms(flow.backend), 0u);
+  pass(20);
+  world.send(world.reply_of(flow), kAck, 500, true);
+  EXPECT_EQ(response_ms(flow.backend), 40u);
+  EXPECT_TRUE(request.is_settled && reply.is_settled);
+  world.send(client(40000), kAck, 500, true);
+  pass(1000);
+  world.send(world.reply_of(flow), kAck, 500, true);
+  EXPECT_EQ(response_ms(flow.backend), 40u);
+}
+
+TEST_F(TimedFlows, ABackendThatSpeaksFirstIsNotTimed) {
+  const Decision flow = world.establish(client(40000));
+  pass(50);
+  world.send(world.reply_of(flow), kAck, 500, true);
+  EXPECT_TRUE(flow.flow->is_settled && world.entries[flow.flow->peer].is_settled);
+  world.send(client(40000), kAck, 500, true);
+  pass(50);
+  world.send(world.reply_of(flow), kAck, 500, true);
+  EXPECT_FALSE(watched.backends[flow.backend].response.is_known());
+}
+
+TEST_F(TimedFlows, AResetInsteadOfAnAnswerCountsAsASlowOne) {
+  const Decision flow = world.establish(client(40000));
+  world.send(client(40000), kAck, 500, true);
+  pass(2);
+  world.send(world.reply_of(flow), kRst | kAck);
+  EXPECT_EQ(response_ms(flow.backend), HandshakeWatch::kFailureNs / kMs);
+}
+
+TEST_F(TimedFlows, WhatNobodyAnsweredIsNotTakenForTheNextFlowsQuestion) {
+  const Decision silent = world.establish(client(40000));
+  world.send(client(40000), kAck, 500, true);
+  world.send(client(40000), kRst);
+  world.forget_all();
+  pass(5000);
+  const Decision next = world.establish(client(40001));
+  ASSERT_EQ(next.flow, silent.flow);  // the same entry
+  world.send(world.reply_of(next), kAck, 500, true);
+  for (BackendId id = 0; id < 3; ++id) EXPECT_FALSE(watched.backends[id].response.is_known());
+}
+
+TEST_F(TimedFlows, ADatagramIsAnsweredByTheFirstOneBack) {
+  const FlowKey key = flow_key("192.0.2.7", 5000, "203.0.113.10", 53, IpProtocol::kUdp);
+  const Decision flow = world.send(key);
+  pass(7);
+  world.send(key);
+  pass(7);
+  world.send(world.reply_of(flow));
+  EXPECT_EQ(response_ms(flow.backend), 14u);
+}
+
+TEST_F(TimedFlows, OtherPoliciesTimeNothing) {
+  for (Service& service : world.services) service.policy = Policy::kMaglev;
+  const Decision flow = world.establish(client(40000));
+  EXPECT_FALSE(flow.flow->is_timed || world.entries[flow.flow->peer].is_timed);
 }
 
 }  // namespace

@@ -116,8 +116,8 @@ class PickByAnswers : public PickTest {
   static constexpr uint64_t kNow = 1'000'000'000'000, kMs = 1'000'000;
 
   void know(BackendId id, uint64_t nanoseconds, uint32_t open = 0, uint64_t at = kNow) {
-    answers[id].ewma_ns = nanoseconds;
-    answers[id].sampled_ns = at;
+    answers[id].handshake.clear();
+    answers[id].handshake.add(at, nanoseconds);
     answers[id].open_flows = open;
   }
   /// How often each is picked, its flows ending at once.
@@ -142,6 +142,15 @@ class PickByAnswers : public PickTest {
 TEST_F(PickByAnswers, ASlowBackendGetsFewFlows) {
   set_weights({1, 1, 1, 1, 1, 1, 1, 1});
   for (BackendId id = 0; id < 8; ++id) know(id, id == 3 ? 10 * kMs : kMs);
+  EXPECT_LE(shares(8000)[3], 8000u / 8 / 4);
+}
+
+TEST_F(PickByAnswers, OneThatIsQuickToAcceptAndSlowToAnswerGetsFewFlows) {
+  set_weights({1, 1, 1, 1, 1, 1, 1, 1});
+  for (BackendId id = 0; id < 8; ++id) {
+    know(id, kMs);
+    answers[id].response.add(kNow, id == 3 ? 200 * kMs : 20 * kMs);
+  }
   EXPECT_LE(shares(8000)[3], 8000u / 8 / 4);
 }
 
@@ -172,7 +181,7 @@ TEST_F(PickByAnswers, FlowsThatAreOpenCountAndSoDoWeights) {
 
 TEST_F(PickByAnswers, WhatWasLongAgoFades) {
   set_weights({1, 1, 1});
-  know(0, HandshakeWatch::kFailureNs, 0, kNow - static_cast<uint64_t>(20 * AnswerTime::kFadeNs));
+  know(0, HandshakeWatch::kFailureNs, 0, kNow - static_cast<uint64_t>(20 * PeakEwma::kFadeNs));
   know(1, kMs);
   know(2, kMs);
   EXPECT_GT(shares(300)[0], 150u);  // it is tried again
