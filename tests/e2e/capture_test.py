@@ -84,7 +84,7 @@ def test_tshark_counts_what_the_gateway_counts_under_load(lab, tmp_path):
             stdout=subprocess.PIPE,
         )  # fmt: skip
         eventually(lambda: file.exists() and file.stat().st_size > 0, "the capture has begun", 30)
-        lab.client.run("wrk", "-t1", "-c16", "-d2s", lab.url(service))
+        lab.client.run("wrk", "-t1", "-c16", "-d1s", lab.url(service))
         packets = settled_count(lab, service) - before
         command.send_signal(signal.SIGINT)
         end = json.loads(command.communicate(timeout=60)[0])
