@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <memory>
-#include <unordered_set>
 #include <vector>
 
 #include "ctrl/log/log_line.h"
 #include "ctrl/rpc/changing_call.h"
+#include "ctrl/rpc/request_json.h"
 #include "ctrl/rpc/request_span.h"
 #include "ctrl/store/awaited_reply.h"
 
@@ -37,24 +37,6 @@ json error_data(const Refusal& refusal, std::string_view kind) {
 json refused(const Refusal& refusal, const json& id) {
   return error_object(rpc_code::kRefused - static_cast<int>(refusal.kind), refusal.message, id,
                       error_data(refusal, name_of(refusal.kind)));
-}
-
-/// The value of a text, discarded where it is no JSON. RFC 8259, 4 leaves open which of two members of one
-/// name counts: `twice` gets the first name that an object has twice.
-json parse_noting_duplicates(std::string_view text, std::string& twice) {
-  std::vector<std::unordered_set<std::string>> names;  // of the objects that are open
-  const auto note = [&](int, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) {
-      names.emplace_back();
-    } else if (event == json::parse_event_t::object_end) {
-      names.pop_back();
-    } else if (event == json::parse_event_t::key) {
-      const auto& name = parsed.get_ref<const std::string&>();
-      if (!names.back().insert(name).second && twice.empty()) twice = name;
-    }
-    return true;
-  };
-  return json::parse(text, note, false);
 }
 
 /// What makes a request unfit to be looked up; empty: nothing (JSON-RPC 2.0, 4).
