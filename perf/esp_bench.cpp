@@ -32,14 +32,17 @@ namespace {
 using dataplane::kBurst;
 using dataplane::Worker;
 
-constexpr unsigned kFlows = 256;     ///< of each worker
-constexpr unsigned kBuffers = 1024;  ///< of each worker, as many as a receive queue has descriptors
+// Of each worker.
+constexpr unsigned kFlows = 256;
+constexpr unsigned kBuffers = 1024;  ///< as many as a receive queue has descriptors
+constexpr unsigned kWaiting = 256;   ///< and so many more, which may wait for another worker's numbers
 constexpr unsigned kMostWorkers = 2;
 constexpr size_t kLink = 14;
 
-rte_mempool* pool() {
-  static rte_mempool* const made = make_pool(2 * kMostWorkers * kBuffers, 2048, 0);
-  return made;
+rte_mempool* pool(unsigned worker) {
+  static const std::array<rte_mempool*, kMostWorkers> made = {make_pool(kBuffers + kWaiting, 2048, 0),
+                                                              make_pool(kBuffers + kWaiting, 2048, 0)};
+  return made[worker];
 }
 
 /// A device that takes every frame: a queue for each worker.
@@ -57,16 +60,19 @@ class Sink {
     bool is_ready =
         made >= 0 && rte_eth_dev_configure(device_, kMostWorkers, kMostWorkers, &configuration) == 0;
     for (uint16_t i = 0; i < kMostWorkers; ++i) {
-      is_ready = is_ready && rte_eth_rx_queue_setup(device_, i, 64, SOCKET_ID_ANY, nullptr, pool()) == 0 &&
+      is_ready = is_ready && rte_eth_rx_queue_setup(device_, i, 64, SOCKET_ID_ANY, nullptr, pool(i)) == 0 &&
                  rte_eth_tx_queue_setup(device_, i, 64, SOCKET_ID_ANY, nullptr) == 0;
     }
     if (!is_ready || rte_eth_dev_start(device_) != 0) give_up("no device");
   }
   uint16_t device() const { return device_; }
-  /// How many frames a worker has sent since the last call, a burst at most.
+  /// How many frames a worker has sent since the last call, a burst at most; their buffers are free again.
   unsigned empty(unsigned worker) {
     std::array<rte_mbuf*, kBurst> sent;
-    return rte_ring_dequeue_burst(rings_[worker], reinterpret_cast<void**>(sent.data()), kBurst, nullptr);
+    const unsigned count =
+        rte_ring_dequeue_burst(rings_[worker], reinterpret_cast<void**>(sent.data()), kBurst, nullptr);
+    rte_pktmbuf_free_bulk(sent.data(), count);
+    return count;
   }
 
  private:
@@ -79,12 +85,14 @@ Sink& sink() {
   return one;
 }
 
-/// Buffers that are filled with one worker's frames again and again, as a device does it.
+/// One worker's frames, again and again, in buffers of its pool, as a device lays them.
 class Source {
  public:
   /// `ip_bytes`: of each packet. `is_verified`: the device has found their checksums right.
   Source(unsigned worker, size_t ip_bytes, bool is_verified)
-      : size_(static_cast<uint16_t>(kLink + ip_bytes)), flags_(is_verified ? kVerified : 0) {
+      : pool_(pool(worker)),
+        size_(static_cast<uint16_t>(kLink + ip_bytes)),
+        flags_(is_verified ? kVerified : 0) {
     for (unsigned flow = 0; flow < kFlows; ++flow) {
       const auto port = static_cast<uint16_t>(10'000 + worker * kFlows + flow);
       frames_.push_back(
@@ -93,36 +101,36 @@ class Source {
                              .tcp(port, 80)
                              .payload_bytes(ip_bytes - sizeof(Ipv4Header) - sizeof(TcpHeader))));
     }
-    if (rte_pktmbuf_alloc_bulk(pool(), buffers_.data(), kBuffers) != 0) give_up("no buffers");
   }
-  ~Source() { rte_pktmbuf_free_bulk(buffers_.data(), kBuffers); }
   Source(const Source&) = delete;
 
-  /// The next burst; the one of kBuffers packets ago must be done with.
+  /// The next burst. Whoever is done with a packet frees it; the span holds until the next call.
   std::span<rte_mbuf*> fill() {
-    const std::span<rte_mbuf*> burst(buffers_.data() + next_buffer_, kBurst);
-    for (rte_mbuf* packet : burst) {
-      packet->data_off = RTE_PKTMBUF_HEADROOM;
+    if (rte_pktmbuf_alloc_bulk(pool_, burst_.data(), kBurst) != 0) give_up("no buffers");
+    for (rte_mbuf* packet : burst_) {
       packet->data_len = size_;
       packet->pkt_len = size_;
       packet->ol_flags = flags_;
       std::memcpy(rte_pktmbuf_mtod(packet, void*), frames_[next_frame_].data(), size_);
       next_frame_ = (next_frame_ + 1) % kFlows;
     }
-    next_buffer_ = (next_buffer_ + kBurst) % kBuffers;
-    return burst;
+    return burst_;
   }
 
  private:
   static constexpr uint64_t kVerified = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 
   std::vector<test::Bytes> frames_;
-  std::array<rte_mbuf*, kBuffers> buffers_;
+  std::array<rte_mbuf*, kBurst> burst_{};
+  rte_mempool* pool_;
   uint16_t size_;
   uint64_t flags_;
   size_t next_frame_ = 0;
-  size_t next_buffer_ = 0;
 };
+
+void free_all(std::span<rte_mbuf*> burst) {
+  rte_pktmbuf_free_bulk(burst.data(), static_cast<unsigned>(burst.size()));
+}
 
 /// Runs one burst after the other, and says what a packet took, also in cycles of the time stamp counter.
 template <typename OneBurst>
@@ -137,7 +145,7 @@ void measure(benchmark::State& state, const OneBurst& one_burst) {
 
 void floor(benchmark::State& state) {
   Source source(0, static_cast<size_t>(state.range(0)), false);
-  measure(state, [&] { benchmark::DoNotOptimize(source.fill()); });
+  measure(state, [&] { free_all(source.fill()); });
 }
 
 /// ipsec-mb as it comes.
@@ -172,8 +180,10 @@ void encrypt_alone(benchmark::State& state, unsigned worker) {
   const auto library = std::make_unique<Library>();
   uint64_t number = 0;
   measure(state, [&] {
-    for (rte_mbuf* packet : source.fill())
+    const std::span<rte_mbuf*> burst = source.fill();
+    for (rte_mbuf* packet : burst)
       library->encrypt(rte_pktmbuf_mtod_offset(packet, uint8_t*, kLink), plain_bytes, ++number);
+    free_all(burst);
   });
 }
 
@@ -190,7 +200,7 @@ struct Workers {
     tables = test::make_tables({spec});
     site.lead(*tables);
     for (unsigned i = 0; i < workers; ++i)
-      rigs.push_back(std::make_unique<WorkerRig>(tables, i, workers, pool(), sink().device()));
+      rigs.push_back(std::make_unique<WorkerRig>(tables, i, workers, pool(i), sink().device()));
   }
   test::EspSite site;
   std::shared_ptr<dataplane::Tables> tables;
