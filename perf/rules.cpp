@@ -14,6 +14,8 @@ constexpr uint32_t kListed = 1u << 20;
 constexpr uint32_t kFirst = 0x28000000;  // 40.0.0.0
 constexpr uint32_t kApart = 16;
 constexpr double kMost = 1e9;  ///< a second, and at once
+/// Nothing comes again while anything is measured: a source that is admitted once is not admitted twice.
+const lb::Rate kOneInElevenDays = lb::Rate::of(1e-6, 1);
 
 /// An access list that denies 2^20 hosts, `behind` so many addresses behind the listed clients.
 std::shared_ptr<const lb::AccessList> deny_many(uint32_t behind) {
@@ -41,7 +43,9 @@ lb::ServiceRules rules_for(Rules rules) {
   lb::ServiceRules made;
   if (rules == Rules::kDenying) made.access = deny_many(0);
   if (rules == Rules::kLimiting) made.packets = bucket_of(1);
-  if (rules == Rules::kLimitingEach) made.per_source.emplace().packets.emplace(source_rate_of(1));
+  if (rules == Rules::kLimitingEach) {
+    made.per_source.emplace().packets.emplace(kOneInElevenDays, std::make_shared<lb::SourceTable>(kListed));
+  }
   if (rules != Rules::kWide) return made;
   made.access = deny_many(1);
   made.new_flows = bucket_of(kMost);

@@ -15,7 +15,7 @@ enum class Rules {
   kWide,          ///< every limit, and an access list of 2^20 prefixes: all that comes is within them
   kDenying,       ///< an access list of as many, which denies all clients that listed_client() answers
   kLimiting,      ///< the service's packets are limited to one a second
-  kLimitingEach,  ///< those of each source are
+  kLimitingEach,  ///< of each source one packet is admitted
 };
 inline constexpr std::array<std::string_view, 5> kRulesNames = {"none", "wide", "denying", "limiting",
                                                                 "limiting-each"};

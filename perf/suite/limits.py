@@ -32,6 +32,7 @@ def dropping(rules: str, case: pipeline.Case, wish: Wish) -> Iterator[Row]:
             ours.pause()
             with testpmd(eal[1], vdev, "rxonly", case.buffers, case.data_room) as theirs:
                 theirs.pause()
+                ours.meet_every_client(case.flows)
                 turns = (lambda: ours.mpps(wish.seconds), lambda: theirs.mpps(wish.seconds))
                 samples = take_turns(turns, wish.rounds)
     command = ours.command.replace(f"{PERF}/", "").replace(f"{directory}/", "")  # no path of this machine
