@@ -37,8 +37,8 @@ IpAddress client(const Traffic& traffic, uint32_t index) {
   return IpAddress::v6(bytes.data());
 }
 
-IpAddress vip(const Traffic& traffic) {
-  return *IpAddress::parse(traffic.v6 ? test::kIpv6.vip : test::kIpv4.vip);
+IpAddress vip(const Traffic& traffic, uint32_t index) {
+  return traffic.v6 ? *IpAddress::parse(test::kIpv6.vip) : service_address(index % traffic.services);
 }
 
 Be16 client_port(uint32_t index) {
@@ -54,7 +54,7 @@ size_t write_ip(const Traffic& traffic, uint32_t index, uint8_t* at, size_t l4_b
     header.next_header = traffic.protocol;
     header.hop_limit = 64;
     header.source = client(traffic, index).bytes();
-    header.destination = vip(traffic).bytes();
+    header.destination = vip(traffic, index).bytes();
     store(at, header);
     return sizeof header;
   }
@@ -65,7 +65,7 @@ size_t write_ip(const Traffic& traffic, uint32_t index, uint8_t* at, size_t l4_b
   header.ttl = 64;
   header.protocol = traffic.protocol;
   header.source = client(traffic, index).as_v4();
-  header.destination = vip(traffic).as_v4();
+  header.destination = vip(traffic, index).as_v4();
   header.checksum = checksum_finish(checksum_add(&header, sizeof header));
   store(at, header);
   return sizeof header;
@@ -95,6 +95,11 @@ void write_l4(const Traffic& traffic, uint32_t index, uint8_t* ip, uint8_t* at, 
 
 }  // namespace
 
+IpAddress service_address(uint32_t number) {
+  constexpr uint32_t kOthers = 0xcb007200;  // 203.0.114.0
+  return number == 0 ? *IpAddress::parse(test::kIpv4.vip) : IpAddress::v4(Be32::from_host(kOthers + number));
+}
+
 std::vector<uint8_t> make_frame(const Traffic& traffic, uint32_t index) {
   const size_t headers = sizeof(EthernetHeader) + (traffic.v6 ? sizeof(Ipv6Header) : sizeof(Ipv4Header));
   const size_t size = std::max(frame_bytes(traffic, index), headers + l4_header_bytes(traffic));
@@ -108,7 +113,7 @@ std::vector<uint8_t> make_frame(const Traffic& traffic, uint32_t index) {
 }
 
 FlowKey make_key(const Traffic& traffic, uint32_t index) {
-  return {client(traffic, index), vip(traffic), client_port(index), kPort, traffic.protocol, {}};
+  return {client(traffic, index), vip(traffic, index), client_port(index), kPort, traffic.protocol, {}};
 }
 
 std::vector<uint32_t> shuffled_flows(const Traffic& traffic) {

@@ -1,5 +1,5 @@
 // The frames that the pipeline benchmarks send: clients behind edge's router asking the VIP of
-// tests/support/test_tables.h. Pure; any thread.
+// tests/support/test_tables.h, or several. Pure; any thread.
 #pragma once
 
 #include <compare>
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/address.h"
 #include "common/flow_key.h"
 #include "common/headers.h"
 
@@ -22,6 +23,7 @@ struct Traffic {
   uint32_t first_flow = 0;  ///< flows below belong to somebody else
   bool many_clients =
       false;  ///< IPv4: each flow is of its own listed_client() of perf/rules.h; else few have all
+  uint32_t services = 1;  ///< IPv4: flows ask so many in turn, see service_address()
 
   auto operator<=>(const Traffic&) const = default;
 };
@@ -29,6 +31,9 @@ struct Traffic {
 /// The largest frame of IMIX, and the smallest of Ethernet, both without FCS.
 inline constexpr size_t kLargestFrame = 1514;
 inline constexpr size_t kSmallestFrame = 60;
+
+/// Where service `number` is, over IPv4: the first at the VIP of tests/support/test_tables.h.
+IpAddress service_address(uint32_t number);
 
 /// The frame of flow `index` of the traffic, whose five-tuple no other index below 2^28 has.
 std::vector<uint8_t> make_frame(const Traffic& traffic, uint32_t index);

@@ -4,19 +4,16 @@
 // the others.
 #include <benchmark/benchmark.h>
 #include <rte_cycles.h>
-#include <rte_mbuf.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
 
-#include "common/checksum.h"
 #include "common/headers.h"
 #include "dataplane/tables/capture.h"
-#include "perf/ready_frames.h"
+#include "perf/known_flows.h"
 #include "perf/traffic.h"
 #include "perf/worker_rig.h"
 
@@ -24,81 +21,10 @@ namespace sluice::perf {
 namespace {
 
 using dataplane::kBurst;
-using dataplane::Worker;
 using lb::ForwardMode;
-
-/// One poll of the worker, on a burst that lies ready.
-void work(WorkerRig& rig, std::span<rte_mbuf* const> burst, uint8_t port = test::kEdge) {
-  Worker& worker = rig.worker();
-  std::array<rte_mbuf*, kBurst> packets;
-  std::copy(burst.begin(), burst.end(), packets.begin());
-  process(worker, port, packets);
-  worker.transmit.flush();
-  worker.drops.free_pending();
-}
-
-using Burst = std::array<rte_mbuf*, kBurst>;
-
-/// Empties the sink, which must hold a whole burst.
-Burst expect_all_sent() {
-  Burst sent;
-  if (sink().take(sent) == kBurst) return sent;
-  std::fprintf(stderr, "worker_bench: a packet was not forwarded\n");
-  std::exit(EXIT_FAILURE);
-}
-
-/// Makes of a packet of TCP over IPv4 what its receiver sends back, where it lies.
-void turn_round(rte_mbuf* packet, uint8_t tcp_flags) {
-  auto* const at = rte_pktmbuf_mtod(packet, uint8_t*);
-  uint8_t* const ip = at + sizeof(EthernetHeader);
-  auto ethernet = load<EthernetHeader>(at);
-  auto header = load<Ipv4Header>(ip);
-  auto tcp = load<TcpHeader>(ip + sizeof header);
-  std::swap(ethernet.source, ethernet.destination);
-  std::swap(header.source, header.destination);
-  std::swap(tcp.source_port, tcp.destination_port);
-  const uint16_t without = static_cast<uint16_t>(~tcp.checksum.host());
-  const uint64_t sum = uint64_t{without} + static_cast<uint16_t>(~uint16_t{tcp.flags}) + tcp_flags;
-  tcp.checksum = Be16::from_host(static_cast<uint16_t>(~checksum_fold(sum)));
-  tcp.flags = tcp_flags;
-  store(at, ethernet);
-  store(ip, header);
-  store(ip + sizeof header, tcp);
-}
 
 void count(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * kBurst);
-}
-
-Duty duty_of(const Traffic& traffic, ForwardMode forward) {
-  Duty duty;
-  duty.forward = forward;
-  duty.protocol = traffic.protocol;
-  duty.v6 = traffic.v6;
-  // NAT keeps two entries for a flow.
-  duty.flow_table_entries = std::max(2 * traffic.flows, 1u << 20);
-  return duty;
-}
-
-/// Every flow of the source once, so that all are known.
-void introduce(WorkerRig& rig, Source& source, uint32_t flows) {
-  for (uint32_t i = 0; i < flows; i += kBurst) {
-    work(rig, source.fill());
-    expect_all_sent();
-  }
-}
-
-/// Every connection of the traffic is begun and answered.
-void establish(WorkerRig& rig, Traffic traffic) {
-  traffic.tcp_flags = TcpHeader::kSyn;
-  Source source(traffic);
-  for (uint32_t i = 0; i < traffic.flows; i += kBurst) {
-    work(rig, source.fill());
-    const Burst answers = expect_all_sent();
-    for (rte_mbuf* answer : answers) turn_round(answer, TcpHeader::kSyn | TcpHeader::kAck);
-    work(rig, answers, test::kCore);
-    expect_all_sent();
-  }
 }
 
 /// Laying frames ready, and the device that takes them: what the worker does between is left out.
@@ -196,13 +122,15 @@ void by_backends(benchmark::State& state) {
   count(state);
 }
 
-/// Every packet a SYN of a flow that is not known, in a table that is full.
+/// Every packet a SYN of a flow that is not known, in a table that is full, and of another service than the
+/// one before.
 void new_flow(benchmark::State& state, ForwardMode forward, lb::Policy policy) {
-  const Traffic traffic{.flows = 2'000'000, .tcp_flags = TcpHeader::kSyn};
+  const auto services = static_cast<uint32_t>(state.range(0));
+  const Traffic traffic{.flows = 2'000'000, .tcp_flags = TcpHeader::kSyn, .services = services};
   Source source(traffic);
   Duty duty = duty_of(traffic, forward);
   duty.policy = policy;
-  duty.services = static_cast<unsigned>(state.range(0));
+  duty.services = services;
   duty.flow_table_entries = 1u << 20;
   WorkerRig rig(duty, Sink::pool(), sink().device());
   introduce(rig, source, duty.flow_table_entries);
@@ -278,6 +206,12 @@ void known_answer(benchmark::State& state, ForwardMode forward) {
   count(state);
 }
 
+/// So many flows take a second to introduce, and the library does it anew whenever it tries how often it has
+/// to measure: here it is told. Every flow is met once.
+constexpr int64_t kMany = 1'000'000;
+constexpr int64_t kBurstsOfMany = kMany / int64_t{kBurst};
+constexpr int64_t kBurstsOfNewFlows = 1 << 13;
+
 void register_modes() {
   constexpr Traffic kTcp4{}, kUdp4{.protocol = IpProtocol::kUdp}, kTcp6{.v6 = true};
   using Mode = std::pair<const char*, ForwardMode>;
@@ -287,9 +221,13 @@ void register_modes() {
                                       {"gue", ForwardMode::kGue},
                                       {"direct", ForwardMode::kDirect}}) {
     const std::string row = std::string("known_flow/") + name;
-    auto* const tcp = benchmark::RegisterBenchmark(row.c_str(), known_flow, forward, kTcp4);
-    tcp->Arg(1000)->Arg(1'000'000);
-    if (forward == ForwardMode::kDnat) tcp->Arg(10'000)->Arg(100'000)->Arg(4'000'000);
+    const auto tcp = [&] { return benchmark::RegisterBenchmark(row.c_str(), known_flow, forward, kTcp4); };
+    tcp()->Arg(1000);
+    tcp()->Arg(kMany)->Iterations(kBurstsOfMany);
+    if (forward == ForwardMode::kDnat) {
+      tcp()->Arg(10'000)->Arg(100'000);
+      tcp()->Arg(4 * kMany)->Iterations(4 * kBurstsOfMany);
+    }
     benchmark::RegisterBenchmark((row + "-udp").c_str(), known_flow, forward, kUdp4)->Arg(1000);
     benchmark::RegisterBenchmark((row + "-v6").c_str(), known_flow, forward, kTcp6)->Arg(1000);
   }
@@ -307,8 +245,15 @@ BENCHMARK_CAPTURE(ruled_flow, dnat_many, ForwardMode::kDnat, Traffic{.many_clien
 BENCHMARK_CAPTURE(known_answer, dnat, ForwardMode::kDnat)->Arg(1000)->Arg(1'000'000)->UseManualTime();
 BENCHMARK_CAPTURE(known_answer, full_nat, ForwardMode::kFullNat)->Arg(1000)->UseManualTime();
 BENCHMARK(by_backends)->Arg(1)->Arg(10)->Arg(100)->Arg(240);
-BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)->Arg(1)->Arg(100)->Arg(10'000);
-BENCHMARK_CAPTURE(new_flow, direct, ForwardMode::kDirect, lb::Policy::kMaglev)->Arg(1);
+BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)
+    ->Arg(1)
+    ->Arg(100)
+    ->Arg(10'000)
+    ->Arg(100'000)
+    ->Iterations(kBurstsOfNewFlows);
+BENCHMARK_CAPTURE(new_flow, direct, ForwardMode::kDirect, lb::Policy::kMaglev)
+    ->Arg(1)
+    ->Iterations(kBurstsOfNewFlows);
 BENCHMARK_CAPTURE(established, calm, Others::kCalm)->UseManualTime();
 BENCHMARK_CAPTURE(established, storm, Others::kStorm)->UseManualTime();
 BENCHMARK_CAPTURE(established, storm_on_one_slot, Others::kOneSlot)->UseManualTime();

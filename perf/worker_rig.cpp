@@ -12,6 +12,7 @@
 #include "dataplane/stages/account.h"
 #include "dataplane/stages/police.h"
 #include "dataplane/worker/packet_pool.h"
+#include "perf/traffic.h"
 
 namespace sluice::perf {
 namespace {
@@ -56,7 +57,9 @@ std::string memory_argument() {
 
 rte_mempool* make_pool(unsigned buffers, uint16_t data_room, unsigned cache) {
   const dataplane::PoolSize size{buffers, static_cast<uint16_t>(data_room + RTE_PKTMBUF_HEADROOM)};
-  rte_mempool* const pool = dataplane::create_buffers("perf", size, cache, SOCKET_ID_ANY);
+  static unsigned made = 0;
+  const std::string name = "perf" + std::to_string(made++);
+  rte_mempool* const pool = dataplane::create_buffers(name.c_str(), size, cache, SOCKET_ID_ANY);
   if (pool == nullptr) give_up("create_buffers failed");
   return pool;
 }
@@ -65,7 +68,7 @@ std::shared_ptr<dataplane::Tables> tables_for(const Duty& duty) {
   std::vector<test::ServiceSpec> specs = {main_service(duty)};
   for (unsigned i = 1; i < duty.services; ++i) {
     test::ServiceSpec other = specs.front();
-    other.address = IpAddress::v4(Be32::from_host(0xcb007200 + i)).to_string();  // from 203.0.114.0 on
+    other.address = service_address(i).to_string();
     other.backends.resize(1);
     specs.push_back(other);
   }

@@ -23,8 +23,8 @@ struct Duty {
   IpProtocol protocol = IpProtocol::kTcp;
   bool v6 = false;
   bool fed_by_flowgen = false;  ///< testpmd's traffic: 10.253.0.0/16 on any port, to its own idea of our MAC
-  unsigned services = 1;        ///< the first is the VIP that Traffic asks for
-  unsigned backends = 100;      ///< of that one, at most 240, with static neighbors
+  unsigned services = 1;    ///< at service_address() of perf/traffic.h, all but the first with one backend
+  unsigned backends = 100;  ///< of that one, at most 240, with static neighbors
   uint32_t flow_table_entries = 1u << 20;
   Rules rules = Rules::kNone;
   bool is_accounted = false;  ///< packets are counted for their flows, of which somebody reads records

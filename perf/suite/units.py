@@ -49,7 +49,7 @@ def samples_of(repetitions: List[dict]) -> Samples:
     for run in repetitions:
         items = run.get("items_per_second")
         each = 1e9 / items if items else run["cpu_time"] * _NANOSECONDS[run["time_unit"]]
-        found.setdefault(run["run_name"], []).append(each)
+        found.setdefault(re.sub(r"/iterations:\d+", "", run["run_name"]), []).append(each)
     return dict(sorted(found.items(), key=_natural))  # they ran in random order
 
 
