@@ -9,6 +9,7 @@ import socket
 
 import pytest
 
+from control import Control, Refused
 from gateway import Gateway
 from processes import SLUICED, eventually, spawn
 from wireless import wireless_configuration
@@ -50,11 +51,11 @@ def unread(tmp_path):
 
 def log_much(gateway, lines):
     """Makes the gateway log: each refused request of a changing method is a line of some 100 bytes."""
-    refused = 0
-    for number in range(lines):
-        gateway.refusal("config.rollback", generation=10**6 + number)
-        refused += 1
-    return refused
+    with Control(gateway.socket) as control:
+        for number in range(lines):
+            with pytest.raises(Refused):
+                control.call("config.rollback", generation=10**6 + number)
+    return lines
 
 
 def test_a_full_stderr_holds_up_neither_control_nor_health_nor_the_end(unread):
