@@ -122,6 +122,35 @@ void by_backends(benchmark::State& state) {
   count(state);
 }
 
+/// Packets of these flows, in a table of so many entries that holds `flows`: the others stay where they are.
+void in_table(benchmark::State& state, uint32_t entries, uint32_t flows) {
+  constexpr Traffic kSeen{.flows = 10'000};
+  Duty duty = duty_of(kSeen, ForwardMode::kDnat);
+  duty.flow_table_entries = entries;
+  WorkerRig rig(duty, Sink::pool(), sink().device());
+  {
+    const Traffic all{.flows = flows};
+    Source source(all);
+    introduce(rig, source, all.flows);
+  }
+  Source source(kSeen);
+  for (auto _ : state) {
+    work(rig, source.fill());
+    expect_all_sent();
+  }
+  count(state);
+}
+
+void by_range(benchmark::State& state) {
+  in_table(state, static_cast<uint32_t>(state.range(0)), 10'000);
+}
+
+/// In per cent. A flow of NAT has two entries.
+void by_fill(benchmark::State& state) {
+  constexpr uint32_t kEntries = 1u << 20;
+  in_table(state, kEntries, static_cast<uint32_t>(kEntries / 2 * state.range(0) / 100));
+}
+
 /// Every packet a SYN of a flow that is not known, in a table that is full, and of another service than the
 /// one before.
 void new_flow(benchmark::State& state, ForwardMode forward, lb::Policy policy) {
@@ -245,6 +274,8 @@ BENCHMARK_CAPTURE(ruled_flow, dnat_many, ForwardMode::kDnat, Traffic{.many_clien
 BENCHMARK_CAPTURE(known_answer, dnat, ForwardMode::kDnat)->Arg(1000)->Arg(1'000'000)->UseManualTime();
 BENCHMARK_CAPTURE(known_answer, full_nat, ForwardMode::kFullNat)->Arg(1000)->UseManualTime();
 BENCHMARK(by_backends)->Arg(1)->Arg(10)->Arg(100)->Arg(240);
+BENCHMARK(by_range)->Arg(1 << 16)->Arg(1 << 20)->Arg(1 << 23);
+BENCHMARK(by_fill)->Arg(10)->Arg(50)->Arg(90)->Arg(99);
 BENCHMARK_CAPTURE(new_flow, dnat, ForwardMode::kDnat, lb::Policy::kMaglev)
     ->Arg(1)
     ->Arg(100)

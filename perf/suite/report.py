@@ -3,7 +3,7 @@ docs/performance/introduction.md and reasons.md, which people write."""
 
 import fnmatch
 import re
-from typing import Dict, List
+from typing import Dict, Iterable, List
 
 import results
 import svg
@@ -17,9 +17,11 @@ _MADE = "<!-- Made by `./dev bench --write-docs` from docs/performance/: change 
 _CURVES = {  # by the name that rows give: the title, and the names of the axes
     "ns by flows": ("The worker's own work for a packet of a known flow (dnat)", "flows", "ns"),
     "ns by backends": ("The same by backends of the service, 100,000 flows", "backends", "ns"),
+    "ns by range": ("The same by the entries that the flow table has room for, 10,000 flows", "entries", "ns"),
+    "ns by fill": ("The same by how full a table of a million entries is, 10,000 flows of those", "per cent", "ns"),
     "ns by services": ("The worker's own work for a packet of a new flow, in a full table (dnat)", "services", "ns"),
     "apply by services": ("config.apply of the whole, one pool changed", "services", "ms"),
-    "memory by services": ("Resident memory of the gateway by services of ten backends", "services", "MiB"),
+    "memory by services": ("Resident memory of the gateway by services of ten backends (100,000: of two)", "services", "MiB"),
     "memory by flows": ("Resident memory of the gateway by entries of its flow table", "entries", "MiB"),
 }
 
@@ -44,6 +46,7 @@ def publish(found: results.Results, facts: Dict[str, str], order: List[str]) -> 
         "## The machines", "", *machine_table(contents), "",
         "## Targets", "", *row_table(demanded), "",
         "## What misses its target, and why", "", *explanations(rows), "",
+        "## Instructions and cache lines", "", (PARTS / "instructions.md").read_text(),
         "## Plots", "", *"\n\n".join(images).splitlines(), "",
         "## Every figure", "",
         "Samples of every turn are in a file for each kind of CPU, in the order in which they were taken:",
@@ -86,11 +89,19 @@ def reasons() -> Dict[str, str]:
     return {pattern.strip(): text.strip() for pattern, text in zip(parts[::2], parts[1::2])}
 
 
+def _missed(rows: Iterable[Row]) -> List[str]:
+    return list(dict.fromkeys(f"{row.suite}: {row.name}" for row in rows if row.met is False or row.error))
+
+
+def unexplained(rows: Iterable[Row]) -> List[str]:
+    """Rows that miss their target, or failed, for which nobody has written a reason down."""
+    patterns = list(reasons())
+    return [name for name in _missed(rows) if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
 def explanations(rows: Dict[str, List[Row]]) -> List[str]:
     """Each reason once, behind the rows that it explains; and the rows that nobody has explained."""
-    missed = list(dict.fromkeys(
-        f"{row.suite}: {row.name}" for some in rows.values() for row in some if row.met is False or row.error
-    ))  # fmt: skip
+    missed = _missed(row for some in rows.values() for row in some)
     lines: List[str] = []
     for pattern, text in reasons().items():
         named = [name for name in missed if fnmatch.fnmatchcase(name, pattern)]

@@ -79,7 +79,7 @@ def worker_work(wanted: str, floor: str, curve: str, wish: Wish) -> Iterator[Row
         *_, last = name.split("/")
         net = [time - under for time, under in zip(times, found[f"floor/{floor or last}"])]
         row = _row("worker", name, net, f"worker_bench --benchmark_filter='{pattern}'")
-        if name.rsplit("/", 1)[0] in ("known_flow/dnat", "by_backends", "new_flow/dnat"):
+        if name.rsplit("/", 1)[0] in ("known_flow/dnat", "by_backends", "by_range", "by_fill", "new_flow/dnat"):
             row.curve, row.at = curve, float(last)
         limit = TARGETS.get(name)
         yield row.demand_figure(limit) if limit else row
@@ -153,6 +153,8 @@ def measurements(wish: Wish) -> Iterator[Measurement]:
     yield each("worker", "known flow", worker_work, "known_flow/", "", "ns by flows")
     yield each("worker", "answers", answers)
     yield each("worker", "backends", worker_work, "by_backends/", "100000", "ns by backends")
+    yield each("worker", "range of the table", worker_work, "by_range/", "10000", "ns by range")
+    yield each("worker", "fill of the table", worker_work, "by_fill/", "10000", "ns by fill")
     yield each("worker", "new flow", worker_work, "new_flow/", "1000000", "ns by services")
     yield each("worker", "storm", storms)
     yield each("inspection", "stream", inspection)
