@@ -11,8 +11,8 @@
 
 #include "ctrl/http/http_connection.h"
 #include "ctrl/http/http_gate.h"
-#include "ctrl/http/http_message.h"
 #include "ctrl/http/http_server.h"
+#include "ctrl/wire/http_message.h"
 
 namespace sluice::ctrl {
 

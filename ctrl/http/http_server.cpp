@@ -9,12 +9,12 @@
 #include "ctrl/http/http_connection.h"
 #include "ctrl/http/http_conversation.h"
 #include "ctrl/http/http_gate.h"
-#include "ctrl/http/http_message.h"
 #include "ctrl/net/acceptor.h"
 #include "ctrl/net/pause.h"
 #include "ctrl/net/spawn.h"
 #include "ctrl/net/tls_session.h"
 #include "ctrl/store/awaited_reply.h"
+#include "ctrl/wire/http_message.h"
 
 namespace sluice::ctrl {
 

@@ -16,7 +16,7 @@
 
 #include "common/result.h"
 #include "ctrl/access/peer.h"
-#include "ctrl/http/http_message.h"
+#include "ctrl/wire/http_message.h"
 
 namespace sluice::ctrl {
 

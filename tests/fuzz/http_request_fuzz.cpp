@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "ctrl/http/http_message.h"
+#include "ctrl/wire/http_message.h"
 
 namespace sluice::ctrl {
 namespace {

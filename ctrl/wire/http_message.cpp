@@ -1,4 +1,4 @@
-#include "ctrl/http/http_message.h"
+#include "ctrl/wire/http_message.h"
 
 #include <algorithm>
 #include <array>
