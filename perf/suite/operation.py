@@ -18,6 +18,7 @@ from control import Control
 from devices_under_test import WORKER_CPU, eal_arguments, worker
 from gateway import Gateway, boot_section
 from gateway import eal_arguments as gateway_eal_arguments
+from growth import apply_ms
 from machine import huge_pages
 from measure import Measurement, Row, Wish, take_turns
 from pipeline import Case, capture, duty, meet_every_flow
@@ -193,13 +194,7 @@ def of_metrics(pools: int, each: int, wish: Wish) -> Iterator[Row]:
         def apply() -> float:
             changing = config["pools"][0]["backends"][0]
             changing["weight"] = 3 - changing.get("weight", 1)
-            text = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "config.apply", "params": {"config": config}}).encode()
-            began = time.perf_counter()
-            control.send(text + b"\n")
-            answer = control.receive()
-            if "error" in answer:
-                raise RuntimeError(str(answer["error"]))
-            return 1e3 * (time.perf_counter() - began)
+            return apply_ms(control, config)
 
         time.sleep(4 * wish.seconds)  # what its start has left to do
         peak_mib(gateway.process.pid)
