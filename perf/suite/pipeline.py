@@ -1,13 +1,14 @@
 """The worker over net_pcap, which replays a capture for ever, beside testpmd on the same file."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import pathlib
 import subprocess
-from typing import Iterator, List
+from typing import Iterator, List, Sequence, Tuple
 
-from devices_under_test import PERF, Worker, eal_arguments, testpmd, worker
+from devices_under_test import PERF, Testpmd, Worker, eal_arguments, testpmd, worker
 from machine import huge_pages
 from measure import Measurement, Row, Wish, take_turns
 
@@ -65,7 +66,8 @@ def cases(everything: bool) -> Iterator[Case]:
     for forward in FORWARDS:
         yield Case(forward)
         yield Case(forward, 1_000_000)
-    yield Case(flows=100_000)
+    for forward in TARGETED:
+        yield Case(forward, 100_000)
     yield Case(flows=4_000_000)
     yield Case(protocol="udp")
     yield Case(family=6)
@@ -73,6 +75,10 @@ def cases(everything: bool) -> Iterator[Case]:
     yield Case(sizes="imix")
     yield Case(peer="macswap")
     yield Case(policy="source-hash")
+
+
+AS_SMALL_TCP = (Case(protocol="udp"), Case(sizes="imix"))
+WITHIN = 0.9
 
 
 def capture(case: Case, directory: pathlib.Path) -> pathlib.Path:
@@ -90,19 +96,32 @@ def duty(case: Case, rules: str = "none") -> List[object]:
     return [case.forward, case.policy, case.protocol, case.family, entries, 100, "capture", "poll", rules]
 
 
-def measure(case: Case, directory: pathlib.Path, rounds: int, seconds: float) -> Row:
-    """Both at once in memory, in turn on the CPU."""
+def pair(stack: contextlib.ExitStack, case: Case, directory: pathlib.Path, huge: bool) -> Tuple[Worker, Testpmd]:
+    """The worker and testpmd on that case's frames, both stopped, and the worker knows every flow."""
     vdev = f"net_pcap0,rx_pcap={capture(case, directory)},infinite_rx=1"
-    with huge_pages(2 * case.megabytes) as huge:
-        eal = [eal_arguments(prefix, case.megabytes, huge) for prefix in ("worker", "testpmd")]
-        with worker(eal[0], vdev, case.buffers, case.data_room, duty(case)) as ours:
-            ours.pause()
-            with testpmd(eal[1], vdev, case.peer, case.buffers, case.data_room) as theirs:
-                theirs.pause()
-                meet_every_flow(ours, case.flows)
-                samples = take_turns((lambda: ours.mpps(seconds), lambda: theirs.mpps(seconds)), rounds)
-    command = ours.command.replace(f"{PERF}/", "").replace(f"{directory}/", "")  # no path of this machine
-    row = Row("pipeline", case.name, "Mpps", samples[0], f"testpmd {case.peer}", samples[1], command=command)
+    eal = [eal_arguments(f"{program}-{case.protocol}-{case.sizes}", case.megabytes, huge) for program in ("worker", "testpmd")]
+    ours = stack.enter_context(worker(eal[0], vdev, case.buffers, case.data_room, duty(case)))
+    ours.pause()
+    theirs = stack.enter_context(testpmd(eal[1], vdev, case.peer, case.buffers, case.data_room))
+    theirs.pause()
+    meet_every_flow(ours, case.flows)
+    return ours, theirs
+
+
+def measure(cases_together: Sequence[Case], wish: Wish) -> List[Row]:
+    """All at once in memory, in turn on the CPU; a row for each case."""
+    with contextlib.ExitStack() as stack:
+        huge = stack.enter_context(huge_pages(sum(2 * case.megabytes for case in cases_together)))
+        pairs = [pair(stack, case, wish.scratch, huge) for case in cases_together]
+        turns = [functools.partial(program.mpps, wish.seconds) for both in pairs for program in both]
+        samples = take_turns(turns, wish.rounds)
+    return [_row(case, ours.command, samples[2 * place], samples[2 * place + 1], wish)
+            for place, (case, (ours, _)) in enumerate(zip(cases_together, pairs))]  # fmt: skip
+
+
+def _row(case: Case, command: str, ours: List[float], theirs: List[float], wish: Wish) -> Row:
+    command = command.replace(f"{PERF}/", "").replace(f"{wish.scratch}/", "")  # no path of this machine
+    row = Row("pipeline", case.name, "Mpps", ours, f"testpmd {case.peer}", theirs, command=command)
     target = TARGETS.get((case.family, case.flows))
     targeted = target is not None and case == Case(case.forward, case.flows, family=case.family)
     return row.demand_ratio(target) if targeted and case.forward in TARGETED else row
@@ -122,4 +141,11 @@ def measurements(wish: Wish) -> Iterator[Measurement]:
 
 
 def rows(case: Case, wish: Wish) -> Iterator[Row]:
-    yield measure(case, wish.scratch, wish.rounds, wish.seconds)
+    if case not in AS_SMALL_TCP:
+        yield from measure([case], wish)
+        return
+    row, small = measure([case, Case()], wish)
+    yield row
+    alike = Row("pipeline", f"{case.name}, beside testpmd as small frames of TCP are", "of testpmd", row.ratios,
+                Case().name, small.ratios, command=row.command)  # fmt: skip
+    yield alike.demand_ratio(WITHIN)
