@@ -53,7 +53,7 @@ _JSON_HEADERS = (
 HEAVY = {
     r"CLI/": r"ctrl/daemon/(main\.cpp|(command_line|usage_error)\.h)|sluicectl/(main|command|command_line|completion)\.cpp|sim/\w+/main\.cpp",
     r"spdlog/": r"ctrl/log/.*\.cpp",
-    r"boost/beast/": r"ctrl/wire/http_message\.cpp|ctrl/registry/registry_http_connection\.cpp|ctrl/wire/http_response\.cpp",
+    r"boost/beast/": r"ctrl/wire/http_(message|response)\.cpp",
     r"boost/asio/co_spawn\.hpp": r"ctrl/net/spawn\.cpp",
     r"boost/asio/thread_pool\.hpp": r"ctrl/store/(control_threads|ledger_reader)\.cpp",
     r"nlohmann/json\.hpp": r".*\.cpp|" + _JSON_HEADERS,

@@ -2,41 +2,38 @@
 // bytes and time.
 #include <algorithm>
 #include <array>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include "ctrl/net/faults.h"
 #include "ctrl/net/server_stream.h"
 #include "ctrl/registry/registry_http.h"
 #include "ctrl/registry/registry_json.h"
+#include "ctrl/wire/http_message.h"
 
 namespace sluice::ctrl {
 namespace {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
 using asio::awaitable;
 using boost::system::error_code;
 using namespace std::chrono_literals;
-using Parser = http::request_parser<http::string_body>;
 
 constexpr auto kRequestTime = 10s;  // for a request to be whole, and for an answer to be taken
 constexpr auto kIdle = 60s;         // between two requests
 constexpr uint32_t kMostHeaderBytes = 16384;
 constexpr uint64_t kMostBodyBytes = 65536;
 
-std::string text_of(const RegistryHttpAnswer& answer, bool keeps_alive) {
-  const std::string reason(http::obsolete_reason(http::int_to_status(answer.status)));
-  std::string text = "HTTP/1.1 " + std::to_string(answer.status) + ' ' + reason +
-                     "\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: " +
-                     std::to_string(answer.body.size()) + "\r\n";
-  if (answer.index) text += "X-Sluice-Index: " + std::to_string(*answer.index) + "\r\n";
-  if (!answer.allow.empty()) text += "Allow: " + answer.allow + "\r\n";
-  if (answer.status == 401) text += "WWW-Authenticate: Bearer\r\n";
-  text += keeps_alive ? "\r\n" : "Connection: close\r\n\r\n";
-  return text + answer.body;
+std::string text_of(const RegistryHttpAnswer& answer, bool is_1_1, bool keeps_alive) {
+  HttpHead head{.is_1_1 = is_1_1,
+                .status = answer.status,
+                .content_type = "application/json",
+                .cache_control = "no-store",
+                .keep_alive = keeps_alive,
+                .content_length = answer.body.size()};
+  if (answer.index) head.fields.push_back({"X-Sluice-Index", std::to_string(*answer.index)});
+  if (!answer.allow.empty()) head.fields.push_back({"Allow", answer.allow});
+  if (answer.status == 401) head.fields.push_back({"WWW-Authenticate", "Bearer"});
+  return head_text(head) + answer.body;
 }
 
 class HttpConversation {
@@ -50,9 +47,10 @@ class HttpConversation {
 
  private:
   awaitable<bool> exchange();
-  awaitable<bool> receive(Parser& parser);
+  awaitable<bool> receive(RequestHead& head, std::string& body);
+  RequestHead::State read_on(RequestHead& head, std::string& body);
   awaitable<bool> refuse(unsigned status, std::string message);
-  awaitable<RegistryHttpAnswer> answer_to(Parser& parser);
+  awaitable<RegistryHttpAnswer> answer_to(const RequestHead& head, std::string body);
   awaitable<void> wait_for_change(const RegistryWait& wait);
 
   RegistryParts& parts_;
@@ -60,43 +58,39 @@ class HttpConversation {
   ServerStream& stream_;
   StopSignal& stop_;
   JudgedCertificate peer_;
-  std::string pending_;  ///< what has come and belongs to no request yet
+  std::string pending_;    ///< what has come and belongs to no request yet
+  bool has_head_ = false;  ///< of the present request
 };
 
 awaitable<bool> HttpConversation::exchange() {
-  Parser parser;
-  parser.eager(true);
-  parser.header_limit(kMostHeaderBytes);
-  parser.body_limit(kMostBodyBytes);
-  const bool is_whole = co_await receive(parser);
+  RequestHead head(kMostHeaderBytes, kMostBodyBytes);
+  std::string body;
+  const bool is_whole = co_await receive(head, body);
   if (!is_whole) co_return false;
-  const bool keeps_alive = parser.get().keep_alive();
-  const RegistryHttpAnswer answer = co_await answer_to(parser);
+  const bool keeps_alive = head.goes_on();
+  const RegistryHttpAnswer answer = co_await answer_to(head, std::move(body));
   stream_.expires_after(kRequestTime);
-  const std::string text = text_of(answer, keeps_alive);
+  const std::string text = text_of(answer, head.is_1_1(), keeps_alive);
   co_await stream_.write(bytes_of(text));
   co_return keeps_alive;
 }
 
 /// False: there is none, or it cannot be read, which has been answered.
-awaitable<bool> HttpConversation::receive(Parser& parser) {
+awaitable<bool> HttpConversation::receive(RequestHead& head, std::string& body) {
   stream_.expires_after(pending_.empty() ? kIdle : kRequestTime);
+  has_head_ = false;
   bool was_invited = false, has_begun = !pending_.empty();
   for (;;) {
-    error_code error;
-    size_t used = 0;
-    if (!pending_.empty()) used = parser.put(asio::buffer(pending_), error);
-    pending_.erase(0, used);
-    const bool has_more = used > 0 && !pending_.empty() && !error && !parser.is_done();
-    if (has_more) continue;
-    if (error == http::error::need_more) error = {};
-    if (error == http::error::body_limit) co_return co_await refuse(413, "the body has more than 64 KiB");
-    if (error == http::error::header_limit) co_return co_await refuse(431, "the header has more than 16 KiB");
-    if (error) co_return co_await refuse(400, "this is no HTTP request");
-    if (parser.is_done()) co_return true;
-    if (parser.is_header_done() && !was_invited && parser.get()[http::field::expect] == "100-continue") {
+    const RequestHead::State state = read_on(head, body);
+    if (state == RequestHead::State::kRead) co_return true;
+    if (state == RequestHead::State::kBodyTooLarge)
+      co_return co_await refuse(413, "the body has more than 64 KiB");
+    if (state == RequestHead::State::kTooLarge)
+      co_return co_await refuse(431, "the header has more than 16 KiB");
+    if (state == RequestHead::State::kMalformed) co_return co_await refuse(400, "this is no HTTP request");
+    if (has_head_ && !was_invited && head.waits_for_continue()) {
       was_invited = true;
-      co_await stream_.write(bytes_of("HTTP/1.1 100 Continue\r\n\r\n"));
+      co_await stream_.write(bytes_of(kContinue));
     }
     std::array<uint8_t, 16384> bytes;
     const size_t got = co_await stream_.read_some(bytes);
@@ -106,22 +100,32 @@ awaitable<bool> HttpConversation::receive(Parser& parser) {
   }
 }
 
+/// Takes what has come. kRead: the request is whole.
+RequestHead::State HttpConversation::read_on(RequestHead& head, std::string& body) {
+  if (!has_head_) {
+    const RequestHead::State state = head.read(pending_);
+    if (state != RequestHead::State::kRead) return state;
+    has_head_ = true;
+  }
+  return head.read_body(pending_, body);
+}
+
 awaitable<bool> HttpConversation::refuse(unsigned status, std::string message) {
   const std::string text =
-      text_of(RegistryHttpAnswer{status, error_json("INVALID_ARGUMENT", message)}, false);
+      text_of(RegistryHttpAnswer{status, error_json("INVALID_ARGUMENT", message)}, true, false);
   stream_.expires_after(kRequestTime);
   co_await stream_.write(bytes_of(text));
   co_return false;
 }
 
-awaitable<RegistryHttpAnswer> HttpConversation::answer_to(Parser& parser) {
-  const auto& request = parser.get();
-  const auto authorization = request[http::field::authorization];
-  if (const auto refusal = access_.refusal(peer_, {authorization.data(), authorization.size()})) {
+awaitable<RegistryHttpAnswer> HttpConversation::answer_to(const RequestHead& head, std::string body) {
+  // Of several it would be anybody's guess which counts.
+  const std::string_view authorization = head.authorizations() == 1 ? head.authorization() : "";
+  if (const auto refusal = access_.refusal(peer_, authorization)) {
     co_return answer_refusal({GrpcStatus::kUnauthenticated, *refusal});
   }
-  const RegistryHttpOutcome outcome = answer_http(
-      parts_, {std::string(request.method_string()), std::string(request.target()), request.body()});
+  const RegistryHttpOutcome outcome =
+      answer_http(parts_, {std::string(head.method()), std::string(head.target()), std::move(body)});
   if (!outcome.wait) co_return outcome.answer;
   co_await wait_for_change(*outcome.wait);
   co_return answer_list(parts_, outcome.wait->service);

@@ -25,6 +25,7 @@ const string_view kTraceparentField(kTraceparent.data(), kTraceparent.size());
 class RequestHead::Parser : public http::basic_parser<true> {
  public:
   http::verb method = http::verb::unknown;
+  std::string method_text;
   std::string target;
   bool is_1_1 = false;
   size_t hosts = 0;
@@ -37,8 +38,10 @@ class RequestHead::Parser : public http::basic_parser<true> {
   std::string* body = nullptr;  ///< where the body goes, while it is read
 
  private:
-  void on_request_impl(http::verb verb, string_view, string_view wanted, int version, error_code&) override {
+  void on_request_impl(http::verb verb, string_view name, string_view wanted, int version,
+                       error_code&) override {
     method = verb;
+    method_text.assign(name.data(), name.size());
     target.assign(wanted.data(), wanted.size());
     is_1_1 = version >= 11;
   }
@@ -146,6 +149,9 @@ RequestHead::State RequestHead::read_body(std::string& text, std::string& body) 
   return State::kRead;
 }
 
+std::string_view RequestHead::method() const {
+  return parser_->method_text;
+}
 std::string_view RequestHead::target() const {
   return parser_->target;
 }

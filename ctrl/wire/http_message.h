@@ -1,5 +1,5 @@
-// Requests as the HTTP server reads them, and the heads of its answers (RFC 9112). Pure. The only file of the
-// server that knows Beast.
+// Requests as HTTP servers read them, and the heads of their answers (RFC 9112). Pure. The only file of
+// servers that knows Beast.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +35,7 @@ class RequestHead {
   State read_body(std::string& text, std::string& body);
 
   // Of one that is kRead.
+  std::string_view method() const;  ///< as it was sent
   std::string_view target() const;
   bool is_post() const;
   /// The field `Authorization`; empty where it has none.
