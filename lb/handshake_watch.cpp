@@ -15,21 +15,31 @@ uint64_t get(const std::atomic<uint64_t>& value) {
 
 }  // namespace
 
-double PeakEwma::faded(uint64_t now_ns) const {
+double AverageTime::faded(uint64_t now_ns) const {
   const auto since = static_cast<double>(now_ns - std::min(now_ns, get(sampled_ns_)));
   return static_cast<double>(get(ewma_ns_)) * std::exp(-since / kFadeNs);
 }
 
-void PeakEwma::add(uint64_t now_ns, uint64_t nanoseconds) {
-  const double faded = this->faded(now_ns), fresh = static_cast<double>(nanoseconds);
+void AverageTime::add_peak(uint64_t now_ns, uint64_t nanoseconds) {
+  const bool is_peak = static_cast<double>(nanoseconds) >= faded(now_ns);
+  mix(now_ns, nanoseconds, is_peak ? 0 : 1);
+}
+
+void AverageTime::add(uint64_t now_ns, uint64_t nanoseconds) {
+  mix(now_ns, nanoseconds, is_known() ? 7.0 / 8 : 0);
+}
+
+/// `most`: the weight of what was before, at most.
+void AverageTime::mix(uint64_t now_ns, uint64_t nanoseconds, double most) {
   const auto since = static_cast<double>(now_ns - std::min(now_ns, get(sampled_ns_)));
-  const double weight = std::exp(-since / kFadeNs);  // of what was before
-  const double next = fresh >= faded ? fresh : faded + fresh * (1 - weight);
+  const double weight = std::min(most, std::exp(-since / kFadeNs));
+  const double next =
+      static_cast<double>(get(ewma_ns_)) * weight + static_cast<double>(nanoseconds) * (1 - weight);
   set(ewma_ns_, std::max<uint64_t>(1, static_cast<uint64_t>(next)));
   set(sampled_ns_, now_ns);
 }
 
-void PeakEwma::clear() {
+void AverageTime::clear() {
   set(ewma_ns_, 0);
   set(sampled_ns_, 0);
 }
@@ -60,7 +70,7 @@ void HandshakeWatch::answer(FlowIndex flow, ServiceId service, BackendId backend
   const uint64_t took_ns = now_ns_ - handshake->began_ns;
   handshake->flow = kNoFlow;
   memory_.services[service].add(took_ns);
-  time.handshake.add(now_ns_, took_ns);
+  time.handshake.add_peak(now_ns_, took_ns);
 }
 
 void HandshakeWatch::ask(FlowIndex flow) {
@@ -80,13 +90,13 @@ void HandshakeWatch::respond(FlowIndex flow, BackendId backend) {
 
 void HandshakeWatch::refuse(FlowIndex flow, BackendId backend) {
   const auto waited = waited_ns(flow);
-  if (waited) memory_.backends[backend].response.add(now_ns_, std::max(*waited, kFailureNs));
+  if (waited) memory_.backends[backend].handshake.add_peak(now_ns_, std::max(*waited, kFailureNs));
 }
 
 void HandshakeWatch::fail(PendingHandshake& handshake, HandshakeEvent::Kind kind) {
   handshake.flow = kNoFlow;
   const uint64_t waited_ns = std::max(now_ns_ - handshake.began_ns, kFailureNs);
-  memory_.backends[handshake.backend].handshake.add(now_ns_, waited_ns);
+  memory_.backends[handshake.backend].handshake.add_peak(now_ns_, waited_ns);
   fail(handshake.backend, kind, handshake.tells);
 }
 

@@ -53,14 +53,17 @@ class HandshakeTimes {
   Counter sum_ns_;
 };
 
-/// An average of times that follows peaks at once and forgets them by and by ("peak EWMA"). All-zero bytes
-/// are valid. One thread writes, any reads.
-class PeakEwma {
+/// An average of how long something takes, by time, which fades. All-zero bytes are valid. One thread writes,
+/// any reads.
+class AverageTime {
  public:
   static constexpr double kFadeNs = 5e9;
 
-  /// One that is longer than what is known counts at once, one that is shorter only by and by: it is the
-  /// peaks that clients wait for.
+  /// One that is longer than what is known counts at once, one that is shorter only by and by ("peak EWMA"):
+  /// it is the peaks that clients wait for.
+  void add_peak(uint64_t now_ns, uint64_t nanoseconds);
+  /// One that is longer counts no more than one that is shorter: an eighth at least, as in RFC 6298, and more
+  /// where the last one was long ago.
   void add(uint64_t now_ns, uint64_t nanoseconds);
   bool is_known() const { return sampled_ns_.load(std::memory_order_relaxed) != 0; }
   /// As of when it was last told anything.
@@ -70,6 +73,8 @@ class PeakEwma {
   void clear();
 
  private:
+  void mix(uint64_t now_ns, uint64_t nanoseconds, double most);
+
   std::atomic<uint64_t> ewma_ns_;     ///< at `sampled_ns_`
   std::atomic<uint64_t> sampled_ns_;  ///< 0: nothing is known
 };
@@ -77,15 +82,12 @@ class PeakEwma {
 /// What one worker knows of a backend's answers. All-zero bytes are valid. The worker writes; of what is
 /// atomic any thread may read.
 struct AnswerTime {
-  PeakEwma handshake;                 ///< from a SYN to its SYN-ACK
-  PeakEwma response;                  ///< from a flow's first bytes to the first answer, where a policy asks
+  AverageTime handshake;              ///< peaks, from a SYN to its SYN-ACK; and failures
+  AverageTime response;               ///< from a flow's first bytes to the first answer, where a policy asks
   std::atomic<uint64_t> answered_ns;  ///< when the backend last answered with SYN-ACK; 0: never
   uint32_t open_flows;                ///< its flows that neither FIN nor RST has ended
   bool has_failed;                    ///< since it last answered, and somebody was told
 
-  bool is_known() const { return handshake.is_known() || response.is_known(); }
-  /// How long a client is expected to wait for its first answer.
-  double expected_ns(uint64_t now_ns) const { return handshake.faded(now_ns) + response.faded(now_ns); }
   void clear() {
     handshake.clear();
     response.clear();
@@ -168,7 +170,7 @@ class HandshakeWatch {
   void forget_question(FlowIndex flow) { waited_ns(flow); }
   /// Its backend has sent its first ones.
   void respond(FlowIndex flow, BackendId backend);
-  /// Its backend has reset it instead: that counts as a slow answer.
+  /// Its backend has reset it instead: that counts as a failed handshake.
   void refuse(FlowIndex flow, BackendId backend);
 
   std::span<const AnswerTime> answer_times() const { return memory_.backends; }

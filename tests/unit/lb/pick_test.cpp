@@ -117,7 +117,7 @@ class PickByAnswers : public PickTest {
 
   void know(BackendId id, uint64_t nanoseconds, uint32_t open = 0, uint64_t at = kNow) {
     answers[id].handshake.clear();
-    answers[id].handshake.add(at, nanoseconds);
+    answers[id].handshake.add_peak(at, nanoseconds);
     answers[id].open_flows = open;
   }
   /// How often each is picked, its flows ending at once.
@@ -154,6 +154,24 @@ TEST_F(PickByAnswers, OneThatIsQuickToAcceptAndSlowToAnswerGetsFewFlows) {
   EXPECT_LE(shares(8000)[3], 8000u / 8 / 4);
 }
 
+TEST_F(PickByAnswers, OneThatFailsLosesHoweverLongTheOthersAnswersTake) {
+  set_weights({1, 1, 1, 1});
+  for (BackendId id = 0; id < 4; ++id) {
+    know(id, id == 2 ? HandshakeWatch::kFailureNs : kMs, id == 2 ? 0 : 20);
+    answers[id].response.add(kNow, 30'000 * kMs);  // they hold requests until there is news
+  }
+  EXPECT_LE(shares(8000)[2], 8000u / 4 / 4);
+}
+
+TEST_F(PickByAnswers, ANewOneIsNotFloodedBeforeItsFirstAnswer) {
+  set_weights({1, 1, 1, 1});
+  for (BackendId id = 0; id < 4; ++id) {
+    know(id, kMs, 5);
+    if (id != 1) answers[id].response.add(kNow, 2000 * kMs);
+  }
+  EXPECT_LE(shares(8000)[1], 8000u / 4 * 2);
+}
+
 TEST_F(PickByAnswers, AFailingOneGetsLessThanAQuarterOfItsShareHoweverFewThereAre) {
   for (const unsigned count : {2u, 3u, 8u}) {
     set_weights(std::vector<uint32_t>(count, 1));
@@ -181,7 +199,7 @@ TEST_F(PickByAnswers, FlowsThatAreOpenCountAndSoDoWeights) {
 
 TEST_F(PickByAnswers, WhatWasLongAgoFades) {
   set_weights({1, 1, 1});
-  know(0, HandshakeWatch::kFailureNs, 0, kNow - static_cast<uint64_t>(20 * PeakEwma::kFadeNs));
+  know(0, HandshakeWatch::kFailureNs, 0, kNow - static_cast<uint64_t>(20 * AverageTime::kFadeNs));
   know(1, kMs);
   know(2, kMs);
   EXPECT_GT(shares(300)[0], 150u);  // it is tried again
