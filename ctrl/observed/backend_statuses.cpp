@@ -219,10 +219,11 @@ bool BackendStatuses::set_weight(const BackendKey& key, std::optional<uint32_t> 
 
 StatusChanges BackendStatuses::commit() {
   std::map<BackendKey, const BackendStatus*> before;
+  StatusChanges changes;
   for (const auto& [key, status] : undo_) {
+    changes.touched_pools.insert(key.pool);
     if (status) before.try_emplace(key, &*status);
   }
-  StatusChanges changes;
   for (const auto& [key, old] : before) {
     const auto now = statuses_.find(key);
     const auto from = effective_state(*old);

@@ -52,6 +52,7 @@ struct StatusChanges {
   std::vector<BackendTransition> backends;
   std::vector<PoolTransition> pools;  ///< in order of name
   std::vector<BackendEnd> gone = {};
+  std::set<std::string> touched_pools = {};  ///< those of which anything differs that is known of a backend
 };
 
 class BackendStatuses {

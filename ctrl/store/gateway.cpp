@@ -99,6 +99,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
   parts.sample_transactions(*parts.model);
   parts.follow_sets();
   parts.follow_inspections();
+  parts.publish_rows({});
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {
     parts.history.add({parts.generation, parts.time->wall(), std::move(author), "", compiled->changed},
@@ -146,12 +147,7 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
     if (!compiled) return tl::unexpected(compiled.error());
     return result(false);
   }
-  const IdRegistry::Retired retired = ids.commit();
-  for (const lb::ServiceId id : retired.services) service_totals.retire(ids.retired_service(id).name, id);
-  for (const lb::BackendId id : retired.backends) {
-    backend_totals.retire(ids.retired_backend(id), id);
-    departed.add(ids.retired_backend(id));
-  }
+  retire(ids.commit());
   if (step.tunnels) tunnel_states->commit(*step.tunnels);
   if (is_new_intent) {
     ++generation;
@@ -170,10 +166,17 @@ Outcome<ApplyResult> Gateway::Parts::take(const Step& step) {
   }
   changes.add({step.causes, compiled_at, published_at, std::move(compiled->added)},
               [this](lb::BackendId id) { return flows_begun(id); });
-  commit_statuses();
+  commit_statuses(step.flushed);
   if (step.tunnels) look_at_tunnels(*tunnel_states, *model, time->wall(), events);
   if (listener) listener();
   return result(true);
+}
+
+void Gateway::Parts::retire(const IdRegistry::Retired& retired) {
+  for (const lb::BackendId id : retired.backends) departed.add(ids.retired_backend(id));
+  const std::lock_guard lock(counting);
+  for (const lb::ServiceId id : retired.services) service_totals.retire(ids.retired_service(id).name, id);
+  for (const lb::BackendId id : retired.backends) backend_totals.retire(ids.retired_backend(id), id);
 }
 
 Step Gateway::Parts::step_now() const {

@@ -246,7 +246,8 @@ class Gateway {
 
   /// Ends the flows of a backend on every worker: they are picked anew with their next packet.
   Outcome<void> flush_flows(const BackendKey& key);
-  /// Pool by pool: a change may come between two of them.
+  /// As they were when a change was published last. Pool by pool: a change may come between two of them.
+  /// Never waits.
   Outcome<std::vector<BackendRow>> backends(const std::optional<std::string>& pool) const;
   /// Of a pool: how many backends it lists, and how many of them take new flows.
   PoolAvailability availability(const std::string& pool) const;

@@ -1,7 +1,6 @@
 // Backends at run time, and what was counted for them and for services.
 #include <algorithm>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
 #include "ctrl/intent/config_values.h"
@@ -101,8 +100,10 @@ void Gateway::set_health(const std::vector<HealthResult>& results) {
   static_cast<void>(parts.take(step));
 }
 
-void Gateway::Parts::commit_statuses() {
-  const StatusChanges changes = statuses.commit();
+void Gateway::Parts::commit_statuses(const std::vector<BackendKey>& renumbered) {
+  StatusChanges changes = statuses.commit();
+  for (const BackendKey& key : renumbered) changes.touched_pools.insert(key.pool);
+  if (tables) publish_rows(std::move(changes.touched_pools));
   transition_log.write(changes, *model, time->steady());
   tell(changes);
   trace(changes);
@@ -132,49 +133,6 @@ Outcome<void> Gateway::flush_flows(const BackendKey& key) {
   auto result = parts_->take(step);
   if (!result) return tl::unexpected(std::move(result.error()));
   return {};
-}
-
-void Gateway::Parts::add_rows(const EffectivePool& pool, std::vector<BackendRow>& rows) const {
-  const PoolModel& intent = *pool.intent;
-  auto index = ids.find_pool_table(intent.name, IpProtocol::kTcp);
-  if (!index) index = ids.find_pool_table(intent.name, IpProtocol::kUdp);
-  const lb::PoolTable* const table = index ? tables->pools[*index].get() : nullptr;
-  std::unordered_map<lb::BackendId, double> shares;
-  for (size_t i = 0; table && i < table->candidates().size(); ++i) {
-    shares[table->candidates()[i].id] =
-        static_cast<double>(table->slot_counts()[i]) / static_cast<double>(table->slots().size());
-  }
-  for (const Member& member : pool.members->members) {
-    BackendKey key{intent.name, member.at.address, member.at.port};
-    const auto id = ids.find_backend(key);
-    const BackendStatus* const status = statuses.find(key);
-    if (!id || !status) continue;
-    const EffectiveState state = effective_state(*status);
-    const auto share = shares.find(*id);
-    const Totals totals = totals_of(key);
-    rows.push_back({std::move(key), state.state, state.reason, status->since, status->weight(),
-                    member.is_from_file || !intent.discover ? "file" : intent.discover->source,
-                    share == shares.end() ? 0 : share->second, totals});
-  }
-}
-
-Outcome<std::vector<BackendRow>> Gateway::backends(const std::optional<std::string>& pool) const {
-  const Parts& parts = *parts_;
-  std::vector<BackendRow> rows;
-  const auto add = [&](const std::string& name) {
-    const std::lock_guard lock(parts.state);
-    const auto found = parts.effective->pools.find(name);
-    if (found == parts.effective->pools.end()) return false;
-    parts.add_rows(*found->second, rows);
-    return true;
-  };
-  if (pool) {
-    if (!add(*pool)) return no_pool(*pool);
-    return rows;
-  }
-  const auto now = model();
-  for (const auto& [name, ignored] : now->pools) add(name);
-  return rows;
 }
 
 Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(
@@ -259,6 +217,7 @@ void Gateway::Parts::collect_numbers() {
         if (counted.active_flows > 0 || !flow_marks.is_free_service(id)) return false;
         is_any_free = true;
         const std::string& name = ids.retired_service(id).name;
+        const std::lock_guard lock(counting);
         service_totals.collect(name, id, model->services.contains(name), counted);
         for (const unsigned worker : balancers) data_plane->handshakes(worker).forget_service(id);
         return true;
@@ -268,6 +227,7 @@ void Gateway::Parts::collect_numbers() {
         if (counted.active_flows > 0 || !flow_marks.is_free_backend(id)) return false;
         is_any_free = true;
         const BackendKey& key = ids.retired_backend(id);
+        const std::lock_guard lock(counting);
         backend_totals.collect(key, id, statuses.find(key) != nullptr, counted);
         for (const unsigned worker : balancers) data_plane->handshakes(worker).forget_backend(id);
         return true;

@@ -37,6 +37,7 @@
 #include "ctrl/store/history_store.h"
 #include "ctrl/store/ledger_questions.h"
 #include "ctrl/store/pending_change.h"
+#include "ctrl/store/published_backends.h"
 #include "ctrl/store/span_queue.h"
 #include "ctrl/store/time_source.h"
 #include "ctrl/store/worker_questions.h"
@@ -101,7 +102,10 @@ struct Gateway::Parts {
   std::mutex turn;
   /// Of all that is not said to have another; held while Tables are compiled.
   mutable std::mutex state;
-  /// Of `intent`, `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and
+  /// Of `service_totals` and `backend_totals` as they change, which takes `state` as well, so that either
+  /// suffices to read them.
+  mutable std::mutex counting;
+  /// Of `rows`, `intent`, `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and
   /// retiring: held for an instant. What is new is set under `state` as well, so that either suffices to read
   /// it.
   mutable std::mutex instant;
@@ -151,6 +155,8 @@ struct Gateway::Parts {
   std::function<void(std::function<void()>)> resume;
   TargetTotals<std::string> service_totals;
   TargetTotals<BackendKey> backend_totals;
+  SharedMap<PublishedPool> rows;             ///< of backend.list, by pool
+  std::shared_ptr<const Effective> rows_of;  ///< that they were made from
   BusyRatios busy_ratios;
   NoticeLog notice_log{[](const std::string& line) { log_data_plane(dataplane::LogLevel::kWarning, line); }};
   WorkerQuestions questions;
@@ -212,6 +218,8 @@ struct Gateway::Parts {
   /// Waits until something may be published again. With `turn` held alone.
   void await_turn();
   bool is_settled() const;
+  /// What numbers counted that nobody has any more goes on under their names.
+  void retire(const IdRegistry::Retired& retired);
   /// What nobody else holds any more.
   std::vector<std::shared_ptr<const void>> take_unused();
   /// Fills in the hashes that the history lacks. With no lock held, as the next two.
@@ -264,9 +272,14 @@ struct Gateway::Parts {
   /// Flows ever begun. With no lock held.
   uint64_t flows_begun(lb::BackendId id) const;
   Totals totals_of(const BackendKey& key) const;
-  void add_rows(const EffectivePool& pool, std::vector<BackendRow>& rows) const;
-  /// Makes what `statuses` was told final; `model` is that of the step.
-  void commit_statuses();
+  std::shared_ptr<const PublishedPool> published_pool(const EffectivePool& pool) const;
+  /// Makes rows of those pools anew, and of those that differ from when rows were made last.
+  void publish_rows(std::set<std::string> pools);
+  /// False: there is no such pool. With no lock held.
+  bool add_rows(const std::string& pool, std::vector<BackendRow>& all) const;
+  /// Makes what `statuses` was told final; `model` is that of the step, and those backends have other
+  /// numbers.
+  void commit_statuses(const std::vector<BackendKey>& renumbered = {});
   void collect_numbers();
   /// Who reads of which flows under that model; null: nobody. Makes the lanes at the first time.
   std::shared_ptr<const dataplane::FlowReading> flow_reading_for(const Model& next);

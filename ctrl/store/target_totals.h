@@ -24,14 +24,16 @@ class TargetTotals {
   /// `name` no longer has `number`, which workers may count for a while yet.
   void retire(const Name& name, uint32_t number) { retiring_.emplace(name, number); }
 
-  /// What `name` counted in all. `live`: the number that it has now; read(number): what workers counted
-  /// under a number since they started, active flows aside.
+  /// What `name` counted in all. `live`: the number that it has now, or had until just now; read(number):
+  /// what workers counted under a number since they started, active flows aside.
   template <typename Read>
   Totals of(const Name& name, std::optional<uint32_t> live, Read&& read) const {
     Totals totals;
     if (const auto kept = kept_.find(name); kept != kept_.end()) totals = kept->second;
     const auto [first, last] = retiring_.equal_range(name);
-    for (auto it = first; it != last; ++it) add(totals, it->second, read(it->second));
+    for (auto it = first; it != last; ++it) {
+      if (it->second != live) add(totals, it->second, read(it->second));
+    }
     if (live) {
       const Totals counted = read(*live);
       add(totals, *live, counted);

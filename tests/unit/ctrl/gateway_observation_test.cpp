@@ -1,5 +1,6 @@
 // What the Gateway makes of what operators, health checks and sources say while it runs.
 #include <atomic>
+#include <future>
 #include <map>
 
 #include "ctrl/intent/config_history.h"
@@ -57,6 +58,25 @@ TEST_F(GatewayTest, HealthIsNoChangeOfTheConfiguration) {
   gateway_->on_change(nullptr);
   EXPECT_EQ(gateway_->generation(), before);
   EXPECT_TRUE(gateway_->apply(config(), {.if_generation = before}));
+}
+
+/// Whoever is told of a publication holds what compilations hold.
+TEST_F(GatewayTest, BackendsAreListedWhileAChangeKeepsOthersWaiting) {
+  std::vector<BackendRow> rows;
+  gateway_->on_change([&] {
+    auto listed = std::async(std::launch::async, [] { return *gateway_->backends(std::nullopt); });
+    ASSERT_EQ(listed.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+    rows = listed.get();
+  });
+  ASSERT_TRUE(gateway_->set_backend(web(11), 7, std::nullopt));
+  gateway_->on_change(nullptr);
+  const auto listed = std::ranges::find(rows, web(11), &BackendRow::key);
+  ASSERT_NE(listed, rows.end());
+  EXPECT_EQ(listed->weight, 7u);
+  EXPECT_NEAR(listed->share, 0.7, 0.01);
+  ASSERT_TRUE(gateway_->flush_flows(web(11)));  // gives it another number
+  EXPECT_NEAR(row(11).share, 0.7, 0.01);
+  EXPECT_EQ(gateway_->backends("nowhere").error().kind, Refusal::Kind::kNotFound);
 }
 
 TEST_F(GatewayTest, CollectsTheNumbersOfWhatIsGone) {

@@ -50,5 +50,15 @@ TEST(TargetTotals, AddsUpOverARoundTripOfOneNumber) {
   EXPECT_EQ(totals.of("web", 1, counters).packets, 17u);
 }
 
+TEST(TargetTotals, CountsOnceWhatSomebodyStillTakesForLive) {
+  Counters counters;
+  TargetTotals<std::string> totals;
+  counters.count(1, 10);
+  totals.retire("web", 1);
+  EXPECT_EQ(totals.of("web", 1, counters).packets, 10u);
+  totals.collect("web", 1, true, counters(1));
+  EXPECT_EQ(totals.of("web", 1, counters).packets, 10u);
+}
+
 }  // namespace
 }  // namespace sluice::ctrl

@@ -1,0 +1,31 @@
+// What is told of backends, as it was when Tables were published last: whoever asks waits for no compilation.
+// Immutable; any thread reads. What workers count of them is read beside it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ctrl/intent/model.h"
+#include "lb/backend.h"
+
+namespace sluice::ctrl {
+
+struct PublishedBackend {
+  HostPort at;
+  lb::BackendId id;
+  lb::BackendState state;
+  std::string reason;
+  std::chrono::system_clock::time_point since;
+  uint32_t weight;
+  double share;  ///< of the pool's slots (the first protocol's table, where services use both)
+  bool is_from_file;
+};
+
+struct PublishedPool {
+  std::string source;  ///< which names its backends; empty: the file alone
+  std::vector<PublishedBackend> backends;
+};
+
+}  // namespace sluice::ctrl
