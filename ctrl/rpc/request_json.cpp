@@ -1,6 +1,7 @@
 #include "ctrl/rpc/request_json.h"
 
 #include <cstddef>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 

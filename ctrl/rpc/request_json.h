@@ -1,7 +1,7 @@
 // The JSON of requests, in which names must be unique. Pure.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
