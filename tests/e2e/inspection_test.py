@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from changes_test import FULL_NAT
+from changes_test import FULL_NAT, wrk_without_a_failure
 from control import Control
 from processes import eventually
 from topology import CLIENT4
@@ -112,7 +112,7 @@ def test_a_file_of_rules_counts_once_it_has_changed_and_a_bad_one_leaves_the_old
 
 
 @pytest.mark.alone
-def test_ten_thousand_rules_delay_neither_requests_nor_checks_nor_other_changes(lab, gateway):
+def test_ten_thousand_rules_delay_neither_requests_nor_checks_nor_other_changes(lab, gateway, tmp_path):
     many = [{"id": i, "pattern": f"/never/{i:05}/" + "[a-f]+x" * (i % 20 == 0), "action": "drop"} for i in range(10_000)]
     config = inspected(gateway, rules=many)
     pool = next(one for one in config["pools"] if one["name"] == FULL_NAT.pool)
@@ -122,21 +122,28 @@ def test_ten_thousand_rules_delay_neither_requests_nor_checks_nor_other_changes(
     gateway.call("config.apply", config=without)
     applied = []
 
+    def checks(result):
+        return gateway.metrics().get(f'sluice_health_checks_total{{pool="{FULL_NAT.pool}",result="{result}"}}', 0)
+
     def apply():
         with Control(gateway.socket, timeout=300) as control:
             applied.append(control.call("config.apply", config=config))
 
     applying = threading.Thread(target=apply)
-    applying.start()
-    rounds = 0
-    while applying.is_alive():
-        before = time.monotonic()
-        gateway.call("backend.set", pool=FULL_NAT.pool, address=lab.backends[0].address4, port=8080, weight=1 + rounds % 2)
-        assert len(lab.ask(FULL_NAT, 5)) == 5
-        assert all(row["state"] == "active" for row in gateway.call("backend.list", pool=FULL_NAT.pool))
-        rounds += 1
-        assert time.monotonic() - before < 30  # a deadline for a machine that is loaded, no figure
-    applying.join()
+    rounds, failed = 0, checks("failed")
+    with wrk_without_a_failure(lab, tmp_path / "wrk.log"):
+        applying.start()
+        while applying.is_alive():
+            before, passed = time.monotonic(), checks("passed")
+            gateway.call("backend.set", pool=FULL_NAT.pool, address=lab.backends[0].address4, port=8080,
+                         weight=1 + rounds % 2)  # fmt: skip
+            assert len(lab.ask(FULL_NAT, 5)) == 5
+            eventually(lambda: checks("passed") > passed, "checks go on", 20)
+            assert all(row["state"] == "active" for row in gateway.call("backend.list", pool=FULL_NAT.pool))
+            rounds += 1
+            assert time.monotonic() - before < 30  # a deadline for a machine that is loaded, no figure
+        applying.join()
+    assert checks("failed") == failed
     assert applied and applied[0]["generation"] > 0
     assert len(gateway.call("inspection.list")[0]["rules"]) == 10_000
     assert len(lab.ask(FULL_NAT, 5)) == 5
