@@ -9,8 +9,9 @@ namespace sluice::lb {
 /// Whether a flow has a port of full-nat: dnat leaves the client's address and port.
 bool Balancer::has_port(const FlowEntry& flow) const {
   if (flow.peer == kNoFlow) return false;
-  const FlowEntry& reply = flow.is_reply ? flow : flows_.at(flow.peer);
-  return flows_.key_of(reply).destination != flows_.key_of(flows_.at(reply.peer)).source;
+  const FlowEntry &reply = flow.is_reply ? flow : flows_.at(flow.peer), &request = flows_.at(reply.peer);
+  if (reply.key.is_v4()) return reply.key.destination != request.key.source;
+  return flows_.addresses6(reply).destination != flows_.addresses6(request).source;
 }
 
 void Balancer::count_begun(const FlowEntry& flow) {

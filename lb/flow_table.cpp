@@ -363,19 +363,18 @@ FlowIndex FlowTable::longest_idle(FlowState state, const Request& request) {
   const FlowIndex first = next(flows.hand);
   Victim victim(*this, request);
   victim.consider(first);
-  FlowIndex index = first;
-  for (unsigned sample = 1; sample < kSamples && (index = next(index + 1)) != first; ++sample) {
+  const FlowIndex second = next(first + 1);
+  FlowIndex index = second;
+  for (unsigned sample = 1; index != first; index = next(index + 1)) {
     victim.consider(index);
+    if (++sample == kSamples) break;
   }
   const FlowIndex chosen = victim.index() != kNoFlow ? victim.index() : first;
   flows.hand = chosen + 1;
   // The buckets of who is likely to be the next: nothing else that its removal touches is far by now.
-  const FlowEntry& following = entries_[next(flows.hand)];
+  const FlowEntry& following = entries_[chosen == first ? second : next(flows.hand)];
   prefetch_bucket(hash(key_of(following)));
-  if (following.peer != kNoFlow) {
-    const FlowEntry& reply = entries_[following.peer];
-    prefetch_bucket(hash(key_of(reply)));
-  }
+  if (following.peer != kNoFlow) prefetch_bucket(hash(key_of(entries_[following.peer])));
   return chosen;
 }
 
