@@ -52,7 +52,7 @@ class HttpTestClient {
   /// Up to so many bytes; 0: the connection has ended.
   size_t take(size_t bytes) {
     std::string text(bytes, 0);
-    const ssize_t taken = ::recv(socket_, text.data(), bytes, MSG_WAITALL);
+    const ssize_t taken = ::recv(socket_, text.data(), bytes, 0);
     return taken > 0 ? static_cast<size_t>(taken) : 0;
   }
 

@@ -93,7 +93,8 @@ TEST_F(HttpServerTest, ATreeAnswersAllBelowItAndLater) {
   EXPECT_TRUE(answer.ends_with("\r\n\r\nat x/001"));
   EXPECT_TRUE(ask(get("/tree/")).ends_with("\r\n\r\nat "));
   EXPECT_TRUE(ask(get("/tree")).starts_with("HTTP/1.1 404 "));
-  EXPECT_TRUE(ask("PUT /tree/x HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 405 "));
+  EXPECT_TRUE(
+      ask("PUT /tree/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 405 "));
 }
 
 TEST_F(HttpServerTest, SendsPiecesInChunks) {
