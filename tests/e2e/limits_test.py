@@ -68,7 +68,9 @@ class Generator:
             self.socket.bind(("eth0", 0))
         self.sent: Dict[int, float] = {}
         self.numbers = itertools.count()
-        self.ports = itertools.count()
+        self.blocks = itertools.count()  # of sixteen ports, for known flows
+        # Each only once: of a flow that an earlier scenario began, and that lives, no packet begins another one.
+        self.new_ports = iter(range(10_240, 65_536))
         mac = lab.client.ip("-br", "link", "show", "dev", "eth0").split()[2]
         link = Ether(src=mac, dst=GATEWAY_MACS["edge0"])
         ends = (IP(src=source, dst=SERVICE.vip) for source in SOURCES)
@@ -86,7 +88,7 @@ class Generator:
     def play(self, scenario: Scenario) -> List[List[int]]:
         """The numbers of what each source has sent, in order."""
         numbers: List[List[int]] = [[] for _ in SOURCES]
-        first_port = 1024 + next(self.ports) * 16 % 8192
+        first_port = 1024 + next(self.blocks) * 16 % 8192
         begin, pause = time.time(), SECONDS / 3 if scenario.pauses else 0
         while (passed := time.time() - begin) < SECONDS + pause:
             if pause and SECONDS / 2 < passed < SECONDS / 2 + pause:
@@ -95,9 +97,8 @@ class Generator:
             due = scenario.rate * scenario.overload * passed
             while sum(map(len, numbers)) < due:
                 count = sum(map(len, numbers))
-                port = 10_000 + next(self.ports) % 50_000
-                if scenario.kind == "packets":
-                    port = first_port + count % scenario.flows
+                is_new = scenario.kind == "new_flows"
+                port = next(self.new_ports) if is_new else first_port + count % scenario.flows
                 numbers[count % 2].append(self.send(count % 2, port))
             time.sleep(0.0005)
         return numbers
