@@ -2,9 +2,9 @@
 //
 //   known_packets MODE 4|6 tcp|udp requests|answers POLLS
 //
-// It lays POLLS bursts ready, each packet of another flow, prints `ready` and waits for a line. Then it
-// forwards them and leaves at once. What is not the packets' is the same for any number of POLLS: two runs
-// less each other tell what a packet takes. Answers are of TCP over IPv4.
+// It lays POLLS bursts ready, each packet of another flow, says `ready` and of how many packets, and waits
+// for a line. Then it forwards them and leaves at once. What is not the packets' is the same for any number
+// of POLLS: two runs less each other tell what a packet takes. Answers are of TCP over IPv4.
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,21 +30,36 @@ lb::ForwardMode mode_called(std::string_view name) {
   return static_cast<lb::ForwardMode>(found - lb::kForwardModes.begin());
 }
 
-/// Bursts of requests, and with `answers` what their backends say to them.
+/// What the backends say to the next burst of requests.
+Burst answers_to(WorkerRig& rig, Source& source) {
+  work(rig, source.fill());
+  const Burst answers = expect_all_sent();
+  for (rte_mbuf* answer : answers) turn_round(answer, TcpHeader::kAck);
+  return answers;
+}
+
+/// Every flow has been answered, so that the answers' ways are known too.
+void answer_all(WorkerRig& rig, Source& source) {
+  for (size_t i = 0; i < kMostPolls; ++i) {
+    work(rig, answers_to(rig, source), test::kCore);
+    expect_all_sent();
+  }
+}
+
 std::vector<Burst> lay_ready(WorkerRig& rig, Source& source, size_t polls, bool answers) {
   std::vector<Burst> ready(polls);
   for (Burst& burst : ready) {
-    std::ranges::copy(source.fill(), burst.begin());
-    if (!answers) continue;
-    work(rig, burst);
-    burst = expect_all_sent();
-    for (rte_mbuf* packet : burst) turn_round(packet, TcpHeader::kAck);
+    if (answers) {
+      burst = answers_to(rig, source);
+    } else {
+      std::ranges::copy(source.fill(), burst.begin());
+    }
   }
   return ready;
 }
 
 [[noreturn]] void forward(WorkerRig& rig, const std::vector<Burst>& ready, uint8_t port) {
-  std::puts("ready");
+  std::printf("ready %zu\n", ready.size() * dataplane::kBurst);
   std::fflush(stdout);
   std::getchar();
   for (const Burst& burst : ready) work(rig, burst, port);
@@ -62,7 +77,8 @@ std::vector<Burst> lay_ready(WorkerRig& rig, Source& source, size_t polls, bool 
   WorkerRig rig(duty_of(traffic, mode_called(words[0])), Sink::pool(), sink().device());
   if (answers) establish(rig, traffic);
   Source source(traffic);
-  for (int twice = 0; twice < 2; ++twice) introduce(rig, source, traffic.flows);
+  for (int twice = 0; twice < 2; ++twice)
+    answers ? answer_all(rig, source) : introduce(rig, source, traffic.flows);
   forward(rig, lay_ready(rig, source, polls, answers), answers ? test::kCore : test::kEdge);
 }
 

@@ -12,6 +12,7 @@ import connections  # noqa: E402
 import flow_log  # noqa: E402
 import growth  # noqa: E402
 import idle  # noqa: E402
+import instructions  # noqa: E402
 import large_source  # noqa: E402
 import ledger  # noqa: E402
 import limits  # noqa: E402
@@ -53,6 +54,10 @@ def test_the_worker_forwards_a_capture_beside_testpmd(forward, moment):
     check(pipeline.rows(pipeline.Case(forward), moment), 1)
 
 
+def test_datagrams_are_measured_beside_small_frames_of_tcp(moment):
+    check(pipeline.rows(pipeline.Case(protocol="udp"), moment), 2)
+
+
 @pytest.mark.parametrize("rules", limits.REFUSALS)
 def test_a_worker_that_refuses_a_capture_is_measured_beside_testpmd_that_receives_it(rules, moment):
     check(limits.dropping(rules, pipeline.Case(clients="many"), moment), 1)
@@ -80,7 +85,7 @@ def test_datagrams_go_through_an_adaptive_and_a_polling_gateway(moment):
 
 
 def test_a_change_among_services_and_the_room_for_flows_are_measured(moment):
-    check(growth.of_a_change(10, moment), 3)
+    check(growth.of_a_change(10, moment), 4)
     check(growth.of_flows(1 << 16, moment), 1)
 
 
@@ -134,3 +139,9 @@ def test_what_seeing_costs_is_measured(moment):
     check(operation.of_metrics(3, 4, moment), 3)
     check(operation.of_drops(moment), 4)
     check(operation.off_filter(moment), 2)
+
+
+def test_instructions_and_cache_lines_of_a_known_packet_are_counted(moment):
+    assert set(instructions.recorded()) == set(instructions.KINDS)
+    counts, lines = check(instructions.rows("dnat, IPv4", moment), 2)
+    assert counts.figure > 50 and lines.figure > 3  # its buffer's, its frame's, its flow's
