@@ -1,5 +1,6 @@
 """What becomes of rows: their verdicts, the committed results, the page and the plots."""
 
+import json
 import pathlib
 import sys
 import xml.etree.ElementTree
@@ -41,12 +42,19 @@ def test_results_replace_those_of_the_same_measurement_and_cpu_alone(tmp_path):
     assert [(part["revision"], part["kernel"]) for part in ours["measurements"].values()] == [("y", "z"), ("x", "x")]
 
 
+def test_whatever_misses_its_target_in_the_committed_results_has_a_reason():
+    contents = [json.loads(file.read_text()) for file in (report.PARTS / "results").glob("*.json")]
+    assert contents
+    assert report.unexplained([row for content in contents for row in results.rows_in(content)]) == []
+
+
 @pytest.fixture
 def docs(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "PAGE", tmp_path / "performance.md")
     monkeypatch.setattr(report, "PARTS", tmp_path / "performance")
     report.PARTS.mkdir()
     (report.PARTS / "introduction.md").write_text("How to read this.\n")
+    (report.PARTS / "instructions.md").write_text("A packet takes some.\n")
     (report.PARTS / "reasons.md").write_text("## pipeline: dnat*\n\nThe cache is cold.\n")
     return tmp_path
 
@@ -60,6 +68,7 @@ def test_the_page_explains_what_misses_and_says_what_nobody_has_explained(docs):
     explained, _, unexplained = page.partition("The cache is cold.")
     assert "- **pipeline: dnat**" in explained
     assert "- **pipeline: gue**\n- **memif: dnat**\n\nNo reason" in unexplained
+    assert report.unexplained([*missed, *failed, row("direct", [1.0])]) == ["pipeline: gue", "memif: dnat"]
     assert "failed: no device" in page and "gone" not in page and "| pipeline: gue | intel-6-207 | 1.00 Mpps | testpmd: 2.00 Mpps | 0.5 |" in page
 
 

@@ -85,7 +85,7 @@ class Wish:
 
     scratch: pathlib.Path  # a directory for captures, sockets and logs
     rounds: int = 5  # pairs of turns for each row
-    seconds: float = 0.5  # length of a turn
+    seconds: float = 0.25  # length of a turn
     everything: bool = False  # every combination of the pipeline
 
 
