@@ -44,6 +44,13 @@ class AccessList {
     return verdict;
   }
   bool admits(const IpAddress& source) const { return judge(source).admits; }
+  /// For who judges several sources: each fetches what the next step reads (RangeTable).
+  [[gnu::always_inline]] void fetch_index(const IpAddress& source) const {
+    for (const Part& part : parts_) part.set->fetch_index(source);
+  }
+  [[gnu::always_inline]] void fetch_ranges(const IpAddress& source) const {
+    for (const Part& part : parts_) part.set->fetch_ranges(source);
+  }
 
  private:
   std::vector<Part> parts_;

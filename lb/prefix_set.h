@@ -32,6 +32,15 @@ class PrefixSet {
     if (address.is_v4()) return v4_.empty() ? kNoMatch : v4_.find(address.as_v4().host());
     return v6_.empty() ? kNoMatch : v6_.find(key_of(address));
   }
+  /// As RangeTable's, for several addresses.
+  [[gnu::always_inline]] void fetch_index(const IpAddress& address) const {
+    if (address.is_v4()) return v4_.empty() ? void() : v4_.fetch_index(address.as_v4().host());
+    if (!v6_.empty()) v6_.fetch_index(key_of(address));
+  }
+  [[gnu::always_inline]] void fetch_ranges(const IpAddress& address) const {
+    if (address.is_v4()) return v4_.empty() ? void() : v4_.fetch_ranges(address.as_v4().host());
+    if (!v6_.empty()) v6_.fetch_ranges(key_of(address));
+  }
 
  private:
   using Key6 = unsigned __int128;

@@ -31,6 +31,11 @@ struct Rate {
     const uint64_t owed = full_at > now ? full_at - now : 0;
     return owed >= capacity ? 0 : (capacity - owed) / token;
   }
+  /// Whether there is one: without the division that a number of them takes.
+  bool has_one(uint64_t full_at, uint64_t now) const {
+    const uint64_t owed = full_at > now ? full_at - now : 0;
+    return owed <= capacity && capacity - owed >= token;
+  }
   /// The bucket once `tokens` of those that are available() have been taken.
   uint64_t after_taking(uint64_t full_at, uint64_t now, uint64_t tokens) const {
     return std::max(full_at, now) + tokens * token;

@@ -23,10 +23,12 @@ uint64_t SourceRate::take_in_advance(uint64_t hash, uint64_t now_ns, uint64_t wa
   const uint64_t now = Rate::units(now_ns);
   uint64_t taken = 0;
   const auto change = [&](uint64_t full_at) -> std::optional<uint64_t> {
-    const uint64_t poured = std::max(full_at, now + kept_ticks_ * kUnitsPerTick);
-    taken = wanted > 1 ? std::min(rate_.available(poured, now), wanted) : 0;
-    if (taken > 1) return rate_.after_taking(poured, now, taken);
-    taken = std::min<uint64_t>(rate_.available(full_at, now), 1);
+    if (wanted > 1) {
+      const uint64_t poured = std::max(full_at, now + kept_ticks_ * kUnitsPerTick);
+      taken = std::min(rate_.available(poured, now), wanted);
+      if (taken > 1) return rate_.after_taking(poured, now, taken);
+    }
+    taken = rate_.has_one(full_at, now) ? 1 : 0;
     if (taken == 0) return std::nullopt;
     return rate_.after_taking(full_at, now, 1);
   };

@@ -72,9 +72,11 @@ class SourceRate {
     const uint32_t now = PacketLease::tick(now_ns);
     return flow.lease.left != 0 && now - flow.leased_tick < std::min(kept_ticks_, now - since_tick);
   }
+  /// Begins to fetch a source's bucket, for who asks of several sources.
+  [[gnu::always_inline]] void fetch(uint64_t hash) const { table_->fetch(hash); }
   bool has_token(uint64_t hash, uint64_t now_ns) const {
     const uint64_t now = Rate::units(now_ns);
-    return rate_.available(table_->peek(hash, first_number, IsFullAt{now}), now) != 0;
+    return rate_.has_one(table_->peek(hash, first_number, IsFullAt{now}), now);
   }
   const std::shared_ptr<SourceTable>& table() const { return table_; }
 
@@ -164,8 +166,12 @@ struct SourceRules {
   std::optional<SourceFlows> flows = {};
 
   uint64_t hash(const IpAddress& address) const {
-    const IpAddress source = mask(address, address.is_v4() ? prefix4 : prefix6);
-    return siphash24(key, source.bytes().data(), source.bytes().size());
+    const auto hash_from = [this](const IpAddress& source, size_t first) {
+      return siphash24(key, source.bytes().data() + first, source.bytes().size() - first);
+    };
+    // Eight bytes have all of an IPv4 address; no sixteen of IPv6 are hashed as eight are.
+    if (address.is_v4()) return hash_from(prefix4 == 32 ? address : mask(address, prefix4), 8);
+    return hash_from(mask(address, prefix6), 0);
   }
 };
 

@@ -1,5 +1,7 @@
 #include "dataplane/stages/refuse_plain.h"
 
+#include <array>
+
 #include "dataplane/packet/plain_packets.h"
 #include "lb/service_rules.h"
 
@@ -30,19 +32,6 @@ struct PlainEnds {
   IpProtocol protocol{};  ///< none: no packet's
 };
 
-/// Why a packet of a client of a service does not pass, or kNone.
-DropReason refusal_by(const Worker& worker, const lb::ServiceRules& rules, const IpAddress& client) {
-  if (rules.access && !worker.police.is_sweeping && !rules.access->admits(client)) return DropReason::kDenied;
-  if (rules.packets && !rules.packets->has_token(worker.place.balancer, worker.now_ns)) {
-    return DropReason::kRateLimited;
-  }
-  const bool is_counted = rules.per_source && rules.per_source->packets;
-  if (is_counted && !rules.per_source->packets->has_token(rules.per_source->hash(client), worker.now_ns)) {
-    return DropReason::kRateLimited;
-  }
-  return DropReason::kNone;
-}
-
 /// The rules that packets one after the other are held against: mostly those of one service.
 class RulesOfEnds {
  public:
@@ -63,13 +52,60 @@ class RulesOfEnds {
   lb::ServiceId service_ = lb::kNoService;
 };
 
-/// Why a plain packet does not pass, or kNone. A martian is left to who tells of those.
-DropReason refusal_of(const Worker& worker, const PlainEnds& ends, RulesOfEnds& rules_of) {
-  const lb::ServiceRules* const rules = rules_of.find(ends);
-  if (rules == nullptr) return DropReason::kNone;
-  const DropReason reason = refusal_by(worker, *rules, ends.source);
-  return reason != DropReason::kNone && worker.tables->is_own(ends.source) ? DropReason::kNone : reason;
-}
+/// The clients of a burst's plain packets before their rules: one step after the other, each for all packets,
+/// so that what one has fetched arrives while it looks at the others.
+class Judged {
+ public:
+  Judged(const Worker& worker, const PlainPackets& packets, size_t count)
+      : worker_(worker), asks_lists_(!worker.police.is_sweeping) {
+    RulesOfEnds rules_of(*worker.tables);
+    for (size_t i = 0; i < count; ++i) {
+      rules_[i] = nullptr;
+      if (!packets.is_plain(i)) continue;
+      const PlainEnds ends(packets, i);
+      rules_[i] = rules_of.find(ends);
+      if (rules_[i] == nullptr) continue;
+      services_[i] = rules_of.service();
+      clients_[i] = ends.source;
+      if (asks_list(i)) rules_[i]->access->fetch_index(clients_[i]);
+      if (!counts_source(i)) continue;
+      sources_[i] = rules_[i]->per_source->hash(clients_[i]);
+      rules_[i]->per_source->packets->fetch(sources_[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (rules_[i] != nullptr && asks_list(i)) rules_[i]->access->fetch_ranges(clients_[i]);
+    }
+  }
+
+  /// Why packet i does not pass, or kNone. A martian is left to who tells of those.
+  DropReason refusal_of(size_t i) const {
+    if (rules_[i] == nullptr) return DropReason::kNone;
+    const DropReason reason = refusal_by_rules(i);
+    return reason != DropReason::kNone && worker_.tables->is_own(clients_[i]) ? DropReason::kNone : reason;
+  }
+  /// Of a packet that is refused.
+  lb::ServiceId service(size_t i) const { return services_[i]; }
+
+ private:
+  bool asks_list(size_t i) const { return asks_lists_ && rules_[i]->access; }
+  bool counts_source(size_t i) const { return rules_[i]->per_source && rules_[i]->per_source->packets; }
+
+  DropReason refusal_by_rules(size_t i) const {
+    const lb::ServiceRules& rules = *rules_[i];
+    if (asks_list(i) && !rules.access->admits(clients_[i])) return DropReason::kDenied;
+    const bool passes =
+        (!rules.packets || rules.packets->has_token(worker_.place.balancer, worker_.now_ns)) &&
+        (!counts_source(i) || rules.per_source->packets->has_token(sources_[i], worker_.now_ns));
+    return passes ? DropReason::kNone : DropReason::kRateLimited;
+  }
+
+  const Worker& worker_;
+  const bool asks_lists_;
+  std::array<const lb::ServiceRules*, PlainPackets::kMost> rules_;  ///< of the packet's service, or null
+  std::array<lb::ServiceId, PlainPackets::kMost> services_;
+  std::array<IpAddress, PlainPackets::kMost> clients_;
+  std::array<uint64_t, PlainPackets::kMost> sources_;  ///< hashes, where sources are counted
+};
 
 }  // namespace
 
@@ -77,12 +113,10 @@ std::span<rte_mbuf*> refuse_plain(Worker& worker, uint8_t port, std::span<rte_mb
   --worker.police.refusing;
   const PlainLink link(worker.tables->ports[port]);
   const PlainPackets packets(frames, link, worker.balancer.flows().hash());
-  RulesOfEnds rules_of(*worker.tables);
+  const Judged judged(worker, packets, frames.size());
   size_t kept = 0;
   for (size_t i = 0; i < frames.size(); ++i) {
-    const bool is_plain = packets.is_plain(i);
-    const DropReason reason =
-        is_plain ? refusal_of(worker, PlainEnds(packets, i), rules_of) : DropReason::kNone;
+    const DropReason reason = judged.refusal_of(i);
     if (reason == DropReason::kNone) {
       frames[kept++] = frames[i];
       continue;
@@ -93,7 +127,7 @@ std::span<rte_mbuf*> refuse_plain(Worker& worker, uint8_t port, std::span<rte_mb
                             {.reason = reason,
                              .detail = is_denied ? DropDetail::kAccessRule : DropDetail::kServiceLimit,
                              .port = port,
-                             .service = rules_of.service()});
+                             .service = judged.service(i)});
   }
   return frames.first(kept);
 }
