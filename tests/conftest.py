@@ -1,8 +1,9 @@
 """Every test's files lie in one directory of this process of tests, which goes with it unless a test failed.
 
-`./dev test` runs two such processes side by side (pytest-xdist), file by file, and then by themselves the tests that
-are marked `alone`: those that measure, or that load decides about. Side by side, nothing is shared: each process has a
-network of its own, and the names of its namespaces and directories have its pid in them.
+`./dev test` runs two such processes side by side (pytest-xdist), file by file, beside them a third one with the tests
+of sources, and then by themselves the tests that are marked `alone`: those that measure, or that load decides about. Side
+by side, nothing is shared: each process has a network of its own, and the names of its namespaces and directories have
+its pid in them.
 """
 
 import shutil
@@ -10,7 +11,10 @@ import shutil
 from namespaces import clear_leftovers, move_to_own_network, work_directory
 
 # What takes longest goes first, so that no process is left alone with it at the end.
-LONGEST = ("failures_test.py", "cases_test.py", "simulated_cases_test.py", "dns_test.py", "xds_test.py")
+LONGEST = (
+    "cases_test.py", "simulated_cases_test.py", "ledger_copies_test.py", "ledger_durability_test.py", "service_checks_test.py",
+    "page_test.py", "ledger_start_test.py", "ledger_coap_test.py", "confirmed_change_test.py", "flow_identity_test.py",
+)  # fmt: skip
 
 
 def is_beside_others(config) -> bool:
