@@ -69,7 +69,10 @@ inline constexpr auto kDropReasonHelp = std::to_array<DropReasonHelp>({
      "a driver that leaves little: report it"},
     {"ring_full", "another worker did not take it in time (a ledger transaction over CoAP is answered 5.03)",
      "more workers, or spread the load"},
-    {"tx_full", "the device did not take it, its link is down, or a bound on frames of our own was met",
+    {"tx_full",
+     "the device did not take it, its link is down, or a bound on frames of our own was met, as on those "
+     "that wait "
+     "while another worker sends by their tunnel",
      "the link is full, or the device too slow; `sluice_port_link_up`, and the log"},
     {"rate_limited",
      "over a limit: of the service or of its source (`limits`), of every backend of the pool "

@@ -40,7 +40,11 @@ bool has_room(const rte_mbuf* packet, const Tunnel& tunnel, const PortView& view
   return rte_pktmbuf_headroom(packet) >= front && rte_pktmbuf_tailroom(packet) >= kMostEspTail;
 }
 
-enum class Sent : uint8_t { kAll, kNone };
+enum class Sent : uint8_t {
+  kAll,
+  kUnresolved,  ///< none: they wait for a neighbor
+  kBehind,      ///< none: they wait until another worker has sent lower numbers
+};
 
 /// Packets of one tunnel on their way.
 class Sender {
@@ -50,12 +54,11 @@ class Sender {
         tunnel_(worker.tables->tunnels->tunnels()[tunnel - 1u]),
         view_(worker.tables->ports[tunnel_.port]) {}
 
-  /// kNone: they wait.
   Sent send(Run run) {
     if (tunnel_.out == nullptr) return refuse_all(run, reason_without_keys(tunnel_));
     const MacAddress* const mac = worker_.neighbors.mac_or_ask(
         *worker_.tables, tunnel_.port, tunnel_.next_hop, worker_.now_ms, worker_.transmit);
-    if (mac == nullptr) return Sent::kNone;
+    if (mac == nullptr) return Sent::kUnresolved;
     return send_to(*mac, run);
   }
 
@@ -83,13 +86,13 @@ class Sender {
           return Sent::kAll;
         case SequenceLeases::Departure::kLater:
           unseal(*first, packets);
-          return Sent::kNone;
+          return Sent::kBehind;
         case SequenceLeases::Departure::kStale:
           unseal(*first, packets);
           break;
       }
     }
-    return Sent::kNone;
+    return Sent::kBehind;
   }
 
   void unseal(uint64_t number, std::span<const SealedPacket> packets) {
@@ -128,14 +131,14 @@ class Sender {
 };
 static_assert(kMostSealedTogether <= Transmit::kBuffer);
 
-/// Which packets of a flush have to wait: those of tunnels of which one does.
+/// What packets of a flush have to wait for: those of tunnels of which one does.
 class Held {
  public:
-  bool has(uint16_t tunnel) const { return (tunnels_ >> tunnel % 64 & 1) != 0; }
-  void add(uint16_t tunnel) { tunnels_ |= uint64_t{1} << tunnel % 64; }
+  /// kAll: for nothing.
+  Sent& of(uint16_t tunnel) { return causes_[tunnel % causes_.size()]; }
 
  private:
-  uint64_t tunnels_ = 0;  ///< by number modulo 64: one that waits for another's sake waits for one poll
+  std::array<Sent, 64> causes_{};  ///< one that waits for another tunnel's sake waits for one poll
 };
 
 /// Whether a packet that cannot leave now may wait.
@@ -170,13 +173,16 @@ void send_waiting(Worker& worker) {
     const Run run = next_run(worker, all.subspan(at));
     at += run.size();
     const uint16_t tunnel = run.front().tunnel;
-    if (!held.has(tunnel) && Sender(worker, tunnel).send(run) == Sent::kAll) continue;
-    held.add(tunnel);
+    Sent& cause = held.of(tunnel);
+    if (cause == Sent::kAll) cause = Sender(worker, tunnel).send(run);
+    if (cause == Sent::kAll) continue;
+    const DropReason reason =
+        cause == Sent::kUnresolved ? DropReason::kNeighborUnresolved : DropReason::kTxFull;
     for (const EspWorker::Waiting& waiting : run) {
       if (may_wait(worker, waiting, all.first(kept))) {
         all[kept++] = waiting;
       } else {
-        worker.drops.drop(waiting.packet, DropReason::kNeighborUnresolved);
+        worker.drops.drop(waiting.packet, reason);
       }
     }
   }

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "dataplane/esp/esp_format.h"
+#include "dataplane/esp/esp_worker.h"
 #include "dataplane/stages/encapsulate.h"
 #include "tests/packet/packet_test.h"
 #include "tests/support/esp_site.h"
@@ -256,6 +257,31 @@ TEST(EspWorkers, ShareAnAssociationWithoutReplaysAndKeepFlowsInOrder) {
   EXPECT_EQ(gateway.dropped(), 0u);
   for (const auto& counters : site.state().counters)
     EXPECT_EQ(counters.packets_out.read(), kRounds * kPackets);
+}
+
+TEST(EspWorkers, DropAsBoundedWhatIsTooMuchWhileAnotherWorkerSends) {
+  EspSite site({.is_extended = true, .workers = 2});
+  TestGateway gateway(tables_of(site, service_behind(kIpv4, ForwardMode::kDnat)), {.rx_workers = 2});
+  dataplane::SequenceLeases& leases = *site.out().leases;
+  const auto number = leases.take(1);
+  ASSERT_TRUE(number);
+  // Where the kernel sets the other worker aside.
+  ASSERT_EQ(leases.depart(1, *number, 1), dataplane::SequenceLeases::Departure::kNow);
+  constexpr unsigned kPackets = 600;
+  for (unsigned i = 0; i < kPackets; ++i) {
+    const auto port = static_cast<uint16_t>(40'000 + i % 20);
+    gateway.put(kEdge, from_client(ip(kIpv4.client, kIpv4.vip).tcp(port, 80)), 0);
+  }
+  work(gateway.worker(0), 20);
+  const size_t at_once = gateway.sent(kCore).size();
+  leases.left(1);
+  gateway.settle();  // the other worker's own flows, too
+  const size_t later = gateway.sent(kCore).size();
+  EXPECT_GE(later, dataplane::EspWorker::kMostWaiting / 2);
+  EXPECT_GT(gateway.dropped(DropReason::kTxFull), 0u);
+  EXPECT_EQ(gateway.dropped(DropReason::kNeighborUnresolved), 0u);
+  EXPECT_EQ(at_once + later + gateway.dropped(), kPackets);
+  EXPECT_EQ(gateway.buffers_in_use(), 0u);
 }
 
 }  // namespace
