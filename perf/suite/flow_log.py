@@ -113,7 +113,7 @@ def of_a_flow_log(rate: int, wish: Wish) -> Iterator[Row]:
 def of_accounts(wish: Wish) -> Iterator[Row]:
     """What counting packets for their flows adds to a known packet."""
     with huge_pages(128):
-        found = samples("worker_bench", "^(known_flow/dnat/1000|accounted_flow/dnat/1000)(000)?$", wish)
+        found = samples("worker_bench", "^(known_flow/dnat/1000|accounted_flow/dnat/1000)(000)?(/iterations:.*)?$", wish)
     for flows in (1000, 1_000_000):
         added = [with_it - without for with_it, without in
                  zip(found[f"accounted_flow/dnat/{flows}"], found[f"known_flow/dnat/{flows}"])]  # fmt: skip

@@ -42,7 +42,7 @@ def dropping(rules: str, case: pipeline.Case, wish: Wish) -> Iterator[Row]:
 
 def known_flows(wish: Wish) -> Iterator[Row]:
     """What an access list and every limit add to the worker's work for a packet."""
-    wanted = "^(known_flow|ruled_flow)/dnat/(1000|100000|1000000)$"
+    wanted = "^(known_flow|ruled_flow)/dnat/(1000|100000|1000000)(/iterations:.*)?$"
     with huge_pages(units.HUGE_MEGABYTES):
         found = units.samples("worker_bench", wanted, wish)
     for name, times in found.items():
