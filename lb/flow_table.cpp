@@ -7,19 +7,6 @@
 namespace sluice::lb {
 namespace {
 
-/// Flows looked at for one victim, where none is left of a state that gives way: the bound of an insertion's
-/// cost in a full table.
-constexpr unsigned kHandSteps = 32;
-/// Of this many flows of one state the one idle longest goes: flows that go on are spared.
-constexpr unsigned kSamples = 4;
-/// Flows that one insertion may find to have lasted before it gives up. Each is found so once.
-constexpr unsigned kMostConfirmed = 64;
-
-/// The part of all entries, as flows, that a state before kAnswered keeps while a later one has more. Were
-/// there none, a table full of closing flows would have each newcomer evict the one before, which the backend
-/// is about to answer.
-constexpr size_t kReserve = 32;
-
 /// The coarse clock: eight bits of 128 ms, wrapping after 33 s. expire() looks more often than that.
 constexpr unsigned kCoarseShift = 7;
 /// RFC 6298, section 2: what a round trip is taken to last at most while none has been measured is 1 s.
@@ -42,35 +29,6 @@ int used_ways(const FlowTable::Bucket& bucket) {
 }
 
 }  // namespace
-
-/// The best candidate for eviction among those looked at.
-class FlowTable::Victim {
- public:
-  Victim(const FlowTable& table, const Request& request) : table_(table), request_(request) {}
-
-  void consider(FlowIndex index) {
-    const FlowEntry& entry = table_.entries_[index];
-    const FlowState state = has_lasted(entry) ? FlowState::kEstablished : entry.state;
-    if (index == request_.keep || state > last_allowed()) return;
-    const uint32_t idle = table_.idle_ms(entry, request_.now_ms);
-    if (index_ != kNoFlow && (state > state_ || (state == state_ && idle <= idle_))) return;
-    index_ = index;
-    state_ = state;
-    idle_ = idle;
-  }
-  FlowIndex index() const { return index_; }
-
- private:
-  FlowState last_allowed() const {
-    return request_.eviction == Eviction::kAnyone ? FlowState::kEstablished : FlowState::kClosing;
-  }
-
-  const FlowTable& table_;
-  const Request& request_;
-  FlowIndex index_ = kNoFlow;
-  FlowState state_ = FlowState::kFree;
-  uint32_t idle_ = 0;
-};
 
 size_t FlowTable::buckets_for(size_t entries) {
   return std::bit_ceil((entries + 4) / 5);
@@ -325,79 +283,6 @@ void FlowTable::erase(FlowEntry& entry) {
   // The request's entry is the next to be taken: the hand of its state has just left it.
   if (reply != kNoFlow) remove_one(entries_[reply]);
   remove_one(request);
-}
-
-FlowIndex FlowTable::victim_in_buckets(uint64_t hash, const Request& request) const {
-  Victim victim(*this, request);
-  // Both are full, so that every way has an entry.
-  for (const FlowIndex index : buckets_[first_bucket(hash)].index) victim.consider(index);
-  for (const FlowIndex index : buckets_[second_bucket(hash)].index) victim.consider(index);
-  return victim.index();
-}
-
-size_t FlowTable::count_of(FlowState state, FlowIndex keep) const {
-  const size_t all = yielding_[static_cast<size_t>(state) - static_cast<size_t>(FlowState::kStray)].count;
-  return all - (keep != kNoFlow && entries_[keep].state == state ? 1 : 0);
-}
-
-/// The state whose flows are to give way before any answered one, or kFree where there is none.
-FlowState FlowTable::first_to_yield(FlowIndex keep) const {
-  FlowState first = FlowState::kFree;
-  for (const FlowState state :
-       {FlowState::kStray, FlowState::kEmbryonic, FlowState::kHandshake, FlowState::kClosing}) {
-    const size_t count = count_of(state, keep);
-    if (count > capacity() / kReserve) return state;
-    if (count != 0 && first == FlowState::kFree) first = state;
-  }
-  return first;
-}
-
-/// Of the next few flows of a state, of which there is one besides `keep`, the one idle longest, the next of
-/// equals. The search goes on behind it: who was passed over has been seen since its neighbors were.
-FlowIndex FlowTable::longest_idle(FlowState state, const Request& request) {
-  Yielding& flows = *yielding(state);
-  const auto next = [&](size_t from) {
-    const size_t index = flows.members.next_round(from);
-    return static_cast<FlowIndex>(index != request.keep ? index : flows.members.next_round(index + 1));
-  };
-  const FlowIndex first = next(flows.hand);
-  Victim victim(*this, request);
-  victim.consider(first);
-  const FlowIndex second = next(first + 1);
-  FlowIndex index = second;
-  for (unsigned sample = 1; index != first; index = next(index + 1)) {
-    victim.consider(index);
-    if (++sample == kSamples) break;
-  }
-  const FlowIndex chosen = victim.index() != kNoFlow ? victim.index() : first;
-  flows.hand = chosen + 1;
-  // The buckets of who is likely to be the next: nothing else that its removal touches is far by now.
-  const FlowEntry& following = entries_[chosen == first ? second : next(flows.hand)];
-  prefetch_bucket(hash(key_of(following)));
-  if (following.peer != kNoFlow) prefetch_bucket(hash(key_of(entries_[following.peer])));
-  return chosen;
-}
-
-FlowIndex FlowTable::longest_idle_of_any(const Request& request) {
-  Victim victim(*this, request);
-  for (size_t i = 0; i < std::min<size_t>(kHandSteps, entries_.size()); ++i) {
-    if (hand_ >= entries_.size()) hand_ = 0;
-    victim.consider(hand_++);
-  }
-  return victim.index();
-}
-
-FlowIndex FlowTable::victim_of_all(const Request& request) {
-  for (unsigned confirmed = 0; confirmed < kMostConfirmed; ++confirmed) {
-    const FlowState state = first_to_yield(request.keep);
-    if (state == FlowState::kFree) break;
-    const FlowIndex index = longest_idle(state, request);
-    if (!has_lasted(entries_[index])) return index;
-    confirm(entries_[index]);
-  }
-  if (request.eviction == Eviction::kUnanswered) return kNoFlow;
-  if (count_of(FlowState::kAnswered, request.keep) != 0) return longest_idle(FlowState::kAnswered, request);
-  return longest_idle_of_any(request);
 }
 
 }  // namespace sluice::lb
