@@ -189,5 +189,41 @@ TEST_P(InspectStream, HoldsNoMoreThanItMay) {
   EXPECT_EQ(counts().held_dropped.read(), 100 - dataplane::HeldSegments::kMostOfStream);
 }
 
+TEST_P(InspectStream, GivesUpTheOldestOfAllStreamsWhereTheWorkerHoldsAsManyAsItMay) {
+  using Held = dataplane::HeldSegments;
+  make(plan_of(InspectionMode::kStream, 1000));
+  const auto send_of = [&](unsigned client, uint32_t offset, std::string_view payload, uint8_t flags = 0x18) {
+    send(ip(family().client, family().vip)
+             .tcp(static_cast<uint16_t>(30'000 + client), 80)
+             .tcp_flags(flags)
+             .sequence(kFirst + offset)
+             .payload(payload));
+  };
+  constexpr unsigned kFull = Held::kMost / Held::kMostOfStream;  // clients that hold as many as one may
+  for (unsigned client = 0; client <= kFull; ++client) send_of(client, UINT32_MAX, "", 0x02);
+  EXPECT_EQ(passed(), kFull + 1);
+  for (unsigned client = 0; client < kFull; ++client) {
+    for (uint32_t i = 0; i < Held::kMostOfStream; ++i) send_of(client, 2 + 2 * i, "ab");
+  }
+  EXPECT_EQ(gateway_->buffers_in_use(), Held::kMost);
+  EXPECT_EQ(gateway_->dropped(), 0u);
+
+  send_of(kFull, 2, "ab");
+  EXPECT_EQ(gateway_->buffers_in_use(), Held::kMost);
+  EXPECT_EQ(counts().held_dropped.read(), 1u);
+  EXPECT_EQ(inspected(), 1u);
+  EXPECT_EQ(passed(), 0u);
+
+  send_of(0, 0, "ab");  // what the first one held at the next place was the oldest
+  EXPECT_EQ(passed(), 1u);
+  send_of(1, 0, "ab");
+  EXPECT_EQ(passed(), 1u + Held::kMostOfStream);
+  send_of(kFull, 0, "ab");
+  EXPECT_EQ(passed(), 2u);
+  send_of(0, 2, "ab");
+  EXPECT_EQ(passed(), 0u + Held::kMostOfStream);
+  expect_counters_to_add_up(*gateway_);
+}
+
 }  // namespace
 }  // namespace sluice::test
