@@ -87,7 +87,7 @@ std::span<const uint8_t> ClientStream::new_bytes(const StreamSegment& segment) c
 
 void ClientStream::pass(const StreamSegment& segment) {
   const std::span<const uint8_t> bytes = new_bytes(segment);
-  std::ranges::copy(bytes, bytes_.begin() + passed_);
+  keep_bytes(bytes_.data() + passed_, bytes.data(), bytes.size());
   passed_ += static_cast<uint32_t>(bytes.size());
   const Range range = range_of(segment);
   if (segment.has_fin && range.stop == passed_) end_ = passed_;

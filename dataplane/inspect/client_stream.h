@@ -9,6 +9,7 @@
 #include <span>
 
 #include "dataplane/inspect/held_segments.h"
+#include "dataplane/inspect/keep_bytes.h"
 
 namespace sluice::dataplane {
 
@@ -53,10 +54,8 @@ class ClientStream {
   /// Gives one up, or takes it to send it on.
   rte_mbuf* release(HeldSegments& held, HeldSegments::Index index);
   /// Has the CPU fetch where the next bytes will be kept, so many of them.
-  void prefetch_next(size_t size) const {
-    const uint8_t* const next = bytes_.data() + passed_;
-    const size_t kept = std::min<size_t>(size, limit() - passed_);
-    for (size_t line = 0; line < kept; line += 64) __builtin_prefetch(next + line, 1);
+  [[gnu::always_inline]] void prefetch_next(size_t size) const {
+    prefetch_kept(bytes_.data() + passed_, std::min<size_t>(size, limit() - passed_));
   }
   HeldSegments::Index first_held() const { return held_; }
   unsigned held_count() const { return held_count_; }

@@ -15,8 +15,10 @@ namespace {
 
 constexpr size_t kLine = 64;
 
+/// An odd number of lines: so that what lies at the same place of many streams does not meet in few sets of a
+/// cache.
 size_t rounded_up(size_t bytes) {
-  return (bytes + kLine - 1) / kLine * kLine;
+  return (bytes + kLine - 1) / kLine * kLine | kLine;
 }
 
 /// Hyperscan asks for the memory of a stream by a function that it is given once for all threads: what opens
@@ -91,7 +93,7 @@ std::optional<RuleFault> Inspection::build_database() {
   size_t bytes = 0;
   hs_stream_size(database_, &bytes);
   state_bytes_ = rounded_up(bytes);
-  place_bytes_ = state_bytes_ + rounded_up(plan_.bytes);
+  kept_bytes_ = rounded_up(plan_.bytes);
   return std::nullopt;
 }
 
@@ -102,7 +104,7 @@ Result<void> Inspection::make_shares() {
     if (hs_alloc_scratch(database_, &share.scratch) != HS_SUCCESS) return fail("not enough memory to scan");
     share.matches.resize(plan_.rules.size());
     if (!is_stream()) continue;
-    auto arena = StreamArena::create(place_bytes_, plan_.streams + 1);
+    auto arena = StreamArena::create(state_bytes_, kept_bytes_, plan_.streams + 1);
     if (!arena) return tl::unexpected(arena.error());
     share.arena = std::move(*arena);
     arena_in_use = &share.arena;
@@ -229,8 +231,8 @@ void Inspection::close_stream(unsigned worker, hs_stream* stream) {
   share.open_streams.add(-1);
 }
 
-std::span<uint8_t> Inspection::bytes_of(hs_stream* stream) const {
-  return {reinterpret_cast<uint8_t*>(stream) + state_bytes_, plan_.bytes};
+std::span<uint8_t> Inspection::bytes_of(unsigned worker, const hs_stream* stream) const {
+  return {shares_[worker].arena.stream_of(reinterpret_cast<const uint8_t*>(stream)), plan_.bytes};
 }
 
 }  // namespace sluice::dataplane

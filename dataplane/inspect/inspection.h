@@ -65,7 +65,7 @@ class Inspection {
   const InspectionPlan& plan() const { return plan_; }
   size_t database_bytes() const { return database_bytes_; }
   /// Of memory, for each stream.
-  size_t stream_bytes() const { return place_bytes_; }
+  size_t stream_bytes() const { return state_bytes_ + kept_bytes_; }
   /// On all workers. Once it is 0 and no Tables have this, it stays so.
   uint64_t open_streams() const;
 
@@ -88,7 +88,7 @@ class Inspection {
     for (size_t line = 0; line < fetched; line += 64) __builtin_prefetch(state + line, 1);
   }
   /// Room for as many bytes as a stream may have.
-  std::span<uint8_t> bytes_of(hs_stream* stream) const;
+  std::span<uint8_t> bytes_of(unsigned worker, const hs_stream* stream) const;
 
   InspectionCounts::OfWorker& counts(unsigned worker) const { return plan_.counts->of(worker); }
 
@@ -119,8 +119,8 @@ class Inspection {
   InspectionPlan plan_;
   hs_database* database_ = nullptr;
   size_t database_bytes_ = 0;
-  size_t state_bytes_ = 0;  ///< of a stream, rounded up
-  size_t place_bytes_ = 0;
+  size_t state_bytes_ = 0;  ///< of a stream, for Hyperscan; rounded up
+  size_t kept_bytes_ = 0;   ///< of a stream, which it may have; rounded up
   std::vector<Share> shares_;
 };
 

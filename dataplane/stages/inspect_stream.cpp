@@ -28,7 +28,8 @@ void restart(Worker& worker, InspectedFlow& inspected, uint32_t first_sequence) 
   drop_held(worker, inspected, DropDetail::kSegmentNotHeld);
   inspected.inspection->restart_stream(worker.place.balancer, inspected.stream);
   inspected.other_first = inspected.order.first_sequence();
-  inspected.order.begin(first_sequence, inspected.inspection->bytes_of(inspected.stream));
+  inspected.order.begin(first_sequence,
+                        inspected.inspection->bytes_of(worker.place.balancer, inspected.stream));
   inspected.is_scanned = inspected.is_refused = false;
 }
 
@@ -131,7 +132,7 @@ bool begin_stream(Worker& worker, Inspection& inspection, lb::FlowEntry& flow, u
   InspectedFlow& inspected = own[own.take(request_of(flows, flow))];
   inspected.inspection = &inspection;
   inspected.stream = stream;
-  inspected.order.begin(first_sequence, inspection.bytes_of(stream));
+  inspected.order.begin(first_sequence, inspection.bytes_of(worker.place.balancer, stream));
   flows.set_watch(flow, lb::FlowWatch::kRequests);
   return true;
 }

@@ -122,7 +122,7 @@ TEST(Inspection, HasAsManyStreamsAsItMayAndNoMore) {
   inspection->close_stream(0, first);
   hs_stream* const third = inspection->open_stream(0);
   EXPECT_NE(third, nullptr);
-  EXPECT_EQ(inspection->bytes_of(third).size(), 256u);
+  EXPECT_EQ(inspection->bytes_of(0, third).size(), 256u);
   inspection->close_stream(0, second);
   inspection->close_stream(0, third);
   EXPECT_EQ(inspection->open_streams(), 0u);
