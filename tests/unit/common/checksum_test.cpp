@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <random>
 #include <vector>
 
 namespace sluice {
@@ -41,6 +42,15 @@ RC_GTEST_PROP(Checksum, GoesOnFromAnEvenPiece, (std::vector<uint8_t> data)) {
   const auto cut = *rc::gen::inRange<size_t>(0, data.size() / 2 + 1) * 2;
   const uint64_t sum = checksum_add(data.data() + cut, data.size() - cut, checksum_add(data.data(), cut));
   RC_ASSERT(checksum_finish(sum).host() == naive_checksum(data));
+}
+
+TEST(Checksum, AgreesWithTheDefinitionOnEverySizeOfAFrame) {
+  std::mt19937 random(1);
+  std::vector<uint8_t> data;
+  for (size_t size = 0; size <= 1600; ++size) {
+    ASSERT_EQ(checksum(data), naive_checksum(data)) << size;
+    data.push_back(static_cast<uint8_t>(random()));
+  }
 }
 
 TEST(Checksum, DoesNotOverflowOnTheLongestPacket) {
