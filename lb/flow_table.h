@@ -17,7 +17,7 @@
 namespace sluice::lb {
 
 /// Set-associative: a bucket is one cache line of tags and indexes, and a key may lie in either of two
-/// buckets, the second of which is looked at only where the first has been crowded. So a lookup
+/// buckets, the second of which is looked at only where the first has been full. So a lookup
 /// touches two lines, three at worst. Where both are full, an entry is moved to its other bucket. Buckets
 /// come into use one by one as entries come, each splitting another (linear hashing: Litwin, 1980), so that
 /// few flows lie in few pages of memory. Expiry visits a few entries a call.
