@@ -1,10 +1,12 @@
-// What a worker does for packets of known flows and nothing else, for a profiler that counts instructions:
+// What a worker does for packets of known flows, or for newcomers, and nothing else, for a profiler that
+// counts instructions:
 //
-//   known_packets MODE 4|6 tcp|udp requests|answers POLLS
+//   known_packets MODE 4|6 tcp|udp requests|answers|newcomers POLLS
 //
 // It lays POLLS bursts ready, each packet of another flow, says `ready` and of how many packets, and waits
 // for a line. Then it forwards them and leaves at once. What is not the packets' is the same for any number
-// of POLLS: two runs less each other tell what a packet takes. Answers are of TCP over IPv4.
+// of POLLS: two runs less each other tell what a packet takes. Answers are of TCP over IPv4. Newcomers begin
+// flows in a table of a million entries that others of their kind have filled.
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +25,7 @@ namespace sluice::perf {
 namespace {
 
 constexpr size_t kMostPolls = kBuffers / dataplane::kBurst;  // as many buffers as a source has
+constexpr uint32_t kFullTable = 1u << 20;
 
 lb::ForwardMode mode_called(std::string_view name) {
   const auto found = std::ranges::find(lb::kForwardModes, name, &lb::ForwardModeRow::name);
@@ -67,14 +70,28 @@ std::vector<Burst> lay_ready(WorkerRig& rig, Source& source, size_t polls, bool 
   _exit(is_whole ? EXIT_SUCCESS : EXIT_FAILURE);  // nothing else is to be counted
 }
 
+/// As many as the table has entries have come, and most have gone, before those that are forwarded.
+[[noreturn]] void run_newcomers(Traffic traffic, lb::ForwardMode mode, size_t polls) {
+  traffic.flows = kFullTable + kBuffers;
+  traffic.tcp_flags = TcpHeader::kSyn;
+  Duty duty = duty_of(traffic, mode);
+  duty.flow_table_entries = kFullTable;
+  WorkerRig rig(duty, Sink::pool(), sink().device());
+  Source source(traffic);
+  introduce(rig, source, kFullTable);
+  forward(rig, lay_ready(rig, source, polls, false), test::kEdge);
+}
+
 [[noreturn]] void run(std::span<char*> words) {
   if (words.size() != 5) give_up("see the top of its source for its arguments");
   Traffic traffic{.v6 = std::string_view(words[1]) == "6", .flows = kBuffers};
   if (std::string_view(words[2]) == "udp") traffic.protocol = IpProtocol::kUdp;
   const bool answers = std::string_view(words[3]) == "answers";
+  const lb::ForwardMode mode = mode_called(words[0]);
   const size_t polls = std::strtoul(words[4], nullptr, 10);
   if (polls > kMostPolls) give_up("there are not that many buffers");
-  WorkerRig rig(duty_of(traffic, mode_called(words[0])), Sink::pool(), sink().device());
+  if (std::string_view(words[3]) == "newcomers") run_newcomers(traffic, mode, polls);
+  WorkerRig rig(duty_of(traffic, mode), Sink::pool(), sink().device());
   if (answers) establish(rig, traffic);
   Source source(traffic);
   for (int twice = 0; twice < 2; ++twice)

@@ -1,5 +1,5 @@
-"""How many instructions a packet of a known flow takes, and how many cache lines are touched for it, as callgrind
-counts them: no noise disturbs these, so each stands beside what was recorded last, in docs/performance/instructions.md.
+"""How many instructions a packet of a known flow takes, or one that begins a flow, and how many cache lines are touched
+for it, as callgrind counts them: no noise disturbs these, so each stands beside what was recorded last, in docs/performance/instructions.md.
 
 The program is the ordinary build's: callgrind knows no AVX-512, which a build for this CPU may hold anywhere. A line is
 touched once it is in a simulated cache that is empty when the polls begin and that nothing falls out of."""
@@ -28,6 +28,10 @@ KINDS = {  # of perf/known_packets.cpp, as the page calls them
     "direct, IPv4": ("direct", 4, "tcp", "requests"),
     "answers of dnat, IPv4": ("dnat", 4, "tcp", "answers"),
     "answers of full-nat, IPv4": ("full-nat", 4, "tcp", "answers"),
+    "newcomers of dnat, IPv4": ("dnat", 4, "tcp", "newcomers"),
+    "newcomers of dnat, IPv6": ("dnat", 6, "tcp", "newcomers"),
+    "newcomers of full-nat, IPv4": ("full-nat", 4, "tcp", "newcomers"),
+    "newcomers of direct, IPv4": ("direct", 4, "tcp", "newcomers"),
 }
 FEW, MANY = 4, 12  # polls of the two runs
 MORE_THAN_RECORDED = 1.02
@@ -91,8 +95,9 @@ def rows(name: str, wish: Wish) -> Iterator[Row]:
         raise RuntimeError("valgrind is not installed")
     command = f"known_packets {' '.join(str(word) for word in KINDS[name])} under valgrind --tool=callgrind"
     now, before = of_a_packet(KINDS[name], wish.scratch), recorded()[name]
+    whose = "a packet that begins a flow" if "newcomers" in KINDS[name] else "a known packet"
     for what, ours, theirs in (("instructions", now.instructions, before.instructions), ("cache lines", now.lines, before.lines)):
-        row = Row("instructions", f"{what} of a known packet, {name}", "", [ours], "recorded", [theirs], more_is_better=False,
+        row = Row("instructions", f"{what} of {whose}, {name}", "", [ours], "recorded", [theirs], more_is_better=False,
                   command=command)  # fmt: skip
         yield row.demand_ratio(MORE_THAN_RECORDED)
 
