@@ -17,48 +17,67 @@ struct SipKey {
   bool operator==(const SipKey&) const = default;
 };
 
+/// The state of SipHash-2-4 over messages of whole words: one message, or four at once, whose words are lanes
+/// of `Word`.
+template <typename Word>
+class SipState {
+ public:
+  explicit SipState(const SipKey& key)
+      : v0_(Word{} + (key.k0 ^ 0x736f6d6570736575)),
+        v1_(Word{} + (key.k1 ^ 0x646f72616e646f6d)),
+        v2_(Word{} + (key.k0 ^ 0x6c7967656e657261)),
+        v3_(Word{} + (key.k1 ^ 0x7465646279746573)) {}
+
+  [[gnu::always_inline]] void add(Word word) {
+    v3_ ^= word;
+    round();
+    round();
+    v0_ ^= word;
+  }
+  /// The hash, once the last word has been added, of which the message's length is a part.
+  [[gnu::always_inline]] Word finish() {
+    v2_ ^= 0xff;
+    for (unsigned rounds = 0; rounds < 4; ++rounds) round();
+    return v0_ ^ v1_ ^ v2_ ^ v3_;
+  }
+
+ private:
+  template <int bits>
+  [[gnu::always_inline]] static Word rotl(Word word) {
+    return word << bits | word >> (64 - bits);
+  }
+  [[gnu::always_inline]] void round() {
+    v0_ += v1_;
+    v1_ = rotl<13>(v1_) ^ v0_;
+    v0_ = rotl<32>(v0_);
+    v2_ += v3_;
+    v3_ = rotl<16>(v3_) ^ v2_;
+    v0_ += v3_;
+    v3_ = rotl<21>(v3_) ^ v0_;
+    v2_ += v1_;
+    v1_ = rotl<17>(v1_) ^ v2_;
+    v2_ = rotl<32>(v2_);
+  }
+
+  Word v0_, v1_, v2_, v3_;
+};
+
+/// What SipHash adds last: the bytes behind the last whole word of `size`, and the size.
+constexpr uint64_t last_sip_word(uint64_t tail, size_t size) {
+  return tail | static_cast<uint64_t>(size) << 56;
+}
+
 /// SipHash-2-4 of `size` bytes, as the 64-bit integer that its eight result bytes are in
 /// little-endian order.
 inline uint64_t siphash24(const SipKey& key, const void* data, size_t size) {
-  uint64_t v0 = key.k0 ^ 0x736f6d6570736575, v1 = key.k1 ^ 0x646f72616e646f6d;
-  uint64_t v2 = key.k0 ^ 0x6c7967656e657261, v3 = key.k1 ^ 0x7465646279746573;
-  const auto round = [&] {
-    v0 += v1;
-    v1 = std::rotl(v1, 13);
-    v1 ^= v0;
-    v0 = std::rotl(v0, 32);
-    v2 += v3;
-    v3 = std::rotl(v3, 16);
-    v3 ^= v2;
-    v0 += v3;
-    v3 = std::rotl(v3, 21);
-    v3 ^= v0;
-    v2 += v1;
-    v1 = std::rotl(v1, 17);
-    v1 ^= v2;
-    v2 = std::rotl(v2, 32);
-  };
+  SipState<uint64_t> state(key);
   const auto* bytes = static_cast<const uint8_t*>(data);
   const uint8_t* const tail = bytes + (size & ~size_t{7});
-  for (; bytes != tail; bytes += 8) {
-    const uint64_t word = load<uint64_t>(bytes);
-    v3 ^= word;
-    round();
-    round();
-    v0 ^= word;
-  }
-  uint64_t last = static_cast<uint64_t>(size) << 56;
-  for (size_t i = 0; i < (size & 7); ++i) last |= static_cast<uint64_t>(tail[i]) << (8 * i);
-  v3 ^= last;
-  round();
-  round();
-  v0 ^= last;
-  v2 ^= 0xff;
-  round();
-  round();
-  round();
-  round();
-  return v0 ^ v1 ^ v2 ^ v3;
+  for (; bytes != tail; bytes += 8) state.add(load<uint64_t>(bytes));
+  uint64_t rest = 0;
+  for (size_t i = 0; i < (size & 7); ++i) rest |= static_cast<uint64_t>(tail[i]) << (8 * i);
+  state.add(last_sip_word(rest, size));
+  return state.finish();
 }
 
 }  // namespace sluice

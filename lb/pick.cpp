@@ -10,6 +10,11 @@ namespace {
 constexpr size_t kCloseSlots = 64;  ///< looked at before it is known whether any backend has room
 constexpr unsigned kRedraws = 16;
 
+Pick pick_slot(const PoolTable& pool, uint64_t hash) {
+  const auto slot = static_cast<uint32_t>(hash % pool.slots().size());
+  return {pool.slots()[slot], slot};
+}
+
 /// The first of the candidates, from the cursor on, that has room.
 Pick any_with_room(const PoolTable& pool, const Draw& draw) {
   const auto candidates = pool.candidates();
@@ -56,16 +61,22 @@ bool hashes(Policy policy) {
 }
 
 Pick pick_by_hash(const PoolTable& pool, Policy policy, const FlowKey& key, const SipKey& hash_key) {
-  const auto slot = static_cast<uint32_t>(row_of(policy).hash(key, hash_key) % pool.slots().size());
-  return {pool.slots()[slot], slot};
+  return pick_slot(pool, row_of(policy).hash(key, hash_key));
 }
 
-Pick pick(const PoolTable& pool, Policy policy, const FlowKey& key, const SipKey& hash_key,
-          const Draw& draw) {
+std::array<Pick, 4> pick_four(std::span<const PoolTable* const, 4> pools,
+                              std::span<const FlowKey* const, 4> keys, const SipKey& hash_key) {
+  const std::array<uint64_t, 4> hashes = hash_four_flow_keys(keys, hash_key);
+  return {pick_slot(*pools[0], hashes[0]), pick_slot(*pools[1], hashes[1]), pick_slot(*pools[2], hashes[2]),
+          pick_slot(*pools[3], hashes[3])};
+}
+
+Pick pick(const PoolTable& pool, Policy policy, const FlowKey& key, const SipKey& hash_key, const Draw& draw,
+          const Pick& foreseen) {
   const PolicyRow& row = row_of(policy);
   if (pool.empty() || (row.uses_schedule && pool.schedule().empty())) return {};
   if (row.hash != nullptr) {
-    const Pick picked = pick_by_hash(pool, policy, key, hash_key);
+    const Pick picked = foreseen.backend != kNoBackend ? foreseen : pick_by_hash(pool, policy, key, hash_key);
     return draw.is_full(picked.backend) ? next_slot(pool, picked.slot, draw) : picked;
   }
   const BackendId chosen = row.choose(pool, draw);

@@ -1,7 +1,9 @@
 // Which backend does a new flow get? One worker at a time, on state that the caller owns.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 
 #include "lb/policies/policy.h"
 
@@ -19,7 +21,12 @@ bool hashes(Policy policy);
 /// By a policy that hashes. The pool must not be empty().
 Pick pick_by_hash(const PoolTable& pool, Policy policy, const FlowKey& key, const SipKey& hash_key);
 
-/// By any policy.
-Pick pick(const PoolTable& pool, Policy policy, const FlowKey& key, const SipKey& hash_key, const Draw& draw);
+/// By Policy::kMaglev, for four flows of any pools that are not empty().
+std::array<Pick, 4> pick_four(std::span<const PoolTable* const, 4> pools,
+                              std::span<const FlowKey* const, 4> keys, const SipKey& hash_key);
+
+/// By any policy. `foreseen`: what pick_by_hash() has said already, or kNoBackend.
+Pick pick(const PoolTable& pool, Policy policy, const FlowKey& key, const SipKey& hash_key, const Draw& draw,
+          const Pick& foreseen = {});
 
 }  // namespace sluice::lb

@@ -51,6 +51,29 @@ TEST_F(PickTest, EveryPolicyFindsNobodyInAnEmptyPool) {
   }
 }
 
+/// Pools of their own size, keys of either family.
+TEST_F(PickTest, FourAtOnceGoWhereEachGoesByItself) {
+  const std::array<uint32_t, 4> sizes = {251, 257, 65537, 263};
+  std::array<std::shared_ptr<const PoolTable>, 4> kept;
+  std::array<const PoolTable*, 4> pools;
+  for (size_t i = 0; i < 4; ++i) {
+    kept[i] = PoolTable::build(0, many_endpoints(3 + i), sizes[i], kKey, {});
+    pools[i] = kept[i].get();
+  }
+  std::array<FlowKey, 4> keys = {key, key, flow_key("2001:db8::7", 40000, "2001:db8::10", 80), key};
+  const std::array<const FlowKey*, 4> four = {&keys[0], &keys[1], &keys[2], &keys[3]};
+  for (uint16_t port = 1; port < 1000; ++port) {
+    for (FlowKey& each : keys) each.source_port = Be16::from_host(port);
+    keys[3].protocol = IpProtocol::kUdp;
+    const auto picks = pick_four(pools, four, kKey);
+    for (size_t i = 0; i < 4; ++i) {
+      const Pick alone = pick_by_hash(*pools[i], Policy::kMaglev, keys[i], kKey);
+      ASSERT_EQ(picks[i].slot, alone.slot) << i;
+      ASSERT_EQ(picks[i].backend, alone.backend) << i;
+    }
+  }
+}
+
 // The slots come from an implementation in Python.
 TEST_F(PickTest, HashesTheFlowOrTheSourceAlone) {
   set_weights({1, 1, 1});
