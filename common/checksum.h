@@ -133,6 +133,12 @@ class ChecksumDelta {
   void replace(Be32 before, Be32 after) { difference_ += int64_t{after.network()} - before.network(); }
   /// Notes the changes of another part of the same data.
   void add(const ChecksumDelta& other) { difference_ += other.difference_; }
+  /// What is changed by going back.
+  ChecksumDelta inverse() const {
+    ChecksumDelta back;
+    back.difference_ = -difference_;
+    return back;
+  }
   /// What it comes to: the one's complement number that is to be added to a checksum (checksum_changed()).
   uint16_t summand() const {
     return static_cast<uint16_t>(~checksum_fold(static_cast<uint64_t>(kBias + difference_)));

@@ -1,5 +1,8 @@
 #include "lb/balancer.h"
 
+#include <algorithm>
+#include <array>
+
 #include "lb/flow_admission.h"
 #include "lb/handshake_watch.h"
 #include "lb/pool_steering.h"
@@ -104,9 +107,8 @@ Balancer::Balancer(const Memory& memory, PortSlice ports, uint64_t seed)
       ports_(ports, memory.entries.size() / 2, static_cast<uint32_t>(seed >> 32)),
       random_(~seed) {}
 
-Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
-                           uint32_t now_ms) {
-  FlowEntry* const flow = flows_.find(key, hash);
+Decision Balancer::balance(const View& view, FlowEntry* flow, const FlowKey& key, uint64_t hash,
+                           const PacketFacts& packet, uint32_t now_ms, const Foresight& foresight) {
   if (flow != nullptr) {
     const bool is_kept = keep(view, *flow);
     if (is_kept && !begins_anew(view, *flow, packet) && !is_over(view, flows_, *flow, now_ms)) {
@@ -124,7 +126,39 @@ Decision Balancer::balance(const View& view, const FlowKey& key, uint64_t hash, 
     const FlowEnd end = is_kept ? end_of_bound(view, flows_, *flow, now_ms) : end_of_refused(view, *flow);
     forget(*flow, end);
   }
-  return start(view, key, hash, packet, now_ms);
+  return start(view, key, hash, packet, now_ms, foresight);
+}
+
+void Balancer::foresee(const View& view, std::span<const FlowKey* const> keys,
+                       std::span<Foresight> foresights) const {
+  std::array<size_t, kMostForeseen> by_key;  // whose backends their keys tell
+  size_t count = 0;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    foresights[i] = {};
+    if (keys[i] == nullptr) continue;
+    foresights[i].service = find_service(view, *keys[i]);
+    if (foresights[i].service == kNoService) continue;
+    const Service& service = view.services[foresights[i].service];
+    const bool is_by_key = service.policy == Policy::kMaglev && service.steering == nullptr;
+    if (is_by_key && !service.pool->empty()) by_key[count++] = i;
+  }
+  for (size_t first = 0; first < count; first += 4) {
+    std::array<const PoolTable*, 4> pools;
+    std::array<const FlowKey*, 4> four;
+    for (size_t lane = 0; lane < 4; ++lane) {  // where there are fewer, the last one again
+      const size_t i = by_key[std::min(first + lane, count - 1)];
+      pools[lane] = view.services[foresights[i].service].pool;
+      four[lane] = keys[i];
+    }
+    const std::array<Pick, 4> picks = pick_four(pools, four, view.hash_key);
+    for (size_t lane = 0; lane < std::min<size_t>(4, count - first); ++lane) {
+      Foresight& foresight = foresights[by_key[first + lane]];
+      foresight.pick = picks[lane];
+      if (view.services[foresight.service].forward != ForwardMode::kDnat) continue;
+      foresight.reply_hash = flows_.hash(reply_key(*four[lane], view.backends[picks[lane].backend]));
+      flows_.prefetch_bucket(foresight.reply_hash);
+    }
+  }
 }
 
 /// Whether a flow goes on as far as the configuration goes. It is given the numbers that it has now.
@@ -162,8 +196,9 @@ void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
 
 /// What goes on without a flow while the table is all but full may belong to one that could not be
 /// remembered, which went by the hash.
-Pick Balancer::pick_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
-                        const Steps& steps) const {
+[[gnu::always_inline]] inline Pick Balancer::pick_for(const View& view, const FlowKey& key,
+                                                      const Service& service, FlowState state,
+                                                      const Steps& steps) const {
   const bool is_all_but_full = (flows_.capacity() - flows_.size()) * kAllButFull < flows_.capacity();
   const bool goes_on = state == FlowState::kStray && key.protocol == IpProtocol::kTcp;
   const bool by_hash = is_all_but_full && goes_on && !service.is_nat() && !hashes(service.policy);
@@ -173,13 +208,15 @@ Pick Balancer::pick_for(const View& view, const FlowKey& key, const Service& ser
     draw.answer_times = handshakes_->answer_times().data();
     draw.now_ns = handshakes_->now_ns();
   }
-  return pick(steps.pool, by_hash ? Policy::kMaglev : service.policy, key, view.hash_key, draw);
+  const Policy policy = by_hash ? Policy::kMaglev : service.policy;
+  return pick(steps.pool, policy, key, view.hash_key, draw, steps.foresight.pick);
 }
 
 /// pick_for(), and a place for the flow at that backend, where its flows are counted. Another worker may take
 /// the last place of a backend while this one picks it: then it is full, and passed over the next time.
-Pick Balancer::place_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
-                         const Steps& steps) {
+[[gnu::always_inline]] inline Pick Balancer::place_for(const View& view, const FlowKey& key,
+                                                       const Service& service, FlowState state,
+                                                       const Steps& steps) {
   constexpr unsigned kTries = 16;
   for (unsigned tries = 0; tries < kTries; ++tries) {
     const Pick picked = pick_for(view, key, service, state, steps);
@@ -191,15 +228,21 @@ Pick Balancer::place_for(const View& view, const FlowKey& key, const Service& se
   return {.all_full = true};
 }
 
-std::optional<Translation> Balancer::translate(const View& view, const FlowKey& key, const Decision& decision,
-                                               const Newcomer& newcomer, bool is_rehearsal) {
+[[gnu::always_inline]] inline std::optional<Translation> Balancer::translate(const View& view,
+                                                                             const FlowKey& key,
+                                                                             const Decision& decision,
+                                                                             const Newcomer& newcomer,
+                                                                             const Steps& steps) {
   const Backend& backend = view.backends[decision.backend];
   if (view.services[decision.service].forward == ForwardMode::kDnat) {
-    return translate_destination(flows_, key, backend, newcomer.state);
+    const bool is_foreseen =
+        steps.foresight.reply_hash != 0 && decision.backend == steps.foresight.pick.backend;
+    const uint64_t hash = is_foreseen ? steps.foresight.reply_hash : flows_.hash(reply_key(key, backend));
+    return translate_destination(flows_, key, backend, hash, newcomer.state);
   }
   uint32_t turn = ports_.turn_of(backend);
   const auto translation = translate_both(flows_, key, backend, view.snat, ports_, turn, newcomer);
-  if (!is_rehearsal) ports_.turn_of(backend) = turn;
+  if (!steps.is_rehearsal) ports_.turn_of(backend) = turn;
   return translation;
 }
 
@@ -216,7 +259,7 @@ Balancer::Plan Balancer::plan(const View& view, const FlowKey& key, ServiceId id
   if (picked.backend == kNoBackend) return plan;
   plan.decision.outcome = Outcome::kPicked;
   if (!service.is_nat()) return plan;
-  const auto translation = translate(view, key, plan.decision, newcomer, steps.is_rehearsal);
+  const auto translation = translate(view, key, plan.decision, newcomer, steps);
   if (!translation) {
     plan.decision.outcome = Outcome::kPortExhausted;
   } else {
@@ -227,8 +270,8 @@ Balancer::Plan Balancer::plan(const View& view, const FlowKey& key, ServiceId id
 }
 
 Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
-                         uint32_t now_ms) {
-  const ServiceId id = find_service(view, key);
+                         uint32_t now_ms, const Foresight& foresight) {
+  const ServiceId id = foresight.service != kNoService ? foresight.service : find_service(view, key);
   if (id == kNoService) return {};
   const Service& service = view.services[id];
   const bool is_remembered = !begins_nothing(packet.tcp_flags);
@@ -243,7 +286,7 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   if (admitted.limit != Limit::kNone) {
     return {.outcome = Outcome::kRateLimited, .service = id, .limit = admitted.limit};
   }
-  Plan plan = this->plan(view, key, id, newcomer, {pool, cursors_[pool.index()], random_});
+  Plan plan = this->plan(view, key, id, newcomer, {pool, cursors_[pool.index()], random_, foresight});
   Decision& decision = plan.decision;
   if (decision.outcome == Outcome::kPicked && is_remembered) {
     decision.flow = remember(view, plan, key, hash, newcomer);
@@ -274,8 +317,9 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   return decision;
 }
 
-FlowEntry* Balancer::remember(const View& view, const Plan& plan, const FlowKey& key, uint64_t hash,
-                              const Newcomer& newcomer) {
+[[gnu::always_inline]] inline FlowEntry* Balancer::remember(const View& view, const Plan& plan,
+                                                            const FlowKey& key, uint64_t hash,
+                                                            const Newcomer& newcomer) {
   const Service& service = view.services[plan.decision.service];
   const FlowTable::Eviction eviction = eviction_for(service, key.protocol, newcomer.state);
   const FlowIndex displaced = plan.translation.displaced;
@@ -308,14 +352,14 @@ FlowEntry* Balancer::remember(const View& view, const Plan& plan, const FlowKey&
   return flow;
 }
 
-bool Balancer::join_reply(FlowEntry& flow, const Translation& translation, uint32_t now_ms,
-                          FlowTable::Eviction eviction) {
-  FlowEntry* const reply = flows_.insert_reply(flow, translation.reply, now_ms, eviction,
+[[gnu::always_inline]] inline bool Balancer::join_reply(FlowEntry& flow, const Translation& translation,
+                                                        uint32_t now_ms, FlowTable::Eviction eviction) {
+  FlowEntry* const reply = flows_.insert_reply(flow, translation.reply, translation.hash, now_ms, eviction,
                                                [this](const FlowEntry& evicted) { count_evicted(evicted); });
   if (reply == nullptr) return false;
   flow.translated_port = reply->translated_port = translation.source_port;
   flow.snat = reply->snat = translation.snat;
-  if (translation.is_reused) ports_.reuse(flows_.hash(translation.reply));
+  if (translation.is_reused) ports_.reuse(translation.hash);
   return true;
 }
 
@@ -331,7 +375,7 @@ Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms
   const PoolTable& pool = pool_for(view, view.services[id], key);
   uint32_t cursor = cursors_[pool.index()];
   uint64_t random = random_;
-  return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {pool, cursor, random, true}).decision;
+  return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {pool, cursor, random, {}, true}).decision;
 }
 
 Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {

@@ -41,6 +41,13 @@ struct Decision {
   Limit limit = Limit::kNone;  ///< of kRateLimited: which
 };
 
+/// Where a packet goes that begins a flow, as far as its key alone says.
+struct Foresight {
+  ServiceId service = kNoService;  ///< kNoService: nothing is foreseen
+  Pick pick{};                     ///< by Policy::kMaglev; kNoBackend: the policy is to be asked
+  uint64_t reply_hash = 0;         ///< FlowTable::hash() of the answers' key, where that is foreseen; else 0
+};
+
 class Balancer {
  public:
   struct Memory {  ///< owned by the worker, outliving the Balancer
@@ -112,7 +119,17 @@ class Balancer {
   /// belongs to no flow and begins_nothing() is for nobody behind NAT (kNoService); the other modes send it
   /// where the policy says and do not remember it.
   Decision balance(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
-                   uint32_t now_ms);
+                   uint32_t now_ms) {
+    return balance(view, flows_.find(key, hash), key, hash, packet, now_ms);
+  }
+  /// The same where flows().find(key, hash) has just found `flow`, or null. `foresight` is of the key and
+  /// that view, or empty.
+  Decision balance(const View& view, FlowEntry* flow, const FlowKey& key, uint64_t hash,
+                   const PacketFacts& packet, uint32_t now_ms, const Foresight& foresight = {});
+  /// Looks ahead for packets that may begin flows, and fetches what remembering these will look at. Of a key
+  /// that is null nothing is foreseen. `foresights` are as many at least, and keys kMostForeseen at most.
+  void foresee(const View& view, std::span<const FlowKey* const> keys, std::span<Foresight> foresights) const;
+  static constexpr size_t kMostForeseen = 64;
 
   /// The same decision without any trace of it, for a packet that is no SYN: for trace.explain, on the
   /// worker's own thread.
@@ -161,17 +178,18 @@ class Balancer {
     const PoolTable& pool;
     uint32_t& cursor;  ///< of the pool
     uint64_t& random;
+    const Foresight& foresight;
     bool is_rehearsal = false;  ///< then the ports' turns stay as they are
   };
   std::optional<Translation> translate(const View& view, const FlowKey& key, const Decision& decision,
-                                       const Newcomer& newcomer, bool is_rehearsal);
+                                       const Newcomer& newcomer, const Steps& steps);
   Plan plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer, const Steps& steps);
   Pick pick_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
                 const Steps& steps) const;
   Pick place_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
                  const Steps& steps);
   Decision start(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
-                 uint32_t now_ms);
+                 uint32_t now_ms, const Foresight& foresight);
   FlowEntry* remember(const View& view, const Plan& plan, const FlowKey& key, uint64_t hash,
                       const Newcomer& newcomer);
   bool join_reply(FlowEntry& flow, const Translation& translation, uint32_t now_ms,

@@ -7,7 +7,7 @@
 namespace sluice::lb {
 
 /// Whether a flow has a port of full-nat: dnat leaves the client's address and port.
-bool Balancer::has_port(const FlowEntry& flow) const {
+inline bool Balancer::has_port(const FlowEntry& flow) const {
   if (flow.peer == kNoFlow) return false;
   const FlowEntry &reply = flow.is_reply ? flow : flows_.at(flow.peer), &request = flows_.at(reply.peer);
   if (reply.key.is_v4()) return reply.key.destination != request.key.source;
@@ -47,11 +47,11 @@ void Balancer::count_gone(const FlowEntry& flow, FlowEnd end) {
 /// Remembers when a connection's translation by full-nat was last in use. A backend keeps nothing for long of
 /// one that has not been answered.
 void Balancer::note_end(const FlowEntry& flow, uint32_t next_sequence) {
-  if (!has_port(flow) || is_unanswered(flow.state)) return;
+  if (is_unanswered(flow.state) || !has_port(flow)) return;
   const FlowEntry &reply = flow.is_reply ? flow : flows_.at(flow.peer), &request = flows_.at(reply.peer);
   const bool reply_was_last = request.last_seen_ms - reply.last_seen_ms > INT32_MAX;  // time wraps
   const uint32_t ended_ms = reply_was_last ? reply.last_seen_ms : request.last_seen_ms;
-  ports_.note_end(flows_.hash(flows_.key_of(reply)), ended_ms, next_sequence);
+  ports_.note_end(flows_.hash_of(reply), ended_ms, next_sequence);
 }
 
 void Balancer::count_evicted(const FlowEntry& flow) {

@@ -28,6 +28,14 @@ class FlowHash {
     return mix(sum);
   }
 
+  /// The hash of an IPv4 packet's key. Its four fields are as they lie in the packet.
+  uint64_t hash_v4(uint32_t source, uint32_t destination, uint32_t ports, uint32_t protocol) const {
+    const auto product = [this](size_t word, uint32_t first, uint32_t second) {
+      return uint64_t{first + keys_[word]} * (second + keys_[word + 1]);
+    };
+    return mix(v4_constant_ + product(2, IpAddress::kMappedMark, source) +
+               product(6, IpAddress::kMappedMark, destination) + product(8, ports, protocol));
+  }
   /// The hashes of the keys of eight IPv4 packets. The four fields of each, as they lie in the packet, are
   /// 32-bit lanes.
   [[gnu::always_inline]] void hash_eight(__m256i source, __m256i destination, __m256i ports, __m256i protocol,

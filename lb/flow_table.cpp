@@ -16,13 +16,6 @@ constexpr uint8_t coarse(uint32_t ms) {
   return static_cast<uint8_t>(ms >> kCoarseShift);
 }
 
-/// A table that has more entries for each bucket takes another bucket into use.
-constexpr size_t kFill = 3;
-
-bool is_full(const FlowTable::Bucket& bucket) {
-  return bucket.ways(0) == 0;
-}
-
 }  // namespace
 
 size_t FlowTable::buckets_for(size_t entries) {
@@ -47,9 +40,8 @@ FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Addresses6> address
   }
 }
 
-/// Takes another bucket into use, if there is one, and the others have enough to hold.
+/// Takes another bucket into use.
 void FlowTable::grow() {
-  if (used_ < kFill * in_use_ || in_use_ == buckets_.size()) return;
   if (in_use_ > mask_) mask_ = 2 * mask_ + 1;
   Bucket &from = buckets_[in_use_ & mask_ >> 1], &to = buckets_[in_use_];
   ++in_use_;
@@ -71,7 +63,7 @@ void FlowTable::split(Bucket& from, Bucket& to) {
   may_overcount_ |= displaced(all) != 0;
   for (size_t way = 0; way < Bucket::kWays; ++way) {
     if (all.tag[way] == 0) continue;
-    const uint64_t hash = this->hash(key_of(entries_[all.index[way]]));
+    const uint64_t hash = hash_of(entries_[all.index[way]]);
     const Bucket &first = buckets_[first_bucket(hash)], &second = buckets_[second_bucket(hash)];
     const bool is_at_home = &first == &from || &first == &to;
     &(is_at_home ? first : second) == &from ? add(from, kept, all, way) : add(to, moved, all, way);
@@ -90,11 +82,11 @@ void FlowTable::count_replaced(Bucket& bucket) {
   --bucket.displaced;
 }
 
-FlowTable::Bucket* FlowTable::bucket_with_room(uint64_t hash) {
+/// bucket_with_room() where the first bucket is full.
+FlowTable::Bucket* FlowTable::other_bucket_with_room(uint64_t hash) {
   Bucket& first = buckets_[first_bucket(hash)];
-  if (!is_full(first)) return &first;
   Bucket& second = buckets_[second_bucket(hash)];
-  if (!is_full(second)) return &second;
+  if (!second.is_full()) return &second;
   if (move_one_from(first)) return &first;
   return move_one_from(second) ? &second : nullptr;
 }
@@ -102,7 +94,7 @@ FlowTable::Bucket* FlowTable::bucket_with_room(uint64_t hash) {
 /// Makes room in a full bucket for somebody who has no other place, if any of its entries has one.
 bool FlowTable::move_one_from(Bucket& bucket) {
   for (size_t way = 0; way < Bucket::kWays; ++way) {
-    const uint64_t hash = this->hash(key_of(entries_[bucket.index[way]]));
+    const uint64_t hash = hash_of(entries_[bucket.index[way]]);
     Bucket& first = buckets_[first_bucket(hash)];
     Bucket& other = &bucket == &first ? buckets_[second_bucket(hash)] : first;
     const unsigned free_ways = other.ways(0);
@@ -117,7 +109,15 @@ bool FlowTable::move_one_from(Bucket& bucket) {
   return false;
 }
 
-FlowEntry& FlowTable::take(Bucket& bucket, const FlowKey& key, uint64_t hash, uint32_t now_ms) {
+/// Of one entry of a flow.
+[[gnu::always_inline]] inline void FlowTable::set_progress(FlowEntry& entry, FlowState state, uint8_t ended) {
+  entry.state = state;
+  entry.ended = ended;
+  entry.is_settled = is_settled(entry);
+}
+
+[[gnu::always_inline]] inline FlowEntry& FlowTable::take(Bucket& bucket, const FlowKey& key, uint64_t hash,
+                                                         uint32_t now_ms) {
   const FlowIndex index = free_;
   FlowEntry& entry = entries_[index];
   free_ = entry.peer;
@@ -139,8 +139,32 @@ FlowEntry& FlowTable::take(Bucket& bucket, const FlowKey& key, uint64_t hash, ui
 FlowEntry& FlowTable::occupy(Bucket& bucket, const FlowKey& key, uint64_t hash, FlowState state,
                              uint32_t now_ms) {
   FlowEntry& entry = take(bucket, key, hash, now_ms);
-  set_state(entry, state, 0);
+  if (Yielding* const flows = yielding(state)) flows->add(index_of(entry));
+  set_progress(entry, state, 0);
   return entry;
+}
+
+/// What translation does to the packets of both entries of a flow: either's get the ends that the other's
+/// have, turned round. What the one changes in checksums, the other changes back.
+[[gnu::always_inline]] inline void FlowTable::set_rewrites(FlowEntry& request, FlowEntry& reply) {
+  const PackedKey of_requests = reply.key.reversed(), of_replies = request.key.reversed();
+  ChecksumDelta addresses, ports;
+  if (request.key.is_v4()) {
+    addresses.replace(request.key.source, of_requests.source);
+    addresses.replace(request.key.destination, of_requests.destination);
+  } else {
+    Addresses6 &from = addresses6_[index_of(request)], &to = addresses6_[index_of(reply)];
+    from.new_source = to.destination;
+    from.new_destination = to.source;
+    to.new_source = from.destination;
+    to.new_destination = from.source;
+    addresses.replace_16_bytes(&from.source, &from.new_source);
+    addresses.replace_16_bytes(&from.destination, &from.new_destination);
+  }
+  ports.replace(request.key.source_port, of_requests.source_port);
+  ports.replace(request.key.destination_port, of_requests.destination_port);
+  request.rewrite = Rewrite::by(of_requests, addresses, ports);
+  reply.rewrite = Rewrite::by(of_replies, addresses.inverse(), ports.inverse());
 }
 
 FlowEntry& FlowTable::occupy_reply(Bucket& bucket, FlowEntry& request, const FlowKey& key, uint64_t hash,
@@ -151,25 +175,15 @@ FlowEntry& FlowTable::occupy_reply(Bucket& bucket, FlowEntry& request, const Flo
   reply.is_reply = true;
   reply.peer = index_of(request);
   request.peer = index_of(reply);
-  const FlowKey request_key = key_of(request);
-  set_rewrite(request, request_key, key.reversed());
-  set_rewrite(reply, key, request_key.reversed());
-  set_state(request, request.state, request.ended);
+  set_rewrites(request, reply);
+  set_progress(reply, request.state, request.ended);
+  set_progress(request, request.state, request.ended);
   return reply;
 }
 
-/// What translation does to the entry's packets: those with the key `from` get the key `to`.
-void FlowTable::set_rewrite(FlowEntry& entry, const FlowKey& from, const FlowKey& to) {
-  entry.rewrite = Rewrite::between(from, to);
-  if (entry.key.is_v4()) return;
-  Addresses6& addresses = addresses6_[index_of(entry)];
-  addresses.new_source = to.source;
-  addresses.new_destination = to.destination;
-}
-
-void FlowTable::remove_one(FlowEntry& entry) {
+[[gnu::always_inline]] inline void FlowTable::remove_one(FlowEntry& entry) {
   const FlowIndex index = index_of(entry);
-  const uint64_t hash = this->hash(key_of(entry));
+  const uint64_t hash = hash_of(entry);
   const auto clear = [&](Bucket& bucket) {
     for (unsigned ways = bucket.ways(tag_of(hash)); ways != 0; ways &= ways - 1) {
       const auto way = static_cast<size_t>(std::countr_zero(ways));
@@ -195,56 +209,14 @@ void FlowTable::remove_one(FlowEntry& entry) {
   }
 }
 
-FlowTable::Yielding* FlowTable::yielding(FlowState state) {
-  if (state == FlowState::kFree || state == FlowState::kEstablished) return nullptr;
-  return &yielding_[static_cast<size_t>(state) - static_cast<size_t>(FlowState::kStray)];
-}
-
-bool FlowTable::is_settled(const FlowEntry& entry) {
-  const bool is_watched =
-      entry.watch >= FlowWatch::kBoth || (entry.watch == FlowWatch::kRequests && !entry.is_reply);
-  return !is_watched && is_steady(entry);
-}
-
-/// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
-bool FlowTable::is_steady(const FlowEntry& entry) {
-  if (entry.is_closed() || entry.is_timed) return false;
-  switch (entry.state) {
-    case FlowState::kStray:
-      return !entry.is_reply;
-    case FlowState::kHandshake:
-      return entry.peer == kNoFlow;
-    case FlowState::kAnswered:
-      return entry.is_reply;
-    case FlowState::kEstablished:
-      return true;
-    case FlowState::kFree:
-    case FlowState::kEmbryonic:
-    case FlowState::kClosing:
-      return false;
-  }
-  end_broken("a flow's state is one of lb::FlowState");
-}
-
 void FlowTable::set_state(FlowEntry& entry, FlowState state, uint8_t ended) {
   FlowEntry& request = entry.is_reply ? entries_[entry.peer] : entry;
   if (request.state != state) {
-    if (Yielding* const flows = yielding(request.state)) {
-      flows->members.erase(index_of(request));
-      --flows->count;
-    }
-    if (Yielding* const flows = yielding(state)) {
-      flows->members.insert(index_of(request));
-      ++flows->count;
-    }
+    if (Yielding* const flows = yielding(request.state)) flows->remove(index_of(request));
+    if (Yielding* const flows = yielding(state)) flows->add(index_of(request));
   }
-  const auto change = [&](FlowEntry& one) {
-    one.state = state;
-    one.ended = ended;
-    one.is_settled = is_settled(one);
-  };
-  change(request);
-  if (request.peer != kNoFlow) change(entries_[request.peer]);
+  set_progress(request, state, ended);
+  if (request.peer != kNoFlow) set_progress(entries_[request.peer], state, ended);
 }
 
 void FlowTable::set_watch(FlowEntry& entry, FlowWatch watch) {
@@ -270,10 +242,7 @@ bool FlowTable::has_lasted(const FlowEntry& entry) {
 void FlowTable::erase(FlowEntry& entry) {
   FlowEntry& request = entry.is_reply ? entries_[entry.peer] : entry;
   const FlowIndex reply = request.peer;
-  if (Yielding* const flows = yielding(request.state)) {
-    flows->members.erase(index_of(request));
-    --flows->count;
-  }
+  if (Yielding* const flows = yielding(request.state)) flows->remove(index_of(request));
   // The request's entry is the next to be taken: the hand of its state has just left it.
   if (reply != kNoFlow) remove_one(entries_[reply]);
   remove_one(request);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 
+#include "common/check.h"
 #include "common/flow_key.h"
 #include "lb/flow_entry.h"
 #include "lb/flow_hash.h"
@@ -36,6 +37,7 @@ class FlowTable {
     unsigned ways(uint16_t wanted) const {
       return static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(equal(wanted), _mm_setzero_si128())));
     }
+    bool is_full() const { return ways(0) == 0; }
     /// The index of the first way that has that tag, or kNoFlow.
     FlowIndex first(uint16_t wanted) const {
       const auto bits = static_cast<uint32_t>(_mm_movemask_epi8(equal(wanted)));  // two for each way
@@ -99,9 +101,8 @@ class FlowTable {
   /// Adds the other entry of a NAT flow, for its replies, and joins the two. Null: full, as above; the flow
   /// is as it was.
   template <typename OnEvict>
-  FlowEntry* insert_reply(FlowEntry& request, const FlowKey& key, uint32_t now_ms, Eviction eviction,
-                          OnEvict&& on_evict) {
-    const uint64_t hash = this->hash(key);
+  FlowEntry* insert_reply(FlowEntry& request, const FlowKey& key, uint64_t hash, uint32_t now_ms,
+                          Eviction eviction, OnEvict&& on_evict) {
     Bucket* const bucket = make_room(hash, {now_ms, eviction, index_of(request)}, on_evict);
     return bucket != nullptr ? &occupy_reply(*bucket, request, key, hash, now_ms) : nullptr;
   }
@@ -129,6 +130,8 @@ class FlowTable {
 
   /// The key of the packets of an entry that is used.
   FlowKey key_of(const FlowEntry& entry) const;
+  /// hash() of it.
+  uint64_t hash_of(const FlowEntry& entry) const;
   /// The key that translation gives them. `entry` is of a NAT flow.
   FlowKey translated_key_of(const FlowEntry& entry) const { return key_of(at(entry.peer)).reversed(); }
   IpAddress translated_destination_of(const FlowEntry& entry) const {
@@ -159,6 +162,9 @@ class FlowTable {
   };
   class Victim;
 
+  /// A table that has more entries for each bucket takes another bucket into use, if there is one.
+  static constexpr size_t kFill = 3;
+
   // Three separate parts of the hash: bits 0..23 the first bucket, 24..47 the second, which may be the same,
   // 48..63 the tag.
   size_t first_bucket(uint64_t hash) const { return bucket_of(hash); }
@@ -181,6 +187,14 @@ class FlowTable {
   /// their arrival.
   struct Yielding {
     explicit Yielding(size_t bound) : members(bound) {}
+    void add(FlowIndex index) {
+      members.insert(index);
+      ++count;
+    }
+    void remove(FlowIndex index) {
+      members.erase(index);
+      --count;
+    }
     IndexSet members;
     size_t count = 0;
     FlowIndex hand = 0;
@@ -188,7 +202,7 @@ class FlowTable {
 
   template <typename OnEvict>
   Bucket* make_room(uint64_t hash, const Request& request, OnEvict&& on_evict) {
-    grow();
+    if (used_ >= kFill * in_use_ && in_use_ != buckets_.size()) grow();
     Bucket* const bucket = bucket_with_room(hash);
     if (free_ != kNoFlow && bucket != nullptr) return bucket;
     const FlowIndex victim = bucket == nullptr ? victim_in_buckets(hash, request) : victim_of_all(request);
@@ -203,13 +217,18 @@ class FlowTable {
   void count_displaced(Bucket& bucket);
   void count_replaced(Bucket& bucket);
   FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
-  Bucket* bucket_with_room(uint64_t hash);
+  Bucket* bucket_with_room(uint64_t hash) {
+    Bucket& first = buckets_[first_bucket(hash)];
+    return first.is_full() ? other_bucket_with_room(hash) : &first;
+  }
+  Bucket* other_bucket_with_room(uint64_t hash);
   bool move_one_from(Bucket& bucket);
   FlowEntry& take(Bucket& bucket, const FlowKey& key, uint64_t hash, uint32_t now_ms);
   FlowEntry& occupy(Bucket& bucket, const FlowKey& key, uint64_t hash, FlowState state, uint32_t now_ms);
   FlowEntry& occupy_reply(Bucket& bucket, FlowEntry& request, const FlowKey& key, uint64_t hash,
                           uint32_t now_ms);
-  void set_rewrite(FlowEntry& entry, const FlowKey& from, const FlowKey& to);
+  void set_rewrites(FlowEntry& request, FlowEntry& reply);
+  static void set_progress(FlowEntry& entry, FlowState state, uint8_t ended);
   void remove_one(FlowEntry& entry);
   FlowIndex victim_in_buckets(uint64_t hash, const Request& request) const;
   FlowIndex victim_of_all(const Request& request);
@@ -267,6 +286,13 @@ inline FlowKey FlowTable::key_of(const FlowEntry& entry) const {
   return all;
 }
 
+inline uint64_t FlowTable::hash_of(const FlowEntry& entry) const {
+  const PackedKey& key = entry.key;
+  if (!key.is_v4()) return hash(key_of(entry));
+  return hash_.hash_v4(key.source.network(), key.destination.network(), load<uint32_t>(&key.source_port),
+                       key.protocol_and_family);
+}
+
 inline bool FlowTable::has_key(const FlowEntry& entry, const PackedKey& packed, const FlowKey& key) const {
   if (!(entry.key == packed)) return false;
   if (packed.is_v4()) return true;
@@ -289,6 +315,37 @@ inline FlowEntry* FlowTable::find(const FlowKey& key, uint64_t hash) {
   FlowEntry* const found = find_in(first, tag_of(hash), packed, key);
   if (found != nullptr || displaced(first) == 0) return found;
   return find_in(buckets_[second_bucket(hash)], tag_of(hash), packed, key);
+}
+
+inline FlowTable::Yielding* FlowTable::yielding(FlowState state) {
+  if (state == FlowState::kFree || state == FlowState::kEstablished) return nullptr;
+  return &yielding_[static_cast<size_t>(state) - static_cast<size_t>(FlowState::kStray)];
+}
+
+inline bool FlowTable::is_settled(const FlowEntry& entry) {
+  const bool is_watched =
+      entry.watch >= FlowWatch::kBoth || (entry.watch == FlowWatch::kRequests && !entry.is_reply);
+  return is_steady(entry) && !is_watched;
+}
+
+/// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
+inline bool FlowTable::is_steady(const FlowEntry& entry) {
+  const auto may_stay = [&] { return !entry.is_closed() && !entry.is_timed; };
+  switch (entry.state) {
+    case FlowState::kStray:
+      return !entry.is_reply && may_stay();
+    case FlowState::kHandshake:
+      return entry.peer == kNoFlow && may_stay();
+    case FlowState::kAnswered:
+      return entry.is_reply && may_stay();
+    case FlowState::kEstablished:
+      return may_stay();
+    case FlowState::kFree:
+    case FlowState::kEmbryonic:
+    case FlowState::kClosing:
+      return false;
+  }
+  end_broken("a flow's state is one of lb::FlowState");
 }
 
 inline uint32_t FlowTable::idle_ms(const FlowEntry& entry, uint32_t now_ms) const {

@@ -96,8 +96,8 @@ FlowIndex FlowTable::longest_idle(FlowState state, const Request& request) {
   flows.hand = chosen + 1;
   // The buckets of who is likely to be the next: nothing else that its removal touches is far by now.
   const FlowEntry& following = entries_[chosen == first ? second : next(flows.hand)];
-  prefetch_bucket(hash(key_of(following)));
-  if (following.peer != kNoFlow) prefetch_bucket(hash(key_of(entries_[following.peer])));
+  prefetch_bucket(hash_of(following));
+  if (following.peer != kNoFlow) prefetch_bucket(hash_of(entries_[following.peer]));
   return chosen;
 }
 

@@ -41,11 +41,21 @@ class IndexSet {
 
   /// The least member that is `from` or greater, else the least of all, else kNone.
   size_t next_round(size_t from) const {
-    const size_t later = next(from);
-    return later != kNone || from == 0 ? later : next(0);
+    const std::vector<uint64_t>& all = levels_.front();
+    const size_t word = from / 64;
+    if (word < all.size()) [[likely]] {
+      const uint64_t later = all[word] >> (from % 64);
+      if (later != 0) return from + static_cast<unsigned>(std::countr_zero(later));
+    }
+    return next_round_beyond(from);
   }
 
  private:
+  /// The same where no member of the word of `from` is.
+  [[gnu::noinline]] size_t next_round_beyond(size_t from) const {
+    const size_t later = next(from);
+    return later != kNone || from == 0 ? later : next(0);
+  }
   size_t next(size_t from) const {
     for (size_t height = 0; height < levels_.size(); ++height) {
       const size_t at = from / 64;

@@ -11,10 +11,6 @@ constexpr unsigned kPorts = 65536 - kFirstPort;
 /// Ports tried for one flow: with nine of ten in use, all of them are for one flow of 850.
 constexpr unsigned kProbes = 64;
 
-Be16 backend_port(const FlowKey& key, const Backend& backend) {
-  return backend.port.network() == 0 ? key.destination_port : backend.port;
-}
-
 /// The first address at or after `from`, going round, of that family; snat.size() where there is none.
 size_t next_of_family(std::span<const IpAddress> snat, size_t from, bool is_v4) {
   for (size_t i = 0; i < snat.size(); ++i) {
@@ -44,11 +40,9 @@ unsigned port_owner(uint16_t port, unsigned workers) {
 }
 
 std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key, const Backend& backend,
-                                                 FlowState newcomer) {
-  const FlowKey reply{backend.address, key.source,   backend_port(key, backend),
-                      key.source_port, key.protocol, {}};
-  Translation translation{reply, key.source_port};
-  const FlowEntry* const user = flows.find(reply, flows.hash(reply));
+                                                 uint64_t hash, FlowState newcomer) {
+  Translation translation{reply_key(key, backend), hash, key.source_port};
+  const FlowEntry* const user = flows.find(translation.reply, hash);
   const bool is_own = user != nullptr && user->peer != kNoFlow && flows.key_of(flows.at(user->peer)) == key;
   if (user == nullptr || is_own) return translation;
   if (!yields(*user, newcomer)) return std::nullopt;
@@ -123,13 +117,13 @@ std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, 
     if (address == first_address) turn = turn + 1 < slice.size() ? turn + 1 : 0;
     const auto port = Be16::from_host(static_cast<uint16_t>(slice.first + turn));
     Translation candidate{
-        .reply = {backend.address, snat[address], backend_port(key, backend), port, key.protocol, {}},
-        .source_port = port,
-        .snat = static_cast<uint8_t>(address)};
-    const uint64_t hash = flows.hash(candidate.reply);
-    const FlowEntry* const user = flows.find(candidate.reply, hash);
+        .reply = reply_key(key, backend), .source_port = port, .snat = static_cast<uint8_t>(address)};
+    candidate.reply.destination = snat[address];
+    candidate.reply.destination_port = port;
+    candidate.hash = flows.hash(candidate.reply);
+    const FlowEntry* const user = flows.find(candidate.reply, candidate.hash);
     const bool may_wait = key.protocol == IpProtocol::kTcp;  // in TIME-WAIT
-    const auto ended = may_wait ? ports.recent().find(hash, newcomer.now_ms) : std::nullopt;
+    const auto ended = may_wait ? ports.recent().find(candidate.hash, newcomer.now_ms) : std::nullopt;
     if (user == nullptr && !ended) return candidate;
     if (user == nullptr) {
       candidates.add_recent(candidate, turn, *ended);

@@ -19,6 +19,7 @@ unsigned port_owner(uint16_t port, unsigned workers);
 
 struct Translation {
   FlowKey reply;                  ///< of the packets that the backend sends
+  uint64_t hash = 0;              ///< FlowTable::hash(reply)
   Be16 source_port;               ///< towards the backend
   uint8_t snat = 0;               ///< index of the source address, for full-nat
   FlowIndex displaced = kNoFlow;  ///< a flow that has to go first: it is not answered, or closing
@@ -33,10 +34,16 @@ struct Newcomer {
   uint32_t now_ms;
 };
 
-/// The destination changes alone. Nothing where another flow's replies have that key already (two services,
-/// one backend and one client port) and it does not give way.
+/// The key of the answers to packets with the key `key` that only change their destination.
+inline FlowKey reply_key(const FlowKey& key, const Backend& backend) {
+  const Be16 port = backend.port.network() != 0 ? backend.port : key.destination_port;
+  return {backend.address, key.source, port, key.source_port, key.protocol, {}};
+}
+
+/// The destination changes alone. `hash`: FlowTable::hash() of reply_key(). Nothing where another flow's
+/// replies have that key already (two services, one backend and one client port) and it does not give way.
 std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key, const Backend& backend,
-                                                 FlowState newcomer);
+                                                 uint64_t hash, FlowState newcomer);
 
 /// Source and destination change: takes the port after `turn`, which is PortUse::turn_of(backend), with which
 /// the reply's key is free at one of the addresses of the backend's family, and moves `turn` there. One that

@@ -45,6 +45,10 @@ struct alignas(16) PackedKey {
     return protocol_and_family == (static_cast<uint8_t>(IpProtocol::kUdp) | (is_v4 ? 0 : kIpv6));
   }
   bool is_v4() const { return (protocol_and_family & kIpv6) == 0; }
+  /// The key of the packets that flow the other way.
+  PackedKey reversed() const {
+    return {ttl, protocol_and_family, checksum, destination, source, destination_port, source_port};
+  }
   IpProtocol protocol() const {
     return static_cast<IpProtocol>(protocol_and_family & static_cast<uint8_t>(~kIpv6));
   }
@@ -66,6 +70,8 @@ struct alignas(16) Rewrite {
 
   /// Of packets with the key `from`, which become packets with the key `to`, of the same family and protocol.
   static Rewrite between(const FlowKey& from, const FlowKey& to);
+  /// Of packets that become packets with the key `to`, by what that changes in their addresses and ports.
+  static Rewrite by(const PackedKey& to, ChecksumDelta addresses, ChecksumDelta ports);
 };
 static_assert(sizeof(Rewrite) == sizeof(PackedKey));
 
@@ -76,20 +82,20 @@ struct alignas(64) Addresses6 {
 };
 static_assert(sizeof(Addresses6) == 64);
 
-inline Rewrite Rewrite::between(const FlowKey& from, const FlowKey& to) {
-  const auto replace = [](ChecksumDelta& change, const IpAddress& before, const IpAddress& after) {
-    change.replace_16_bytes(&before, &after);
-  };
-  ChecksumDelta addresses, ports;
-  replace(addresses, from.source, to.source);
-  replace(addresses, from.destination, to.destination);
-  ports.replace(from.source_port, to.source_port);
-  ports.replace(from.destination_port, to.destination_port);
+inline Rewrite Rewrite::by(const PackedKey& to, ChecksumDelta addresses, ChecksumDelta ports) {
   ports.add(addresses);
   addresses.replace(Be16::from_network(1), Be16());  // the TTL is the low byte of its word
-  const PackedKey ends = PackedKey::of(to);
-  return {ports.summand(),  addresses.summand(), ends.source,
-          ends.destination, ends.source_port,    ends.destination_port};
+  return {ports.summand(), addresses.summand(), to.source,
+          to.destination,  to.source_port,      to.destination_port};
+}
+
+inline Rewrite Rewrite::between(const FlowKey& from, const FlowKey& to) {
+  ChecksumDelta addresses, ports;
+  addresses.replace_16_bytes(&from.source, &to.source);
+  addresses.replace_16_bytes(&from.destination, &to.destination);
+  ports.replace(from.source_port, to.source_port);
+  ports.replace(from.destination_port, to.destination_port);
+  return by(PackedKey::of(to), addresses, ports);
 }
 
 }  // namespace sluice::lb

@@ -96,6 +96,11 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
   }
   std::array<lb::FlowEntry*, kBurst> candidates;
   for (size_t i = 0; i < packets.size(); ++i) candidates[i] = flows.candidate(meta_of(packets[i]).flow_hash);
+  std::array<const FlowKey*, kBurst> newcomers;  // most of those that have no candidate begin flows
+  for (size_t i = 0; i < packets.size(); ++i)
+    newcomers[i] = candidates[i] == nullptr ? &meta_of(packets[i]).key : nullptr;
+  std::array<lb::Foresight, kBurst> foresights;
+  worker.balancer.foresee(view, std::span(newcomers).first(packets.size()), foresights);
   Police police(worker);
   for (size_t i = 0; i < packets.size(); ++i) {
     rte_mbuf* const packet = packets[i];
@@ -116,8 +121,8 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
     }
     // A decision's flow is valid until the next one, so each packet is sent before the next is decided.
     act_on(worker, packet,
-           worker.balancer.balance(view, meta.key, meta.flow_hash, facts_of(packet, meta, worker.now_ns),
-                                   worker.now_ms));
+           worker.balancer.balance(view, flow, meta.key, meta.flow_hash,
+                                   facts_of(packet, meta, worker.now_ns), worker.now_ms, foresights[i]));
   }
 }
 

@@ -38,6 +38,18 @@ TEST(FlowHash, OfEightIsThatOfEach) {
   }
 }
 
+TEST(FlowHash, OfAPacketsFieldsIsThatOfItsKey) {
+  std::mt19937 random(7);
+  for (unsigned round = 0; round < 1000; ++round) {
+    const FlowHash hash(uint64_t{random()} << 32 | random());
+    const FlowKey key = random_key(random);
+    ASSERT_EQ(hash.hash_v4(key.source.as_v4().network(), key.destination.as_v4().network(),
+                           load<uint32_t>(&key.source_port), static_cast<uint8_t>(key.protocol)),
+              hash(key))
+        << round;
+  }
+}
+
 TEST(FlowHash, DependsOnEveryBitOfAKeyAndOnTheSeed) {
   const FlowKey key{IpAddress::v4(Be32::from_host(0xc6336407)),
                     IpAddress::v4(Be32::from_host(0xcb00710a)),

@@ -39,7 +39,7 @@ struct Table {
   }
   FlowEntry* insert_reply(FlowEntry* request, const FlowKey& key, uint32_t now_ms = 0,
                           Eviction eviction = Eviction::kUnanswered) {
-    return flows->insert_reply(*request, key, now_ms, eviction,
+    return flows->insert_reply(*request, key, flows->hash(key), now_ms, eviction,
                                [this](const FlowEntry& gone) { note(gone); });
   }
   void note(const FlowEntry& gone) {

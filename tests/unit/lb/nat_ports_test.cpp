@@ -38,7 +38,7 @@ class Translate : public testing::Test {
     return translate_both(flows, key, backend, snat, PortUse(ports, 64, 0), turn, {state, now_ms});
   }
   std::optional<Translation> destination(const FlowKey& key, FlowState state = FlowState::kEmbryonic) {
-    return translate_destination(flows, key, backend, state);
+    return translate_destination(flows, key, backend, flows.hash(reply_key(key, backend)), state);
   }
 
   std::vector<FlowEntry> entries{4096};
@@ -68,7 +68,8 @@ TEST_F(Translate, DestinationAloneRefusesAKeyThatAnAnsweredFlowHas) {
   const FlowKey other = flow_key("192.0.2.7", 40000, "203.0.113.99", 80);
   const FlowKey reply = destination(other)->reply;
   FlowEntry& flow = insert(other, FlowState::kEstablished);
-  flows.insert_reply(flow, reply, 0, FlowTable::Eviction::kUnanswered, [](const FlowEntry&) { FAIL(); });
+  flows.insert_reply(flow, reply, flows.hash(reply), 0, FlowTable::Eviction::kUnanswered,
+                     [](const FlowEntry&) { FAIL(); });
   EXPECT_FALSE(destination(key));
   EXPECT_TRUE(destination(other)) << "its own";
   flows.set_state(flow, FlowState::kAnswered, 0);
