@@ -44,6 +44,30 @@ bool may_be_mirrored(const Worker& worker, const lb::Decision& decision) {
   return !decision.is_reply && decision.flow != nullptr && service_of(worker, decision).is_mirrored;
 }
 
+/// Sends the packet that has begun a flow by its path, if that is known, or can be worked out; it has been
+/// counted, and shown to who waits for it. False: it is not for the path, and nothing has changed about it.
+template <bool is_v4>
+bool forward_by_path(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow, const PathRewrite& path) {
+  if (path.link.port == Transmit::kTunnels || !may_go_by(path, packet)) return false;
+  const PacketPlaces at = places_in_frame(packet);
+  uint8_t* const frame = treat<is_v4>(worker, path, &flow, nullptr, at) - path.link.bytes;
+  path.link.write(frame);
+  set_data(packet, frame, at.ip + at.ip_bytes);
+  worker.transmit.send(path.link.port, packet);
+  return true;
+}
+bool forward_newcomer(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
+  if (decision.flow == nullptr) return false;
+  const KnownPath* path = path_of(worker, *decision.flow);
+  if (path == nullptr) {
+    remember_path(worker, decision);
+    path = path_of(worker, *decision.flow);
+    if (path == nullptr) return false;
+  }
+  return meta_of(packet).is_v4() ? forward_by_path<true>(worker, packet, *decision.flow, path->rewrite)
+                                 : forward_by_path<false>(worker, packet, *decision.flow, path->rewrite);
+}
+
 void carry_out(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
   switch (decision.outcome) {
     case lb::Outcome::kCached:
@@ -54,6 +78,7 @@ void carry_out(Worker& worker, rte_mbuf* packet, const lb::Decision& decision) {
     case lb::Outcome::kPicked:
       if (decision.former_sequence != 0) reset_former(worker, packet, decision);
       if (may_be_mirrored(worker, decision)) mirror(worker, packet, decision);
+      if (forward_newcomer(worker, packet, decision)) return;
       return forward(worker, packet, decision);
     case lb::Outcome::kNoService:
       return punt(worker, packet);

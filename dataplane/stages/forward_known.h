@@ -89,25 +89,35 @@ template <bool is_v4>
   send_by_path(worker, packet, front, at.ip + at.ip_bytes, flow, path.link, path.stages);
 }
 
+/// Whether a parsed packet may go by a path: it fits, there is room in front of it, its life is not over, and
+/// it would not go back.
+inline bool may_go_by(const PathRewrite& path, rte_mbuf* packet) {
+  const PacketMeta& meta = meta_of(packet);
+  if (meta.ip_bytes > path.most_ip_bytes || packet->data_off < PlainPackets::kRoomInFront) return false;
+  const auto* const ip = rte_pktmbuf_mtod_offset(packet, const uint8_t*, meta.l3_offset);
+  const bool goes_back = path.treatment == Treatment::kKeep && would_return(*packet, meta.in_port, path.link);
+  return !goes_back && !ends_here(path.treatment, ip, meta.is_v4());
+}
+
+/// Where the headers of a parsed packet are, in its frame.
+inline PacketPlaces places_in_frame(rte_mbuf* packet) {
+  const PacketMeta& meta = meta_of(packet);
+  return {rte_pktmbuf_mtod_offset(packet, uint8_t*, meta.l3_offset), meta.ip_bytes,
+          rte_pktmbuf_mtod_offset(packet, uint8_t*, meta.l4_offset)};
+}
+
 /// Forwards a parsed packet whose key may be that of `flow`, if it goes on with it, begins and ends nothing,
 /// fits, and the flow's path is known: true, and the packet is taken over. Else nothing has changed.
 inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow) {
   const PacketMeta& meta = meta_of(packet);
   const KnownPath* const path = path_of(worker, flow);
   if (path == nullptr || flow.is_reply || !worker.balancer.flows().has_key(flow, meta.key) ||
-      meta.ip_bytes > path->rewrite.most_ip_bytes || packet->data_off < PlainPackets::kRoomInFront ||
-      (meta.tcp_flags & TcpHeader::kTurning) != 0) {
-    return false;
-  }
-  const PacketPlaces at{rte_pktmbuf_mtod_offset(packet, uint8_t*, meta.l3_offset), meta.ip_bytes,
-                        rte_pktmbuf_mtod_offset(packet, uint8_t*, meta.l4_offset)};
-  const PathRewrite& rewrite = path->rewrite;
-  const bool goes_back =
-      rewrite.treatment == Treatment::kKeep && would_return(*packet, meta.in_port, rewrite.link);
-  if (goes_back || ends_here(rewrite.treatment, at.ip, meta.is_v4()) ||
+      (meta.tcp_flags & TcpHeader::kTurning) != 0 || !may_go_by(path->rewrite, packet) ||
       !lb::Balancer::goes_on(flow, worker.now_ms, path->idle_timeout_ms)) {
     return false;
   }
+  const PacketPlaces at = places_in_frame(packet);
+  const PathRewrite& rewrite = path->rewrite;
   if ((rewrite.stages & stage::kPolice) != 0 && !pass_limits(worker, flow)) {
     drop_limited(worker, packet, meta.in_port, flow);
     return true;
