@@ -11,6 +11,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
+#include <sched.h>
 
 #include <array>
 #include <cstdio>
@@ -276,8 +277,12 @@ BENCHMARK(direct_together)->Arg(64)->Arg(1400)->Threads(1)->Threads(kMostWorkers
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof cpus, &cpus) != 0) sluice::perf::give_up("no CPUs");
   sluice::perf::start_eal({argv[0], "--no-pci", "--no-telemetry", "--no-shconf", "--log-level=err",
                            "--file-prefix=sluice-esp", sluice::perf::memory_argument(), "-m", "64"});
+  // EAL has bound this thread to one CPU, and the threads that it starts would share that.
+  if (sched_setaffinity(0, sizeof cpus, &cpus) != 0) sluice::perf::give_up("no CPUs");
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }
