@@ -19,6 +19,7 @@ import limits  # noqa: E402
 import memif  # noqa: E402
 import operation  # noqa: E402
 import pipeline  # noqa: E402
+import remote  # noqa: E402
 import sets  # noqa: E402
 import slow_backend  # noqa: E402
 import sources  # noqa: E402
@@ -139,6 +140,11 @@ def test_what_seeing_costs_is_measured(moment):
     check(operation.of_metrics(3, 4, moment), 3)
     check(operation.of_drops(moment), 4)
     check(operation.off_filter(moment), 2)
+
+
+def test_requests_from_afar_are_measured_beside_packets(moment):
+    rows = check(remote.rows(moment), 4)
+    assert rows[-1].ours == [0], "packets were dropped"
 
 
 def test_instructions_and_cache_lines_of_a_known_packet_are_counted(moment):

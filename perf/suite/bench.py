@@ -24,6 +24,7 @@ import machine  # noqa: E402
 import memif  # noqa: E402
 import operation  # noqa: E402
 import pipeline  # noqa: E402
+import remote  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
 import sets  # noqa: E402
@@ -35,7 +36,7 @@ import tunnels  # noqa: E402
 import units  # noqa: E402
 from measure import Measurement, Row, Wish  # noqa: E402
 
-SUITES = (instructions, pipeline, memif, units, sha256, tunnels, connections, idle, growth, sources, large_source, limits, slow_backend, sets, ledger, flow_log, operation)
+SUITES = (instructions, pipeline, memif, units, sha256, tunnels, connections, idle, growth, sources, large_source, limits, slow_backend, sets, ledger, flow_log, operation, remote)
 
 LONGEST = 8  # of the measurements, whose times are told
 
