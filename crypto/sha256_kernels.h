@@ -47,7 +47,7 @@ void sha256_avx512_nodes_x16(const uint8_t* children, uint8_t* parents, unsigned
 void sha256_avx512_nodes_x32(const uint8_t* children, uint8_t* parents, unsigned count);
 void sha256_avx2_nodes_x8(const uint8_t* children, uint8_t* parents, unsigned count);
 
-/// SHA extensions and SSE 4.1: hashes `count` messages, below 2^32 bytes each, two at a time, whatever their
+/// SHA extensions and AVX: hashes `count` messages, below 2^32 bytes each, four at a time, whatever their
 /// lengths. A digest may be written before the messages behind it are read.
 void sha256_shani(const Message* messages, size_t count);
 /// The same instructions, and the rule of the other node kernels for any `count`.

@@ -1,5 +1,6 @@
-// SHA-256 with the SHA extensions, two messages interleaved: one stream waits for its own round
-// instruction half of the time. Where one message ends, the next takes its place beside the other.
+// SHA-256 with the SHA extensions, four messages interleaved, or two where no more are left: one stream waits
+// for its own round instruction most of the time. Where one message ends, the next takes its place beside the
+// others.
 #include <immintrin.h>
 
 #include <cstring>
@@ -10,6 +11,7 @@ namespace sluice::crypto {
 namespace {
 
 constexpr size_t kBlock = 64;
+constexpr unsigned kMostStreams = 4;
 constexpr size_t kNodeBytes = 64;  // two digests, before the prefix
 
 /// The state as the instructions keep it: the words A, B, E, F and C, D, G, H, highest first.
@@ -45,12 +47,12 @@ inline void write_digest(const State& state, uint8_t* digest) {
 template <unsigned kStreams>
 inline __attribute__((always_inline)) void compress(State* state, __m128i (&word)[kStreams][4]) {
   State s[kStreams];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (unsigned i = 0; i < kStreams; ++i) s[i] = state[i];
 #pragma GCC unroll 16
   for (unsigned t = 0; t < 16; ++t) {
     const __m128i constants = _mm_load_si128(reinterpret_cast<const __m128i*>(kSha256Rounds + 4 * t));
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (unsigned i = 0; i < kStreams; ++i) {
       __m128i(&w)[4] = word[i];
       const __m128i input = _mm_add_epi32(w[t & 3], constants);
@@ -62,7 +64,7 @@ inline __attribute__((always_inline)) void compress(State* state, __m128i (&word
       w[t & 3] = _mm_sha256msg2_epu32(sum, w[(t + 3) & 3]);
     }
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (unsigned i = 0; i < kStreams; ++i) {
     state[i].abef = _mm_add_epi32(state[i].abef, s[i].abef);
     state[i].cdgh = _mm_add_epi32(state[i].cdgh, s[i].cdgh);
@@ -83,6 +85,8 @@ inline void load_block(const uint8_t* data, __m128i (&word)[4]) {
 /// padding touches, which is put together in `edge`.
 class Stream {
  public:
+  State state;
+
   void open(const Message& message);
   /// Blocks that lie in one run from block() on, the first of them perhaps behind a prefix.
   size_t run() const { return run_; }
@@ -95,7 +99,7 @@ class Stream {
     is_prefixed_ = false;
   }
   /// After `count` blocks of the run. False: the message is done, and its digest written.
-  bool advance(size_t count, State& state);
+  bool advance(size_t count);
 
  private:
   void put_edge(const uint8_t* data, size_t size, size_t prefix);
@@ -118,8 +122,12 @@ inline void Stream::put_edge(const uint8_t* data, size_t size, size_t prefix) {
   const size_t total = size + prefix;
   const size_t rest = total % kBlock;
   edge_blocks_ = rest < kBlock - 8 ? 1 : 2;
-  for (unsigned i = 0; i < 8; ++i) store(edge + 16 * i, _mm_setzero_si128());
-  if (size >= kBlock) {  // the message's last 64 bytes, so that they end where the rest of it does
+  for (unsigned i = 0; i < 4; ++i) store(edge + 16 * i, _mm_setzero_si128());
+  if (edge_blocks_ == 2) {
+    for (unsigned i = 4; i < 8; ++i) store(edge + 16 * i, _mm_setzero_si128());
+  }
+  if (rest != 0 &&
+      size >= kBlock) {  // the message's last 64 bytes, so that they end where the rest of it does
     for (unsigned i = 0; i < 4; ++i)
       store(edge + rest - kBlock + 16 * i, load(data + size - kBlock + 16 * i));
   } else if (rest != 0) {
@@ -140,6 +148,7 @@ inline void Stream::begin_edge() {
 }
 
 void Stream::open(const Message& message) {
+  state = start();
   const size_t prefix = message.prefix == Prefix::none ? 0 : 1;
   prefix_ = message.prefix == Prefix::node ? 0x01 : 0x00;
   is_twice_ = message.rounds == Rounds::twice;
@@ -152,7 +161,7 @@ void Stream::open(const Message& message) {
   is_in_edge_ = false;
 }
 
-bool Stream::advance(size_t count, State& state) {
+bool Stream::advance(size_t count) {
   run_ -= count;
   if (run_ != 0) return true;
   if (!is_in_edge_) {
@@ -174,18 +183,21 @@ bool Stream::advance(size_t count, State& state) {
 
 /// `count` blocks of each stream's run.
 template <unsigned kStreams>
-inline void hash_run(Stream* stream, State* state, size_t count) {
-  State s[kStreams];
-  for (unsigned i = 0; i < kStreams; ++i) s[i] = state[i];
+inline void hash_run(Stream* const* stream, size_t count) {
+  State state[kStreams];
+#pragma GCC unroll 4
+  for (unsigned i = 0; i < kStreams; ++i) state[i] = stream[i]->state;
   for (; count != 0; --count) {
     __m128i word[kStreams][4];
+#pragma GCC unroll 4
     for (unsigned i = 0; i < kStreams; ++i) {
-      stream[i].load_words(word[i]);
-      stream[i].step();
+      stream[i]->load_words(word[i]);
+      stream[i]->step();
     }
-    compress<kStreams>(s, word);
+    compress<kStreams>(state, word);
   }
-  for (unsigned i = 0; i < kStreams; ++i) state[i] = s[i];
+#pragma GCC unroll 4
+  for (unsigned i = 0; i < kStreams; ++i) stream[i]->state = state[i];
 }
 
 /// A node's message is 65 bytes: a block of prefix and 63 bytes, and one of the last byte.
@@ -193,7 +205,7 @@ template <unsigned kStreams>
 inline void hash_nodes(const uint8_t* children, uint8_t* parents) {
   State state[kStreams];
   __m128i word[kStreams][4], last_byte[kStreams];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (unsigned i = 0; i < kStreams; ++i) {
     const uint8_t* const pair = children + i * kNodeBytes;
     state[i] = start();
@@ -201,46 +213,54 @@ inline void hash_nodes(const uint8_t* children, uint8_t* parents) {
     last_byte[i] = _mm_slli_epi32(_mm_srli_si128(load(pair + kNodeBytes - 16), 15), 24);
   }
   compress<kStreams>(state, word);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (unsigned i = 0; i < kStreams; ++i) {
     word[i][0] = _mm_or_si128(last_byte[i], _mm_cvtsi32_si128(0x00800000));
     word[i][1] = word[i][2] = _mm_setzero_si128();
     word[i][3] = _mm_set_epi32((kNodeBytes + 1) * 8, 0, 0, 0);
   }
   compress<kStreams>(state, word);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (unsigned i = 0; i < kStreams; ++i) write_digest(state[i], parents + i * sizeof(Digest));
 }
 
 }  // namespace
 
 void sha256_shani(const Message* messages, size_t count) {
-  Stream stream[2];
-  State state[2];
+  Stream streams[kMostStreams];
+  Stream* live[kMostStreams];
+  unsigned live_count = 0;
   const Message* next = messages;
-  const auto take = [&](unsigned i) {
-    if (next == messages + count) return false;
-    stream[i].open(*next++);
-    state[i] = start();
-    return true;
-  };
-  bool is_live[2] = {take(0), take(1)};
-  while (is_live[0] && is_live[1]) {
-    const size_t blocks = stream[0].run() < stream[1].run() ? stream[0].run() : stream[1].run();
-    hash_run<2>(stream, state, blocks);
-    for (unsigned i = 0; i < 2; ++i) is_live[i] = stream[i].advance(blocks, state[i]) || take(i);
+  const Message* const end = messages + count;
+  for (; live_count < kMostStreams && next != end; ++live_count) {
+    live[live_count] = &streams[live_count];
+    streams[live_count].open(*next++);
   }
-  for (unsigned i = 0; i < 2; ++i) {
-    while (is_live[i]) {
-      const size_t blocks = stream[i].run();
-      hash_run<1>(&stream[i], &state[i], blocks);
-      is_live[i] = stream[i].advance(blocks, state[i]);
+  while (live_count != 0) {
+    const unsigned together = live_count == kMostStreams ? kMostStreams : live_count >= 2 ? 2 : 1;
+    size_t blocks = live[0]->run();
+    for (unsigned i = 1; i < together; ++i) blocks = live[i]->run() < blocks ? live[i]->run() : blocks;
+    if (together == kMostStreams) {
+      hash_run<kMostStreams>(live, blocks);
+    } else if (together == 2) {
+      hash_run<2>(live, blocks);
+    } else {
+      hash_run<1>(live, blocks);
+    }
+    for (unsigned i = together; i-- > 0;) {
+      if (live[i]->advance(blocks)) continue;
+      if (next != end) {
+        live[i]->open(*next++);
+      } else {
+        live[i] = live[--live_count];
+      }
     }
   }
 }
 
 void sha256_shani_nodes(const uint8_t* children, uint8_t* parents, size_t count) {
   size_t i = 0;
+  for (; i + 4 <= count; i += 4) hash_nodes<4>(children + i * kNodeBytes, parents + i * sizeof(Digest));
   for (; i + 2 <= count; i += 2) hash_nodes<2>(children + i * kNodeBytes, parents + i * sizeof(Digest));
   if (i != count) hash_nodes<1>(children + i * kNodeBytes, parents + i * sizeof(Digest));
 }

@@ -6,11 +6,10 @@
 namespace sluice::crypto {
 
 /// CPUID leaf 7, EBX bit 29; GCC 12 has no name for it. The instructions need no state of the operating
-/// system beyond SSE's.
+/// system beyond AVX's, which the kernel's other instructions are encoded as.
 bool has_sha_ni() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0 &&
-         __builtin_cpu_supports("sse4.1");
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b >> 29 & 1) != 0 && __builtin_cpu_supports("avx");
 }
 
 std::optional<ShaNiSha256> ShaNiSha256::create() {
