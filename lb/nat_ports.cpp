@@ -59,18 +59,19 @@ class Candidates {
   void add_recent(const Translation& translation, uint32_t turn, const RecentPorts::Ended& ended) {
     ++recent_count_;
     if (recent_ && ended.ms_ago <= longest_ago_) return;
-    recent_ = reused(translation, ended);
+    recent_ = reused(translation, ended.next_sequence);
     recent_turn_ = turn;
     longest_ago_ = ended.ms_ago;
   }
-  /// One in use by a flow that gives way.
+  /// One in use by a flow that gives way; `next_sequence`: as in RecentPorts::Ended, where it has ended
+  /// lately.
   void add_taken(const Translation& translation, uint32_t turn, const FlowEntry& user, uint32_t idle_ms,
-                 const std::optional<RecentPorts::Ended>& ended) {
+                 uint32_t next_sequence) {
     const bool is_better =
         !taken_ || user.state < state_ || (user.state == state_ && idle_ms > longest_idle_);
     if (!is_better) return;
     const bool is_closing = user.state == FlowState::kClosing && user.key.protocol() == IpProtocol::kTcp;
-    taken_ = is_closing ? reused(translation, ended.value_or(RecentPorts::Ended{})) : translation;
+    taken_ = is_closing ? reused(translation, next_sequence) : translation;
     taken_turn_ = turn;
     state_ = user.state;
     longest_idle_ = idle_ms;
@@ -82,9 +83,9 @@ class Candidates {
   }
 
  private:
-  static Translation reused(Translation translation, const RecentPorts::Ended& ended) {
+  static Translation reused(Translation translation, uint32_t next_sequence) {
     translation.is_reused = true;
-    translation.former_sequence = ended.next_sequence;
+    translation.former_sequence = next_sequence;
     return translation;
   }
 
@@ -129,7 +130,8 @@ std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, 
       candidates.add_recent(candidate, turn, *ended);
     } else if (yields(*user, newcomer.state)) {
       candidate.displaced = flows.index_of(*user);
-      candidates.add_taken(candidate, turn, *user, flows.idle_ms(*user, newcomer.now_ms), ended);
+      candidates.add_taken(candidate, turn, *user, flows.idle_ms(*user, newcomer.now_ms),
+                           ended ? ended->next_sequence : 0);
     }
     address = next_of_family(snat, address + 1, backend.address.is_v4());
   }
