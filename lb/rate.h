@@ -31,10 +31,10 @@ struct Rate {
     const uint64_t owed = full_at > now ? full_at - now : 0;
     return owed >= capacity ? 0 : (capacity - owed) / token;
   }
-  /// Whether there is one: without the division that a number of them takes.
-  bool has_one(uint64_t full_at, uint64_t now) const {
+  /// Whether there are as many, eight at most: without the division that finding their number takes.
+  bool has(uint64_t full_at, uint64_t now, uint64_t tokens) const {
     const uint64_t owed = full_at > now ? full_at - now : 0;
-    return owed <= capacity && capacity - owed >= token;
+    return owed <= capacity && capacity - owed >= tokens * token;
   }
   /// The bucket once `tokens` of those that are available() have been taken.
   uint64_t after_taking(uint64_t full_at, uint64_t now, uint64_t tokens) const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "common/address.h"
@@ -61,12 +62,21 @@ class SourceRate {
   /// is the source's. What was taken before `since_tick` counts no more: other limits held then. Hot path.
   template <typename Hash>
   bool take(FlowEntry& flow, uint64_t now_ns, uint32_t since_tick, const Hash& hash) const {
-    if (may_spend(flow, now_ns, since_tick)) [[likely]] {
-      flow.lease.left = static_cast<uint16_t>(flow.lease.left - 1u) & 31u;
-      return true;
-    }
-    return renew(flow, now_ns, hash());
+    return spend(flow, now_ns, since_tick) || renew(flow, now_ns, hash());
   }
+  /// Takes one of those tokens that a flow has taken in advance. False: it has none that counts.
+  bool spend(FlowEntry& flow, uint64_t now_ns, uint32_t since_tick) const {
+    if (!may_spend(flow, now_ns, since_tick)) return false;
+    flow.lease.left = static_cast<uint16_t>(flow.lease.left - 1u) & 31u;
+    return true;
+  }
+  /// Whether a flow that has to ask the bucket would take none in advance.
+  bool takes_singly(const FlowEntry& flow) const {
+    return flow.lease.left == 0 && (flow.lease.used < PacketLease::kUsedForEach || most_ahead_ == 0);
+  }
+  /// Takes a token for a packet of each of several such flows of one source, eight at most, as if one after
+  /// the other asked. Answers for how many of them there was one: the first ones. A flow may be there twice.
+  size_t take_singly(std::span<FlowEntry* const> flows, uint64_t now_ns, uint64_t hash) const;
   /// Whether a flow has a token left of those that it has taken in advance.
   bool may_spend(const FlowEntry& flow, uint64_t now_ns, uint32_t since_tick) const {
     const uint32_t now = PacketLease::tick(now_ns);
@@ -76,7 +86,7 @@ class SourceRate {
   [[gnu::always_inline]] void fetch(uint64_t hash) const { table_->fetch(hash); }
   bool has_token(uint64_t hash, uint64_t now_ns) const {
     const uint64_t now = Rate::units(now_ns);
-    return rate_.has_one(table_->peek(hash, first_number, IsFullAt{now}), now);
+    return rate_.has(table_->peek(hash, first_number, IsFullAt{now}), now, 1);
   }
   const std::shared_ptr<SourceTable>& table() const { return table_; }
 

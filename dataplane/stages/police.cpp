@@ -1,6 +1,9 @@
 #include "dataplane/stages/police.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
+#include <bit>
 
 #include "lb/flow_admission.h"
 #include "lb/rebind.h"
@@ -9,7 +12,7 @@ namespace sluice::dataplane {
 namespace {
 
 constexpr lb::FlowIndex kEntriesPerSweep = 256;
-constexpr uint8_t kEight = 8;
+constexpr uint8_t kEight = 8, kAllEight = 0xff;  ///< flows, and a bit for each
 
 /// Whose rules count for a packet: its flow's service, or the one that it is for.
 lb::ServiceId service_of(const Worker& worker, const FlowKey& key, const lb::FlowEntry* flow) {
@@ -51,29 +54,64 @@ bool takes_of_source(const Worker& worker, const lb::ServiceRules& rules, lb::Fl
   });
 }
 
-/// Takes a token of the source of each of eight flows, in their order. Returns for how many: fewer than eight
-/// where the next has none. The buckets that are to be asked are all fetched before the first is: to change
-/// one lets nothing else pass until it is there.
-uint8_t takes_of_sources(const Worker& worker, const lb::SourceRules& rules, lb::FlowEntry* const* eight) {
-  const lb::SourceRate& rate = *rules.packets;
-  const uint32_t since = worker.police.rules_tick;
-  const auto hash = [&](const lb::FlowEntry& flow) {
-    return rules.hash(worker.balancer.flows().key_of(flow).source);
-  };
-  std::array<uint64_t, kEight> sources{};
-  uint32_t fetched = 0;
+/// Those of eight flows, as bits, that have one source, and have to ask its bucket.
+struct AskingSource {
+  IpAddress client;
+  uint64_t hash = 0;
+  uint32_t flows = 0;
+};
+
+/// Takes a token for each flow of a source: at once for those that take none in advance. Returns for which.
+uint32_t ask_source(const lb::SourceRate& rate, const AskingSource& source, lb::FlowEntry* const* eight,
+                    uint64_t now_ns, uint32_t since_tick) {
+  std::array<lb::FlowEntry*, kEight> single;
+  size_t count = 0;
+  uint32_t paid = 0, singly = 0;
+  for (uint32_t left = source.flows; left != 0; left &= left - 1) {
+    lb::FlowEntry& flow = *eight[std::countr_zero(left)];
+    if (rate.takes_singly(flow)) {
+      single[count++] = &flow;
+      singly |= _blsi_u32(left);
+    } else if (rate.take(flow, now_ns, since_tick, [&] { return source.hash; })) {
+      paid |= _blsi_u32(left);
+    }
+  }
+  if (count == 0) return paid;
+  const size_t taken = rate.take_singly(std::span(single).first(count), now_ns, source.hash);
+  return paid | _pdep_u32((1u << taken) - 1, singly);
+}
+
+/// For those of eight flows, as bits, that have no token in advance. The buckets that are to be asked are all
+/// fetched before the first is: to change one lets nothing else pass until it is there.
+[[gnu::noinline]] uint32_t ask_sources(const Worker& worker, const lb::SourceRules& rules,
+                                       lb::FlowEntry* const* eight, uint32_t asking) {
+  std::array<AskingSource, kEight> sources;
+  size_t count = 0;
+  for (uint32_t left = asking; left != 0; left &= left - 1) {
+    const IpAddress client = worker.balancer.flows().key_of(*eight[std::countr_zero(left)]).source;
+    size_t known = 0;
+    while (known < count && sources[known].client != client) ++known;
+    if (known == count) {
+      sources[count++] = {client, rules.hash(client), 0};
+      rules.packets->fetch(sources[known].hash);
+    }
+    sources[known].flows |= _blsi_u32(left);
+  }
+  uint32_t paid = 0;
+  for (const AskingSource& source : std::span(sources).first(count)) {
+    paid |= ask_source(*rules.packets, source, eight, worker.now_ns, worker.police.rules_tick);
+  }
+  return paid;
+}
+
+/// Takes a token of the source of each of eight flows. Returns for which, as bits.
+uint32_t takes_of_sources(Worker& worker, const lb::SourceRules& rules, lb::FlowEntry* const* eight) {
+  uint32_t paid = 0;
   for (size_t i = 0; i < kEight; ++i) {
-    if (rate.may_spend(*eight[i], worker.now_ns, since)) continue;
-    sources[i] = hash(*eight[i]);
-    rate.fetch(sources[i]);
-    fetched |= 1u << i;
+    const bool spends = rules.packets->spend(*eight[i], worker.now_ns, worker.police.rules_tick);
+    paid |= uint32_t{spends} << i;
   }
-  for (uint8_t i = 0; i < kEight; ++i) {
-    const bool was_fetched = (fetched >> i & 1) != 0;  // else another packet of the flow may spend its last
-    const auto source = [&] { return was_fetched ? sources[i] : hash(*eight[i]); };
-    if (!rate.take(*eight[i], worker.now_ns, since, source)) return i;
-  }
-  return kEight;
+  return paid == kAllEight ? paid : paid | ask_sources(worker, rules, eight, ~paid & kAllEight);
 }
 
 }  // namespace
@@ -83,12 +121,10 @@ bool pass_limits(Worker& worker, lb::FlowEntry& flow) {
   const lb::ServiceRules* const rules = rules_of(worker, flow.service);
   if (rules == nullptr) return true;
   const unsigned balancer = worker.place.balancer;
+  const bool has_paid = (worker.police.paid & 1) != 0;
+  worker.police.paid >>= 1;
   if (rules->packets && !rules->packets->has_token(balancer, worker.now_ns)) return false;
-  if (worker.police.paid != 0) {
-    --worker.police.paid;
-  } else if (!takes_of_source(worker, *rules, flow)) {
-    return false;
-  }
+  if (!has_paid && !takes_of_source(worker, *rules, flow)) return false;
   return !rules->packets || rules->packets->take(balancer, worker.now_ns);
 }
 
@@ -99,9 +135,9 @@ bool pass_limits(Worker& worker, lb::FlowEntry* const* eight) {
   const unsigned balancer = worker.place.balancer;
   if (rules->packets && !rules->packets->has_leased(balancer, worker.now_ns, kEight)) return false;
   if (rules->per_source && rules->per_source->packets) {
-    const uint8_t paid = takes_of_sources(worker, *rules->per_source, eight);
-    if (paid != kEight) {
-      worker.police.paid = paid;
+    const uint32_t paid = takes_of_sources(worker, *rules->per_source, eight);
+    if (paid != kAllEight) {
+      worker.police.paid = static_cast<uint8_t>(paid);
       return false;
     }
   }

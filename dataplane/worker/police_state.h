@@ -22,7 +22,8 @@ struct PoliceState {
   /// For so many bursts more, plain packets are held against rules first (refuse_plain()): some were refused.
   uint8_t refusing = 0;
   static constexpr uint8_t kRefusingBursts = 64;
-  /// Of packets about to go a short way, one after the other: how many have their sources' tokens already.
+  /// Of packets about to go a short way, one after the other: which have their sources' tokens already, as
+  /// bits.
   uint8_t paid = 0;
 };
 

@@ -207,6 +207,31 @@ TEST_P(Police, CountsKnownPacketsOfASourceEightAtATime) {
   EXPECT_EQ(gateway.sent(kCore).size(), 1u);
 }
 
+TEST_P(Police, CountsKnownPacketsOfSeveralSourcesEightAtATime) {
+  ServiceRules rules;
+  rules.per_source.emplace();
+  rules.per_source->prefix6 = 128;
+  rules.per_source->packets.emplace(lb::Rate::of(0.001, 31), std::make_shared<lb::SourceTable>(10));
+  TestGateway gateway(with_rules(spec(), std::move(rules)));
+  size_t offered[2] = {};
+  uint32_t random = 1;
+  for (int burst = 0; burst < 8; ++burst) {
+    for (int i = 0; i < 9; ++i) {
+      random = random * 1664525 + 1013904223;
+      const bool is_other = random >> 30 == 0;  // one of four, at any place of eight
+      ++offered[is_other];
+      gateway.put(kEdge, from_client(request(is_other ? family().client2 : family().client,
+                                             static_cast<uint16_t>(1000 + (random >> 20) % 3))));
+    }
+    gateway.settle();
+  }
+  ASSERT_GT(offered[0], 31u);
+  ASSERT_LT(offered[1], 31u);
+  EXPECT_EQ(gateway.sent(kCore).size(), 31u + offered[1]);
+  EXPECT_EQ(gateway.dropped(DropReason::kRateLimited), offered[0] - 31u);
+  expect_counters_to_add_up(gateway);
+}
+
 TEST_P(Police, CountsPacketsOfEachSourceApart) {
   ServiceRules rules;
   rules.per_source.emplace();
