@@ -35,21 +35,30 @@ struct PlainEnds {
 /// The rules that packets one after the other are held against: mostly those of one service.
 class RulesOfEnds {
  public:
-  explicit RulesOfEnds(const Tables& tables) : tables_(tables) {}
+  explicit RulesOfEnds(const Worker& worker) : worker_(worker) {}
 
   lb::ServiceId service() const { return service_; }
+  /// Whether the service lets any packet pass at this time: nobody takes its tokens meanwhile.
+  bool has_token() const { return has_token_; }
   const lb::ServiceRules* find(const PlainEnds& ends) {
-    if (!ends.has_destination_of(last_)) {
-      service_ = tables_.service_table->find(ends.destination, ends.port, ends.protocol);
-      last_ = ends;
-    }
-    return service_ == lb::kNoService ? nullptr : (*tables_.services)[service_].rules;
+    if (!ends.has_destination_of(last_)) look_up(ends);
+    return rules_;
   }
 
  private:
-  const Tables& tables_;
+  void look_up(const PlainEnds& ends) {
+    last_ = ends;
+    service_ = worker_.tables->service_table->find(ends.destination, ends.port, ends.protocol);
+    rules_ = service_ == lb::kNoService ? nullptr : (*worker_.tables->services)[service_].rules;
+    has_token_ = rules_ == nullptr || !rules_->packets ||
+                 rules_->packets->has_token(worker_.place.balancer, worker_.now_ns);
+  }
+
+  const Worker& worker_;
   PlainEnds last_;
   lb::ServiceId service_ = lb::kNoService;
+  const lb::ServiceRules* rules_ = nullptr;
+  bool has_token_ = true;
 };
 
 /// The clients of a burst's plain packets before their rules: one step after the other, each for all packets,
@@ -58,7 +67,7 @@ class Judged {
  public:
   Judged(const Worker& worker, const PlainPackets& packets, size_t count)
       : worker_(worker), asks_lists_(!worker.police.is_sweeping) {
-    RulesOfEnds rules_of(*worker.tables);
+    RulesOfEnds rules_of(worker);
     for (size_t i = 0; i < count; ++i) {
       rules_[i] = nullptr;
       if (!packets.is_plain(i)) continue;
@@ -66,6 +75,7 @@ class Judged {
       rules_[i] = rules_of.find(ends);
       if (rules_[i] == nullptr) continue;
       services_[i] = rules_of.service();
+      has_tokens_[i] = rules_of.has_token();
       clients_[i] = ends.source;
       if (asks_list(i)) rules_[i]->access->fetch_index(clients_[i]);
       if (!counts_source(i)) continue;
@@ -93,9 +103,8 @@ class Judged {
   DropReason refusal_by_rules(size_t i) const {
     const lb::ServiceRules& rules = *rules_[i];
     if (asks_list(i) && !rules.access->admits(clients_[i])) return DropReason::kDenied;
-    const bool passes =
-        (!rules.packets || rules.packets->has_token(worker_.place.balancer, worker_.now_ns)) &&
-        (!counts_source(i) || rules.per_source->packets->has_token(sources_[i], worker_.now_ns));
+    const bool passes = has_tokens_[i] && (!counts_source(i) ||
+                                           rules.per_source->packets->has_token(sources_[i], worker_.now_ns));
     return passes ? DropReason::kNone : DropReason::kRateLimited;
   }
 
@@ -103,6 +112,7 @@ class Judged {
   const bool asks_lists_;
   std::array<const lb::ServiceRules*, PlainPackets::kMost> rules_;  ///< of the packet's service, or null
   std::array<lb::ServiceId, PlainPackets::kMost> services_;
+  std::array<bool, PlainPackets::kMost> has_tokens_;  ///< the service
   std::array<IpAddress, PlainPackets::kMost> clients_;
   std::array<uint64_t, PlainPackets::kMost> sources_;  ///< hashes, where sources are counted
 };
