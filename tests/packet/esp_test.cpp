@@ -30,11 +30,6 @@ std::shared_ptr<dataplane::Tables> tables_of(const EspSite& site, const ServiceS
   return tables;
 }
 
-bool is_known(TestGateway& gateway) {
-  dataplane::Worker& worker = gateway.worker();
-  return worker.paths.find(0, 0, worker.neighbors.version()) != nullptr;
-}
-
 /// The inner packets of what left by core; their numbers follow each other from `number` on.
 Frames opened(const EspSite& site, TestGateway& gateway, uint64_t& number) {
   Frames inner;

@@ -11,7 +11,7 @@
 namespace sluice::test {
 namespace {
 
-constexpr uint16_t kTooLittleRoom =
+constexpr uint16_t kTooShortHeadroom =
     dataplane::OuterHeader::kMostBytes + dataplane::LinkHeader::kMostBytes - 1;
 constexpr uint32_t kLookedAt = 48;
 
@@ -148,7 +148,7 @@ class InspectWays : public testing::TestWithParam<std::tuple<Family, ForwardMode
 
   std::vector<Client> clients_;
   std::mt19937 random_{51};
-  Twin short_{spec(), 128}, long_{spec(), kTooLittleRoom};
+  Twin short_{spec(), 128}, long_{spec(), kTooShortHeadroom};
 };
 INSTANTIATE_TEST_SUITE_P(All, InspectWays,
                          testing::Combine(testing::Values(kIpv4, kIpv6),

@@ -10,11 +10,6 @@
 namespace sluice::test {
 namespace {
 
-bool is_known(TestGateway& gateway) {
-  dataplane::Worker& worker = gateway.worker();
-  return worker.paths.find(0, 0, worker.neighbors.version()) != nullptr;
-}
-
 class KnownPath : public FamilyTest {
  protected:
   /// The flow's packets until its path is known, which two of them take.

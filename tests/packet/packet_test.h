@@ -65,6 +65,12 @@ inline Bytes destination_mac_of(const Bytes& frame) {
   return Bytes(frame.begin(), frame.begin() + 6);
 }
 
+/// Whether the path of the first flow is known, which takes two of its packets.
+inline bool is_known(TestGateway& gateway) {
+  dataplane::Worker& worker = gateway.worker();
+  return worker.paths.find(0, 0, worker.neighbors.version()) != nullptr;
+}
+
 /// A way through the gateway, by the gateway that has no other for a known flow.
 enum class Way { kLong, kParsed, kPlain };
 

@@ -40,11 +40,6 @@ std::shared_ptr<Tables> with_rules(const ServiceSpec& spec, ServiceRules rules, 
   return tables;
 }
 
-bool is_known(TestGateway& gateway) {
-  dataplane::Worker& worker = gateway.worker();
-  return worker.paths.find(0, 0, worker.neighbors.version()) != nullptr;
-}
-
 /// How many drops of a reason the recorder has as the service's.
 size_t recorded(TestGateway& gateway, DropReason reason) {
   return static_cast<size_t>(std::ranges::count_if(

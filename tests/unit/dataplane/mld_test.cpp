@@ -40,7 +40,7 @@ Bytes bytes_of(const char* hex) {
   return bytes;
 }
 
-IpAddress address(const char* text) {
+IpAddress parsed(const char* text) {
   return *IpAddress::parse(text);
 }
 
@@ -54,7 +54,7 @@ TEST(MldQuery, IsReadInBothVersions) {
   EXPECT_EQ(general->most_delay_ms, 10'000u);
   const auto specific = parse_mld_query(bytes_of(kGroupQuery), kIcmpOffset);
   ASSERT_TRUE(specific);
-  EXPECT_EQ(specific->group, address("ff02::1:ff00:10"));
+  EXPECT_EQ(specific->group, parsed("ff02::1:ff00:10"));
   const auto old = parse_mld_query(bytes_of(kV1Query), kIcmpOffset);
   ASSERT_TRUE(old);
   EXPECT_EQ(old->version, 1);
@@ -91,18 +91,18 @@ TEST(MldQuery, IsDiscardedWhereTheRfcSaysSo) {
 
 TEST(MldReport, IsWhatScapyWrites) {
   Bytes report(kMldReportBytes + 2 * kMldRecordBytes);
-  write_mld_record(MldRecordType::kChangeToExclude, address("ff02::1:ff00:10"), &report[kMldReportBytes]);
-  write_mld_record(MldRecordType::kChangeToInclude, address("ff02::1:ff00:20"),
+  write_mld_record(MldRecordType::kChangeToExclude, parsed("ff02::1:ff00:10"), &report[kMldReportBytes]);
+  write_mld_record(MldRecordType::kChangeToInclude, parsed("ff02::1:ff00:20"),
                    &report[kMldReportBytes + kMldRecordBytes]);
-  write_mld_report(address("fe80::ff:fe00:1"), 2, report.data());
+  write_mld_report(parsed("fe80::ff:fe00:1"), 2, report.data());
   EXPECT_EQ(report, bytes_of(kReport));
 }
 
 TEST(MldV1, IsWhatScapyWrites) {
   Bytes message(kMldV1Bytes);
-  write_mld_v1(address("fe80::ff:fe00:1"), address("ff02::1:ff00:10"), false, message.data());
+  write_mld_v1(parsed("fe80::ff:fe00:1"), parsed("ff02::1:ff00:10"), false, message.data());
   EXPECT_EQ(message, bytes_of(kV1Report));
-  write_mld_v1(address("fe80::ff:fe00:1"), address("ff02::1:ff00:10"), true, message.data());
+  write_mld_v1(parsed("fe80::ff:fe00:1"), parsed("ff02::1:ff00:10"), true, message.data());
   EXPECT_EQ(message, bytes_of(kV1Done));
 }
 

@@ -7,7 +7,7 @@
 namespace sluice::dataplane {
 namespace {
 
-BootConfig config(std::vector<unsigned> workers, std::vector<unsigned> lb_workers) {
+BootConfig with_workers(std::vector<unsigned> workers, std::vector<unsigned> lb_workers) {
   BootConfig result;
   result.workers = std::move(workers);
   result.lb_workers = std::move(lb_workers);
@@ -42,7 +42,7 @@ std::vector<std::string> names(const Topology& topology) {
 }
 
 TEST(Topology, LetsWorkersBalanceWhereNobodyElseDoes) {
-  const auto topology = plan_topology(config({3, 1}, {}), std::vector{port(0, 2, 2)});
+  const auto topology = plan_topology(with_workers({3, 1}, {}), std::vector{port(0, 2, 2)});
   ASSERT_EQ(names(topology), (std::vector<std::string>{"control", "worker 0", "worker 1"}));
   EXPECT_EQ(topology.threads[0].cpu, std::nullopt);
   EXPECT_EQ(topology.threads[1].cpu, 3u);
@@ -67,13 +67,13 @@ TEST(Topology, LetsWorkersBalanceWhereNobodyElseDoes) {
 TEST(Topology, OwnsByClientWhereADeviceSplitsFlows) {
   std::vector<PortPlan> ports{port(0, 2, 2), port(1, 2, 2)};
   ports[1].splits_flows = true;
-  for (const auto& place : plan_topology(config({3, 1}, {}), ports).places) {
+  for (const auto& place : plan_topology(with_workers({3, 1}, {}), ports).places) {
     EXPECT_TRUE(place.owns_by_client);
   }
 }
 
 TEST(Topology, SetsBalancersApart) {
-  const auto topology = plan_topology(config({1}, {2, 3}), std::vector{port(0, 1, 3)});
+  const auto topology = plan_topology(with_workers({1}, {2, 3}), std::vector{port(0, 1, 3)});
   ASSERT_EQ(names(topology), (std::vector<std::string>{"control", "worker 0", "lb_worker 0", "lb_worker 1"}));
   EXPECT_TRUE(topology.places[0].receives);
   EXPECT_FALSE(topology.places[0].balances);
@@ -92,7 +92,7 @@ TEST(Topology, SetsBalancersApart) {
 }
 
 TEST(Topology, DealsOutEveryQueueOnce) {
-  const auto topology = plan_topology(config({0, 0}, {}), std::vector{port(7, 1, 2), port(8, 5, 2)});
+  const auto topology = plan_topology(with_workers({0, 0}, {}), std::vector{port(7, 1, 2), port(8, 5, 2)});
   const auto& first = topology.receive_queues[0];
   const auto& second = topology.receive_queues[1];
   ASSERT_EQ(first.size(), 4u) << "the only queue of the first port, and 0, 2 and 4 of the second";
@@ -107,7 +107,8 @@ TEST(Topology, DealsOutEveryQueueOnce) {
 }
 
 TEST(Topology, FindsAWayOutForWorkersWithoutQueues) {
-  const auto topology = plan_topology(config({0, 1, 2, 3, 4}, {}), std::vector{port(0, 5, 5), port(1, 5, 2)});
+  const auto topology =
+      plan_topology(with_workers({0, 1, 2, 3, 4}, {}), std::vector{port(0, 5, 5), port(1, 5, 2)});
   for (const std::string from : {"worker 2", "worker 3", "worker 4"}) {
     const long ways = rings(topology, RingUse::kFrames, from, "worker 0") +
                       rings(topology, RingUse::kFrames, from, "worker 1");
@@ -117,7 +118,7 @@ TEST(Topology, FindsAWayOutForWorkersWithoutQueues) {
 }
 
 TEST(Topology, GivesTheLedgerItsThreadsAndRings) {
-  BootConfig with_ledger = config({1, 2}, {});
+  BootConfig with_ledger = with_workers({1, 2}, {});
   with_ledger.ledger.emplace();
   with_ledger.hash_workers = {4};
   const auto topology = plan_topology(with_ledger, std::vector{port(0, 2, 2)});
@@ -137,7 +138,7 @@ TEST(Topology, GivesTheLedgerItsThreadsAndRings) {
 }
 
 TEST(Topology, HashesInPlaceWhereNoCpuIsGiven) {
-  BootConfig with_ledger = config({1, 2}, {});
+  BootConfig with_ledger = with_workers({1, 2}, {});
   with_ledger.ledger.emplace();
   const auto topology = plan_topology(with_ledger, std::vector{port(0, 2, 2)});
   EXPECT_TRUE(topology.hashes_in_place());

@@ -18,7 +18,7 @@ namespace {
 using Seen = CoapExchanges::Seen;
 
 /// A confirmable POST as it comes, and from where.
-struct Message {
+struct SentMessage {
   uint16_t id = 7;
   std::string token = "tk";
   std::string payload = "x";
@@ -30,7 +30,7 @@ struct Message {
     bytes += {static_cast<char>(id >> 8), static_cast<char>(id)};
     return bytes + token + "\xb2tx\xff" + payload;
   }
-  bool operator==(const Message& other) const {
+  bool operator==(const SentMessage& other) const {
     return bytes() == other.bytes() && port == other.port && std::string_view(address) == other.address;
   }
 };
@@ -39,7 +39,7 @@ struct Noted {
   CoapExchanges::Verdict verdict;
   Requester requester;
 };
-Noted note(CoapExchanges& exchanges, const Message& message, uint64_t now_ns = 0) {
+Noted note(CoapExchanges& exchanges, const SentMessage& message, uint64_t now_ns = 0) {
   const std::string bytes = message.bytes();
   const std::span<const uint8_t> datagram{reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};
   Noted noted;
@@ -49,7 +49,7 @@ Noted note(CoapExchanges& exchanges, const Message& message, uint64_t now_ns = 0
   noted.verdict = exchanges.note(noted.requester, exchanges.hash_of(noted.requester, datagram), now_ns);
   return noted;
 }
-Seen seen(CoapExchanges& exchanges, const Message& message, uint64_t now_ns = 0) {
+Seen seen(CoapExchanges& exchanges, const SentMessage& message, uint64_t now_ns = 0) {
   return note(exchanges, message, now_ns).verdict.seen;
 }
 
@@ -77,9 +77,9 @@ TEST(CoapExchanges, TellsClientsAndIdsApart) {
 
 TEST(CoapExchanges, AnotherMessageUnderAUsedIdIsNewAndBothAreAnswered) {
   CoapExchanges exchanges(16, {1, 2});
-  const Message messages[] = {{}, {.payload = "y"}, {.token = "other"}, {.token = ""}, {.payload = "xx"}};
+  const SentMessage messages[] = {{}, {.payload = "y"}, {.token = "other"}, {.token = ""}, {.payload = "xx"}};
   std::vector<Requester> requesters;
-  for (const Message& message : messages) {
+  for (const SentMessage& message : messages) {
     const Noted noted = note(exchanges, message);
     EXPECT_EQ(noted.verdict.seen, Seen::kNew);
     requesters.push_back(noted.requester);
@@ -122,11 +122,11 @@ TEST(CoapExchanges, AnAnswerToAForgottenRequestChangesNothing) {
 class NaiveList {
  public:
   struct Entry {
-    Message message;
+    SentMessage message;
     Requester requester;
     std::optional<uint64_t> index;  // of its receipt
   };
-  Entry* find(const Message& message) {
+  Entry* find(const SentMessage& message) {
     const auto found = std::find_if(entries_.begin(), entries_.end(),
                                     [&](const Entry& entry) { return entry.message == message; });
     return found == entries_.end() ? nullptr : &*found;
@@ -149,10 +149,10 @@ TEST(CoapExchanges, RemembersWhatANaiveListRemembers) {
   const auto one_of = [&](auto... choices) { return std::array{choices...}[random() % sizeof...(choices)]; };
   size_t met[3] = {};
   for (uint64_t i = 0; i < 50000; ++i) {
-    const Message message{.id = static_cast<uint16_t>(random() % 3),
-                          .token = one_of("", "a", "ab"),
-                          .payload = std::string(1 + random() % 2, one_of('x', 'y')),
-                          .port = one_of(uint16_t{1}, uint16_t{2})};
+    const SentMessage message{.id = static_cast<uint16_t>(random() % 3),
+                              .token = one_of("", "a", "ab"),
+                              .payload = std::string(1 + random() % 2, one_of('x', 'y')),
+                              .port = one_of(uint16_t{1}, uint16_t{2})};
     NaiveList::Entry* const known = twin.find(message);
     const Noted noted = note(exchanges, message);
     const Seen expected = known == nullptr ? Seen::kNew : known->index ? Seen::kAnswered : Seen::kPending;
