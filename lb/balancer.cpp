@@ -36,7 +36,7 @@ std::optional<Binding> bound_in(const View& view, const FlowTable& flows, const 
 const PoolTable& pool_for(const View& view, const Service& service, const FlowKey& key) {
   if (service.steering == nullptr) [[likely]]
     return *service.pool;
-  return *view.pools[service.steering->choose(key, service.policy, view.hash_key).pool];
+  return *(*view.pools)[service.steering->choose(key, service.policy, view.hash_key).pool];
 }
 
 bool takes_new_flows(const Backend& backend) {

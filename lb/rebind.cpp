@@ -17,9 +17,9 @@ Be16 port_of(Be16 configured, const FlowKey& request) {
 /// one that keeps its flows, or kNoBackend. Without NAT a port is only a name: the packets keep theirs.
 BackendId same_backend(const View& view, const Service& service, uint32_t pool, const Backend& former,
                        const FlowKey& request) {
-  if (pool >= view.members.size() || view.members[pool] == nullptr) return kNoBackend;
+  if (!view.members || pool >= view.members->size() || (*view.members)[pool] == nullptr) return kNoBackend;
   BackendId found = kNoBackend;
-  for (const PoolMembers::Member& member : view.members[pool]->at(former.address)) {
+  for (const PoolMembers::Member& member : (*view.members)[pool]->at(former.address)) {
     if (!view.backends[member.id].keeps_flows) continue;
     if (member.port == former.port) return member.id;
     const bool meets_the_same =

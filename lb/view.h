@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 
 #include "common/counter.h"
@@ -10,6 +9,7 @@
 #include "lb/backend.h"
 #include "lb/service.h"
 #include "lb/service_table.h"
+#include "lb/shared_list.h"
 
 namespace sluice::lb {
 
@@ -29,8 +29,8 @@ struct View {
   /// Source addresses of full-nat, at most 256. Flows keep an index into them: an address keeps its index
   /// until one of them goes, when every service of full-nat gets another number.
   std::span<const IpAddress> snat;
-  std::span<const std::shared_ptr<const PoolMembers>> members = {};  ///< by PoolTable::index()
-  std::span<const std::shared_ptr<const PoolTable>> pools = {};      ///< the same; for Service::steering
+  const SharedList<PoolMembers>* members = nullptr;  ///< by PoolTable::index(); null: nobody has any
+  const SharedList<PoolTable>* pools = nullptr;      ///< the same; for Service::steering
 };
 
 /// Per-service and per-backend counters of one worker; the arrays have kMaxServices and kMaxBackends

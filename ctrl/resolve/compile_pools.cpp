@@ -176,8 +176,8 @@ class PoolCompiler {
       tables_.members = step_.previous->members;
     }
     for (const uint32_t index : released_tables_) {
-      tables_.pools[index] = nullptr;
-      tables_.members[index] = nullptr;
+      tables_.pools.set(index, nullptr);
+      tables_.members.set(index, nullptr);
     }
     for (const CompileStep::Pool& changed : step_.changed_pools) {
       for (const IpProtocol protocol : kProtocols) {
@@ -185,16 +185,16 @@ class PoolCompiler {
         if (!needs) continue;
         const auto index = ids_.pool_table(changed.pool->intent->name, protocol);
         if (!index) return out_of_numbers("pools", lb::kMaxPools);
-        if (*index >= tables_.pools.size()) {
-          tables_.pools.resize(*index + size_t{1});
-          tables_.members.resize(*index + size_t{1});
+        tables_.pools.grow(*index + size_t{1});
+        tables_.members.grow(*index + size_t{1});
+        if (!tables_.members[*index] || !has_same_members(*changed.pool)) {
+          tables_.members.set(*index, members(changed));
         }
-        auto& pool_members = tables_.members[*index];
-        if (!pool_members || !has_same_members(*changed.pool)) pool_members = members(changed);
-        auto& table = tables_.pools[*index];
+        const auto& table = tables_.pools[*index];
         const auto endpoints = eligible(changed, protocol);
         if (table && is_up_to_date(*table, endpoints, changed.pool->table_size, *needs)) continue;
-        table = lb::PoolTable::build(*index, endpoints, changed.pool->table_size, tables_.hash_key, *needs);
+        tables_.pools.set(*index, lb::PoolTable::build(*index, endpoints, changed.pool->table_size,
+                                                       tables_.hash_key, *needs));
       }
     }
     return std::nullopt;

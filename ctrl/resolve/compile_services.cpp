@@ -109,31 +109,34 @@ void repoint(CompileStep& step, std::vector<lb::ServiceId>& moved) {
   step.tables.service_table = step.previous->service_table;
   step.tables.steerings = step.previous->steerings;
   std::unordered_set<uint32_t> changed_tables;
+  std::vector<const lb::PoolTable*> replaced;
   for (const CompileStep::Pool& changed : step.changed_pools) {
     for (const IpProtocol protocol : kProtocols) {
       const auto index = step.ids.find_pool_table(changed.pool->intent->name, protocol);
       if (!index || *index >= step.previous->pools.size()) continue;
-      if (step.previous->pools[*index] && step.previous->pools[*index] != step.tables.pools[*index]) {
-        changed_tables.insert(*index);
-      }
+      const auto& former = step.previous->pools[*index];
+      if (!former || former == step.tables.pools[*index]) continue;
+      changed_tables.insert(*index);
+      replaced.push_back(former.get());
     }
   }
   if (changed_tables.empty()) {
     step.tables.services = step.previous->services;
     return;
   }
+  std::ranges::sort(replaced);
   const auto is_changed = [&](uint32_t index) { return changed_tables.contains(index); };
   auto services = std::make_shared<std::vector<lb::Service>>(*step.previous->services);
   for (lb::ServiceId id = 0; id < services->size(); ++id) {
     lb::Service& service = (*services)[id];
     if (service.pool == nullptr) continue;
-    const uint32_t first = service.pool->index();
+    // Its pool is not looked into: ten thousand of them are as many lines of memory.
     const bool is_moved = service.steering == nullptr
-                              ? is_changed(first)
+                              ? std::ranges::binary_search(replaced, service.pool)
                               : std::ranges::any_of(service.steering->pools(), is_changed);
     if (!is_moved) continue;
     moved.push_back(id);
-    service.pool = step.tables.pools[first].get();
+    service.pool = step.tables.pools[service.pool->index()].get();
   }
   step.tables.services = std::move(services);
 }

@@ -74,20 +74,20 @@ Refusal too_low(const Method& method, const Peer& peer) {
 }
 
 /// Checks the params of a request, calls its method and hands the answer's line to `done`: wherever the
-/// method is called, that is where its params are freed and its answer is written.
-void carry_out(const Method& method, MethodContext& context, json& request, const Peer& peer,
-               const Notify& notify, const CallAudit& audit, const std::shared_ptr<OpenSpan>& span,
-               const std::function<void(std::string)>& done) {
+/// method is called, that is where its answer is written. Its params are freed with the request.
+void carry_out(const Method& method, MethodContext& context, const std::shared_ptr<json>& request,
+               const Peer& peer, const Notify& notify, const CallAudit& audit,
+               const std::shared_ptr<OpenSpan>& span, const std::function<void(std::string)>& done) {
   if (log_takes(LogLevel::kDebug)) {
     log_debug({method.name, " is asked by ", peer.subject, " (", place_of(peer), ")"});
   }
-  const json id = id_of(request);
-  const bool wants_answer = request.contains("id");
+  const json id = id_of(*request);
+  const bool wants_answer = request->contains("id");
   const auto line = [wants_answer](const json& answer) {
     return wants_answer ? as_line(answer) : std::string();
   };
   const bool is_permitted = peer.role >= method.role;
-  auto checked = check_params(method, take_params(request));
+  auto checked = check_params(method, take_params(*request));
   if (!checked && is_permitted) {
     if (method.role > Role::kView) {
       ChangingCall(method, peer, audit, {}).end("", checked, "invalid_params");
@@ -104,7 +104,9 @@ void carry_out(const Method& method, MethodContext& context, json& request, cons
     end_request(span, tl::unexpected(refusal), name_of(refusal.kind));
     return done(line(refused(refusal, id)));
   }
-  const auto params = std::make_shared<const json>(std::move(*checked));
+  json& place = (*request)["params"];
+  place = std::move(*checked);
+  const std::shared_ptr<const json> params(request, &place);
   const auto subject = [&method, &context, params] {
     return method.subject ? method.subject(context, *params) : Subject{};
   };
@@ -118,7 +120,7 @@ void carry_out(const Method& method, MethodContext& context, json& request, cons
     done(line(answer));
   };
   try {
-    method.call(context, Call{*params, peer, notify, span}, reply);
+    method.call(context, Call{*params, peer, notify, span, params}, reply);
   } catch (const std::exception& error) {
     log_error({method.name, " failed: ", error.what()});
     reply(refuse(Refusal::Kind::kUnavailable, "internal error: " + std::string(error.what())));
@@ -262,7 +264,7 @@ asio::awaitable<std::string> JsonRpc::call(const Method& method, Request request
     const Where where = peer.role < method.role ? Where::kAnswers : method.where;
     auto span = begin_request(audit_.spans, method, *request, {peer, origin.traceparent, origin.began});
     run(where, [this, &method, request, peer, notify = origin.notify, span = std::move(span), done] {
-      carry_out(method, *context_, *request, peer, notify, audit_, span, done);
+      carry_out(method, *context_, request, peer, notify, audit_, span, done);
     });
   });
 }

@@ -18,6 +18,7 @@
 #include "lb/pool_table.h"
 #include "lb/service.h"
 #include "lb/service_table.h"
+#include "lb/shared_list.h"
 #include "lb/view.h"
 
 namespace sluice::dataplane {
@@ -71,10 +72,10 @@ struct Tables {
   uint64_t configuration = 0;  ///< the generation of the configuration that it was compiled from
   SipKey hash_key;
   std::shared_ptr<const lb::ServiceTable> service_table;
-  std::shared_ptr<const std::vector<lb::Service>> services;     ///< by ServiceId
-  std::shared_ptr<const std::vector<lb::Backend>> backends;     ///< by BackendId
-  std::vector<std::shared_ptr<const lb::PoolTable>> pools;      ///< keeps alive what Service::pool points at
-  std::vector<std::shared_ptr<const lb::PoolMembers>> members;  ///< by the same index
+  std::shared_ptr<const std::vector<lb::Service>> services;  ///< by ServiceId
+  std::shared_ptr<const std::vector<lb::Backend>> backends;  ///< by BackendId
+  lb::SharedList<lb::PoolTable> pools;                       ///< keeps alive what Service::pool points at
+  lb::SharedList<lb::PoolMembers> members;                   ///< by the same index
   /// By ServiceId, keeps alive what Service::rules points at. Null: no service has any.
   std::shared_ptr<const RuleList> rules;
   /// The `generation` that last changed who may send to a service; 0: none has an access list, or had.
@@ -126,7 +127,7 @@ struct Tables {
            service_table->has_address(address);
   }
   lb::View view() const {
-    return {service_table.get(), *services, *backends, hash_key, snat, members, pools};
+    return {service_table.get(), *services, *backends, hash_key, snat, &members, &pools};
   }
 };
 

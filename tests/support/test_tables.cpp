@@ -97,9 +97,9 @@ std::shared_ptr<Tables> make_tables(const std::vector<ServiceSpec>& specs) {
       if (!takes_new_flows(backend)) continue;
       eligible.push_back({{where, Be16::from_host(backend.port), spec.protocol}, backend.weight, backend_id});
     }
-    tables->pools.push_back(lb::PoolTable::build(id, eligible, 1021, tables->hash_key, {.schedule = true}));
-    services->push_back(
-        {tables->pools.back().get(), spec.policy, spec.forward, spec.protocol, spec.idle_timeout_ms});
+    const auto pool = lb::PoolTable::build(id, eligible, 1021, tables->hash_key, {.schedule = true});
+    tables->pools.push_back(pool);
+    services->push_back({pool.get(), spec.policy, spec.forward, spec.protocol, spec.idle_timeout_ms});
     matches.push_back(
         {must(Prefix::parse(spec.address)), spec.first_port, spec.last_port, spec.protocol, id});
   }

@@ -139,8 +139,8 @@ void apply(MethodContext& context, const Call& call, Reply reply) {
   options.span = call.span;
   const bool has_inspections = call.params["config"].contains("inspections");
   prepare_and_apply(context, options, has_inspections, std::move(reply),
-                    [config = call.params["config"], options](Gateway& gateway) {
-                      return gateway.prepare(config, options);
+                    [params = call.kept_params, options](Gateway& gateway) {
+                      return gateway.prepare((*params)["config"], options);
                     });
 }
 
