@@ -53,7 +53,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
   const Model nothing;
   auto prepared = parts.members.prepare(nothing, *parts.model);
   parts.statuses.follow({nothing, {}}, {*parts.model, prepared.lists}, parts.time->wall());
-  parts.members.follow(nothing, *parts.model, std::move(prepared), parts.time->now());
+  parts.follow_members(nothing, parts.model, std::move(prepared), parts.time->now());
   parts.commit_statuses();
   parts.generation = parts.open_history(history_directory);
   // Where time is simulated, no other thread compiles.
@@ -99,6 +99,7 @@ Result<std::unique_ptr<Gateway>> Gateway::start(
   parts.sample_transactions(*parts.model);
   parts.follow_sets();
   parts.follow_inspections();
+  parts.publish_service_numbers();
   parts.publish_rows({});
   parts.kept = {parts.model, parts.effective, parts.tables};
   if (!parts.history.contains(parts.generation)) {

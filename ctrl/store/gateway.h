@@ -197,6 +197,7 @@ class Gateway {
   /// Lets through what a guard holds back, in a pool or in all of the source; answers the pools.
   Outcome<std::vector<std::string>> release_source(const std::string& source,
                                                    const std::optional<std::string>& pool);
+  /// Waits while words are taken in, but for no compilation.
   std::vector<SourceRow> sources() const;
   /// Those that have not answered once for every pool.
   std::vector<std::string> unanswered_sources() const;
@@ -249,7 +250,7 @@ class Gateway {
   /// As they were when a change was published last. Pool by pool: a change may come between two of them.
   /// Never waits.
   Outcome<std::vector<BackendRow>> backends(const std::optional<std::string>& pool) const;
-  /// Of a pool: how many backends it lists, and how many of them take new flows.
+  /// Of a pool, the same: how many backends it lists, and how many of them take new flows. Never waits.
   PoolAvailability availability(const std::string& pool) const;
   /// Nothing: there is no such backend any more.
   std::optional<BackendStatus> status_of(const BackendKey& key) const;
@@ -299,11 +300,13 @@ class Gateway {
   RecordNames record_names(lb::ServiceId service, lb::BackendId backend) const;
   /// The way of records from the workers; null before anybody asked for some. Never waits.
   std::shared_ptr<dataplane::FlowLanes> flow_lanes() const;
+  /// Never waits, nor does the next.
   Outcome<lb::ServiceId> service_id(const std::string& service) const;
   /// `pool` must be given where the service has several.
   Outcome<std::shared_ptr<const lb::PoolTable>> table_of(
       const std::string& service, const std::optional<std::string>& pool = std::nullopt) const;
-  /// Sums over workers, with those of retired numbers of the same name, so that they never go back.
+  /// Sums over workers, with those of retired numbers of the same name, so that they never go back. That of a
+  /// service never waits.
   Totals service_totals(const std::string& service) const;
   Totals backend_totals(const BackendKey& key) const;
   /// To read from: its counters and what it is made of. Never waits.

@@ -10,15 +10,21 @@ namespace sluice::ctrl {
 
 std::shared_ptr<const PublishedPool> Gateway::Parts::published_pool(const EffectivePool& pool) const {
   const PoolModel& wanted = *pool.intent;
-  auto index = ids.find_pool_table(wanted.name, IpProtocol::kTcp);
-  if (!index) index = ids.find_pool_table(wanted.name, IpProtocol::kUdp);
-  const lb::PoolTable* const table = index ? tables->pools[*index].get() : nullptr;
+  auto published = std::make_shared<PublishedPool>();
+  const auto table_of = [&](IpProtocol protocol) {
+    const auto index = ids.find_pool_table(wanted.name, protocol);
+    return index ? tables->pools[*index] : nullptr;
+  };
+  published->tcp_table = table_of(IpProtocol::kTcp);
+  published->udp_table = table_of(IpProtocol::kUdp);
+  published->availability = statuses.pool(wanted.name);
+  const lb::PoolTable* const table =
+      published->tcp_table ? published->tcp_table.get() : published->udp_table.get();
   std::unordered_map<lb::BackendId, double> shares;
   for (size_t i = 0; table && i < table->candidates().size(); ++i) {
     shares[table->candidates()[i].id] =
         static_cast<double>(table->slot_counts()[i]) / static_cast<double>(table->slots().size());
   }
-  auto published = std::make_shared<PublishedPool>();
   if (wanted.discover) published->source = wanted.discover->source;
   published->backends.reserve(pool.members->members.size());
   BackendKey key{wanted.name, {}, 0};
@@ -35,6 +41,25 @@ std::shared_ptr<const PublishedPool> Gateway::Parts::published_pool(const Effect
                                    member.is_from_file});
   }
   return published;
+}
+
+void Gateway::Parts::publish_service_numbers() {
+  if (service_numbers_of == tables->service_table) return;
+  auto numbers = std::make_shared<ServiceNumbers>();
+  for (const auto& [name, service] : model->services) {
+    if (const auto id = ids.find_service(identity_of(*service)))
+      numbers->emplace_hint(numbers->end(), name, *id);
+  }
+  service_numbers_of = tables->service_table;
+  std::shared_ptr<const ServiceNumbers> next = std::move(numbers);
+  const std::lock_guard lock(instant);
+  std::swap(service_numbers, next);
+}
+
+std::optional<lb::ServiceId> Gateway::Parts::service_number(const std::string& service) const {
+  const std::lock_guard lock(instant);
+  const auto found = service_numbers->find(service);
+  return found == service_numbers->end() ? std::nullopt : std::optional(found->second);
 }
 
 void Gateway::Parts::publish_rows(std::set<std::string> pools) {
@@ -56,23 +81,29 @@ void Gateway::Parts::publish_rows(std::set<std::string> pools) {
   std::swap(rows, next);
 }
 
+std::shared_ptr<const PublishedPool> Gateway::Parts::published(const std::string& pool) const {
+  const std::lock_guard lock(instant);
+  const auto found = rows.find(pool);
+  return found == rows.end() ? nullptr : found->second;
+}
+
+PoolAvailability Gateway::availability(const std::string& pool) const {
+  const auto published = parts_->published(pool);
+  return published ? published->availability : PoolAvailability{};
+}
+
 bool Gateway::Parts::add_rows(const std::string& pool, std::vector<BackendRow>& all) const {
   // As long as it is held no number is given to anybody else.
   const std::lock_guard lock(counting);
-  std::shared_ptr<const PublishedPool> published;
-  {
-    const std::lock_guard at_once(instant);
-    const auto found = rows.find(pool);
-    if (found == rows.end()) return false;
-    published = found->second;
-  }
-  for (const PublishedBackend& backend : published->backends) {
+  const auto there = published(pool);
+  if (!there) return false;
+  for (const PublishedBackend& backend : there->backends) {
     BackendKey key{pool, backend.at.address, backend.at.port};
     const Totals totals =
         backend_totals.of(key, backend.id, [this](uint32_t number) { return count_backend(number); });
-    const bool is_from_file = backend.is_from_file || published->source.empty();
+    const bool is_from_file = backend.is_from_file || there->source.empty();
     all.push_back({std::move(key), backend.state, backend.reason, backend.since, backend.weight,
-                   is_from_file ? "file" : published->source, backend.share, totals});
+                   is_from_file ? "file" : there->source, backend.share, totals});
   }
   return true;
 }

@@ -103,15 +103,13 @@ void Gateway::set_health(const std::vector<HealthResult>& results) {
 void Gateway::Parts::commit_statuses(const std::vector<BackendKey>& renumbered) {
   StatusChanges changes = statuses.commit();
   for (const BackendKey& key : renumbered) changes.touched_pools.insert(key.pool);
-  if (tables) publish_rows(std::move(changes.touched_pools));
+  if (tables) {
+    publish_service_numbers();
+    publish_rows(std::move(changes.touched_pools));
+  }
   transition_log.write(changes, *model, time->steady());
   tell(changes);
   trace(changes);
-}
-
-PoolAvailability Gateway::availability(const std::string& pool) const {
-  const std::lock_guard lock(parts_->state);
-  return parts_->statuses.pool(pool);
 }
 
 std::optional<BackendStatus> Gateway::status_of(const BackendKey& key) const {
@@ -137,9 +135,9 @@ Outcome<void> Gateway::flush_flows(const BackendKey& key) {
 
 Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(
     const std::string& service, const std::optional<std::string>& pool) const {
-  const std::lock_guard lock(parts_->state);
-  const auto found = parts_->model->services.find(service);
-  if (found == parts_->model->services.end()) {
+  const auto now = model();
+  const auto found = now->services.find(service);
+  if (found == now->services.end()) {
     return refuse(Refusal::Kind::kNotFound, "there is no service named \"" + service + "\"");
   }
   const auto pools = pools_of(*found->second);
@@ -154,7 +152,10 @@ Outcome<std::shared_ptr<const lb::PoolTable>> Gateway::table_of(
     return refuse(Refusal::Kind::kNotFound, "service \"" + service + "\" has no pool \"" + *pool + "\"");
   }
   const std::string name(pool ? std::string_view(*pool) : pools.front());
-  return parts_->tables->pools[*parts_->ids.find_pool_table(name, found->second->protocol)];
+  const auto published = parts_->published(name);
+  auto table = published ? published->table(found->second->protocol) : nullptr;
+  if (!table) return no_pool(name);  // it comes, or goes, at this moment
+  return table;
 }
 
 Totals Gateway::Parts::count_service(lb::ServiceId id) const {
@@ -178,11 +179,10 @@ uint64_t Gateway::Parts::flows_begun(lb::BackendId id) const {
 }
 
 Totals Gateway::service_totals(const std::string& service) const {
-  const std::lock_guard lock(parts_->state);
-  const auto found = parts_->model->services.find(service);
-  std::optional<uint32_t> live;
-  if (found != parts_->model->services.end()) live = parts_->ids.find_service(identity_of(*found->second));
-  return parts_->service_totals.of(service, live, [&](uint32_t id) { return parts_->count_service(id); });
+  // As long as it is held no number is given to anybody else.
+  const std::lock_guard lock(parts_->counting);
+  return parts_->service_totals.of(service, parts_->service_number(service),
+                                   [&](uint32_t id) { return parts_->count_service(id); });
 }
 
 Totals Gateway::Parts::totals_of(const BackendKey& key) const {

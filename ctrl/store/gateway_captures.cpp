@@ -4,12 +4,8 @@
 namespace sluice::ctrl {
 
 Outcome<lb::ServiceId> Gateway::service_id(const std::string& service) const {
-  const std::lock_guard lock(parts_->state);
-  const auto found = parts_->model->services.find(service);
-  if (found == parts_->model->services.end()) {
-    return refuse(Refusal::Kind::kNotFound, "there is no service named \"" + service + "\"");
-  }
-  return *parts_->ids.find_service(identity_of(*found->second));
+  if (const auto id = parts_->service_number(service)) return *id;
+  return refuse(Refusal::Kind::kNotFound, "there is no service named \"" + service + "\"");
 }
 
 std::optional<Gateway::FlowNames> Gateway::names_at_once(lb::ServiceId service, lb::BackendId backend) const {

@@ -125,7 +125,7 @@ Outcome<ApplyResult> Gateway::Parts::take(std::shared_ptr<const Model> next, con
   auto result = take(step);
   note_outcome(own_span, result);
   if (!result || !result->is_applied) return result;
-  members.follow(*before, *offered.model, std::move(prepared), now);
+  follow_members(*before, offered.model, std::move(prepared), now);
   if (!same) remember(intent_before, base, options, now, *result);
   return result;
 }

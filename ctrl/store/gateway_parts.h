@@ -102,12 +102,14 @@ struct Gateway::Parts {
   std::mutex turn;
   /// Of all that is not said to have another; held while Tables are compiled.
   mutable std::mutex state;
+  /// Of `members` as they change, which takes `state` as well, so that either suffices to read them.
+  mutable std::mutex witnessing;
   /// Of `service_totals` and `backend_totals` as they change, which takes `state` as well, so that either
   /// suffices to read them.
   mutable std::mutex counting;
-  /// Of `rows`, `intent`, `model`, `effective` and `busy_ratios` for who must not wait, and of publishing and
-  /// retiring: held for an instant. What is new is set under `state` as well, so that either suffices to read
-  /// it.
+  /// Of `rows`, `service_numbers`, `set_rows`, `intent`, `model`, `effective` and `busy_ratios` for who must
+  /// not wait, and of publishing and retiring: held for an instant. What is new is set under `state` as well,
+  /// so that either suffices to read it.
   mutable std::mutex instant;
   std::mutex hashing;  ///< of `hash`; apart from the others, `state` may be taken while it is held
 
@@ -117,6 +119,7 @@ struct Gateway::Parts {
   std::shared_ptr<const Model> intent;  ///< what people applied
   std::shared_ptr<const Model> model;   ///< that, with the services and pools that `services_from` brings
   Members members;
+  std::shared_ptr<const Model> members_of;  ///< that they follow; as they themselves
   Ejections ejections;
   BackendStatuses statuses;
   std::shared_ptr<InspectionCompiler> inspection_compiler;  ///< it outlives the workers' use
@@ -157,6 +160,10 @@ struct Gateway::Parts {
   TargetTotals<BackendKey> backend_totals;
   SharedMap<PublishedPool> rows;             ///< of backend.list, by pool
   std::shared_ptr<const Effective> rows_of;  ///< that they were made from
+  /// By name.
+  using ServiceNumbers = std::map<std::string, lb::ServiceId, std::less<>>;
+  std::shared_ptr<const ServiceNumbers> service_numbers = std::make_shared<const ServiceNumbers>();
+  std::shared_ptr<const lb::ServiceTable> service_numbers_of;  ///< Tables' that they were taken from
   BusyRatios busy_ratios;
   NoticeLog notice_log{[](const std::string& line) { log_data_plane(dataplane::LogLevel::kWarning, line); }};
   WorkerQuestions questions;
@@ -205,6 +212,9 @@ struct Gateway::Parts {
   /// Answers the number that the data plane gives them.
   uint64_t publish(std::shared_ptr<const Effective> next,
                    std::shared_ptr<const dataplane::Tables> new_tables);
+  /// Has `members` follow another model than before.
+  void follow_members(const Model& before, std::shared_ptr<const Model> next, Members::Prepared prepared,
+                      Moment now);
   /// An intent with what `services_from` brings now.
   OfferedModel with_offered_services(const std::shared_ptr<const Model>& of) const;
   bool has_flows(const std::string& pool) const;
@@ -275,6 +285,12 @@ struct Gateway::Parts {
   std::shared_ptr<const PublishedPool> published_pool(const EffectivePool& pool) const;
   /// Makes rows of those pools anew, and of those that differ from when rows were made last.
   void publish_rows(std::set<std::string> pools);
+  /// Where services have other numbers than when that was done last.
+  void publish_service_numbers();
+  /// Nothing: there is no such service. Never waits.
+  std::optional<lb::ServiceId> service_number(const std::string& service) const;
+  /// Null: there is no such pool. Never waits.
+  std::shared_ptr<const PublishedPool> published(const std::string& pool) const;
   /// False: there is no such pool. With no lock held.
   bool add_rows(const std::string& pool, std::vector<BackendRow>& all) const;
   /// Makes what `statuses` was told final; `model` is that of the step, and those backends have other

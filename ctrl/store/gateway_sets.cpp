@@ -69,6 +69,7 @@ SetContents Gateway::Parts::contents_for(const Model& next) const {
 
 void Gateway::Parts::follow_sets() {
   const auto now = time->wall();
+  const std::lock_guard lock(instant);
   std::erase_if(set_rows, [&](const auto& row) { return !effective->sets.contains(row.first); });
   for (const auto& [name, content] : effective->sets) {
     SetRow& row = set_rows[name];
@@ -92,6 +93,7 @@ void Gateway::observe(std::vector<SetReading> readings) {
     if (set == parts.model->sets.end() || *set->second != *reading.of) continue;  // it means another by now
     auto& content = step.sets[reading.of->name];
     if (!reading.content) {
+      const std::lock_guard at_once(parts.instant);
       ++parts.set_rows[reading.of->name].failures;
       log_error({"set ", reading.of->name, " keeps its old content: ", reading.error});
     } else if (!content || *content != *reading.content) {
@@ -107,7 +109,7 @@ void Gateway::observe(std::vector<SetReading> readings) {
 }
 
 std::vector<SetRow> Gateway::sets() const {
-  const std::lock_guard lock(parts_->state);
+  const std::lock_guard lock(parts_->instant);
   std::vector<SetRow> rows;
   for (const auto& [name, row] : parts_->set_rows) rows.push_back(row);
   return rows;

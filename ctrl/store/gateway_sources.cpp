@@ -39,10 +39,15 @@ void Gateway::observe(std::vector<SourceWord> words) {
   const std::lock_guard lock(parts.state);
   const Moment now = parts.time->now();
   std::set<std::string> differ;
-  for (SourceWord& word : words) {
-    std::string pool = word.pool;
-    const bool is_of_pool = word.services_of.empty();
-    if (parts.members.take(std::move(word), *parts.model, now) && is_of_pool) differ.insert(std::move(pool));
+  {
+    const std::lock_guard witnessing(parts.witnessing);
+    for (SourceWord& word : words) {
+      std::string pool = word.pool;
+      const bool is_of_pool = word.services_of.empty();
+      if (parts.members.take(std::move(word), *parts.model, now) && is_of_pool) {
+        differ.insert(std::move(pool));
+      }
+    }
   }
   parts.tell_sources();
   parts.publish_observed(differ, seen.wall);
@@ -63,7 +68,11 @@ Outcome<std::vector<std::string>> Gateway::release_source(const std::string& sou
     return refuse(Refusal::Kind::kNotFound,
                   "there is no pool named \"" + *pool + "\" that discovers by source \"" + source + "\"");
   }
-  auto released = parts.members.release(source, pool, *parts.model, now);
+  std::vector<std::string> released;
+  {
+    const std::lock_guard witnessing(parts.witnessing);
+    released = parts.members.release(source, pool, *parts.model, now);
+  }
   parts.tell_sources();
   parts.publish_observed({released.begin(), released.end()}, now.wall);
   return released;
@@ -75,15 +84,22 @@ void Gateway::mind_sources() {
   const std::lock_guard turn(parts.turn);
   parts.await_turn();
   const std::lock_guard lock(parts.state);
-  const auto expired = parts.members.expire(*parts.model, now);
+  std::set<std::string> differ;
+  {
+    const std::lock_guard witnessing(parts.witnessing);
+    const auto expired = parts.members.expire(*parts.model, now);
+    differ.insert(expired.begin(), expired.end());
+  }
   parts.tell_sources();
-  std::set<std::string> differ(expired.begin(), expired.end());
   for (const std::string& name : parts.members.draining()) {
     const auto pool = parts.effective->pools.find(name);
     if (pool == parts.effective->pools.end()) continue;
     const std::vector<HostPort> ended = parts.ended_members(*pool->second);
     if (ended.empty()) continue;
-    parts.members.forget(name, ended, *parts.model);
+    {
+      const std::lock_guard witnessing(parts.witnessing);
+      parts.members.forget(name, ended, *parts.model);
+    }
     differ.insert(name);
   }
   parts.publish_observed(differ, now.wall);
@@ -112,7 +128,10 @@ void Gateway::Parts::publish_observed(const std::set<std::string>& pools,
                                       std::chrono::system_clock::time_point seen) {
   if (intent->services_from.empty()) return publish_members(pools, seen);
   OfferedModel next = with_offered_services(intent);
-  members.note_left_out(next.left_out, time->now());
+  {
+    const std::lock_guard lock(witnessing);
+    members.note_left_out(next.left_out, time->now());
+  }
   if (next.model->services == model->services && next.model->pools == model->pools) {
     return publish_members(pools, seen);
   }
@@ -129,7 +148,14 @@ void Gateway::Parts::publish_observed(const std::set<std::string>& pools,
     if (span) span->fail(taken.error().message);
     return log_error({"the services that a source brings cannot be taken: ", taken.error().message});
   }
-  members.follow(*before, *model, std::move(prepared), time->now());
+  follow_members(*before, model, std::move(prepared), time->now());
+}
+
+void Gateway::Parts::follow_members(const Model& before, std::shared_ptr<const Model> next,
+                                    Members::Prepared prepared, Moment now) {
+  const std::lock_guard lock(witnessing);
+  members.follow(before, *next, std::move(prepared), now);
+  members_of = std::move(next);
 }
 
 void Gateway::Parts::publish_members(const std::set<std::string>& pools,
@@ -160,13 +186,13 @@ std::vector<HostPort> Gateway::Parts::ended_members(const EffectivePool& pool) c
 }
 
 std::vector<SourceRow> Gateway::sources() const {
-  const std::lock_guard lock(parts_->state);
-  return parts_->members.rows(*parts_->model);
+  const std::lock_guard lock(parts_->witnessing);
+  return parts_->members.rows(*parts_->members_of);
 }
 
 std::vector<std::string> Gateway::unanswered_sources() const {
-  const std::lock_guard lock(parts_->state);
-  return parts_->members.unanswered(*parts_->model);
+  const std::lock_guard lock(parts_->witnessing);
+  return parts_->members.unanswered(*parts_->members_of);
 }
 
 }  // namespace sluice::ctrl

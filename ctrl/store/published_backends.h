@@ -4,11 +4,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "ctrl/intent/model.h"
+#include "ctrl/observed/backend_statuses.h"
 #include "lb/backend.h"
+#include "lb/pool_table.h"
 
 namespace sluice::ctrl {
 
@@ -26,6 +29,12 @@ struct PublishedBackend {
 struct PublishedPool {
   std::string source;  ///< which names its backends; empty: the file alone
   std::vector<PublishedBackend> backends;
+  PoolAvailability availability = {};
+  std::shared_ptr<const lb::PoolTable> tcp_table = {}, udp_table = {};  ///< null: no service wants it
+
+  const std::shared_ptr<const lb::PoolTable>& table(IpProtocol protocol) const {
+    return protocol == IpProtocol::kUdp ? udp_table : tcp_table;
+  }
 };
 
 }  // namespace sluice::ctrl
