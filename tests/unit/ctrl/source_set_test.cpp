@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "ctrl/intent/config_schema.h"
@@ -176,7 +177,7 @@ TEST(SourceInbox, GivesALargeUpdateInPartsAndNobodyWaitsForThePoolsThatChangeAga
   std::vector<std::string> order;
   for (bool has_more = true; has_more;) {
     const auto taken = inbox.take();
-    EXPECT_LE(taken.words.size(), 20u);
+    EXPECT_LE(taken.words.size(), 40u);
     for (const SourceWord& word : taken.words) order.push_back(word.pool);
     has_more = taken.has_more;
     if (order.size() < 90) say(0);  // again and again
@@ -188,13 +189,40 @@ TEST(SourceInbox, GivesALargeUpdateInPartsAndNobodyWaitsForThePoolsThatChangeAga
   EXPECT_TRUE(inbox.take().words.empty());
 }
 
+TEST(SourceInbox, HasASmallPoolOvertakeAFlood) {
+  SourceInbox inbox;
+  const auto say = [&](const std::string& pool, size_t entries) {
+    inbox.add({.pool = pool, .kind = Kind::kDelivered, .entries = std::vector<Discovered>(entries)});
+  };
+  const auto taken_pools = [&] {
+    std::vector<std::string> pools;
+    for (const SourceWord& word : inbox.take().words) pools.push_back(word.pool);
+    return pools;
+  };
+  for (int number = 0; number < 200; ++number) say("pool-" + std::to_string(number), 100);
+  say("web", 2);
+  EXPECT_EQ(taken_pools().front(), "web");
+  // Small ones that change without end leave room for the others.
+  std::set<std::string> others;
+  for (int round = 0; round < 10; ++round) {
+    for (int number = 0; number < 200; ++number) say("small-" + std::to_string(number), 9);
+    for (const std::string& pool : taken_pools()) {
+      if (pool.starts_with("pool-")) others.insert(pool);
+    }
+  }
+  EXPECT_EQ(others.size(), 160u);  // 40 were taken with the first
+}
+
 TEST(SourceInbox, GivesAPoolThatIsLargerThanAPartWhole) {
   SourceInbox inbox;
   inbox.add({.pool = "a", .kind = Kind::kDelivered, .entries = std::vector<Discovered>(100'000)});
   inbox.add({.pool = "b", .kind = Kind::kConfirmed});
+  inbox.add({.pool = "c", .kind = Kind::kDelivered, .entries = std::vector<Discovered>(100'000)});
   const auto first = inbox.take();
-  ASSERT_EQ(first.words.size(), 1u);
-  EXPECT_EQ(first.words[0].entries.size(), 100'000u);
+  ASSERT_EQ(first.words.size(), 2u);
+  EXPECT_EQ(first.words[0].pool, "b");
+  EXPECT_EQ(first.words[1].pool, "a");
+  EXPECT_EQ(first.words[1].entries.size(), 100'000u);
   EXPECT_TRUE(first.has_more);
   EXPECT_EQ(inbox.take().words.size(), 1u);
 }
