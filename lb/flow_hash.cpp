@@ -16,6 +16,8 @@ uint64_t next_key(uint64_t& state) {
 FlowHash::FlowHash(uint64_t seed) {
   for (uint32_t& key : keys_) key = static_cast<uint32_t>(next_key(seed));
   v4_constant_ = uint64_t{keys_[0]} * keys_[1] + uint64_t{keys_[4]} * keys_[5];
+  mapped_source_ = IpAddress::kMappedMark + keys_[2];
+  mapped_destination_ = IpAddress::kMappedMark + keys_[6];
 }
 
 }  // namespace sluice::lb

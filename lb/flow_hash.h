@@ -40,16 +40,18 @@ class FlowHash {
   /// 32-bit lanes.
   [[gnu::always_inline]] void hash_eight(__m256i source, __m256i destination, __m256i ports, __m256i protocol,
                                          std::span<uint64_t, 8> hashes) const {
-    const auto key = [this](size_t word) { return _mm256_set1_epi32(static_cast<int>(keys_[word])); };
-    const __m256i mark = _mm256_set1_epi32(static_cast<int>(IpAddress::kMappedMark));
+    const auto key = [](uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); };
     __m256i even = _mm256_set1_epi64x(static_cast<int64_t>(v4_constant_)), odd = even;
-    const auto add_product = [&](__m256i a, __m256i b) {
+    const auto add_products = [&](__m256i a, __m256i odd_a, __m256i b) {
       even = _mm256_add_epi64(even, _mm256_mul_epu32(a, b));
-      odd = _mm256_add_epi64(odd, _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32)));
+      odd = _mm256_add_epi64(odd, _mm256_mul_epu32(odd_a, _mm256_srli_epi64(b, 32)));
     };
-    add_product(_mm256_add_epi32(mark, key(2)), _mm256_add_epi32(source, key(3)));
-    add_product(_mm256_add_epi32(mark, key(6)), _mm256_add_epi32(destination, key(7)));
-    add_product(_mm256_add_epi32(ports, key(8)), _mm256_add_epi32(protocol, key(9)));
+    // In front of an address is the same word in all lanes.
+    const __m256i before_source = key(mapped_source_), before_destination = key(mapped_destination_);
+    add_products(before_source, before_source, _mm256_add_epi32(source, key(keys_[3])));
+    add_products(before_destination, before_destination, _mm256_add_epi32(destination, key(keys_[7])));
+    const __m256i keyed_ports = _mm256_add_epi32(ports, key(keys_[8]));
+    add_products(keyed_ports, _mm256_srli_epi64(keyed_ports, 32), _mm256_add_epi32(protocol, key(keys_[9])));
     store_mixed(even, odd, hashes);
   }
   /// The same for IPv6; of each address the four words.
@@ -75,6 +77,9 @@ class FlowHash {
  private:
   static constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;
   static constexpr uint64_t kAlwaysSet = uint64_t{1} << 48;  ///< so that the upper sixteen bits are never 0
+  /// No constant to the compiler, which would put one together in three instructions.
+  [[gnu::visibility("hidden")]] inline static constinit std::array<uint64_t, 4> kAlwaysSetInFour{
+      kAlwaysSet, kAlwaysSet, kAlwaysSet, kAlwaysSet};
 
   /// Spreads the sum's 2^-32 over all bits.
   static uint64_t mix(uint64_t sum) {
@@ -87,14 +92,14 @@ class FlowHash {
     const __m256i high =
         _mm256_mul_epu32(folded, _mm256_set1_epi64x(static_cast<int64_t>(kMultiplier >> 32)));
     const __m256i product = _mm256_add_epi64(low, _mm256_slli_epi64(high, 32));
-    const __m256i mixed = _mm256_xor_si256(product, _mm256_srli_epi64(product, 29));
-    return _mm256_or_si256(mixed, _mm256_set1_epi64x(static_cast<int64_t>(kAlwaysSet)));
+    return _mm256_xor_si256(product, _mm256_srli_epi64(product, 29));
   }
 
   /// `even` and `odd`: the sums of the lanes with such numbers.
   [[gnu::always_inline]] static void store_mixed(__m256i even, __m256i odd, std::span<uint64_t, 8> hashes) {
-    even = mix_four(even);
-    odd = mix_four(odd);
+    const __m256i always_set = load<__m256i>(kAlwaysSetInFour.data());
+    even = _mm256_or_si256(mix_four(even), always_set);
+    odd = _mm256_or_si256(mix_four(odd), always_set);
     const __m256i low = _mm256_unpacklo_epi64(even, odd), high = _mm256_unpackhi_epi64(even, odd);
     store(hashes.data(), _mm256_permute2x128_si256(low, high, 0x20));
     store(hashes.data() + 4, _mm256_permute2x128_si256(low, high, 0x31));
@@ -102,7 +107,9 @@ class FlowHash {
 
   static constexpr size_t kWords = sizeof(FlowKey) / 4;
   std::array<uint32_t, kWords> keys_;
-  uint64_t v4_constant_;  ///< of the words that are zero in every IPv4 key
+  // Of the words that are the same in every IPv4 key:
+  uint64_t v4_constant_;                         ///< of those that are zero
+  uint32_t mapped_source_, mapped_destination_;  ///< those in front of the addresses, with their keys
 };
 
 }  // namespace sluice::lb
