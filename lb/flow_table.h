@@ -38,12 +38,13 @@ class FlowTable {
       return static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(equal(wanted), _mm_setzero_si128())));
     }
     bool is_full() const { return ways(0) == 0; }
-    /// The index of the first way that has that tag, or kNoFlow.
-    FlowIndex first(uint16_t wanted) const {
-      const auto bits = static_cast<uint32_t>(_mm_movemask_epi8(equal(wanted)));  // two for each way
-      if (bits == 0) [[unlikely]]
-        return kNoFlow;
-      const size_t bytes = sizeof(FlowIndex) / 2 * static_cast<size_t>(std::countr_zero(bits));
+    /// The same, two bits for each way.
+    uint32_t twin_ways(uint16_t wanted) const {
+      return static_cast<uint32_t>(_mm_movemask_epi8(equal(wanted)));
+    }
+    /// The index of the first way of some, two bits for each.
+    FlowIndex first_of(uint32_t twin_ways) const {
+      const size_t bytes = sizeof(FlowIndex) / 2 * static_cast<size_t>(std::countr_zero(twin_ways));
       return load<FlowIndex>(reinterpret_cast<const uint8_t*>(index.data()) + bytes);
     }
 
@@ -70,11 +71,19 @@ class FlowTable {
   /// The entry that the tags of a hash's buckets point at, or null: if any entry has the hash's key, then all
   /// but always this (another may have the same tag). Call it some packets after prefetch_bucket(); it
   /// fetches the entry's memory, which the caller compares some packets later.
-  FlowEntry* candidate(uint64_t hash) { return candidate_at(place_of(first_bucket(hash)), hash); }
+  FlowEntry* candidate(uint64_t hash) {
+    const Bucket& bucket = buckets_[first_bucket(hash)];
+    const uint32_t ways = bucket.twin_ways(tag_of(hash));
+    FlowEntry* const entry = ways != 0 ? &entries_[bucket.first_of(ways)] : displaced_candidate(bucket, hash);
+    if (entry != nullptr) __builtin_prefetch(entry, 1);
+    return entry;
+  }
   /// Fetches the first buckets of eight hashes, and says where they are.
   void prefetch_buckets(std::span<const uint64_t, 8> hashes, std::span<uint32_t, 8> places) const;
-  /// candidate() of a hash whose first bucket has that place.
-  FlowEntry* candidate_at(uint32_t place, uint64_t hash);
+  /// The candidates() of eight hashes whose first buckets have these places; `nobody` for those that have
+  /// none.
+  void candidates(std::span<const uint64_t, 8> hashes, std::span<const uint32_t, 8> places, FlowEntry& nobody,
+                  std::span<FlowEntry*, 8> found);
   /// Fetches the addresses of a flow that may be over IPv6. Any entry will do, used or not.
   void prefetch_addresses6(const FlowEntry& entry) const { __builtin_prefetch(&addresses6(entry)); }
 
@@ -216,6 +225,7 @@ class FlowTable {
   void split(Bucket& from, Bucket& to);
   void count_displaced(Bucket& bucket);
   void count_replaced(Bucket& bucket);
+  FlowEntry* displaced_candidate(const Bucket& first, uint64_t hash);
   FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash) {
     Bucket& first = buckets_[first_bucket(hash)];
@@ -266,16 +276,33 @@ class FlowTable {
   for (const uint32_t place : places) __builtin_prefetch(at_place(place));
 }
 
-inline FlowEntry* FlowTable::candidate_at(uint32_t place, uint64_t hash) {
-  const Bucket& bucket = *reinterpret_cast<const Bucket*>(at_place(place));
-  FlowIndex index = bucket.first(tag_of(hash));
-  if (index == kNoFlow) [[unlikely]] {
-    if (displaced(bucket) != 0) index = buckets_[second_bucket(hash)].first(tag_of(hash));
-    if (index == kNoFlow) return nullptr;
+/// candidate() of a hash whose first bucket, this one, has nobody with its tag.
+inline FlowEntry* FlowTable::displaced_candidate(const Bucket& first, uint64_t hash) {
+  if (displaced(first) == 0) return nullptr;
+  const Bucket& second = buckets_[second_bucket(hash)];
+  const uint32_t ways = second.twin_ways(tag_of(hash));
+  return ways != 0 ? &entries_[second.first_of(ways)] : nullptr;
+}
+
+[[gnu::always_inline]] inline void FlowTable::candidates(std::span<const uint64_t, 8> hashes,
+                                                         std::span<const uint32_t, 8> places,
+                                                         FlowEntry& nobody, std::span<FlowEntry*, 8> found) {
+  const uint8_t* const buckets = at_place(0);
+  FlowEntry* const entries = entries_.data();
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) {
+    const Bucket& bucket = *reinterpret_cast<const Bucket*>(buckets + places[i]);
+    const uint32_t ways = bucket.twin_ways(tag_of(hashes[i]));
+    FlowEntry* entry;
+    if (ways != 0) [[likely]] {
+      entry = entries + bucket.first_of(ways);
+    } else {
+      entry = displaced_candidate(bucket, hashes[i]);
+      if (entry == nullptr) entry = &nobody;
+    }
+    __builtin_prefetch(entry, 1);
+    found[i] = entry;
   }
-  FlowEntry* const entry = &entries_[index];
-  __builtin_prefetch(entry, 1);
-  return entry;
 }
 
 inline FlowKey FlowTable::key_of(const FlowEntry& entry) const {

@@ -66,10 +66,8 @@ inline constexpr size_t kBeforeSending = 2 * kEight;
 /// Finds the flows that eight packets may be of. What of them is looked at first is being fetched.
 [[gnu::always_inline]] inline void BurstFlows::find_flows(const Worker& worker, lb::FlowTable& table,
                                                           size_t first) {
-  for (size_t i = first; i < first + kEight; ++i) {
-    lb::FlowEntry* const flow = table.candidate_at(buckets_[i], packets.hash(i));
-    flows[i] = flow != nullptr ? flow : &nobody;
-  }
+  table.candidates(packets.hashes(first), std::span<const uint32_t, kEight>(&buckets_[first], kEight), nobody,
+                   std::span<lb::FlowEntry*, kEight>(&flows[first], kEight));
   const bool are_v4 = packets.are_v4(first), are_counted = (worker.watch.any() & stage::kAccount) != 0;
   if (are_v4 && !are_counted) [[likely]]
     return;
