@@ -58,12 +58,8 @@ template <uint8_t at>
       _mm256_shuffle_epi8(reinterpret_cast<__m256i>(words), reinterpret_cast<__m256i>(lane + kPlaces)));
 }
 
-/// What a word adds to a checksum.
-[[gnu::always_inline]] inline Lanes halves(Lanes words) {
-  return (words & lanes_of<0xffff>)+(words >> 16);
-}
-/// The same for words that are added one after another, 2^16 at most: their sum, and that of their upper
-/// halves, tell that of the lower ones.
+/// Words that are added one after another to checksums, 2^8 at most, and what is below 2^16 besides: their
+/// sum, and that of their upper halves, tell that of the lower ones.
 class HalvesSum {
  public:
   template <typename... More>
@@ -72,27 +68,36 @@ class HalvesSum {
     upper_ += words >> 16;
     if constexpr (sizeof...(more) != 0) add(more...);
   }
-  [[gnu::always_inline]] Lanes sum() const { return words_ - (upper_ << 16) + upper_; }
+  /// The same for what is below 2^16.
+  [[gnu::always_inline]] void add_halves(Lanes halves) { words_ += halves; }
+  /// checksum_is_right(). The sum of all halves is `words_` less 0xffff for each of `upper_`, and its
+  /// quotient by 0xffff is small if it is a multiple of that.
+  [[gnu::always_inline]] Verdicts are_right() const {
+    static_assert(kInverse * 0xffff == 1);
+    const Lanes quotients = words_ * lanes_of<kInverse> - upper_;
+    return (quotients - lanes_of<1>) >> 16 == 0;
+  }
 
  private:
+  static constexpr uint32_t kInverse = 0xfffe'ffff;
+
   Lanes words_{}, upper_{};
 };
-/// checksum_is_right() for sums below 2^24.
-[[gnu::always_inline]] inline Verdicts are_right(Lanes sums) {
-  return halves(halves(sums)) == lanes_of<0xffff>;
-}
-/// Where packets end, in bits, as cut() has it: it looks at the first 64 bytes.
-[[gnu::always_inline]] inline Lanes ends_of(Lanes total) {
+
+/// How many bits of the first kBytes of packets are behind their ends, which are at most 2^16 bytes away.
+template <uint32_t kBytes>
+[[gnu::always_inline]] inline Lanes bits_beyond(Lanes total) {
   return reinterpret_cast<Lanes>(
-             _mm256_min_epu32(reinterpret_cast<__m256i>(total), reinterpret_cast<__m256i>(lanes_of<64>)))
+             _mm256_subs_epu16(reinterpret_cast<__m256i>(lanes_of<kBytes>), reinterpret_cast<__m256i>(total)))
          << 3;
 }
-/// The words at byte kAt of packets, without what lies behind their ends.
-template <uint32_t kAt>
-[[gnu::always_inline]] inline Lanes cut(Lanes words, Lanes ends) {
-  // Both are below 2^16. What lies behind the end is at the upper end of its word.
-  const __m256i beyond =
-      _mm256_subs_epu16(reinterpret_cast<__m256i>(lanes_of<8 * (kAt + 4)>), reinterpret_cast<__m256i>(ends));
+/// The words in front of the last kBehind of those bytes, without what is behind the ends: that is at the
+/// upper end of its word.
+template <uint32_t kBehind>
+[[gnu::always_inline]] inline Lanes cut(Lanes words, Lanes bits_beyond) {
+  auto beyond = reinterpret_cast<__m256i>(bits_beyond);
+  if constexpr (kBehind != 0)
+    beyond = _mm256_subs_epu16(beyond, reinterpret_cast<__m256i>(lanes_of<8 * kBehind>));
   return words & reinterpret_cast<Lanes>(_mm256_srlv_epi32(_mm256_set1_epi32(-1), beyond));
 }
 

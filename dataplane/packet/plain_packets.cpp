@@ -24,8 +24,10 @@ constexpr uint32_t kUdp = static_cast<uint32_t>(IpProtocol::kUdp);
 [[gnu::always_inline]] inline Verdicts are_tcp(Lanes protocol, Lanes fourth, Lanes l4_bytes) {
   constexpr uint32_t kTurning = uint32_t{TcpHeader::kTurning} << 8;
   const Lanes header_bytes = fourth >> 2 & lanes_of<0x3c>;
-  return (protocol == lanes_of<kTcp>)&((fourth & lanes_of<kTurning>) == 0) &
-         ~(are_less(header_bytes, lanes_of<sizeof(TcpHeader)>) | are_less(l4_bytes, header_bytes));
+  const Verdicts odd_size =
+      are_less(header_bytes, lanes_of<sizeof(TcpHeader)>) | are_less(l4_bytes, header_bytes);
+  const Lanes odd = (fourth & lanes_of<kTurning>) | reinterpret_cast<Lanes>(odd_size);
+  return (protocol == lanes_of<kTcp>)&(odd == 0);
 }
 /// The same for UDP and its second word.
 [[gnu::always_inline]] inline Verdicts are_udp(Lanes protocol, Lanes second, Lanes l4_bytes) {
@@ -71,58 +73,49 @@ PlainLink::PlainLink(const PortView& port)
   compared_ = header(kMac, tags(0xffff, false));
 }
 
-/// What of its buffer decides whether a frame may be plain at all, before a byte of it is read. Nearly all
-/// frames of a burst are of one kind.
-class PlainPackets::Kind {
- public:
-  Kind(const rte_mbuf& frame, const PlainLink& link)
-      : fields_(fields_of(frame)),
-        buffer_bytes_(frame.buf_len),
-        checksums_(frame.ol_flags & kChecksums),
-        ip_offset(frame.data_off + link.bytes()),
-        may_be_v4(may_be_plain(frame, lane_bytes(true))),
-        may_be_v6(may_be_plain(frame, lane_bytes(false))),
-        verified(checksums_ == kRight ? UINT32_MAX : 0) {}
+namespace {
 
-  /// What differs of another frame, to be gathered: zero in the end where all are of this kind.
-  struct Differences {
-    __m128i fields = _mm_setzero_si128();
-    unsigned buffer_bytes = 0;
+constexpr uint64_t kChecksums = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
+constexpr uint64_t kRight = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 
-    bool any() const {
-      const __m128i compared = _mm_set_epi64x(static_cast<int64_t>(kChecksums), -1);
-      return _mm_testz_si128(fields, compared) == 0 || buffer_bytes != 0;
-    }
-  };
-  [[gnu::always_inline]] void compare(const rte_mbuf& frame, Differences& differences) const {
-    differences.fields = _mm_or_si128(differences.fields, _mm_xor_si128(fields_of(frame), fields_));
-    differences.buffer_bytes |= frame.buf_len ^ unsigned { buffer_bytes_ };
-  }
-
- private:
-  static constexpr uint64_t kChecksums = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
-  static constexpr uint64_t kRight = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+/// data_off, refcnt, nb_segs, port, and ol_flags.
+__m128i fields_of(const rte_mbuf& frame) {
   static_assert(offsetof(rte_mbuf, ol_flags) - offsetof(rte_mbuf, rearm_data) == 8);
+  return load<__m128i>(&frame.rearm_data);
+}
 
-  /// data_off, refcnt, nb_segs, port, and ol_flags.
-  static __m128i fields_of(const rte_mbuf& frame) { return load<__m128i>(&frame.rearm_data); }
+}  // namespace
 
-  /// Whether it is one segment, of which nothing is known to be wrong, and has room: in front, to forward it,
-  /// and behind, for a lane may read behind the frame, but not behind its buffer.
-  bool may_be_plain(const rte_mbuf& frame, size_t lane) const {
-    return frame.nb_segs == 1 && (checksums_ == 0 || checksums_ == kRight) &&
-           frame.data_off >= kRoomInFront && ip_offset + lane <= buffer_bytes_;
+PlainPackets::Kind::Kind(const rte_mbuf& frame, const PlainLink& link)
+    : ip_offset(frame.data_off + link.bytes()),
+      fields_(fields_of(frame)),
+      buffer_word_(uint32_t{frame.buf_len} << 16) {
+  const uint64_t checksums = frame.ol_flags & kChecksums;
+  // One segment, of which nothing is known to be wrong, with room: in front, to forward it, and behind, for a
+  // lane may read behind the frame, but not behind its buffer.
+  const bool may_be_plain =
+      frame.nb_segs == 1 && (checksums == 0 || checksums == kRight) && frame.data_off >= kRoomInFront;
+  may_be_v4 = may_be_plain && ip_offset + lane_bytes(true) <= frame.buf_len;
+  may_be_v6 = may_be_plain && ip_offset + lane_bytes(false) <= frame.buf_len;
+  verified = checksums == kRight ? UINT32_MAX : 0;
+}
+
+[[gnu::always_inline]] inline bool PlainPackets::Kind::are_all(rte_mbuf* const* frames,
+                                                               uint32_t* frame_bytes) const {
+  static_assert(offsetof(rte_mbuf, buf_len) == offsetof(rte_mbuf, data_len) + 14);
+  __m128i fields_differ = _mm_setzero_si128();
+#pragma GCC unroll 8
+  for (size_t i = 0; i < kLanes; ++i) {
+    fields_differ = _mm_or_si128(fields_differ, _mm_xor_si128(fields_of(*frames[i]), fields_));
   }
-
-  __m128i fields_;
-  uint16_t buffer_bytes_;
-  uint64_t checksums_;
-
- public:
-  size_t ip_offset;  ///< in the buffer
-  bool may_be_v4, may_be_v6;
-  uint32_t verified;  ///< all ones: the device has found the checksums right
-};
+  const auto [first, rest1, rest2, last] = load_four(frames, offsetof(rte_mbuf, data_len));
+  store(frame_bytes, first & lanes_of<0xffff>);
+  const Lanes buffers_differ = (last ^ buffer_word_) & lanes_of<0xffff'0000>;
+  const __m128i compared = _mm_set_epi64x(static_cast<int64_t>(kChecksums), -1);
+  return _mm_testz_si128(fields_differ, compared) != 0 &&
+         _mm256_testz_si256(reinterpret_cast<__m256i>(buffers_differ),
+                            reinterpret_cast<__m256i>(buffers_differ)) != 0;
+}
 
 PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash)
     : PlainPackets(frames, link) {
@@ -130,25 +123,36 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
   for (size_t first = 0; first < frames.size(); first += kLanes) look_at(first, hash);
 }
 
+/// Fetches the headers of kLanes frames. False: they are not of the usual kind.
+[[gnu::always_inline]] inline bool PlainPackets::fetch_usual(rte_mbuf* const* frames, size_t first) {
+  const bool are_alike = usual_.are_all(frames, &frame_bytes_[first]);
+  const size_t ip_offset = usual_.ip_offset;
+#pragma GCC unroll 8
+  for (size_t i = 0; i < kLanes; ++i) {
+    uint8_t* const ip = static_cast<uint8_t*>(frames[i]->buf_addr) + ip_offset;
+    ip_[first + i] = ip;
+    rte_prefetch0(ip);
+  }
+  store(&verified_[first], Lanes{} + usual_.verified);
+  chances_[first / kLanes] = usual_.may_be_v6 ? Chance::kEither : Chance::kV4;
+  return are_alike && usual_.may_be_v4;
+}
+
 void PlainPackets::fetch(size_t first) {
   const size_t count = count_from(first);
-  const Kind usual(*frames_[first], link_);
-  std::fill_n(&rest_[first], kLanes, 0);
-  std::fill_n(&verified_[first], kLanes, usual.verified);
+  rte_mbuf* const* frames = &frames_[first];
+  std::array<rte_mbuf*, kLanes> padded;
   if (count != kLanes) [[unlikely]] {
-    std::fill_n(&ip_[first], kLanes, nothing.data());
-    std::fill_n(&frame_bytes_[first], kLanes, 0);
+    padded.fill(frames[0]);
+    std::copy_n(frames, count, padded.begin());
+    frames = padded.data();
   }
-  Kind::Differences differences;
-  for (size_t i = first; i < first + count; ++i) {
-    const rte_mbuf& frame = *frames_[i];
-    usual.compare(frame, differences);
-    ip_[i] = static_cast<uint8_t*>(frame.buf_addr) + usual.ip_offset;
-    frame_bytes_[i] = frame.data_len;
-    rte_prefetch0(ip_[i]);
+  if (!fetch_usual(frames, first)) [[unlikely]] {
+    usual_ = Kind(*frames[0], link_);
+    if (!fetch_usual(frames, first)) chances_[first / kLanes] = Chance::kMixed;
   }
-  const bool are_alike = !differences.any() && usual.may_be_v4;
-  chances_[first / kLanes] = !are_alike ? Chance::kMixed : usual.may_be_v6 ? Chance::kEither : Chance::kV4;
+  if (count != kLanes) [[unlikely]]
+    std::fill_n(&ip_[first + count], kLanes - count, nothing.data());
 }
 
 /// Finds the packet of frame i.
@@ -168,49 +172,54 @@ void PlainPackets::find(const rte_mbuf& frame, size_t i) {
   for (size_t i = first; i < first + count; ++i) find(*frames_[i], i);
 }
 
-/// Finds the packets of up to eight frames, which are nearly always alike, and of one family.
-[[gnu::always_inline]] inline void PlainPackets::find_eight(size_t first, size_t count) {
-  uint8_t* const* const ip = &ip_[first];
-  const Chance chance = chances_[first / kLanes];
-  if (chance == Chance::kMixed) [[unlikely]]
-    return find_each(first, count);
-  if (count == kLanes ? link_.matches<true>(ip, kLanes) : link_.matches<true>(ip, count)) [[likely]]
-    return;
-  if (chance == Chance::kEither && link_.matches<false>(ip, count)) {
-    v6_ |= ((uint64_t{1} << count) - 1) << first;
-    return;
-  }
-  find_each(first, count);
-}
-
-/// Notes of eight packets how large they are, and what no lane of theirs reads. Which end within their
-/// frames.
+/// Notes of eight packets how large they are.
 template <uint32_t kLane>
-[[gnu::always_inline]] inline Verdicts PlainPackets::note_sizes(size_t first, Lanes total) {
+[[gnu::always_inline]] inline PlainPackets::Sizes PlainPackets::note_sizes(size_t first, Lanes total) {
   store(&ip_bytes_[first], total);
   const Lanes frame_bytes = load<Lanes>(&frame_bytes_[first]) - static_cast<uint32_t>(link_.bytes());
-  const Verdicts in_frame = ~are_less(frame_bytes, total);
-  padded_ |= uint64_t{bits_of(frame_bytes != total)} << first;
-  const Verdicts longer = are_less(lanes_of<kLane>, total) & in_frame & ~load<Verdicts>(&verified_[first]);
-  for (uint32_t left = bits_of(longer); left != 0; left &= left - 1) {
-    sum_rest(first + static_cast<size_t>(std::countr_zero(left)), kLane);
-  }
-  return in_frame;
+  const Verdicts too_large = are_less(frame_bytes, total);
+  exact_ |= uint64_t{bits_of(frame_bytes == total)} << first;
+  const Verdicts longer = are_less(lanes_of<kLane>, total) & ~(too_large | load<Verdicts>(&verified_[first]));
+  const uint32_t longer_bits = bits_of(longer);
+  return {too_large, longer_bits == 0 ? Lanes{} : sum_rests(first, longer_bits, kLane)};
 }
 
-/// Sums what no lane reads of packet i, which has more than that and is whole.
-[[gnu::noinline]] void PlainPackets::sum_rest(size_t i, size_t lane) {
-  rest_[i] = checksum_fold(checksum_add(ip_[i] + lane, ip_bytes_[i] - lane));
+/// Sums what no lane reads of packets, those of the bits of `longer`, which have more than that and are
+/// whole.
+[[gnu::noinline]] Lanes PlainPackets::sum_rests(size_t first, uint32_t longer, size_t lane) const {
+  std::array<uint32_t, kLanes> rests{};
+  for (; longer != 0; longer &= longer - 1) {
+    const auto i = static_cast<size_t>(std::countr_zero(longer));
+    rests[i] = checksum_fold(checksum_add(ip_[first + i] + lane, ip_bytes_[first + i] - lane));
+  }
+  return load<Lanes>(rests.data());
 }
 
 void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
   const size_t count = count_from(first);
-  find_eight(first, count);
+  uint8_t* const* const ip = &ip_[first];
+  // Nearly always there are eight, which are alike, and of IPv4.
+  const bool may_be_v4 = count == kLanes && chances_[first / kLanes] != Chance::kMixed;
+  if (!may_be_v4 || !link_.matches<true>(ip, kLanes)) [[unlikely]]
+    return look_at_others(first, count, hash);
+  plain_ |= uint64_t{look_at_v4(ip, first, hash, hashes_from(first))} << first;
+}
+
+/// The same for other packets, up to eight.
+[[gnu::noinline]] void PlainPackets::look_at_others(size_t first, size_t count, const lb::FlowHash& hash) {
+  uint8_t* const* const ip = &ip_[first];
+  const uint32_t all = (1u << count) - 1;
+  const Chance chance = chances_[first / kLanes];
+  if (chance == Chance::kEither && link_.matches<false>(ip, count)) {
+    v6_ |= uint64_t{all} << first;
+  } else if (chance == Chance::kMixed || !link_.matches<true>(ip, count)) {
+    find_each(first, count);
+  }
   const auto v6 = static_cast<uint32_t>(v6_ >> first & 0xff);
-  if (v6 == 0) [[likely]] {
-    plain_ |= uint64_t{look_at_v4(ip_.data() + first, first, hash, hashes_from(first))} << first;
-  } else if (v6 == (1u << count) - 1) {
-    plain_ |= uint64_t{look_at_v6(ip_.data() + first, first, hash, hashes_from(first))} << first;
+  if (v6 == 0) {
+    plain_ |= uint64_t{look_at_v4(ip, first, hash, hashes_from(first))} << first;
+  } else if (v6 == all) {
+    plain_ |= uint64_t{look_at_v6(ip, first, hash, hashes_from(first))} << first;
   } else {
     look_at_mixed(first, v6, hash);
   }
@@ -246,26 +255,29 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
                   reinterpret_cast<__m256i>(ports), reinterpret_cast<__m256i>(protocol), hashes);
 
   const Lanes total = field_of<2>(word0), l4_bytes = total - lanes_of<sizeof(Ipv4Header)>;
-  const Verdicts version_4_and_whole =
-      (((word0 ^ lanes_of<0x45>)&lanes_of<0xff>) | (word1 & lanes_of<kNoFragment>)) == 0;
-  const Verdicts in_frame = note_sizes<lane_bytes(true)>(first, total);
+  const auto [too_large, rest] = note_sizes<lane_bytes(true)>(first, total);
+  const Lanes odd = ((word0 ^ lanes_of<0x45>)&lanes_of<0xff>) | (word1 & lanes_of<kNoFragment>) |
+                    reinterpret_cast<Lanes>(too_large);
   const Verdicts lives = are_less(lanes_of<1>, byte_of<0>(word2));
   const Verdicts tcp = are_tcp(protocol, word8, l4_bytes), udp = are_udp(protocol, word6, l4_bytes);
+  store(&header_words_[first], word2);
+  store(&layer_4_words_[first], udp ? word6 : word9);
+  udp_ |= uint64_t{bits_of(udp)} << first;
 
   HalvesSum addresses;
   addresses.add(source, destination);
   HalvesSum header = addresses, segment = addresses;
   header.add(word0, word1, word2);
-  const Lanes ends = ends_of(total);
-  segment.add(ports, word6, cut<28>(word7, ends), cut<32>(word8, ends), cut<36>(word9, ends),
-              cut<40>(word10, ends), cut<44>(word11, ends));
+  const Lanes beyond = bits_beyond<lane_bytes(true)>(total);
+  segment.add(ports, word6, cut<16>(word7, beyond), cut<12>(word8, beyond), cut<8>(word9, beyond),
+              cut<4>(word10, beyond), cut<0>(word11, beyond));
   // The rest of the pseudo-header, and what the lane has not read.
-  const Lanes more = (protocol << 8) + field_of<0>(l4_bytes) + load<Lanes>(rest_.data() + first);
+  segment.add_halves((protocol << 8) + field_of<0>(l4_bytes) + rest);
   const auto verified = load<Verdicts>(verified_.data() + first);
   const Verdicts unsummed = udp & (word6 >> 16 == 0);  // RFC 768: none was made
-  const Verdicts right = verified | (are_right(header.sum()) & (unsummed | are_right(segment.sum() + more)));
+  const Verdicts right = verified | (header.are_right() & (unsummed | segment.are_right()));
 
-  return bits_of(version_4_and_whole & in_frame & lives & (tcp | udp) & right);
+  return bits_of((odd == 0) & lives & (tcp | udp) & right);
 }
 
 /// The same over IPv6. Notes which of them hide their keys.
@@ -283,26 +295,26 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
 
   const Lanes l4_bytes = field_of<0>(word1), total = l4_bytes + lanes_of<sizeof(Ipv6Header)>;
   const Verdicts version_6 = (word0 & lanes_of<0xf0>) == lanes_of<0x60>;
-  const Verdicts in_frame = note_sizes<lane_bytes(false)>(first, total);
+  const auto [too_large, rest] = note_sizes<lane_bytes(false)>(first, total);
   const Verdicts lives = are_less(lanes_of<1>, byte_of<3>(word1));
   const Verdicts tcp = are_tcp(protocol, word13, l4_bytes), udp = are_udp(protocol, word11, l4_bytes);
 
   HalvesSum segment;
   for (size_t i = 0; i < 4; ++i) segment.add(source[i], destination[i]);
-  const Lanes ends = ends_of(total);
-  segment.add(ports, word11, cut<48>(word12, ends), cut<52>(word13, ends), cut<56>(word14, ends),
-              cut<60>(word15, ends));
-  const Lanes more = (protocol << 8) + field_of<0>(l4_bytes) + load<Lanes>(rest_.data() + first);
+  const Lanes beyond = bits_beyond<lane_bytes(false)>(total);
+  segment.add(ports, word11, cut<12>(word12, beyond), cut<8>(word13, beyond), cut<4>(word14, beyond),
+              cut<0>(word15, beyond));
+  segment.add_halves((protocol << 8) + field_of<0>(l4_bytes) + rest);
   const auto verified = load<Verdicts>(verified_.data() + first);
   const Verdicts unsummed = udp & (word11 >> 16 == 0);  // RFC 8200, 8.1: there must be one
-  const Verdicts right = verified | are_right(segment.sum() + more);
+  const Verdicts right = verified | segment.are_right();
 
   const Verdicts extended = (protocol == static_cast<uint8_t>(IpProtocol::kHopByHop)) |
                             (protocol == lanes_of<static_cast<uint32_t>(IpProtocol::kRouting)>) |
                             (protocol == lanes_of<static_cast<uint32_t>(IpProtocol::kDestinationOptions)>);
   hidden_ |= uint64_t{bits_of(version_6 & extended)} << first;
-  return bits_of(version_6 & in_frame & lives & (tcp | udp) & right & ~unsummed & ~are_mapped(source) &
-                 ~are_mapped(destination));
+  return bits_of(version_6 & lives & (tcp | udp) & right &
+                 ~(too_large | unsummed | are_mapped(source) | are_mapped(destination)));
 }
 
 }  // namespace sluice::dataplane

@@ -50,7 +50,8 @@ class PlainPackets {
   static constexpr size_t kRoomInFront = 70;  ///< bytes of a plain packet's buffer, for other headers
 
   /// Received frames, 1 to kMost, none of which is looked at yet. They outlive this.
-  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link) : frames_(frames), link_(link) {}
+  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link)
+      : frames_(frames), link_(link), usual_(*frames[0], link) {}
   /// The same, and looks at them all.
   PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash);
 
@@ -75,8 +76,16 @@ class PlainPackets {
   /// The same of all packets from number `first` on.
   uint8_t* const* ips(size_t first) const { return &ip_[first]; }
   const uint32_t* all_ip_bytes(size_t first) const { return &ip_bytes_[first]; }
+  /// How large frames are, from number `first` on.
+  const uint32_t* all_frame_bytes(size_t first) const { return &frame_bytes_[first]; }
+  /// Of kLanes plain packets over IPv4 from number `first` on: the third word of the header, which has its
+  /// checksum; the word that has the checksum of layer 4, which is the fifth of TCP and the second of UDP;
+  /// and a bit for each that is of UDP.
+  Lanes header_words(size_t first) const { return load<Lanes>(&header_words_[first]); }
+  Lanes layer_4_words(size_t first) const { return load<Lanes>(&layer_4_words_[first]); }
+  uint32_t of_udp(size_t first) const { return static_cast<uint32_t>(udp_ >> first & 0xff); }
   /// Whether any of kLanes plain packets from number `first` on has padding behind it.
-  bool are_padded(size_t first) const { return (padded_ >> first & 0xff) != 0; }
+  bool are_padded(size_t first) const { return (exact_ >> first & 0xff) != 0xff; }
   /// What FlowHash makes of its key, and of that of many a packet that is not plain.
   uint64_t hash(size_t i) const { return hashes_[i]; }
   /// The same of kLanes from number `first` on; those of frames that there are not are of no key.
@@ -95,32 +104,55 @@ class PlainPackets {
   /// What all of kLanes frames may be, by what is known of their buffers.
   enum class Chance : uint8_t { kV4, kEither, kMixed };
 
-  class Kind;
+  /// What of its buffer decides whether a frame may be plain at all, before a byte of it is read. Nearly all
+  /// frames of a burst are of one kind.
+  class Kind {
+   public:
+    Kind(const rte_mbuf& frame, const PlainLink& link);
+
+    /// Whether all of kLanes frames are of this kind. Stores how large they are.
+    bool are_all(rte_mbuf* const* frames, uint32_t* frame_bytes) const;
+
+    size_t ip_offset;  ///< in the buffer
+    bool may_be_v4, may_be_v6;
+    uint32_t verified;  ///< all ones: the device has found the checksums right
+
+   private:
+    __m128i fields_;
+    uint32_t buffer_word_;
+  };
   size_t count_from(size_t first) const { return std::min(kLanes, frames_.size() - first); }
   EightHashes hashes_from(size_t first) { return EightHashes(hashes_.data() + first, kLanes); }
+  bool fetch_usual(rte_mbuf* const* frames, size_t first);
   void find(const rte_mbuf& frame, size_t i);
   void find_each(size_t first, size_t count);
-  void find_eight(size_t first, size_t count);
+  void look_at_others(size_t first, size_t count, const lb::FlowHash& hash);
+  struct Sizes {
+    Verdicts too_large;  ///< the packet ends behind its frame
+    Lanes rest;          ///< sum over what no lane reads
+  };
   template <uint32_t kLane>
-  Verdicts note_sizes(size_t first, Lanes total);
-  void sum_rest(size_t i, size_t lane);
+  Sizes note_sizes(size_t first, Lanes total);
+  Lanes sum_rests(size_t first, uint32_t longer, size_t lane) const;
   void look_at_mixed(size_t first, uint32_t v6, const lb::FlowHash& hash);
   uint32_t look_at_v4(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
   uint32_t look_at_v6(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
 
   std::span<rte_mbuf* const> frames_;
   const PlainLink link_;
+  Kind usual_;  ///< of the frames that are fetched
   uint64_t plain_ = 0;
   uint64_t v6_ = 0;
   uint64_t hidden_ = 0;
-  uint64_t padded_ = 0;
+  uint64_t exact_ = 0;  ///< without padding
+  uint64_t udp_ = 0;    ///< over IPv4
   std::array<Chance, kMost / kLanes> chances_;
   std::array<uint8_t*, kMost> ip_;
   std::array<uint32_t, kMost> frame_bytes_;  ///< with the link header
   std::array<uint32_t, kMost> ip_bytes_;
-  std::array<uint32_t, kMost> rest_;      ///< sum over the bytes behind the first lane_bytes()
   std::array<uint32_t, kMost> verified_;  ///< all ones: the device has found the checksums right
   std::array<uint64_t, kMost> hashes_;
+  std::array<uint32_t, kMost> header_words_, layer_4_words_;
 };
 
 }  // namespace sluice::dataplane

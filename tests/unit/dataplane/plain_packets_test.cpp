@@ -89,6 +89,14 @@ void expect_parser_agrees(const Burst& burst, const PlainPackets& packets, const
     EXPECT_EQ(packets.is_v4(i), meta.is_v4());
     EXPECT_EQ(packets.ip(i), rte_pktmbuf_mtod_offset(burst.frames()[i], uint8_t*, meta.l3_offset));
     EXPECT_EQ(packets.hash(i), kHash(meta.key));
+    EXPECT_EQ(*packets.all_frame_bytes(i), burst.frames()[i]->data_len);
+    if (!meta.is_v4()) continue;
+    const size_t first = i / PlainPackets::kLanes * PlainPackets::kLanes;
+    const bool is_udp = meta.key.protocol == IpProtocol::kUdp;
+    EXPECT_EQ((packets.of_udp(first) >> (i - first) & 1) != 0, is_udp);
+    EXPECT_EQ(packets.header_words(first)[i - first], load<uint32_t>(packets.ip(i) + 8));
+    EXPECT_EQ(packets.layer_4_words(first)[i - first],
+              load<uint32_t>(packets.ip(i) + sizeof(Ipv4Header) + (is_udp ? 4 : 16)));
   }
 }
 
@@ -290,6 +298,7 @@ TEST(PlainPackets, AreWhatTheParserSaysOfThemWhateverTheyAre) {
   for (unsigned round = 0; round < 3000; ++round) {
     Burst burst;
     const size_t count = 1 + below(PlainPackets::kMost);
+    const bool are_alike = below(2) == 0;  // their buffers
     for (size_t i = 0; i < count; ++i) {
       // Whole bursts of one family as well as mixed ones.
       const bool is_v6 = round % 3 == 0 ? below(2) == 0 : round % 3 == 1;
@@ -304,7 +313,7 @@ TEST(PlainPackets, AreWhatTheParserSaysOfThemWhateverTheyAre) {
       if (below(4) == 0)
         frame[below(std::min<size_t>(frame.size(), 80))] ^= static_cast<uint8_t>(1u << below(8));
       if (below(8) == 0) frame.resize(below(frame.size()));
-      burst.add(frame);
+      burst.add(frame, are_alike ? 1600 - frame.size() : 64);
     }
     const PlainPackets packets = burst.look();
     expect_parser_agrees(burst, packets);
