@@ -97,14 +97,12 @@ class Balancer {
     backends_[flow.backend].count_packet(frame_bytes);
   }
   /// Clients' packets that go_on(), of flows of one service: together for the service, and each for its
-  /// backend.
+  /// backend, whose counters stay where they are.
   void count_requests(ServiceId service, uint32_t packets, uint64_t bytes) {
     services_[service].packets.add(packets);
     services_[service].bytes.add(bytes);
   }
-  void count_for_backend(BackendId backend, uint32_t frame_bytes) {
-    backends_[backend].count_packet(frame_bytes);
-  }
+  TargetCounters& counters_of(BackendId backend) { return backends_[backend]; }
   /// A backend's packet that goes_on().
   void count_answer(const FlowEntry& reply, uint32_t frame_bytes) {
     answers_[reply.service].count(frame_bytes);

@@ -49,18 +49,15 @@ class Transmit {
   void send(uint16_t port, std::span<rte_mbuf* const> frames) {
     if (is_watched()) [[unlikely]]
       for (rte_mbuf* const frame : frames) show(port, *frame, meta_of(frame).is_bound);
-    send_shown(port, frames);
+    rte_mbuf** const room = room_for(frames.size(), port);
+    std::copy(frames.begin(), frames.end(), room);
   }
   /// The same for a frame that has been shown to whoever looks.
   void send_shown(uint16_t port, rte_mbuf* frame) { add(port, frame); }
-  /// The same for several, kBuffer at most.
-  void send_shown(uint16_t port, std::span<rte_mbuf* const> frames) {
-    Buffer& buffer = buffers_[port];
-    if (buffer.count + frames.size() > kBuffer) [[unlikely]]
-      flush(port);
-    std::copy(frames.begin(), frames.end(), buffer.frames.begin() + buffer.count);
-    buffer.count += static_cast<unsigned>(frames.size());
-    pending_ |= bit_of(port);
+  /// The same for kCount, kBuffer at most.
+  template <size_t kCount>
+  void send_shown(uint16_t port, rte_mbuf* const* frames) {
+    std::copy_n(frames, kCount, room_for(kCount, port));
   }
   /// The same for a frame that was made here, or came from a kernel tap: counts it as originated.
   void send_new(uint16_t port, rte_mbuf* frame);
@@ -96,6 +93,7 @@ class Transmit {
   bool is_watched() const { return watch_ != nullptr && (watch_->any() & stage::kCaptureSent) != 0; }
   void show(uint16_t port, rte_mbuf& frame, bool is_bound) const;
   void add(unsigned slot, rte_mbuf* frame);
+  rte_mbuf** room_for(size_t count, unsigned slot);
   void flush(unsigned slot);
   unsigned hand_over(unsigned slot, Buffer& buffer);
   void drop_for_tunnels(Buffer& buffer);
@@ -117,5 +115,16 @@ inline void Transmit::add(unsigned slot, rte_mbuf* frame) {
   buffer.frames[buffer.count++] = frame;
 }
 static_assert(2 * kMaxPorts <= 64);
+
+/// Where to put so many frames, kBuffer at most, which are there from now on.
+inline rte_mbuf** Transmit::room_for(size_t count, unsigned slot) {
+  Buffer& buffer = buffers_[slot];
+  if (buffer.count + count > kBuffer) [[unlikely]]
+    flush(slot);
+  rte_mbuf** const room = buffer.frames.data() + buffer.count;
+  buffer.count += static_cast<unsigned>(count);
+  pending_ |= bit_of(slot);
+  return room;
+}
 
 }  // namespace sluice::dataplane

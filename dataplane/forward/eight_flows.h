@@ -31,35 +31,110 @@ using EightPackets = uint8_t* const*;      ///< their IP headers
   return _mm256_testz_si256(differs, compared) != 0;
 }
 
-/// Gives eight packets over IPv4 their flows' other ends, and takes one of the hops of each, of which they
-/// have more: translate() without the checksum of layer 4.
-[[gnu::always_inline]] inline void readdress(EightPackets ip, EightFlows flows) {
-  const __m256i ones = _mm256_set1_epi16(-1);
-  const __m256i header_checksum = _mm256_set1_epi64x(0xffff'0000);  // the second half of the first word
+/// The words of eight packets over IPv4, without options, that hold their checksums: that of the header, with
+/// the TTL; and that of layer 4, of TCP in the lower half, as it is loaded, of UDP in the upper.
+struct ChecksumWords {
+  static constexpr size_t kOfTcp = sizeof(Ipv4Header) + offsetof(TcpHeader, checksum);
+  static constexpr size_t kOfUdp = sizeof(Ipv4Header) + offsetof(UdpHeader, length);
+
+  Lanes header, layer_4;
+  uint32_t udp;  ///< a bit for each that is of UDP
+};
+
+/// checksum_changed() for the halves of words of which all bits of `checksums` are set. To other halves the
+/// summands are only added.
+[[gnu::always_inline]] inline __m256i checksums_changed(__m256i words, __m256i summands, __m256i checksums) {
+  const __m256i reach_ones = _mm256_cmpeq_epi16(_mm256_adds_epu16(words, summands), _mm256_set1_epi16(-1));
+  return _mm256_sub_epi16(_mm256_add_epi16(words, summands), _mm256_and_si256(reach_ones, checksums));
+}
+
+/// What becomes of ChecksumWords::header, with one hop taken. `rewrites`: the first word of each Rewrite.
+[[gnu::always_inline]] inline Lanes headers_changed(const ChecksumWords& before, Lanes rewrites) {
+  const Lanes summands = rewrites | lanes_of<0xffff>;  // minus one, in the half with the TTL
+  return reinterpret_cast<Lanes>(checksums_changed(reinterpret_cast<__m256i>(before.header),
+                                                   reinterpret_cast<__m256i>(summands),
+                                                   reinterpret_cast<__m256i>(lanes_of<0xffff'0000>)));
+}
+/// The same of ChecksumWords::layer_4, as update_l4_checksum() has it.
+template <bool any_udp>
+[[gnu::always_inline]] inline Lanes layer_4_changed(const ChecksumWords& before, Lanes rewrites) {
+  const auto words = reinterpret_cast<__m256i>(before.layer_4);
+  Lanes checksum = lanes_of<0xffff>, summands = rewrites & lanes_of<0xffff>;
+  const Lanes lane = {0, 1, 2, 3, 4, 5, 6, 7};
+  const Verdicts is_udp = ((Lanes{} + before.udp) >> lane & 1) != 0;
+  if constexpr (any_udp) {
+    summands = is_udp ? rewrites << 16 : summands;
+    checksum = is_udp ? lanes_of<0xffff'0000> : checksum;
+  }
+  __m256i after =
+      checksums_changed(words, reinterpret_cast<__m256i>(summands), reinterpret_cast<__m256i>(checksum));
+  if constexpr (any_udp) {  // 0 says that there is none
+    const auto of_udp = reinterpret_cast<__m256i>(is_udp & reinterpret_cast<Verdicts>(checksum));
+    const __m256i zero = _mm256_setzero_si256();
+    after = _mm256_or_si256(after, _mm256_and_si256(_mm256_cmpeq_epi16(after, zero), of_udp));
+    after = _mm256_andnot_si256(_mm256_and_si256(_mm256_cmpeq_epi16(words, zero), of_udp), after);
+  }
+  return reinterpret_cast<Lanes>(after);
+}
+
+/// translate() for eight packets over IPv4, which have more than one hop.
+template <bool any_udp>
+[[gnu::always_inline]] inline void translate_eight(EightPackets ip, EightFlows flows,
+                                                   const ChecksumWords& before) {
+  const auto rewrites_of = [&](size_t i) { return load_rows(&flows[i]->rewrite, &flows[i + 4]->rewrite); };
+  const __m256i rewrites[] = {rewrites_of(0), rewrites_of(1), rewrites_of(2), rewrites_of(3)};
+  const auto first_words = reinterpret_cast<Lanes>(_mm256_unpacklo_epi64(
+      _mm256_unpacklo_epi32(rewrites[0], rewrites[1]), _mm256_unpacklo_epi32(rewrites[2], rewrites[3])));
+  const Lanes headers = headers_changed(before, first_words);
+  const Lanes layer_4 = layer_4_changed<any_udp>(before, first_words);
+  const auto write = [&](size_t i, __m128i rewrite) {
+    uint8_t* const at = ip[i] + lb::PackedKey::kIpv4Offset;
+    store(at, rewrite);
+    store(at, headers[i]);
+    const bool is_udp = any_udp && (before.udp >> i & 1) != 0;
+    store(ip[i] + (is_udp ? ChecksumWords::kOfUdp : ChecksumWords::kOfTcp), layer_4[i]);
+  };
+#pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i) {
-    uint8_t* const low = ip[i] + lb::PackedKey::kIpv4Offset;
-    uint8_t* const high = ip[i + 4] + lb::PackedKey::kIpv4Offset;
-    const __m256i before = load_rows(low, high);
-    const __m256i rewrite = load_rows(&flows[i]->rewrite, &flows[i + 4]->rewrite);
-    // In the first word: to the TTL, minus one; to the checksum, its summand, as checksum_changed() adds it.
-    const __m256i summands = _mm256_blend_epi16(rewrite, ones, 0x01);
-    const __m256i reaches_ones = _mm256_cmpeq_epi16(_mm256_adds_epu16(before, summands), ones);
-    const __m256i sums =
-        _mm256_sub_epi16(_mm256_add_epi16(before, summands), _mm256_and_si256(reaches_ones, header_checksum));
-    const __m256i after = _mm256_blend_epi16(rewrite, sums, 0x03);
-    store(low, _mm256_castsi256_si128(after));
-    store(high, _mm256_extracti128_si256(after, 1));
+    write(i, _mm256_castsi256_si128(rewrites[i]));
+    write(i + 4, _mm256_extracti128_si256(rewrites[i], 1));
+  }
+}
+/// The same, whether or not any of them is of UDP.
+[[gnu::always_inline]] inline void translate_eight(EightPackets ip, EightFlows flows,
+                                                   const ChecksumWords& before) {
+  if (before.udp == 0) [[likely]]
+    return translate_eight<false>(ip, flows, before);
+  translate_eight<true>(ip, flows, before);
+}
+
+/// Writes the link headers, of that size, in front of eight packets. `link_of`: gives that of packet i.
+template <typename LinkOf>
+[[gnu::always_inline]] inline void write_links(EightPackets ip, size_t size, LinkOf&& link_of) {
+  if (size == sizeof(EthernetHeader)) [[likely]] {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) {
+      const LinkHeader& link = link_of(i);
+      link.write(ip[i] - sizeof(EthernetHeader), sizeof(EthernetHeader));
+    }
+    return;
+  }
+  for (size_t i = 0; i < 8; ++i) {
+    const LinkHeader& link = link_of(i);
+    link.write(ip[i] - size, size);
   }
 }
 
-/// The paths of eight flows' packets.
+/// Whichever paths have the places of eight flows'.
+using EightPlaces = std::array<const KnownPath*, 8>;
+
+/// What eight flows' packets are to do by their paths.
 struct EightPaths {
   /// `ip_bytes`: how large the packets are. A bit of `seen` for each flow that goes on though it is not
-  /// settled (lb::Balancer::goes_on()).
+  /// settled (lb::Balancer::goes_on()). Puts the paths into `path`.
   EightPaths(const KnownPaths& paths, EightFlows flows, const uint32_t* ip_bytes, uint32_t version,
-             uint32_t now_ms, uint32_t seen);
+             uint32_t now_ms, uint32_t seen, EightPlaces& path);
 
-  std::array<const KnownPath*, 8> path;  ///< whichever have these places
   /// All flows go on, and are clients' or all of them answers', and their packets fit their paths, which are
   /// known, and have one treatment, the same stages and link headers of one size. What a treatment asks
   /// besides is not asked, nor the way of answers.
@@ -73,7 +148,7 @@ struct EightPaths {
 
 [[gnu::always_inline]] inline EightPaths::EightPaths(const KnownPaths& paths, EightFlows flows,
                                                      const uint32_t* ip_bytes, uint32_t version,
-                                                     uint32_t now_ms, uint32_t seen) {
+                                                     uint32_t now_ms, uint32_t seen, EightPlaces& path) {
   const auto first_of = [](Lanes lanes) {
     return reinterpret_cast<Lanes>(
         _mm256_broadcastd_epi32(_mm256_castsi256_si128(reinterpret_cast<__m256i>(lanes))));
@@ -83,9 +158,9 @@ struct EightPaths {
   };
   const auto [service, backend, last_seen_ms, marks] = load_four(flows, offsetof(lb::FlowEntry, service));
   const auto offsets =
-      reinterpret_cast<__m256i>(KnownPaths::place_of(service, backend) * uint32_t{sizeof(KnownPath)});
-  const __m256i places = _mm256_set1_epi64x(reinterpret_cast<int64_t>(&paths.at(0)));
-  const auto pointers = [&](__m128i four) { return _mm256_add_epi64(_mm256_cvtepu32_epi64(four), places); };
+      reinterpret_cast<__m256i>(KnownPaths::places_of(service, backend) * uint32_t{sizeof(KnownPath)});
+  const __m256i all = _mm256_set1_epi64x(reinterpret_cast<int64_t>(&paths.at(0)));
+  const auto pointers = [&](__m128i four) { return _mm256_add_epi64(_mm256_cvtepu32_epi64(four), all); };
   store(&path[0], pointers(_mm256_castsi256_si128(offsets)));
   store(&path[4], pointers(_mm256_extracti128_si256(offsets, 1)));
   const auto [their_service, their_backend, their_version, timeout_ms] = load_four(path.data(), 0);
@@ -105,7 +180,7 @@ struct EightPaths {
                     (other_link & lanes_of<0xff00>));
   have_one_service = are_zero(service ^ first_of(service));
   have_one_port = are_zero(other_link & lanes_of<0xff>);
-  seen_later = bits_of(idle_ms != 0);
+  seen_later = bits_of(idle_ms == 0) ^ 0xff;
 }
 static_assert(offsetof(lb::FlowEntry, is_settled) == offsetof(lb::FlowEntry, service) + 12 &&
               offsetof(lb::FlowEntry, is_reply) == offsetof(lb::FlowEntry, service) + 13);

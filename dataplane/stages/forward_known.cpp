@@ -107,9 +107,9 @@ template <bool is_v4, bool is_watched>
 
 /// Whether one of the eight packets from `first` on, which are to be kept as they are, would go back to its
 /// sender.
-bool any_would_return(const BurstFlows& burst, size_t first, const EightPaths& paths) {
+bool any_would_return(const BurstFlows& burst, size_t first, const EightPlaces& path) {
   for (size_t i = 0; i < kEight; ++i) {
-    if (would_return(*burst.frames[first + i], burst.in_port, paths.path[i]->rewrite.link)) return true;
+    if (would_return(*burst.frames[first + i], burst.in_port, path[i]->rewrite.link)) return true;
   }
   return false;
 }
@@ -118,29 +118,40 @@ bool any_would_return(const BurstFlows& burst, size_t first, const EightPaths& p
 /// answers, which have one way to clients. Returns how many bytes they were together, as frames.
 template <bool is_v4, Treatment treatment, bool are_answers = false>
 [[gnu::always_inline]] inline uint64_t treat_eight(Worker& worker, const BurstFlows& burst, size_t first,
-                                                   const EightPaths& paths, const ClientWay* way = nullptr) {
+                                                   const EightPlaces& path, const ClientWay* way = nullptr) {
   lb::FlowEntry* const* const flows = &burst.flows[first];
-  constexpr bool is_readdressed = is_v4 && treatment == Treatment::kTranslate;
-  if constexpr (is_readdressed) readdress(burst.packets.ips(first), flows);
-  const size_t link_bytes = are_answers ? way->link.bytes : paths.path[0]->rewrite.link.bytes;
-  const bool keep_size = treatment != Treatment::kEncapsulate && link_bytes == burst.link_bytes &&
-                         !burst.packets.are_padded(first);
+  const uint32_t* const frame_bytes = burst.packets.all_frame_bytes(first);
   uint64_t bytes = 0;
+#pragma GCC unroll 8
   for (size_t i = 0; i < kEight; ++i) {
-    rte_mbuf* const packet = burst.frames[first + i];
-    const PathRewrite& path = paths.path[i]->rewrite;
-    const PacketPlaces at = burst.places<is_v4>(first + i);
-    bytes += packet->pkt_len;
-    if constexpr (!are_answers) worker.balancer.count_for_backend(flows[i]->backend, packet->pkt_len);
-    uint8_t* front = at.ip;
-    if constexpr (is_readdressed) {
-      update_l4_checksum(flows[i]->rewrite, flows[i]->key.is_udp<true>(), at.l4);
-    } else {
-      front = treat_as<is_v4, treatment>(worker, path, flows[i], nullptr, at);
+    bytes += frame_bytes[i];
+    if constexpr (!are_answers) path[i]->counters->count_packet(frame_bytes[i]);
+  }
+  std::array<uint8_t*, kEight> treated;
+  EightPackets front = burst.packets.ips(first);
+  if constexpr (is_v4 && treatment == Treatment::kTranslate) {
+    const PlainPackets& packets = burst.packets;
+    translate_eight(front, flows,
+                    {packets.header_words(first), packets.layer_4_words(first), packets.of_udp(first)});
+  } else {
+    for (size_t i = 0; i < kEight; ++i) {
+      treated[i] = treat_as<is_v4, treatment>(worker, path[i]->rewrite, flows[i], nullptr,
+                                              burst.places<is_v4>(first + i));
     }
-    uint8_t* const frame = front - link_bytes;
-    (are_answers ? way->link : path.link).write(frame, link_bytes);
-    if (!keep_size) set_data(packet, frame, at.ip + at.ip_bytes);
+    front = treated.data();
+  }
+  const auto link_of = [&](size_t i) -> const LinkHeader& {
+    return are_answers ? way->link : path[i]->rewrite.link;
+  };
+  const size_t link_bytes = link_of(0).bytes;
+  write_links(front, link_bytes, link_of);
+  if (treatment != Treatment::kEncapsulate && link_bytes == burst.link_bytes &&
+      !burst.packets.are_padded(first)) {
+    return bytes;  // they keep their sizes and their places
+  }
+  for (size_t i = 0; i < kEight; ++i) {
+    const PacketPlaces at = burst.places<is_v4>(first + i);
+    set_data(burst.frames[first + i], front[i] - link_bytes, at.ip + at.ip_bytes);
   }
   return bytes;
 }
@@ -152,30 +163,31 @@ void count_apart(Worker& worker, const BurstFlows& burst, size_t first) {
     worker.balancer.count_requests(burst.flows[i]->service, 1, burst.frames[i]->pkt_len);
   }
 }
-void send_apart(Worker& worker, const BurstFlows& burst, size_t first, const EightPaths& paths) {
+void send_apart(Worker& worker, const BurstFlows& burst, size_t first, const EightPlaces& path) {
   for (size_t i = 0; i < kEight; ++i) {
-    worker.transmit.send_shown(paths.path[i]->rewrite.link.port, burst.frames[first + i]);
+    worker.transmit.send_shown(path[i]->rewrite.link.port, burst.frames[first + i]);
   }
 }
 
-/// Treats and sends eight packets that may go by their paths.
+/// Treats and sends eight packets that may go by their paths. `are_together`: those of one service, by one
+/// port.
 template <bool is_v4, Treatment treatment>
 [[gnu::always_inline]] inline void send_eight(Worker& worker, const BurstFlows& burst, size_t first,
-                                              const EightPaths& paths) {
-  if (!paths.are_together()) [[unlikely]]
+                                              const EightPlaces& path, bool are_together) {
+  if (!are_together) [[unlikely]]
     count_apart(worker, burst, first);
-  const uint64_t bytes = treat_eight<is_v4, treatment>(worker, burst, first, paths);
-  if (!paths.are_together()) [[unlikely]]
-    return send_apart(worker, burst, first, paths);
+  const uint64_t bytes = treat_eight<is_v4, treatment>(worker, burst, first, path);
+  if (!are_together) [[unlikely]]
+    return send_apart(worker, burst, first, path);
   worker.balancer.count_requests(burst.flows[first]->service, kEight, bytes);
-  worker.transmit.send_shown(paths.path[0]->rewrite.link.port, burst.frames.subspan(first, kEight));
+  worker.transmit.send_shown<kEight>(path[0]->rewrite.link.port, &burst.frames[first]);
 }
 
 /// The one way to clients that eight answers have, which their paths let go. Null where they have not one
-/// that is known, do not fit it, or may not have come in by the port that their backends are reached by.
+/// that is known, do not fit it, or have not come in by the port that their backends are reached by.
 const ClientWay* way_of_eight(const Worker& worker, const BurstFlows& burst, size_t first,
-                              const EightPaths& paths) {
-  if (!paths.have_one_port || paths.path[0]->rewrite.link.port != burst.in_port) return nullptr;
+                              const LinkHeader& backends) {
+  if (backends.port != burst.in_port) return nullptr;
   const uint32_t number = burst.flows[first]->client_way;
   const ClientWay* const way = worker.client_ways.find(number, worker.neighbors.version());
   if (way == nullptr) return nullptr;
@@ -189,15 +201,16 @@ const ClientWay* way_of_eight(const Worker& worker, const BurstFlows& burst, siz
 /// Treats and sends eight answers.
 template <bool is_v4>
 [[gnu::always_inline]] inline void answer_eight(Worker& worker, const BurstFlows& burst, size_t first,
-                                                const EightPaths& paths, const ClientWay& way) {
-  if (!paths.have_one_service) [[unlikely]] {
+                                                const EightPlaces& path, bool have_one_service,
+                                                const ClientWay& way) {
+  if (!have_one_service) [[unlikely]] {
     for (size_t i = first; i < first + kEight; ++i) {
       worker.balancer.count_answer(*burst.flows[i], burst.frames[i]->pkt_len);
     }
   }
-  const uint64_t bytes = treat_eight<is_v4, Treatment::kTranslate, true>(worker, burst, first, paths, &way);
-  if (paths.have_one_service) worker.balancer.count_answers(burst.flows[first]->service, kEight, bytes);
-  worker.transmit.send_shown(way.link.port, burst.frames.subspan(first, kEight));
+  const uint64_t bytes = treat_eight<is_v4, Treatment::kTranslate, true>(worker, burst, first, path, &way);
+  if (have_one_service) worker.balancer.count_answers(burst.flows[first]->service, kEight, bytes);
+  worker.transmit.send_shown<kEight>(way.link.port, &burst.frames[first]);
 }
 
 /// Whether each of the eight packets from `first` on, which are of one family, has its flow's key.
@@ -222,15 +235,17 @@ bool forward_eight(Worker& worker, const BurstFlows& burst, size_t first, uint32
   if (!burst.packets.are_plain(first)) return false;
   if (!have_all_keys<is_v4>(worker.balancer.flows(), burst, first)) return false;
   lb::FlowEntry* const* const flows = &burst.flows[first];
+  EightPlaces path;
   const EightPaths paths(worker.paths, flows, burst.packets.all_ip_bytes(first), worker.neighbors.version(),
-                         worker.now_ms, is_watched ? seen : 0);
-  const PathRewrite& path = paths.path[0]->rewrite;
-  const StageMask stages = is_watched ? path.stages : 0;
+                         worker.now_ms, is_watched ? seen : 0, path);
+  const PathRewrite& rewrite = path[0]->rewrite;
+  const StageMask stages = is_watched ? rewrite.stages : 0;
   if (!paths.may_go || (stages & ~(stage::kAccount | stage::kPolice)) != 0) return false;
   const bool are_answers = flows[0]->is_reply;
-  const ClientWay* const way = are_answers ? way_of_eight(worker, burst, first, paths) : nullptr;
+  const ClientWay* const way =
+      are_answers && paths.have_one_port ? way_of_eight(worker, burst, first, rewrite.link) : nullptr;
   if (are_answers && way == nullptr) return false;
-  if (path.treatment == Treatment::kKeep && any_would_return(burst, first, paths)) return false;
+  if (rewrite.treatment == Treatment::kKeep && any_would_return(burst, first, path)) return false;
   const bool is_counted = (stages & stage::kPolice) != 0 && !are_answers;
   if (is_counted && (!paths.are_together() || !pass_limits(worker, flows))) return false;
   for (size_t i = 0; i < kEight && (stages & stage::kAccount) != 0; ++i) {
@@ -240,18 +255,18 @@ bool forward_eight(Worker& worker, const BurstFlows& burst, size_t first, uint32
     flows[std::countr_zero(later)]->last_seen_ms = worker.now_ms;
   }
   if (are_answers) {
-    answer_eight<is_v4>(worker, burst, first, paths, *way);
+    answer_eight<is_v4>(worker, burst, first, path, paths.have_one_service, *way);
     return true;
   }
-  switch (path.treatment) {
+  switch (rewrite.treatment) {
     case Treatment::kTranslate:
-      send_eight<is_v4, Treatment::kTranslate>(worker, burst, first, paths);
+      send_eight<is_v4, Treatment::kTranslate>(worker, burst, first, path, paths.are_together());
       return true;
     case Treatment::kEncapsulate:
-      send_eight<is_v4, Treatment::kEncapsulate>(worker, burst, first, paths);
+      send_eight<is_v4, Treatment::kEncapsulate>(worker, burst, first, path, paths.are_together());
       return true;
     case Treatment::kKeep:
-      send_eight<is_v4, Treatment::kKeep>(worker, burst, first, paths);
+      send_eight<is_v4, Treatment::kKeep>(worker, burst, first, path, paths.are_together());
       return true;
   }
   end_broken("a treatment is one of Treatment");
@@ -281,39 +296,54 @@ template <bool is_watched>
                                                 was_seen);
 }
 
+/// What of a burst is left to the long way.
+struct Others {
+  size_t count = 0;      ///< at the front of the burst
+  uint64_t waiting = 0;  ///< parts of all hashes: to whom they may belong
+};
+
+/// Whether none of the eight packets from `first` on may belong to a flow of which one is left.
+bool may_all_go(const BurstFlows& burst, size_t first, const Others& others) {
+  uint64_t parts = 0;
+  for (size_t i = first; i < first + kEight; ++i) parts |= burst.parts_of(i);
+  return (others.waiting & parts) == 0;
+}
+
+/// Forwards those of up to eight packets from `first` on that are plain and whose flows are known.
+template <bool is_watched>
+[[gnu::noinline]] void forward_each(Worker& worker, BurstFlows& burst, size_t first, uint64_t seen,
+                                    Others& others) {
+  for (size_t i = first; i < std::min(first + kEight, burst.frames.size()); ++i) {
+    const bool may_go = (others.waiting & burst.parts_of(i)) == 0;
+    if (may_go && forward_one<is_watched>(worker, burst, i, (seen >> i & 1) != 0)) continue;
+    others.waiting |= burst.parts_of(i);
+    burst.frames[others.count++] = burst.frames[i];
+  }
+}
+
 /// Forwards those that are plain and whose flows are known. Returns the others, moved to the front.
 template <bool is_watched>
 std::span<rte_mbuf*> forward_burst(Worker& worker, BurstFlows& burst) {
   lb::FlowTable& flows = worker.balancer.flows();
-  const std::span<rte_mbuf*> frames = burst.frames;
-  size_t others = 0;
-  uint64_t waiting = 0;  // whom others may belong to
-  const auto any_waits = [&](size_t first) {
-    uint64_t parts = 0;
-    for (size_t i = first; i < first + kEight; ++i) parts |= burst.parts_of(i);
-    return (waiting & parts) != 0;
-  };
-  uint64_t seen = 0;                                                     // what inspection has let pass
-  size_t inspected = is_watched && worker.inspects ? 0 : frames.size();  // it has looked at those before
-  for (size_t first = 0; first < frames.size(); first += kEight) {
+  const size_t count = burst.frames.size();
+  Others others;
+  uint64_t seen = 0;                                             // what inspection has let pass
+  size_t inspected = is_watched && worker.inspects ? 0 : count;  // it has looked at those before
+  for (size_t first = 0; first < count; first += kEight) {
     burst.find_until(worker, flows, first + kBeforeSending + kEight);
-    const bool are_eight = first + kEight <= frames.size() && (waiting == 0 || !any_waits(first));
+    const bool are_eight =
+        first + kEight <= count && (others.waiting == 0 || may_all_go(burst, first, others));
     if (are_eight && forward_any_eight<is_watched>(worker, burst, first, seen)) [[likely]]
       continue;
     if (first >= inspected) {
-      inspected = frames.size();
-      burst.find_until(worker, flows, inspected);
-      seen = inspect_known(worker, burst.packets, std::span(burst.flows).first(inspected), first);
+      inspected = count;
+      burst.find_until(worker, flows, count);
+      seen = inspect_known(worker, burst.packets, std::span(burst.flows).first(count), first);
       if (are_eight && seen != 0 && forward_any_eight<is_watched>(worker, burst, first, seen)) continue;
     }
-    for (size_t i = first; i < std::min(first + kEight, frames.size()); ++i) {
-      const bool may_go = waiting == 0 || (waiting & burst.parts_of(i)) == 0;
-      if (may_go && forward_one<is_watched>(worker, burst, i, (seen >> i & 1) != 0)) continue;
-      waiting |= burst.parts_of(i);
-      frames[others++] = frames[i];
-    }
+    forward_each<is_watched>(worker, burst, first, seen, others);
   }
-  return frames.first(others);
+  return burst.frames.first(others.count);
 }
 
 }  // namespace

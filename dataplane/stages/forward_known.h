@@ -166,6 +166,7 @@ inline void remember_path(Worker& worker, const lb::Decision& decision) {
       .backend = decision.backend,
       .version = worker.neighbors.version(),
       .idle_timeout_ms = service_of(worker, decision).idle_timeout_ms,
+      .counters = &worker.balancer.counters_of(decision.backend),
       .rewrite = path_rewrite_of(worker, decision, decision.flow->key.is_v4()),
   };
   path.rewrite.stages = stages;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -42,27 +43,50 @@ class Eight : public testing::Test {
   std::array<uint8_t*, 8> ip_;
 };
 
-/// What the header's checksum comes to, word by word.
-uint16_t sum_of(const uint8_t* header) {
+/// What bytes, of an even number, add to a checksum, word by word.
+uint32_t sum_of(const uint8_t* bytes, size_t size) {
   uint32_t sum = 0;
-  for (size_t i = 0; i < sizeof(Ipv4Header); i += 2) sum += uint32_t{header[i]} << 8 | header[i + 1];
+  for (size_t i = 0; i < size; i += 2) sum += uint32_t{bytes[i]} << 8 | bytes[i + 1];
+  return sum;
+}
+/// The checksum over what comes to that sum.
+Be16 checksum_of(uint32_t sum) {
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(sum);
+  return Be16::from_host(static_cast<uint16_t>(~sum));
 }
 
-void write_packet(uint8_t* ip, const FlowKey& key, uint8_t ttl, uint16_t id) {
-  std::memset(ip, 0, sizeof(Ipv4Header) + sizeof(UdpHeader));
+/// Writes a packet without payload, whose fourth byte of layer 4 is followed by `filling`. `is_summed`:
+/// whether it has a checksum of layer 4.
+void write_packet(uint8_t* ip, const FlowKey& key, uint8_t ttl, uint16_t id, uint64_t filling = 0,
+                  bool is_summed = true) {
+  const bool is_udp = key.protocol == IpProtocol::kUdp;
+  const size_t l4_bytes = is_udp ? sizeof(UdpHeader) : sizeof(TcpHeader);
+  std::memset(ip, 0, sizeof(Ipv4Header) + l4_bytes);
   auto& header = *reinterpret_cast<Ipv4Header*>(ip);
   header.version_ihl = 0x45;
-  header.total_length = Be16::from_host(28);
+  header.total_length = Be16::from_host(static_cast<uint16_t>(sizeof header + l4_bytes));
   header.id = Be16::from_host(id);
   header.ttl = ttl;
   header.protocol = key.protocol;
   header.source = key.source.as_v4();
   header.destination = key.destination.as_v4();
-  header.checksum = Be16::from_host(static_cast<uint16_t>(~sum_of(ip)));
-  store(ip + sizeof header, key.source_port);
-  store(ip + sizeof header + 2, key.destination_port);
+  header.checksum = checksum_of(sum_of(ip, sizeof header));
+  uint8_t* const l4 = ip + sizeof header;
+  store(l4, key.source_port);
+  store(l4 + 2, key.destination_port);
+  if (is_udp) {
+    store(l4 + 4, Be16::from_host(static_cast<uint16_t>(l4_bytes)));
+  } else {
+    store(l4 + 4, filling);
+    store(l4 + 18, static_cast<uint16_t>(filling >> 17));  // the urgent pointer
+  }
+  const Be16 checksum = checksum_of(sum_of(ip + 12, 8) + sum_of(l4, l4_bytes) +
+                                    static_cast<uint32_t>(key.protocol) + static_cast<uint32_t>(l4_bytes));
+  if (!is_udp) {
+    store(l4 + 16, checksum);
+  } else if (is_summed) {
+    store(l4 + 6, checksum.network() != 0 ? checksum : Be16::from_host(0xffff));
+  }
 }
 
 TEST_F(Eight, HaveTheirKeysWhereNoBitDiffersButTheTtlAndTheChecksum) {
@@ -83,22 +107,56 @@ TEST_F(Eight, HaveTheirKeysWhereNoBitDiffersButTheTtlAndTheChecksum) {
   }
 }
 
-TEST_F(Eight, GetTheOtherEndsAndARightChecksum) {
+TEST_F(Eight, GetTheOtherEndsAndRightChecksums) {
+  std::array<unsigned, 3> rounds{};  // of TCP alone, of both, of UDP alone
   for (unsigned round = 0; round < 50'000; ++round) {
     std::array<std::array<uint8_t, 64>, 8> expected{};
+    const unsigned kinds = number() % 3;
+    std::array<uint32_t, 8> headers, layer_4;
+    uint32_t udp = 0;
     for (size_t i = 0; i < 8; ++i) {
       FlowKey from = any_key(), to = any_key();
+      if (kinds != 1) from.protocol = kinds == 0 ? IpProtocol::kTcp : IpProtocol::kUdp;
       to.protocol = from.protocol;
       entries_[i].key = lb::PackedKey::of(from);
       entries_[i].rewrite = lb::Rewrite::between(from, to);
       const auto ttl = static_cast<uint8_t>(2 + random_() % 254);
       const auto id = static_cast<uint16_t>(number());
-      write_packet(ip_[i], from, ttl, id);
-      write_packet(expected[i].data() + 14, to, ttl - 1, id);
+      const uint64_t filling = one_of(8) ? UINT64_MAX : number();
+      const bool is_summed = !one_of(4);
+      write_packet(ip_[i], from, ttl, id, filling, is_summed);
+      write_packet(expected[i].data() + 14, to, ttl - 1, id, filling, is_summed);
+      const bool is_udp = from.protocol == IpProtocol::kUdp;
+      udp |= uint32_t{is_udp} << i;
+      headers[i] = load<uint32_t>(ip_[i] + 8);
+      layer_4[i] = load<uint32_t>(ip_[i] + 20 + (is_udp ? 4 : 16));
     }
-    readdress(ip_.data(), flows_.data());
+    translate_eight(ip_.data(), flows_.data(),
+                    {load<Lanes>(headers.data()), load<Lanes>(layer_4.data()), udp});
     for (size_t i = 0; i < 8; ++i) {
-      ASSERT_EQ(packets_[i], expected[i]) << round;
+      ASSERT_EQ(packets_[i], expected[i]) << round << ", " << i;
+      packets_[i] = {};
+    }
+    ++rounds[udp == 0 ? 0 : udp == 0xff ? 2 : 1];
+  }
+  for (const unsigned count : rounds) EXPECT_GT(count, 10'000u);
+}
+
+TEST_F(Eight, HaveTheirLinkHeadersInFront) {
+  std::array<LinkHeader, 8> links;
+  for (const size_t size : {sizeof(EthernetHeader), LinkHeader::kMostBytes}) {
+    for (size_t i = 0; i < 8; ++i) {
+      for (uint8_t& byte : links[i].header) byte = static_cast<uint8_t>(number());
+      packets_[i].fill(0xaa);
+    }
+    std::array<uint8_t*, 8> ip;
+    for (size_t i = 0; i < 8; ++i) ip[i] = packets_[i].data() + 2 + size;
+    write_links(ip.data(), size, [&](size_t i) -> const LinkHeader& { return links[i]; });
+    for (size_t i = 0; i < 8; ++i) {
+      std::array<uint8_t, 64> expected;
+      expected.fill(0xaa);
+      std::copy_n(links[i].header.begin(), size, expected.begin() + 2);
+      ASSERT_EQ(packets_[i], expected);
     }
   }
 }
@@ -126,6 +184,7 @@ TEST_F(Eight, GoByTheirPathsIfEachWould) {
                      .backend = flow.backend,
                      .version = kVersion,
                      .idle_timeout_ms = 1000,
+                     .counters = nullptr,
                      .rewrite = {}};
       if (one_of(oddity)) path.version += 1;
       if (one_of(oddity)) path.backend += KnownPaths::kPlaces;
@@ -138,10 +197,11 @@ TEST_F(Eight, GoByTheirPathsIfEachWould) {
       path.rewrite.link.header[0] = static_cast<uint8_t>(number());
       paths.keep(path);
     }
-    const EightPaths eight(paths, flows_.data(), ip_bytes.data(), kVersion, kNow, seen);
+    EightPlaces places_of_eight;
+    const EightPaths eight(paths, flows_.data(), ip_bytes.data(), kVersion, kNow, seen, places_of_eight);
     bool expected = true, of_one_service = true, by_one_port = true;
     uint32_t later = 0;
-    const PathRewrite& first = eight.path[0]->rewrite;
+    const PathRewrite& first = places_of_eight[0]->rewrite;
     for (size_t i = 0; i < 8; ++i) {
       lb::FlowEntry flow = entries_[i];
       later |= uint32_t{flow.last_seen_ms != kNow} << i;
@@ -151,9 +211,9 @@ TEST_F(Eight, GoByTheirPathsIfEachWould) {
                   ip_bytes[i] <= path->rewrite.most_ip_bytes &&
                   lb::Balancer::goes_on(flow, kNow, path->idle_timeout_ms, was_seen);
       if (path != nullptr) {
-        ASSERT_EQ(eight.path[i], path);
+        ASSERT_EQ(places_of_eight[i], path);
       }
-      const PathRewrite& rewrite = eight.path[i]->rewrite;
+      const PathRewrite& rewrite = places_of_eight[i]->rewrite;
       expected &= rewrite.treatment == first.treatment && rewrite.stages == first.stages &&
                   rewrite.link.bytes == first.link.bytes;
       of_one_service &= flow.service == entries_[0].service;
