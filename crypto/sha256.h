@@ -38,8 +38,13 @@ class Sha256 {
   Sha256Engine engine() const { return engine_; }
   std::string_view name() const { return name_of(engine()); }
 
+  /// From how many messages in a call its throughput grows no more.
+  size_t batch() const {
+    return std::visit([](const auto& state) { return state.kBatch; }, state_);
+  }
+
   /// Hashes every message, in any number, into its `digest`; all are written on return. Throughput
-  /// is best from 256 messages on.
+  /// is best from batch() on.
   void hash(std::span<const Message> messages) {
     std::visit([&](auto& state) { state.hash(messages); }, state_);
   }

@@ -18,6 +18,8 @@ namespace sluice::crypto {
 /// piece, so a prefixed message is copied into a slot that the engine owns.
 class IpsecMbSha256 {
  public:
+  static constexpr size_t kBatch = 256;
+
   /// Nothing where the library finds no usable CPU or fails its own self-test. Allocates.
   static std::optional<IpsecMbSha256> create();
 

@@ -32,6 +32,8 @@ std::optional<LaneKernels> avx2_kernels();
 /// The engine: see crypto/sha256.h for what its calls promise.
 class LaneSha256 {
  public:
+  static constexpr size_t kBatch = 256;  ///< enough to find messages of like length
+
   explicit LaneSha256(const LaneKernels& kernels) : kernels_(kernels) {}
 
   void hash(std::span<const Message> messages);

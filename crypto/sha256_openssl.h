@@ -38,6 +38,8 @@ class Sha256Stream {
 /// The engine: see crypto/sha256.h for what its calls promise.
 class OpenSslSha256 {
  public:
+  static constexpr size_t kBatch = 1;
+
   void hash(std::span<const Message> messages);
   void hash_nodes(std::span<const Digest> children, std::span<Digest> parents);
 };

@@ -15,6 +15,8 @@ bool has_sha_ni();
 /// The engine: see crypto/sha256.h for what its calls promise.
 class ShaNiSha256 {
  public:
+  static constexpr size_t kBatch = 4;
+
   /// Nothing where has_sha_ni() is false.
   static std::optional<ShaNiSha256> create();
 

@@ -39,7 +39,16 @@ bool is_coap(const HashJob& job) {
   return job.transaction.requester.channel == ledger::Channel::kCoap;
 }
 
-/// Whole frames, which come from another CPU's cache.
+/// What another CPU has written last: of each packet what read_framing() looks at first, which says where the
+/// rest lies.
+void fetch_headers(std::span<rte_mbuf* const> packets) {
+  for (rte_mbuf* packet : packets) {
+    rte_prefetch0(packet);
+    rte_prefetch0(&meta_of(packet));
+  }
+}
+
+/// Their whole frames, once the headers are there.
 void fetch_bytes(std::span<rte_mbuf* const> packets) {
   for (rte_mbuf* packet : packets) {
     const auto* const bytes = rte_pktmbuf_mtod(packet, const uint8_t*);
@@ -112,16 +121,18 @@ size_t HashWorker::room() const {
 }
 
 /// In bursts: what one step fetches for all, the next finds in the cache. While much comes, bursts are full,
-/// and fill the lanes of the engine; while little comes, nothing waits for more. What another CPU has written
-/// comes while the burst before is hashed.
+/// and fill the lanes of the engine; while little comes, nothing waits for more.
 unsigned HashWorker::take_packets() {
   size_t taken = 0;
   for (size_t turn = 0; turn < from_worker_.size(); ++turn) {
-    if (fetched_.empty()) fetch_packets();
+    if (fetched_.empty()) {
+      pop_packets();
+      fetch_headers(fetched_);
+      fetch_bytes(fetched_);
+    }
     const std::span<rte_mbuf*> packets = fetched_.first(std::min(fetched_.size(), room()));
     fetched_ = fetched_.subspan(packets.size());
     if (packets.empty()) continue;
-    if (!are_bytes_fetched_) fetch_bytes(packets);
     hash(begin(read_framing(packets)));
     taken += packets.size();
   }
@@ -129,15 +140,10 @@ unsigned HashWorker::take_packets() {
 }
 
 /// Of the ring whose turn it is, what there is room for.
-void HashWorker::fetch_packets() {
+void HashWorker::pop_packets() {
   PacketRing& ring = *from_worker_[next_ring_];
   next_ring_ = next_ring_ + 1 == from_worker_.size() ? 0 : next_ring_ + 1;
   fetched_ = std::span(fetched_packets_).first(ring.pop(std::span(fetched_packets_).first(room())));
-  for (rte_mbuf* packet : fetched_) {
-    rte_prefetch0(packet);
-    rte_prefetch0(&meta_of(packet));
-  }
-  are_bytes_fetched_ = false;
 }
 
 /// Those of the packets that hold a transaction, each in a job.
@@ -279,23 +285,39 @@ rte_mbuf* HashWorker::gather(const ledger::Parsed& parsed) {
   return buffer;
 }
 
-/// Ids first: the sealer's window is fetched while the leaves are hashed, and so is the next burst. A
+/// Ids first: the sealer's window is fetched while the leaves are hashed. So is the next burst, its headers
+/// beside the ids and its bytes beside the leaves. All of that comes by and by where the engine leaves it the
+/// time: a CPU has some dozens of lines under way, and may forget what it is asked for beyond them. A
 /// transaction that comes alone has both hashed side by side.
 void HashWorker::hash(std::span<HashJob* const> jobs) {
   const auto ids = std::span(hashes_).first(jobs.size());
   const auto leaves = std::span(hashes_).subspan(kHashBurst, jobs.size());
   const bool is_alone = jobs.size() == 1;
-  if (is_alone) {
-    engine_.hash(std::array{ids.front(), leaves.front()});
-  } else {
-    engine_.hash(ids);
+  if (fetched_.empty()) pop_packets();
+  for (size_t first = 0, end = 0; first < jobs.size(); first = end) {
+    end = std::min(first + engine_.batch(), jobs.size());
+    if (is_alone) {
+      engine_.hash(std::array{ids.front(), leaves.front()});
+    } else {
+      engine_.hash(ids.subspan(first, end - first));
+    }
+    if (sealer_ != nullptr) sealer_->prefetch(jobs.subspan(first, end - first));
+    fetch_headers(fetched_beside(first, end, jobs.size()));
   }
-  if (sealer_ != nullptr) sealer_->prefetch(jobs);
-  if (fetched_.empty()) fetch_packets();
-  if (!is_alone) engine_.hash(leaves);
-  if (!are_bytes_fetched_) fetch_bytes(fetched_);
-  are_bytes_fetched_ = true;
+  for (size_t first = 0, end = 0; first < jobs.size(); first = end) {
+    end = std::min(first + engine_.batch(), jobs.size());
+    if (!is_alone) engine_.hash(leaves.subspan(first, end - first));
+    fetch_bytes(fetched_beside(first, end, jobs.size()));
+  }
   pass_on(jobs);
+}
+
+/// Of the packets that were taken from a ring, as many as there are jobs from `first` to `end`; the rest with
+/// the last of all `jobs`.
+std::span<rte_mbuf* const> HashWorker::fetched_beside(size_t first, size_t end, size_t jobs) const {
+  const size_t count = fetched_.size();
+  const size_t from = std::min(first, count);
+  return fetched_.subspan(from, (end == jobs ? count : std::min(end, count)) - from);
 }
 
 /// The ring has room for every job that there is. The sealer's own transactions take none.

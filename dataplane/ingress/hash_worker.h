@@ -61,7 +61,7 @@ class HashWorker {
 
   void take_jobs_back();
   unsigned take_packets();
-  void fetch_packets();
+  void pop_packets();
   size_t room() const;
   std::span<HashJob*> read_framing(std::span<rte_mbuf*> packets);
   std::span<HashJob*> begin(std::span<HashJob*> jobs);
@@ -72,6 +72,7 @@ class HashWorker {
   void give_up(HashJob& job);
   rte_mbuf* gather(const ledger::Parsed& parsed);
   void hash(std::span<HashJob* const> jobs);
+  std::span<rte_mbuf* const> fetched_beside(size_t first, size_t end, size_t jobs) const;
   void pass_on(std::span<HashJob* const> jobs);
   void refuse(const ledger::Requester& requester, ledger::Outcome outcome);
   unsigned answer_clients();
@@ -98,7 +99,6 @@ class HashWorker {
   std::vector<HashJob*> free_;
   std::array<rte_mbuf*, kHashBurst> fetched_packets_;
   std::span<rte_mbuf*> fetched_;  // of them: taken from a ring, not yet read
-  bool are_bytes_fetched_ = false;
   size_t next_ring_ = 0;
   std::array<HashJob*, kHashBurst> burst_;              // what take_packets() has in hand
   std::array<crypto::Message, 2 * kHashBurst> hashes_;  // its ids, and its leaves behind them
