@@ -35,5 +35,17 @@ TEST(Crc32c, EqualsTheBitwiseSumAtEveryLength) {
   }
 }
 
+TEST(Crc32c, EqualsTheBitwiseSumOfWhatIsLong) {
+  std::vector<uint8_t> data(20'011);
+  uint32_t state = 1;
+  for (uint8_t& byte : data) byte = static_cast<uint8_t>((state = state * 1'664'525 + 1'013'904'223) >> 24);
+  for (size_t from : {0, 1, 7}) {
+    for (size_t size : {3071, 3072, 3073, 3080, 6143, 6144, 6151, 9216, 20'000}) {
+      const auto some = std::span(data).subspan(from, size);
+      ASSERT_EQ(crc32c(some), bitwise(some)) << size << " from " << from;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sluice::ledger
