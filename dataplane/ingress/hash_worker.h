@@ -77,6 +77,8 @@ class HashWorker {
   void refuse(const ledger::Requester& requester, ledger::Outcome outcome);
   unsigned answer_clients();
   void answer_clients(std::span<const ledger::Answer> answers);
+  void take_buffers(size_t count);
+  void fetch(std::span<const ledger::Answer> answers, size_t next, size_t farthest) const;
   void answer(const ledger::Answer& answer);
   rte_mbuf* fresh_packet();
   uint8_t retry_seconds(ledger::Outcome outcome) const;
@@ -103,7 +105,7 @@ class HashWorker {
   std::array<HashJob*, kHashBurst> burst_;              // what take_packets() has in hand
   std::array<crypto::Message, 2 * kHashBurst> hashes_;  // its ids, and its leaves behind them
   size_t hash_count_ = 0;                               // of ids so far
-  std::vector<rte_mbuf*> fresh_;                        // for answers, at most a burst
+  std::vector<rte_mbuf*> fresh_;                        // for answers, at most a burst; as the pool has them
   std::array<ledger::Answer, kSealBurst>
       taken_;  // for answer_clients(): too large to be laid out in each poll
   ledger::CoapExchanges exchanges_;

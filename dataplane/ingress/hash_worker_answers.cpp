@@ -19,17 +19,22 @@ using ledger::Requester;
 constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr unsigned kAnswerPacketBytes = 3 * RTE_CACHE_LINE_SIZE;  // of most answers: headers and a receipt
 
-/// Takes so many buffers for answers, or none. They were last in another CPU's cache: all are fetched before
-/// the first is written to.
-void fetch_buffers(rte_mempool* pool, std::vector<rte_mbuf*>& fresh, size_t count) {
-  fresh.resize(count);
-  if (rte_pktmbuf_alloc_bulk(pool, fresh.data(), static_cast<unsigned>(count)) != 0) return fresh.clear();
-  for (rte_mbuf* packet : fresh) {
-    auto* const bytes = rte_pktmbuf_mtod(packet, const uint8_t*);
-    __builtin_prefetch(&meta_of(packet), 1);
-    for (unsigned at = 0; at < kAnswerPacketBytes; at += RTE_CACHE_LINE_SIZE)
-      __builtin_prefetch(bytes + at, 1);
-  }
+/// Answers that lie between one being fetched and being written, twice: the header of its buffer, and then
+/// the bytes. No more, since a CPU has some dozens of lines under way and may forget what it is asked for
+/// beyond them.
+constexpr size_t kFetchedAhead = 4;
+
+/// Of a buffer that was last in another CPU's cache, what its allocation writes.
+inline __attribute__((always_inline)) void fetch_header(rte_mbuf* packet) {
+  __builtin_prefetch(packet, 1);
+  __builtin_prefetch(&packet->cacheline1, 1);
+  __builtin_prefetch(&meta_of(packet), 1);
+}
+
+/// And what an answer is written to.
+inline __attribute__((always_inline)) void fetch_room(rte_mbuf* packet) {
+  const auto* const room = static_cast<const uint8_t*>(packet->buf_addr) + RTE_PKTMBUF_HEADROOM;
+  for (unsigned at = 0; at < kAnswerPacketBytes; at += RTE_CACHE_LINE_SIZE) __builtin_prefetch(room + at, 1);
 }
 
 }  // namespace
@@ -48,11 +53,33 @@ unsigned HashWorker::answer_clients() {
 void HashWorker::answer_clients(std::span<const Answer> answers) {
   while (!answers.empty()) {
     const auto burst = answers.first(std::min<size_t>(answers.size(), kBurst));
-    fetch_buffers(pool_, fresh_, burst.size());
-    for (const Answer& one : burst) exchanges_.prefetch(one);  // CoAP's: no other comes this way
-    for (const Answer& one : burst) answer(one);
+    take_buffers(burst.size());
+    for (size_t i = 0; i < 2 * kFetchedAhead; ++i) fetch(burst, 0, i);
+    for (size_t i = 0; i < burst.size(); ++i) {
+      fetch(burst, i, i + 2 * kFetchedAhead);
+      answer(burst[i]);
+    }
     answers = answers.subspan(burst.size());
   }
+}
+
+/// Of buffers for answers so many, or none.
+void HashWorker::take_buffers(size_t count) {
+  fresh_.resize(count);
+  auto** const buffers = reinterpret_cast<void**>(fresh_.data());
+  if (rte_mempool_get_bulk(pool_, buffers, static_cast<unsigned>(count)) != 0) fresh_.clear();
+}
+
+/// One step of fetching, `next` being the answer that is written next: what answer `farthest` will look at
+/// with the header of its buffer, and the room in the buffer of one that is nearer.
+void HashWorker::fetch(std::span<const Answer> answers, size_t next, size_t farthest) const {
+  if (farthest < answers.size()) {
+    exchanges_.prefetch(answers[farthest]);
+    if (farthest - next < fresh_.size()) fetch_header(fresh_[fresh_.size() - 1 - (farthest - next)]);
+  }
+  if (farthest < next + kFetchedAhead) return;
+  const size_t nearer = farthest - kFetchedAhead - next;
+  if (nearer < fresh_.size()) fetch_room(fresh_[fresh_.size() - 1 - nearer]);
 }
 
 void HashWorker::answer(const Answer& answer) {
@@ -89,6 +116,7 @@ rte_mbuf* HashWorker::fresh_packet() {
   if (fresh_.empty()) return rte_pktmbuf_alloc(pool_);
   rte_mbuf* const packet = fresh_.back();
   fresh_.pop_back();
+  rte_pktmbuf_reset(packet);
   return packet;
 }
 

@@ -10,6 +10,16 @@
 namespace sluice::dataplane {
 namespace {
 
+/// Answers that lie between one being fetched and being sent, twice: the header, which says where the bytes
+/// are, and then those. No more, since a CPU has some dozens of lines under way and may forget what it is
+/// asked for beyond them.
+constexpr size_t kFetchedAhead = 8;
+
+void fetch_header(rte_mbuf* answer) {
+  rte_prefetch0(answer);
+  rte_prefetch0(&meta_of(answer));
+}
+
 void send_answer(Worker& worker, rte_mbuf* packet) {
   const auto* const ip = rte_pktmbuf_mtod(packet, const uint8_t*);
   const bool is_v4 = *ip >> 4 == 4;
@@ -30,12 +40,16 @@ unsigned send_answers(Worker& worker) {
     const std::span<rte_mbuf*> answers = std::span(buffer).first(ring->pop(buffer));
     worker.stats.originated.add(answers.size());
     // They come from another CPU's cache.
-    for (rte_mbuf* answer : answers) {
-      rte_prefetch0(answer);
-      rte_prefetch0(&meta_of(answer));
+    const auto step = [&](size_t i) {
+      if (i < answers.size()) fetch_header(answers[i]);
+      if (i >= kFetchedAhead && i - kFetchedAhead < answers.size())
+        rte_prefetch0(rte_pktmbuf_mtod(answers[i - kFetchedAhead], void*));
+    };
+    for (size_t i = 0; i < 2 * kFetchedAhead; ++i) step(i);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      step(i + 2 * kFetchedAhead);
+      send_answer(worker, answers[i]);
     }
-    for (rte_mbuf* answer : answers) rte_prefetch0(rte_pktmbuf_mtod(answer, void*));
-    for (rte_mbuf* answer : answers) send_answer(worker, answer);
     sent += answers.size();
   }
   return static_cast<unsigned>(sent);
