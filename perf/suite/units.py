@@ -132,13 +132,13 @@ def inspection(wish: Wish) -> Iterator[Row]:
         row = _row("inspection", f"1000 rules, 512-byte payloads, {connections} connections", ours, "inspection_bench",
                    peer="hs_scan_stream", theirs=theirs)  # fmt: skip
         yield row.demand_ratio(1 / 0.85)
-    alone, beside, hostile = (found[f"other_flow/{kind}/manual_time"]
-                              for kind in ("no_inspection", "beside_inspection", "beside_hostile"))  # fmt: skip
+    alone, ordinary, beside, hostile = (found[f"other_flow/{kind}/manual_time"]
+                                        for kind in ("no_inspection", "beside_ordinary", "beside_inspection", "beside_hostile"))  # fmt: skip
     command = "inspection_bench --benchmark_filter=other_flow"
     more = [time - before for time, before in zip(beside, alone)]
     yield _row("inspection", "flows of another service, more", more, command).demand_figure(2)
-    row = _row("inspection", "flows of another service beside a hostile client", hostile, command, peer="no inspection",
-               theirs=alone)  # fmt: skip
+    row = _row("inspection", "flows of another service beside a hostile client", hostile, command,
+               peer="beside an ordinary client, no inspection", theirs=ordinary)  # fmt: skip
     yield row.demand_ratio(1.2)
 
 
