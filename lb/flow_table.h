@@ -225,7 +225,7 @@ class FlowTable {
   void split(Bucket& from, Bucket& to);
   void count_displaced(Bucket& bucket);
   void count_replaced(Bucket& bucket);
-  FlowEntry* displaced_candidate(const Bucket& first, uint64_t hash);
+  FlowEntry* displaced_candidate(const Bucket& first, const uint64_t& hash);
   FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash) {
     Bucket& first = buckets_[first_bucket(hash)];
@@ -276,8 +276,10 @@ class FlowTable {
   for (const uint32_t place : places) __builtin_prefetch(at_place(place));
 }
 
-/// candidate() of a hash whose first bucket, this one, has nobody with its tag.
-inline FlowEntry* FlowTable::displaced_candidate(const Bucket& first, uint64_t hash) {
+/// candidate() of a hash whose first bucket, this one, has nobody with its tag. A reference, so that nobody
+/// has the whole hash ready who does not come here.
+[[gnu::noinline]] inline FlowEntry* FlowTable::displaced_candidate(const Bucket& first,
+                                                                   const uint64_t& hash) {
   if (displaced(first) == 0) return nullptr;
   const Bucket& second = buckets_[second_bucket(hash)];
   const uint32_t ways = second.twin_ways(tag_of(hash));

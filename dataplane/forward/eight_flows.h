@@ -88,11 +88,11 @@ template <bool any_udp>
   const Lanes headers = headers_changed(before, first_words);
   const Lanes layer_4 = layer_4_changed<any_udp>(before, first_words);
   const auto write = [&](size_t i, __m128i rewrite) {
-    uint8_t* const at = ip[i] + lb::PackedKey::kIpv4Offset;
-    store(at, rewrite);
-    store(at, headers[i]);
+    uint8_t* const packet = ip[i];
+    store(packet + lb::PackedKey::kIpv4Offset, rewrite);
+    store(packet + lb::PackedKey::kIpv4Offset, headers[i]);
     const bool is_udp = any_udp && (before.udp >> i & 1) != 0;
-    store(ip[i] + (is_udp ? ChecksumWords::kOfUdp : ChecksumWords::kOfTcp), layer_4[i]);
+    store(packet + (is_udp ? ChecksumWords::kOfUdp : ChecksumWords::kOfTcp), layer_4[i]);
   };
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i) {

@@ -138,21 +138,28 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
   return are_alike && usual_.may_be_v4;
 }
 
+/// fetch() of kLanes frames.
+[[gnu::always_inline]] inline void PlainPackets::fetch_eight(rte_mbuf* const* frames, size_t first) {
+  if (fetch_usual(frames, first)) [[likely]]
+    return;
+  usual_ = Kind(*frames[0], link_);
+  if (!fetch_usual(frames, first)) chances_[first / kLanes] = Chance::kMixed;
+}
+
 void PlainPackets::fetch(size_t first) {
   const size_t count = count_from(first);
-  rte_mbuf* const* frames = &frames_[first];
-  std::array<rte_mbuf*, kLanes> padded;
-  if (count != kLanes) [[unlikely]] {
-    padded.fill(frames[0]);
-    std::copy_n(frames, count, padded.begin());
-    frames = padded.data();
-  }
-  if (!fetch_usual(frames, first)) [[unlikely]] {
-    usual_ = Kind(*frames[0], link_);
-    if (!fetch_usual(frames, first)) chances_[first / kLanes] = Chance::kMixed;
-  }
   if (count != kLanes) [[unlikely]]
-    std::fill_n(&ip_[first + count], kLanes - count, nothing.data());
+    return fetch_last(first, count);
+  fetch_eight(&frames_[first], first);
+}
+
+/// The same for less than kLanes.
+[[gnu::noinline]] void PlainPackets::fetch_last(size_t first, size_t count) {
+  std::array<rte_mbuf*, kLanes> frames;
+  frames.fill(frames_[first]);
+  std::copy_n(&frames_[first], count, frames.begin());
+  fetch_eight(frames.data(), first);
+  std::fill_n(&ip_[first + count], kLanes - count, nothing.data());
 }
 
 /// Finds the packet of frame i.

@@ -123,6 +123,8 @@ class PlainPackets {
   };
   size_t count_from(size_t first) const { return std::min(kLanes, frames_.size() - first); }
   EightHashes hashes_from(size_t first) { return EightHashes(hashes_.data() + first, kLanes); }
+  void fetch_eight(rte_mbuf* const* frames, size_t first);
+  void fetch_last(size_t first, size_t count);
   bool fetch_usual(rte_mbuf* const* frames, size_t first);
   void find(const rte_mbuf& frame, size_t i);
   void find_each(size_t first, size_t count);

@@ -56,6 +56,8 @@ class BurstFlows {
   static constexpr size_t kBeforeLook = kEight, kBeforeFind = kBeforeLook + 2 * kEight;
 
   void find_flows(const Worker& worker, lb::FlowTable& table, size_t first);
+  void prefetch_more(const Worker& worker, const lb::FlowTable& table, size_t first, bool are_v4,
+                     bool are_counted);
 
   size_t next_ = 0;  ///< to be fetched
   std::array<uint32_t, PlainPackets::kMost> buckets_;
@@ -69,8 +71,13 @@ inline constexpr size_t kBeforeSending = 2 * kEight;
   table.candidates(packets.hashes(first), std::span<const uint32_t, kEight>(&buckets_[first], kEight), nobody,
                    std::span<lb::FlowEntry*, kEight>(&flows[first], kEight));
   const bool are_v4 = packets.are_v4(first), are_counted = (worker.watch.any() & stage::kAccount) != 0;
-  if (are_v4 && !are_counted) [[likely]]
-    return;
+  if (!are_v4 || are_counted) [[unlikely]]
+    prefetch_more(worker, table, first, are_v4, are_counted);
+}
+
+/// Fetches what of eight flows lies beside their entries. GCC 12 would take it for a function without effect.
+[[gnu::noipa]] inline void BurstFlows::prefetch_more(const Worker& worker, const lb::FlowTable& table,
+                                                     size_t first, bool are_v4, bool are_counted) {
   for (const lb::FlowEntry* const flow : std::span(flows).subspan(first, kEight)) {
     if (flow == &nobody) continue;
     if (!are_v4) table.prefetch_addresses6(*flow);

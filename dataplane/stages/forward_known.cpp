@@ -180,7 +180,7 @@ template <bool is_v4, Treatment treatment>
   if (!are_together) [[unlikely]]
     return send_apart(worker, burst, first, path);
   worker.balancer.count_requests(burst.flows[first]->service, kEight, bytes);
-  worker.transmit.send_shown<kEight>(path[0]->rewrite.link.port, &burst.frames[first]);
+  worker.transmit.send_eight_shown(path[0]->rewrite.link.port, &burst.frames[first]);
 }
 
 /// The one way to clients that eight answers have, which their paths let go. Null where they have not one
@@ -210,7 +210,7 @@ template <bool is_v4>
   }
   const uint64_t bytes = treat_eight<is_v4, Treatment::kTranslate, true>(worker, burst, first, path, &way);
   if (have_one_service) worker.balancer.count_answers(burst.flows[first]->service, kEight, bytes);
-  worker.transmit.send_shown<kEight>(way.link.port, &burst.frames[first]);
+  worker.transmit.send_eight_shown(way.link.port, &burst.frames[first]);
 }
 
 /// Whether each of the eight packets from `first` on, which are of one family, has its flow's key.
