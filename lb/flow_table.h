@@ -24,14 +24,17 @@ namespace sluice::lb {
 /// few flows lie in few pages of memory. Expiry visits a few entries a call.
 class FlowTable {
  public:
+  /// Which entries would be in a bucket, had they not found it full: marks of a few, and how many others.
+  struct Displaced {
+    std::array<uint16_t, 4> marks{};  ///< parts of their hashes, FlowTable::mark_of(); 0: of none
+    uint32_t others = 0;
+    uint32_t round = 0;  ///< of the table, in which they were noted
+  };
   struct alignas(64) Bucket {
     static constexpr unsigned kWays = 8;
     std::array<uint16_t, kWays> tag{};  ///< of the hash; 0 is a free way
     std::array<FlowIndex, kWays> index{};
-    uint32_t displaced =
-        0;               ///< entries that would be here, had they not found it full; FlowTable::displaced()
-    uint32_t round = 0;  ///< of the table, in which they were counted
-    uint32_t unused[2] = {};
+    Displaced displaced;
 
     /// The ways that have that tag, as bits.
     unsigned ways(uint16_t wanted) const {
@@ -159,7 +162,7 @@ class FlowTable {
   FlowEntry& at(FlowIndex index) { return entries_[index]; }
   const FlowEntry& at(FlowIndex index) const { return entries_[index]; }
   /// How many entries lie elsewhere that would be in that bucket, at most.
-  uint32_t displaced(const Bucket& bucket) const { return bucket.round == round_ ? bucket.displaced : 0; }
+  size_t displaced(const Bucket& bucket) const { return count(bucket.displaced); }
   size_t size() const { return used_; }
   size_t capacity() const { return entries_.size(); }
 
@@ -190,6 +193,21 @@ class FlowTable {
   }
   /// Never 0, which is a free way: FlowHash sees to it.
   static uint16_t tag_of(uint64_t hash) { return static_cast<uint16_t>(hash >> 48); }
+  /// A displaced entry's mark: the upper part of what its first bucket is of, so that it tells where the
+  /// entry would be once that bucket is split, made a number that is not 0.
+  static uint16_t mark_of(uint64_t hash) { return static_cast<uint16_t>(hash >> kMarkShift) | 1; }
+  static size_t bits_of_mark(uint16_t mark) { return size_t{mark} << kMarkShift; }
+  static constexpr unsigned kMarkShift = 8;
+  /// Of fewer buckets than so many none is split, so that marks tell for every split.
+  static constexpr size_t kLeastInUse = size_t{2} << kMarkShift;
+  /// Whether an entry with that hash, of which this is the first bucket, may lie in the second.
+  bool may_be_displaced(const Bucket& first, uint64_t hash) const {
+    const Displaced& displaced = first.displaced;
+    const __m128i marks = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(displaced.marks.data()));
+    const __m128i equal = _mm_cmpeq_epi16(marks, _mm_set1_epi16(static_cast<int16_t>(mark_of(hash))));
+    const bool is_noted = (_mm_movemask_epi8(equal) & 0xff) != 0 || displaced.others != 0;
+    return is_noted && displaced.round == round_;
+  }
 
   /// The flows of one state that give way before others, requests' entries alone, and where the search for
   /// the next goes on. A newcomer gets the entry that the hand has just left: it meets flows in the order of
@@ -223,8 +241,10 @@ class FlowTable {
   bool has_key(const FlowEntry& entry, const PackedKey& packed, const FlowKey& key) const;
   void grow();
   void split(Bucket& from, Bucket& to);
-  void count_displaced(Bucket& bucket);
-  void count_replaced(Bucket& bucket);
+  void split_displaced(Bucket& from, Bucket& to);
+  void note_displaced(Bucket& first, uint64_t hash);
+  void forget_displaced(Bucket& first, uint64_t hash);
+  size_t count(const Displaced& displaced) const;
   FlowEntry* displaced_candidate(const Bucket& first, const uint64_t& hash);
   FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash) {
@@ -255,7 +275,7 @@ class FlowTable {
   size_t in_use_;               ///< buckets
   size_t mask_;                 ///< the least of all ones that is not below their numbers
   bool may_overcount_ = false;  ///< Bucket::displaced, of some buckets that were split
-  uint32_t round_ = 0;          ///< how often it became empty, and those counts were forgotten
+  uint32_t round_ = 0;          ///< how often it became empty after that, and all of them were forgotten
   FlowHash hash_;
   std::array<Yielding, 5> yielding_;  ///< by state, from kStray to kAnswered
   size_t used_ = 0;
@@ -280,7 +300,7 @@ class FlowTable {
 /// has the whole hash ready who does not come here.
 [[gnu::noinline]] inline FlowEntry* FlowTable::displaced_candidate(const Bucket& first,
                                                                    const uint64_t& hash) {
-  if (displaced(first) == 0) return nullptr;
+  if (!may_be_displaced(first, hash)) return nullptr;
   const Bucket& second = buckets_[second_bucket(hash)];
   const uint32_t ways = second.twin_ways(tag_of(hash));
   return ways != 0 ? &entries_[second.first_of(ways)] : nullptr;
@@ -342,7 +362,7 @@ inline FlowEntry* FlowTable::find(const FlowKey& key, uint64_t hash) {
   const PackedKey packed = PackedKey::of(key);
   const Bucket& first = buckets_[first_bucket(hash)];
   FlowEntry* const found = find_in(first, tag_of(hash), packed, key);
-  if (found != nullptr || displaced(first) == 0) return found;
+  if (found != nullptr || !may_be_displaced(first, hash)) return found;
   return find_in(buckets_[second_bucket(hash)], tag_of(hash), packed, key);
 }
 
