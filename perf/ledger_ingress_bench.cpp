@@ -86,9 +86,14 @@ class BusyTime {
   uint64_t sum_ = 0;
 };
 
-/// Who has to wait leaves the CPU to the others: there may be fewer CPUs than threads.
-void nap() {
-  const timespec moment{0, 20'000};
+// Who has to wait leaves the CPU to the others: there may be fewer CPUs than threads. A nap costs several
+// microseconds of a CPU, so none is shorter than it must be: during a worker's, the ring between them, of 512
+// packets, neither fills up nor runs dry.
+constexpr long kWorkerNapNs = 50'000;
+constexpr long kWatcherNapNs = 1'000'000;
+
+void nap(long ns) {
+  const timespec moment{0, ns};
   nanosleep(&moment, nullptr);
 }
 
@@ -109,8 +114,8 @@ uint16_t sink_device(rte_mempool* pool) {
 class Frames {
  public:
   explicit Frames(Framing framing) {
-    Bytes message;
-    if (framing == Framing::kCoap) message = {0x42, 0x02, 0, 0, 0xab, 0xcd, 0xb2, 't', 'x', 0xff};
+    Bytes message =
+        framing == Framing::kCoap ? Bytes{0x42, 0x02, 0, 0, 0xab, 0xcd, 0xb2, 't', 'x', 0xff} : Bytes{};
     is_coap_ = framing == Framing::kCoap;
     head_ = message.size();
     message.resize(head_ + kPayload, 0x5a);
@@ -234,7 +239,7 @@ uint64_t Ingress::take(uint64_t transactions) {
   const auto receive = [](void* self) { return static_cast<Ingress*>(self)->receive(); };
   if (rte_eal_remote_launch(receive, this, kReceiver) != 0) give_up("the worker does not start");
   while (rte_eal_get_lcore_state(kReceiver) != WAIT) {
-    nap();
+    nap(kWatcherNapNs);
     if (plane.failure()) give_up(plane.failure()->message.c_str());
   }
   return plane.ended(ledger::Outcome::kStored) - stored_before;
@@ -278,7 +283,7 @@ int Ingress::receive() {
 }
 
 void Ingress::wait() {
-  if (hashing_ == Hashing::kHandedOver || !poll_hash_worker()) nap();
+  if (hashing_ == Hashing::kHandedOver || !poll_hash_worker()) nap(kWorkerNapNs);
 }
 
 void Ingress::send_answers() {
@@ -304,7 +309,7 @@ bool Ingress::poll_hash_worker() {
 int Ingress::hash() {
   prctl(PR_SET_TIMERSLACK, 1);
   while (!ends_) {
-    if (!poll_hash_worker()) nap();
+    if (!poll_hash_worker()) nap(kWorkerNapNs);
   }
   return 0;
 }
