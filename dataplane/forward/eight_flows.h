@@ -11,7 +11,7 @@
 #include "common/headers.h"
 #include "dataplane/forward/known_paths.h"
 #include "dataplane/packet/packet_lanes.h"
-#include "lb/flow_entry.h"
+#include "lb/flow_table.h"
 
 namespace sluice::dataplane {
 
@@ -31,11 +31,12 @@ using EightPackets = uint8_t* const*;      ///< their IP headers
   return _mm256_testz_si256(differs, compared) != 0;
 }
 
-/// The words of eight packets over IPv4, without options, that hold their checksums: that of the header, with
-/// the TTL; and that of layer 4, of TCP in the lower half, as it is loaded, of UDP in the upper.
+/// The words of eight packets, without options or extension headers, that hold their checksums: that of the
+/// header, with the TTL, which IPv4 alone has; and that of layer 4, of TCP in the lower half, as it is
+/// loaded, of UDP in the upper.
 struct ChecksumWords {
-  static constexpr size_t kOfTcp = sizeof(Ipv4Header) + offsetof(TcpHeader, checksum);
-  static constexpr size_t kOfUdp = sizeof(Ipv4Header) + offsetof(UdpHeader, length);
+  static constexpr size_t kOfTcp = offsetof(TcpHeader, checksum);  ///< in layer 4
+  static constexpr size_t kOfUdp = offsetof(UdpHeader, length);
 
   Lanes header, layer_4;
   uint32_t udp;  ///< a bit for each that is of UDP
@@ -77,10 +78,10 @@ template <bool any_udp>
   return reinterpret_cast<Lanes>(after);
 }
 
-/// translate() for eight packets over IPv4, which have more than one hop.
-template <bool any_udp>
-[[gnu::always_inline]] inline void translate_eight(EightPackets ip, EightFlows flows,
-                                                   const ChecksumWords& before) {
+/// translate() for eight packets of one family, which have more than one hop.
+template <bool is_v4, bool any_udp>
+[[gnu::always_inline]] inline void translate_eight(const lb::FlowTable& table, EightPackets ip,
+                                                   EightFlows flows, const ChecksumWords& before) {
   const auto rewrites_of = [&](size_t i) { return load_rows(&flows[i]->rewrite, &flows[i + 4]->rewrite); };
   const __m256i rewrites[] = {rewrites_of(0), rewrites_of(1), rewrites_of(2), rewrites_of(3)};
   const auto first_words = reinterpret_cast<Lanes>(_mm256_unpacklo_epi64(
@@ -89,10 +90,17 @@ template <bool any_udp>
   const Lanes layer_4 = layer_4_changed<any_udp>(before, first_words);
   const auto write = [&](size_t i, __m128i rewrite) {
     uint8_t* const packet = ip[i];
-    store(packet + lb::PackedKey::kIpv4Offset, rewrite);
-    store(packet + lb::PackedKey::kIpv4Offset, headers[i]);
+    uint8_t* const l4 = packet + (is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header));
+    if constexpr (is_v4) {
+      store(packet + lb::PackedKey::kIpv4Offset, rewrite);
+      store(packet + lb::PackedKey::kIpv4Offset, headers[i]);
+    } else {
+      --packet[offsetof(Ipv6Header, hop_limit)];
+      store(packet + offsetof(Ipv6Header, source), load<__m256i>(&table.addresses6(*flows[i]).new_source));
+      store(l4, _mm_extract_epi32(rewrite, 3));
+    }
     const bool is_udp = any_udp && (before.udp >> i & 1) != 0;
-    store(packet + (is_udp ? ChecksumWords::kOfUdp : ChecksumWords::kOfTcp), layer_4[i]);
+    store(l4 + (is_udp ? ChecksumWords::kOfUdp : ChecksumWords::kOfTcp), layer_4[i]);
   };
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i) {
@@ -100,12 +108,14 @@ template <bool any_udp>
     write(i + 4, _mm256_extracti128_si256(rewrites[i], 1));
   }
 }
+static_assert(offsetof(lb::Rewrite, source_port) == 12);
 /// The same, whether or not any of them is of UDP.
-[[gnu::always_inline]] inline void translate_eight(EightPackets ip, EightFlows flows,
-                                                   const ChecksumWords& before) {
+template <bool is_v4>
+[[gnu::always_inline]] inline void translate_eight(const lb::FlowTable& table, EightPackets ip,
+                                                   EightFlows flows, const ChecksumWords& before) {
   if (before.udp == 0) [[likely]]
-    return translate_eight<false>(ip, flows, before);
-  translate_eight<true>(ip, flows, before);
+    return translate_eight<is_v4, false>(table, ip, flows, before);
+  translate_eight<is_v4, true>(table, ip, flows, before);
 }
 
 /// Writes the link headers, of that size, in front of eight packets. `link_of`: gives that of packet i.

@@ -305,6 +305,8 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
   const auto [too_large, rest] = note_sizes<lane_bytes(false)>(first, total);
   const Verdicts lives = are_less(lanes_of<1>, byte_of<3>(word1));
   const Verdicts tcp = are_tcp(protocol, word13, l4_bytes), udp = are_udp(protocol, word11, l4_bytes);
+  store(&layer_4_words_[first], udp ? word11 : word14);
+  udp_ |= uint64_t{bits_of(udp)} << first;
 
   HalvesSum segment;
   for (size_t i = 0; i < 4; ++i) segment.add(source[i], destination[i]);

@@ -28,10 +28,11 @@ template <bool is_v4, Treatment treatment, bool are_answers = false>
   }
   std::array<uint8_t*, kEight> treated;
   EightPackets front = burst.packets.ips(first);
-  if constexpr (is_v4 && treatment == Treatment::kTranslate) {
+  if constexpr (treatment == Treatment::kTranslate) {
     const PlainPackets& packets = burst.packets;
-    translate_eight(front, flows,
-                    {packets.header_words(first), packets.layer_4_words(first), packets.of_udp(first)});
+    translate_eight<is_v4>(
+        worker.balancer.flows(), front, flows,
+        {packets.header_words(first), packets.layer_4_words(first), packets.of_udp(first)});
   } else {
     for (size_t i = 0; i < kEight; ++i) {
       treated[i] = treat_as<is_v4, treatment>(worker, path[i]->rewrite, flows[i], nullptr,

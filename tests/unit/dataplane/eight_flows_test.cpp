@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint32_t kVersion = 77, kNow = 1'000'000;
 
+using Packet = std::array<uint8_t, 96>;
+
 class Eight : public testing::Test {
  protected:
   Eight() {
@@ -27,19 +29,29 @@ class Eight : public testing::Test {
   bool one_of(unsigned cases) { return random_() % cases == 0; }
   Be32 any_address() { return Be32::from_network(one_of(8) ? 0 : one_of(8) ? UINT32_MAX : number()); }
   Be16 any_port() { return Be16::from_network(static_cast<uint16_t>(one_of(8) ? 0xffff : number())); }
-  FlowKey any_key() {
-    return {IpAddress::v4(any_address()),
-            IpAddress::v4(any_address()),
+  IpAddress any_address(bool is_v4) {
+    if (is_v4) return IpAddress::v4(any_address());
+    std::array<uint8_t, 16> bytes;
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(one_of(4) ? 0xff : number());
+    return IpAddress::v6(bytes.data());
+  }
+  FlowKey any_key(bool is_v4 = true) {
+    return {any_address(is_v4),
+            any_address(is_v4),
             any_port(),
             any_port(),
             one_of(2) ? IpProtocol::kTcp : IpProtocol::kUdp,
             {}};
   }
+  void expect_translated(bool is_v4);
 
   std::mt19937 random_{5};
   std::array<lb::FlowEntry, 8> entries_;
+  std::array<lb::Addresses6, 8> addresses6_;
+  std::vector<lb::FlowTable::Bucket> buckets_{lb::FlowTable::buckets_for(8)};
+  lb::FlowTable table_{entries_, addresses6_, buckets_, 1};
   std::array<lb::FlowEntry*, 8> flows_;
-  std::array<std::array<uint8_t, 64>, 8> packets_{};
+  std::array<Packet, 8> packets_{};
   std::array<uint8_t*, 8> ip_;
 };
 
@@ -55,13 +67,17 @@ Be16 checksum_of(uint32_t sum) {
   return Be16::from_host(static_cast<uint16_t>(~sum));
 }
 
-/// Writes a packet without payload, whose fourth byte of layer 4 is followed by `filling`. `is_summed`:
-/// whether it has a checksum of layer 4.
-void write_packet(uint8_t* ip, const FlowKey& key, uint8_t ttl, uint16_t id, uint64_t filling = 0,
-                  bool is_summed = true) {
-  const bool is_udp = key.protocol == IpProtocol::kUdp;
-  const size_t l4_bytes = is_udp ? sizeof(UdpHeader) : sizeof(TcpHeader);
-  std::memset(ip, 0, sizeof(Ipv4Header) + l4_bytes);
+size_t write_header(uint8_t* ip, const FlowKey& key, uint8_t ttl, uint16_t id, size_t l4_bytes) {
+  if (!key.source.is_v4()) {
+    auto& header = *reinterpret_cast<Ipv6Header*>(ip);
+    header.version_class_flow = Be32::from_host(6u << 28 | id);
+    header.payload_length = Be16::from_host(static_cast<uint16_t>(l4_bytes));
+    header.next_header = key.protocol;
+    header.hop_limit = ttl;
+    header.source = key.source.bytes();
+    header.destination = key.destination.bytes();
+    return sizeof header;
+  }
   auto& header = *reinterpret_cast<Ipv4Header*>(ip);
   header.version_ihl = 0x45;
   header.total_length = Be16::from_host(static_cast<uint16_t>(sizeof header + l4_bytes));
@@ -71,7 +87,18 @@ void write_packet(uint8_t* ip, const FlowKey& key, uint8_t ttl, uint16_t id, uin
   header.source = key.source.as_v4();
   header.destination = key.destination.as_v4();
   header.checksum = checksum_of(sum_of(ip, sizeof header));
-  uint8_t* const l4 = ip + sizeof header;
+  return sizeof header;
+}
+
+/// Writes a packet without payload, with `filling` somewhere in TCP. `is_summed`: whether it has a checksum
+/// of layer 4.
+void write_packet(uint8_t* ip, const FlowKey& key, uint8_t ttl, uint16_t id, uint64_t filling = 0,
+                  bool is_summed = true) {
+  const bool is_udp = key.protocol == IpProtocol::kUdp, is_v4 = key.source.is_v4();
+  const size_t l4_bytes = is_udp ? sizeof(UdpHeader) : sizeof(TcpHeader);
+  std::memset(ip, 0, sizeof(Ipv6Header) + l4_bytes);
+  const size_t header_bytes = write_header(ip, key, ttl, id, l4_bytes);
+  uint8_t* const l4 = ip + header_bytes;
   store(l4, key.source_port);
   store(l4 + 2, key.destination_port);
   if (is_udp) {
@@ -80,7 +107,8 @@ void write_packet(uint8_t* ip, const FlowKey& key, uint8_t ttl, uint16_t id, uin
     store(l4 + 4, filling);
     store(l4 + 18, static_cast<uint16_t>(filling >> 17));  // the urgent pointer
   }
-  const Be16 checksum = checksum_of(sum_of(ip + 12, 8) + sum_of(l4, l4_bytes) +
+  const size_t both_addresses = is_v4 ? 8 : 32;
+  const Be16 checksum = checksum_of(sum_of(l4 - both_addresses, both_addresses) + sum_of(l4, l4_bytes) +
                                     static_cast<uint32_t>(key.protocol) + static_cast<uint32_t>(l4_bytes));
   if (!is_udp) {
     store(l4 + 16, checksum);
@@ -107,32 +135,34 @@ TEST_F(Eight, HaveTheirKeysWhereNoBitDiffersButTheTtlAndTheChecksum) {
   }
 }
 
-TEST_F(Eight, GetTheOtherEndsAndRightChecksums) {
+void Eight::expect_translated(bool is_v4) {
   std::array<unsigned, 3> rounds{};  // of TCP alone, of both, of UDP alone
   for (unsigned round = 0; round < 50'000; ++round) {
-    std::array<std::array<uint8_t, 64>, 8> expected{};
+    std::array<Packet, 8> expected{};
     const unsigned kinds = number() % 3;
     std::array<uint32_t, 8> headers, layer_4;
     uint32_t udp = 0;
     for (size_t i = 0; i < 8; ++i) {
-      FlowKey from = any_key(), to = any_key();
+      FlowKey from = any_key(is_v4), to = any_key(is_v4);
       if (kinds != 1) from.protocol = kinds == 0 ? IpProtocol::kTcp : IpProtocol::kUdp;
       to.protocol = from.protocol;
       entries_[i].key = lb::PackedKey::of(from);
       entries_[i].rewrite = lb::Rewrite::between(from, to);
+      addresses6_[i] = {from.source, from.destination, to.source, to.destination};
       const auto ttl = static_cast<uint8_t>(2 + random_() % 254);
       const auto id = static_cast<uint16_t>(number());
       const uint64_t filling = one_of(8) ? UINT64_MAX : number();
-      const bool is_summed = !one_of(4);
+      const bool is_summed = !is_v4 || !one_of(4);
       write_packet(ip_[i], from, ttl, id, filling, is_summed);
       write_packet(expected[i].data() + 14, to, ttl - 1, id, filling, is_summed);
       const bool is_udp = from.protocol == IpProtocol::kUdp;
       udp |= uint32_t{is_udp} << i;
       headers[i] = load<uint32_t>(ip_[i] + 8);
-      layer_4[i] = load<uint32_t>(ip_[i] + 20 + (is_udp ? 4 : 16));
+      layer_4[i] = load<uint32_t>(ip_[i] + (is_v4 ? 20 : 40) + (is_udp ? 4 : 16));
     }
-    translate_eight(ip_.data(), flows_.data(),
-                    {load<Lanes>(headers.data()), load<Lanes>(layer_4.data()), udp});
+    const ChecksumWords words{load<Lanes>(headers.data()), load<Lanes>(layer_4.data()), udp};
+    is_v4 ? translate_eight<true>(table_, ip_.data(), flows_.data(), words)
+          : translate_eight<false>(table_, ip_.data(), flows_.data(), words);
     for (size_t i = 0; i < 8; ++i) {
       ASSERT_EQ(packets_[i], expected[i]) << round << ", " << i;
       packets_[i] = {};
@@ -140,6 +170,14 @@ TEST_F(Eight, GetTheOtherEndsAndRightChecksums) {
     ++rounds[udp == 0 ? 0 : udp == 0xff ? 2 : 1];
   }
   for (const unsigned count : rounds) EXPECT_GT(count, 10'000u);
+}
+
+TEST_F(Eight, GetTheOtherEndsAndRightChecksums) {
+  expect_translated(true);
+}
+
+TEST_F(Eight, GetTheOtherEndsOfIpv6AndRightChecksums) {
+  expect_translated(false);
 }
 
 TEST_F(Eight, HaveTheirLinkHeadersInFront) {
@@ -153,7 +191,7 @@ TEST_F(Eight, HaveTheirLinkHeadersInFront) {
     for (size_t i = 0; i < 8; ++i) ip[i] = packets_[i].data() + 2 + size;
     write_links(ip.data(), size, [&](size_t i) -> const LinkHeader& { return links[i]; });
     for (size_t i = 0; i < 8; ++i) {
-      std::array<uint8_t, 64> expected;
+      Packet expected;
       expected.fill(0xaa);
       std::copy_n(links[i].header.begin(), size, expected.begin() + 2);
       ASSERT_EQ(packets_[i], expected);
