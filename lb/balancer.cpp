@@ -217,6 +217,7 @@ void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
 [[gnu::always_inline]] inline Pick Balancer::place_for(const View& view, const FlowKey& key,
                                                        const Service& service, FlowState state,
                                                        const Steps& steps) {
+  if (steps.foresight.pick.backend != kNoBackend && admission_ == nullptr) return steps.foresight.pick;
   constexpr unsigned kTries = 16;
   for (unsigned tries = 0; tries < kTries; ++tries) {
     const Pick picked = pick_for(view, key, service, state, steps);
@@ -246,8 +247,9 @@ void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
   return translation;
 }
 
-Balancer::Plan Balancer::plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer,
-                              const Steps& steps) {
+[[gnu::always_inline]] inline Balancer::Plan Balancer::plan(const View& view, const FlowKey& key,
+                                                            ServiceId id, const Newcomer& newcomer,
+                                                            const Steps& steps) {
   const Service& service = view.services[id];
   const Pick picked = place_for(view, key, service, newcomer.state, steps);
   Plan plan{{.outcome = Outcome::kNoBackend, .service = id, .backend = picked.backend, .slot = picked.slot},

@@ -5,18 +5,6 @@
 #include "common/check.h"
 
 namespace sluice::lb {
-namespace {
-
-/// The coarse clock: eight bits of 128 ms, wrapping after 33 s. expire() looks more often than that.
-constexpr unsigned kCoarseShift = 7;
-/// RFC 6298, section 2: what a round trip is taken to last at most while none has been measured is 1 s.
-constexpr uint8_t kLasting = 1024 >> kCoarseShift;
-
-constexpr uint8_t coarse(uint32_t ms) {
-  return static_cast<uint8_t>(ms >> kCoarseShift);
-}
-
-}  // namespace
 
 size_t FlowTable::buckets_for(size_t entries) {
   return std::bit_ceil((entries + 4) / 5);
@@ -259,12 +247,6 @@ void FlowTable::set_watch(FlowEntry& entry, FlowWatch watch) {
 void FlowTable::set_timed(FlowEntry& entry, bool is_timed) {
   entry.is_timed = is_timed;
   entry.is_settled = is_settled(entry);
-}
-
-bool FlowTable::has_lasted(const FlowEntry& entry) {
-  const bool may_have = entry.state == FlowState::kStray || entry.state == FlowState::kHandshake;
-  return may_have && entry.peer == kNoFlow &&
-         static_cast<uint8_t>(coarse(entry.last_seen_ms) - entry.begun) >= kLasting;
 }
 
 void FlowTable::erase(FlowEntry& entry) {

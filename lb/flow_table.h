@@ -68,7 +68,9 @@ class FlowTable {
   FlowTable(std::span<FlowEntry> entries, std::span<Addresses6> addresses6, std::span<Bucket> buckets,
             uint64_t seed);
 
-  uint64_t hash(const FlowKey& key) const { return hash_(key); }
+  uint64_t hash(const FlowKey& key) const {
+    return key.source.is_v4() ? hash_v4(PackedKey::of(key)) : hash_(key);
+  }
   const FlowHash& hash() const { return hash_; }
   void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
   /// The entry that the tags of a hash's buckets point at, or null: if any entry has the hash's key, then all
@@ -174,6 +176,11 @@ class FlowTable {
   };
   class Victim;
 
+  /// The coarse clock: eight bits of 128 ms, wrapping after 33 s. expire() looks more often than that.
+  static constexpr unsigned kCoarseShift = 7;
+  static constexpr uint8_t coarse(uint32_t ms) { return static_cast<uint8_t>(ms >> kCoarseShift); }
+  /// RFC 6298, section 2: what a round trip is taken to last at most while none has been measured is 1 s.
+  static constexpr uint8_t kLasting = 1024 >> kCoarseShift;
   /// A table that has more entries for each bucket takes another bucket into use, if there is one.
   static constexpr size_t kFill = 3;
 
@@ -239,6 +246,10 @@ class FlowTable {
     return bucket_with_room(hash);
   }
   bool has_key(const FlowEntry& entry, const PackedKey& packed, const FlowKey& key) const;
+  uint64_t hash_v4(const PackedKey& key) const {
+    return hash_.hash_v4(key.source.network(), key.destination.network(), load<uint32_t>(&key.source_port),
+                         key.protocol_and_family);
+  }
   void grow();
   void split(Bucket& from, Bucket& to);
   void split_displaced(Bucket& from, Bucket& to);
@@ -262,8 +273,8 @@ class FlowTable {
   void remove_one(FlowEntry& entry);
   FlowIndex victim_in_buckets(uint64_t hash, const Request& request) const;
   FlowIndex victim_of_all(const Request& request);
-  FlowState first_to_yield(FlowIndex keep) const;
-  size_t count_of(FlowState state, FlowIndex keep) const;
+  FlowState first_to_yield(FlowState kept) const;
+  size_t count_of(FlowState state, FlowState kept) const;
   FlowIndex longest_idle(FlowState state, const Request& request);
   FlowIndex longest_idle_of_any(const Request& request);
   Yielding* yielding(FlowState state);
@@ -337,9 +348,7 @@ inline FlowKey FlowTable::key_of(const FlowEntry& entry) const {
 
 inline uint64_t FlowTable::hash_of(const FlowEntry& entry) const {
   const PackedKey& key = entry.key;
-  if (!key.is_v4()) return hash(key_of(entry));
-  return hash_.hash_v4(key.source.network(), key.destination.network(), load<uint32_t>(&key.source_port),
-                       key.protocol_and_family);
+  return key.is_v4() ? hash_v4(key) : hash_(key_of(entry));
 }
 
 inline bool FlowTable::has_key(const FlowEntry& entry, const PackedKey& packed, const FlowKey& key) const {
@@ -395,6 +404,12 @@ inline bool FlowTable::is_steady(const FlowEntry& entry) {
       return false;
   }
   end_broken("a flow's state is one of lb::FlowState");
+}
+
+inline bool FlowTable::has_lasted(const FlowEntry& entry) {
+  const bool may_have = entry.state == FlowState::kStray || entry.state == FlowState::kHandshake;
+  return may_have && entry.peer == kNoFlow &&
+         static_cast<uint8_t>(coarse(entry.last_seen_ms) - entry.begun) >= kLasting;
 }
 
 inline uint32_t FlowTable::idle_ms(const FlowEntry& entry, uint32_t now_ms) const {

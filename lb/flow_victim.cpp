@@ -58,17 +58,19 @@ FlowIndex FlowTable::victim_in_buckets(uint64_t hash, const Request& request) co
   return victim.index();
 }
 
-size_t FlowTable::count_of(FlowState state, FlowIndex keep) const {
+/// How many flows of a state may go, where one of the state `kept` may not.
+inline size_t FlowTable::count_of(FlowState state, FlowState kept) const {
   const size_t all = yielding_[static_cast<size_t>(state) - static_cast<size_t>(FlowState::kStray)].count;
-  return all - (keep != kNoFlow && entries_[keep].state == state ? 1 : 0);
+  return all - (kept == state ? 1 : 0);
 }
 
-/// The state whose flows are to give way before any answered one, or kFree where there is none.
-FlowState FlowTable::first_to_yield(FlowIndex keep) const {
+/// The state whose flows are to give way before any answered one, or kFree where there is none. `kept` as
+/// above.
+FlowState FlowTable::first_to_yield(FlowState kept) const {
   FlowState first = FlowState::kFree;
   for (const FlowState state :
        {FlowState::kStray, FlowState::kEmbryonic, FlowState::kHandshake, FlowState::kClosing}) {
-    const size_t count = count_of(state, keep);
+    const size_t count = count_of(state, kept);
     if (count > capacity() / kReserve) return state;
     if (count != 0 && first == FlowState::kFree) first = state;
   }
@@ -111,15 +113,16 @@ FlowIndex FlowTable::longest_idle_of_any(const Request& request) {
 }
 
 FlowIndex FlowTable::victim_of_all(const Request& request) {
+  const FlowState kept = request.keep != kNoFlow ? entries_[request.keep].state : FlowState::kFree;
   for (unsigned confirmed = 0; confirmed < kMostConfirmed; ++confirmed) {
-    const FlowState state = first_to_yield(request.keep);
+    const FlowState state = first_to_yield(kept);
     if (state == FlowState::kFree) break;
     const FlowIndex index = longest_idle(state, request);
     if (!has_lasted(entries_[index])) return index;
     confirm(entries_[index]);
   }
   if (request.eviction == Eviction::kUnanswered) return kNoFlow;
-  if (count_of(FlowState::kAnswered, request.keep) != 0) return longest_idle(FlowState::kAnswered, request);
+  if (count_of(FlowState::kAnswered, kept) != 0) return longest_idle(FlowState::kAnswered, request);
   return longest_idle_of_any(request);
 }
 

@@ -20,12 +20,6 @@ size_t next_of_family(std::span<const IpAddress> snat, size_t from, bool is_v4) 
   return snat.size();
 }
 
-/// Whether a flow gives its port up to a newcomer: nobody does who is answered, and to one that has begun
-/// without a SYN only its like.
-bool yields(const FlowEntry& user, FlowState newcomer) {
-  return newcomer == FlowState::kStray ? user.state == FlowState::kStray : user.state <= FlowState::kClosing;
-}
-
 }  // namespace
 
 PortSlice port_slice(unsigned index, unsigned workers) {
@@ -37,17 +31,6 @@ PortSlice port_slice(unsigned index, unsigned workers) {
 unsigned port_owner(uint16_t port, unsigned workers) {
   // The greatest index whose first port, rounded down from kPorts * index / workers, is at most this one.
   return port < kFirstPort ? 0 : ((port - kFirstPort + 1) * workers - 1) / kPorts;
-}
-
-std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key, const Backend& backend,
-                                                 uint64_t hash, FlowState newcomer) {
-  Translation translation{reply_key(key, backend), hash, key.source_port};
-  const FlowEntry* const user = flows.find(translation.reply, hash);
-  const bool is_own = user != nullptr && user->peer != kNoFlow && flows.key_of(flows.at(user->peer)) == key;
-  if (user == nullptr || is_own) return translation;
-  if (!yields(*user, newcomer)) return std::nullopt;
-  translation.displaced = flows.index_of(*user);
-  return translation;
 }
 
 namespace {
@@ -63,15 +46,15 @@ class Candidates {
     recent_turn_ = turn;
     longest_ago_ = ended.ms_ago;
   }
-  /// One in use by a flow that gives way; `next_sequence`: as in RecentPorts::Ended, where it has ended
-  /// lately.
-  void add_taken(const Translation& translation, uint32_t turn, const FlowEntry& user, uint32_t idle_ms,
-                 uint32_t next_sequence) {
+  /// One in use by a flow that gives way. Not inlined: GCC 12 would take `ended` for uninitialized where it
+  /// is nothing.
+  [[gnu::noinline]] void add_taken(const Translation& translation, uint32_t turn, const FlowEntry& user,
+                                   uint32_t idle_ms, const std::optional<RecentPorts::Ended>& ended) {
     const bool is_better =
         !taken_ || user.state < state_ || (user.state == state_ && idle_ms > longest_idle_);
     if (!is_better) return;
     const bool is_closing = user.state == FlowState::kClosing && user.key.protocol() == IpProtocol::kTcp;
-    taken_ = is_closing ? reused(translation, next_sequence) : translation;
+    taken_ = is_closing ? reused(translation, ended ? ended->next_sequence : 0) : translation;
     taken_turn_ = turn;
     state_ = user.state;
     longest_idle_ = idle_ms;
@@ -130,8 +113,7 @@ std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, 
       candidates.add_recent(candidate, turn, *ended);
     } else if (yields(*user, newcomer.state)) {
       candidate.displaced = flows.index_of(*user);
-      candidates.add_taken(candidate, turn, *user, flows.idle_ms(*user, newcomer.now_ms),
-                           ended ? ended->next_sequence : 0);
+      candidates.add_taken(candidate, turn, *user, flows.idle_ms(*user, newcomer.now_ms), ended);
     }
     address = next_of_family(snat, address + 1, backend.address.is_v4());
   }

@@ -40,10 +40,25 @@ inline FlowKey reply_key(const FlowKey& key, const Backend& backend) {
   return {backend.address, key.source, port, key.source_port, key.protocol, {}};
 }
 
+/// Whether a flow gives its port up to a newcomer: nobody does who is answered, and to one that has begun
+/// without a SYN only its like.
+inline bool yields(const FlowEntry& user, FlowState newcomer) {
+  return newcomer == FlowState::kStray ? user.state == FlowState::kStray : user.state <= FlowState::kClosing;
+}
+
 /// The destination changes alone. `hash`: FlowTable::hash() of reply_key(). Nothing where another flow's
 /// replies have that key already (two services, one backend and one client port) and it does not give way.
-std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key, const Backend& backend,
-                                                 uint64_t hash, FlowState newcomer);
+inline std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key,
+                                                        const Backend& backend, uint64_t hash,
+                                                        FlowState newcomer) {
+  Translation translation{reply_key(key, backend), hash, key.source_port};
+  const FlowEntry* const user = flows.find(translation.reply, hash);
+  const bool is_own = user != nullptr && user->peer != kNoFlow && flows.key_of(flows.at(user->peer)) == key;
+  if (user == nullptr || is_own) return translation;
+  if (!yields(*user, newcomer)) return std::nullopt;
+  translation.displaced = flows.index_of(*user);
+  return translation;
+}
 
 /// Source and destination change: takes the port after `turn`, which is PortUse::turn_of(backend), with which
 /// the reply's key is free at one of the addresses of the backend's family, and moves `turn` there. One that
