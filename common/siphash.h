@@ -2,7 +2,8 @@
 // key keeps an attacker from aiming flows at one backend. Any thread; pure.
 #pragma once
 
-#include <bit>
+#include <immintrin.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -44,7 +45,15 @@ class SipState {
  private:
   template <int bits>
   [[gnu::always_inline]] static Word rotl(Word word) {
-    return word << bits | word >> (64 - bits);
+    if constexpr (sizeof(Word) == sizeof(__m256i) && bits == 32) {
+      return reinterpret_cast<Word>(_mm256_shuffle_epi32(reinterpret_cast<__m256i>(word), 0xb1));
+    } else if constexpr (sizeof(Word) == sizeof(__m256i) && bits == 16) {
+      const __m256i places =
+          _mm256_set_epi64x(0x0d0c0b0a09080f0e, 0x0504030201000706, 0x0d0c0b0a09080f0e, 0x0504030201000706);
+      return reinterpret_cast<Word>(_mm256_shuffle_epi8(reinterpret_cast<__m256i>(word), places));
+    } else {
+      return word << bits | word >> (64 - bits);
+    }
   }
   [[gnu::always_inline]] void round() {
     v0_ += v1_;

@@ -30,11 +30,9 @@ class FlowHash {
 
   /// The hash of an IPv4 packet's key. Its four fields are as they lie in the packet.
   uint64_t hash_v4(uint32_t source, uint32_t destination, uint32_t ports, uint32_t protocol) const {
-    const auto product = [this](size_t word, uint32_t first, uint32_t second) {
-      return uint64_t{first + keys_[word]} * (second + keys_[word + 1]);
-    };
-    return mix(v4_constant_ + product(2, IpAddress::kMappedMark, source) +
-               product(6, IpAddress::kMappedMark, destination) + product(8, ports, protocol));
+    return mix(v4_constant_ + uint64_t{mapped_source_} * (source + keys_[3]) +
+               uint64_t{mapped_destination_} * (destination + keys_[7]) +
+               uint64_t{ports + keys_[8]} * (protocol + keys_[9]));
   }
   /// The hashes of the keys of eight IPv4 packets. The four fields of each, as they lie in the packet, are
   /// 32-bit lanes.
