@@ -38,20 +38,20 @@ std::optional<AesGcm> AesGcm::create() {
   return gcm;
 }
 
-void AesGcm::seal(const AesGcmKey& key, const uint8_t (&nonce)[kGcmNonceBytes],
-                  std::span<const uint8_t> associated, std::span<uint8_t> bytes, uint8_t* tag) const {
+void AesGcm::seal(const AesGcmKey& key, GcmNonce nonce, std::span<const uint8_t> associated,
+                  std::span<uint8_t> bytes, uint8_t* tag) const {
   gcm_context_data context;
   const auto call = key.is_256_ ? library_->gcm256_enc : library_->gcm128_enc;
-  call(expanded(key.expanded_.data()), &context, bytes.data(), bytes.data(), bytes.size(), nonce,
+  call(expanded(key.expanded_.data()), &context, bytes.data(), bytes.data(), bytes.size(), nonce.data(),
        associated.data(), associated.size(), tag, kGcmTagBytes);
 }
 
-bool AesGcm::open(const AesGcmKey& key, const uint8_t (&nonce)[kGcmNonceBytes],
-                  std::span<const uint8_t> associated, std::span<uint8_t> bytes, const uint8_t* tag) const {
+bool AesGcm::open(const AesGcmKey& key, GcmNonce nonce, std::span<const uint8_t> associated,
+                  std::span<uint8_t> bytes, const uint8_t* tag) const {
   gcm_context_data context;
   GcmTag right;
   const auto call = key.is_256_ ? library_->gcm256_dec : library_->gcm128_dec;
-  call(expanded(key.expanded_.data()), &context, bytes.data(), bytes.data(), bytes.size(), nonce,
+  call(expanded(key.expanded_.data()), &context, bytes.data(), bytes.data(), bytes.size(), nonce.data(),
        associated.data(), associated.size(), right.data(), right.size());
   return are_equal(right.data(), tag);
 }

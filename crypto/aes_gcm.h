@@ -16,6 +16,8 @@ inline constexpr size_t kGcmTagBytes = 16;
 inline constexpr size_t kGcmNonceBytes = 12;
 using GcmTag = std::array<uint8_t, kGcmTagBytes>;
 
+using GcmNonce = std::span<const uint8_t, kGcmNonceBytes>;
+
 class AesGcmKey;
 
 /// The library's entry points for this CPU. One object per thread.
@@ -25,13 +27,12 @@ class AesGcm {
   static std::optional<AesGcm> create();
 
   /// Encrypts `bytes` in place. A nonce is never used twice with one key: the caller's duty.
-  void seal(const AesGcmKey& key, const uint8_t (&nonce)[kGcmNonceBytes], std::span<const uint8_t> associated,
+  void seal(const AesGcmKey& key, GcmNonce nonce, std::span<const uint8_t> associated,
             std::span<uint8_t> bytes, uint8_t* tag) const;
   /// Decrypts `bytes` in place. False: the tag, 16 bytes at `tag`, is not that of these bytes, and what they
   /// hold now is of no use. Takes as long either way.
-  [[nodiscard]] bool open(const AesGcmKey& key, const uint8_t (&nonce)[kGcmNonceBytes],
-                          std::span<const uint8_t> associated, std::span<uint8_t> bytes,
-                          const uint8_t* tag) const;
+  [[nodiscard]] bool open(const AesGcmKey& key, GcmNonce nonce, std::span<const uint8_t> associated,
+                          std::span<uint8_t> bytes, const uint8_t* tag) const;
 
  private:
   friend class AesGcmKey;

@@ -5,9 +5,12 @@
 // What lies between the IV and the ICV is encrypted. Pure functions on numbers and bytes; any thread.
 #pragma once
 
+#include <immintrin.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "common/bytes.h"
 #include "common/headers.h"
@@ -51,32 +54,34 @@ constexpr size_t most_inner_bytes(size_t mtu, size_t outer_bytes) {
   return (mtu - around) / 4 * 4 - sizeof(EspTrailer);
 }
 
-/// What of a packet is not encrypted but authenticated, and its nonce (RFC 4106, 3 to 5).
-struct EspNonce {
-  uint8_t bytes[12];
-};
-inline EspNonce esp_nonce(Be32 salt, Be64 iv) {
-  EspNonce nonce;
-  store(nonce.bytes, salt);
-  store(nonce.bytes + sizeof salt, iv);
-  return nonce;
-}
-struct EspAssociatedData {
-  std::array<uint8_t, 12> bytes;
-  size_t size;
-};
-inline EspAssociatedData esp_associated_data(Be32 spi, uint64_t number, bool is_extended) {
-  EspAssociatedData data{.bytes = {}, .size = is_extended ? size_t{12} : size_t{8}};
-  store(data.bytes.data(), spi);
-  const auto low = Be32::from_host(static_cast<uint32_t>(number));
-  if (is_extended) {
-    store(data.bytes.data() + 4, Be32::from_host(static_cast<uint32_t>(number >> 32)));
-    store(data.bytes.data() + 8, low);
-  } else {
-    store(data.bytes.data() + 4, low);
+/// A packet's nonce, and what of it is authenticated and not encrypted (RFC 4106, 3 to 5). One store writes
+/// either: who reads it in larger pieces than it was written in waits until these have reached the cache.
+class EspNonce {
+ public:
+  EspNonce(Be32 salt, Be64 iv) {
+    const uint64_t low = salt.network() | iv.network() << 32, high = iv.network() >> 32;
+    store(bytes_.data(), _mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low)));
   }
-  return data;
-}
+  std::span<const uint8_t, 12> bytes() const { return std::span(bytes_).first<12>(); }
+
+ private:
+  alignas(16) std::array<uint8_t, 16> bytes_;
+};
+class EspAssociatedData {
+ public:
+  EspAssociatedData(Be32 spi, uint64_t number, bool is_extended) : size_(is_extended ? 12 : 8) {
+    const uint64_t low = Be32::from_host(static_cast<uint32_t>(number)).network();
+    const uint64_t high = Be32::from_host(static_cast<uint32_t>(number >> 32)).network();
+    const uint64_t second = is_extended ? high : low;
+    store(bytes_.data(), _mm_set_epi64x(static_cast<int64_t>(low),  // of which 8 bytes say nothing
+                                        static_cast<int64_t>(spi.network() | second << 32)));
+  }
+  std::span<const uint8_t> bytes() const { return std::span(bytes_).first(size_); }
+
+ private:
+  alignas(16) std::array<uint8_t, 16> bytes_;
+  size_t size_;
+};
 
 /// The number whose lower half is `low`, nearest to a window of `window` numbers up to `highest` (RFC 4303,
 /// A2.2).

@@ -1,19 +1,11 @@
 #include "dataplane/esp/esp_packet.h"
 
-#include <array>
-
-#include "common/check.h"
-
 namespace sluice::dataplane {
 namespace {
 
 /// The number is also the IV: of one key, none comes twice (RFC 4106, 3.1).
 Be64 iv_of(uint64_t number) {
   return Be64::from_host(number);
-}
-
-std::span<const uint8_t> view(const EspAssociatedData& data) {
-  return {data.bytes.data(), data.size};
 }
 
 uint64_t number_of(const InboundSa& sa, Be32 low) {
@@ -48,61 +40,55 @@ OpenedPacket inner_of(std::span<uint8_t> payload) {
   return opened;
 }
 
-/// What has to be known of a packet that is about to be encrypted.
-struct Sealing {
-  InnerFacts facts;
-  EspNonce nonce;
-  EspAssociatedData associated;
-  uint8_t* icv;
-};
-
-/// Writes what lies around a packet but for the outer header and the ICV.
-Sealing prepare(const OutboundSa& sa, uint64_t number, const SealedPacket& packet) {
-  uint8_t* const ip = packet.ip;
+/// Writes behind a packet what is encrypted with it, and returns where that ends. RFC 4303, 2.4.
+uint8_t* write_trailer(uint8_t* ip, size_t ip_bytes) {
+  constexpr uint64_t kPadding = 0x030201;
   const bool is_v4 = ip[0] >> 4 == 4;
-  const size_t padding = esp_padding(packet.ip_bytes);
-  uint8_t* const end = ip + packet.ip_bytes;
-  for (size_t i = 0; i < padding; ++i) end[i] = static_cast<uint8_t>(i + 1);  // RFC 4303, 2.4
-  store(end + padding,
-        EspTrailer{static_cast<uint8_t>(padding), is_v4 ? IpProtocol::kIpip : IpProtocol::kIpv6});
-  store(ip - sizeof(EspHeader),
-        EspHeader{sa.spi, Be32::from_host(static_cast<uint32_t>(number)), iv_of(number)});
-  return {inner_facts(ip, is_v4), esp_nonce(sa.salt, iv_of(number)),
-          esp_associated_data(sa.spi, number, sa.is_extended), end + padding + sizeof(EspTrailer)};
+  const size_t padding = esp_padding(ip_bytes);
+  const auto next_header = static_cast<uint64_t>(is_v4 ? IpProtocol::kIpip : IpProtocol::kIpv6);
+  const uint64_t before = uint64_t{1} << 8 * padding;
+  uint8_t* const end = ip + ip_bytes;
+  // Some bytes too many, where the ICV will be.
+  store(end, (kPadding & (before - 1)) | (padding | next_header << 8) * before);
+  return end + padding + sizeof(EspTrailer);
 }
 
 }  // namespace
 
-void seal_packets(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelHeader& header, uint64_t first,
+void seal_packets(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelFront& front, uint64_t first,
                   std::span<SealedPacket> packets) {
-  check(packets.size() <= kMostSealedTogether, "a burst of packets to be sealed");
-  std::array<Sealing, kMostSealedTogether> all;
   // Whatever is written beside the ciphertext is written for all packets first: encryption loads wide words,
   // which would wait for narrow stores into them.
-  for (size_t i = 0; i < packets.size(); ++i) all[i] = prepare(sa, first + i, packets[i]);
-  for (size_t i = 0; i < packets.size(); ++i) {
-    gcm.seal(sa.key, all[i].nonce.bytes, view(all[i].associated), {packets[i].ip, all[i].icv}, all[i].icv);
+  const TunnelFront in_registers = front;
+  uint64_t number = first;
+  for (SealedPacket& packet : packets) {
+    uint8_t* const ip = packet.ip;
+    uint8_t* const behind = write_trailer(ip, packet.ip_bytes) + kIcvBytes;
+    in_registers.write(ip, static_cast<size_t>(behind - ip) + sizeof(EspHeader), number++);
+    packet.sealed = {ip - in_registers.bytes(), behind};
   }
-  for (size_t i = 0; i < packets.size(); ++i) {
-    uint8_t* const esp = packets[i].ip - sizeof(EspHeader);
-    uint8_t* const behind = all[i].icv + kIcvBytes;
-    const auto id = static_cast<uint16_t>(first + i);
-    packets[i].sealed = {header.write(esp, static_cast<size_t>(behind - esp), all[i].facts, id), behind};
+  number = first;
+  for (const SealedPacket& packet : packets) {
+    uint8_t* const icv = packet.sealed.data() + packet.sealed.size() - kIcvBytes;
+    gcm.seal(sa.key, EspNonce(sa.salt, iv_of(number)).bytes(),
+             EspAssociatedData(sa.spi, number, sa.is_extended).bytes(), {packet.ip, icv}, icv);
+    front.finish(packet.ip, static_cast<size_t>(icv + kIcvBytes - packet.ip) + sizeof(EspHeader));
+    ++number;
   }
 }
 
 std::span<uint8_t> seal_packet(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelHeader& header,
                                uint64_t number, uint8_t* ip, size_t ip_bytes) {
   SealedPacket packet{ip, ip_bytes};
-  seal_packets(gcm, sa, header, number, {&packet, 1});
+  seal_packets(gcm, sa, TunnelFront(header, sa.spi, {}), number, {&packet, 1});
   return packet.sealed;
 }
 
 void unseal_packet(const crypto::AesGcm& gcm, const OutboundSa& sa, uint64_t number, uint8_t* ip,
                    size_t ip_bytes) {
   uint8_t* const icv = ip + ip_bytes + esp_padding(ip_bytes) + sizeof(EspTrailer);
-  static_cast<void>(gcm.open(sa.key, esp_nonce(sa.salt, iv_of(number)).bytes,
-                             view(esp_associated_data(sa.spi, number, sa.is_extended)), {ip, icv}, icv));
+  static_cast<void>(gcm.open(sa.key, EspNonce(sa.salt, iv_of(number)).bytes(),
+                             EspAssociatedData(sa.spi, number, sa.is_extended).bytes(), {ip, icv}, icv));
 }
 
 OpenedPacket open_packet(const crypto::AesGcm& gcm, const InboundSa& sa, std::span<uint8_t> esp) {
@@ -113,8 +99,8 @@ OpenedPacket open_packet(const crypto::AesGcm& gcm, const InboundSa& sa, std::sp
   opened.drop = TunnelDrop::kReplay;
   if (!sa.window.may_accept(number)) return opened;
   const std::span<uint8_t> payload = esp.subspan(sizeof header, esp.size() - sizeof header - kIcvBytes);
-  if (!gcm.open(sa.key, esp_nonce(sa.salt, header.iv).bytes,
-                view(esp_associated_data(sa.spi, number, sa.is_extended)), payload,
+  if (!gcm.open(sa.key, EspNonce(sa.salt, header.iv).bytes(),
+                EspAssociatedData(sa.spi, number, sa.is_extended).bytes(), payload,
                 payload.data() + payload.size())) {
     opened.drop = TunnelDrop::kIcv;
     return opened;

@@ -20,16 +20,15 @@ inline constexpr size_t kMostEspTail = 3 + sizeof(EspTrailer) + kIcvBytes;
 /// In front of it, at most.
 inline constexpr size_t kMostEspFront = TunnelHeader::kMostBytes + sizeof(EspHeader);
 
-/// A packet that is to be sealed in place, and the tunnel's own packet that has come of it: that begins in
-/// front of `ip`, and ends behind.
+/// A packet that is to be sealed in place, and what has come of it: that begins in front of `ip`, and ends
+/// behind.
 struct SealedPacket {
   uint8_t* ip;
   size_t ip_bytes;
   std::span<uint8_t> sealed = {};
 };
-inline constexpr size_t kMostSealedTogether = 32;
-/// Makes of packets, kMostSealedTogether at most, those of a tunnel, with sequence numbers from `first` on.
-void seal_packets(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelHeader& header, uint64_t first,
+/// Makes of packets those of a tunnel, with `front` before each and sequence numbers from `first` on.
+void seal_packets(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelFront& front, uint64_t first,
                   std::span<SealedPacket> packets);
 /// The same for the one packet of `ip_bytes` bytes at `ip`. Returns what has come of it.
 std::span<uint8_t> seal_packet(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelHeader& header,

@@ -2,10 +2,10 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstddef>
 
 #include "common/checksum.h"
-#include "dataplane/esp/esp_format.h"
 #include "dataplane/packet/pseudo_header.h"
 
 namespace sluice::dataplane {
@@ -16,12 +16,6 @@ constexpr uint8_t kEcnMask = 3;
 constexpr uint8_t kNotEct = 0, kEct1 = 1, kEct0 = 2, kCe = 3;  // RFC 3168, 5
 
 }  // namespace
-
-InnerFacts inner_facts(const uint8_t* ip, bool is_v4) {
-  if (!is_v4) return {reinterpret_cast<const Ipv6Header*>(ip)->traffic_class(), true};
-  const auto& header = *reinterpret_cast<const Ipv4Header*>(ip);
-  return {header.tos, header.dont_fragment()};
-}
 
 TunnelHeader::TunnelHeader(const IpAddress& local, const IpAddress& remote, bool has_udp)
     : is_v4_(local.is_v4()), has_udp_(has_udp) {
@@ -54,50 +48,28 @@ TunnelHeader::TunnelHeader(const IpAddress& local, const IpAddress& remote, bool
   bytes_ = static_cast<uint8_t>(size);
 }
 
-uint8_t* TunnelHeader::write(uint8_t* esp, size_t esp_bytes, InnerFacts inner, uint16_t id) const {
-  uint8_t* const front = esp - bytes_;
-  const size_t total = bytes_ + esp_bytes;
-  if (is_v4_) {
-    write_v4(front, total, inner, id);
-  } else {
-    write_v6(front, total, inner);
-  }
-  if (has_udp_) write_udp(front, esp, esp_bytes);
-  return front;
+TunnelFront::TunnelFront(const TunnelHeader& header, Be32 spi, std::span<const uint8_t> link)
+    : bytes_(link.size() + header.bytes() + sizeof(EspHeader)),
+      outer_bytes_(header.bytes_),
+      sum_(header.sum_),
+      is_v4_(header.is_v4_),
+      has_udp_(header.has_udp_) {
+  constexpr size_t kWord = sizeof(__m256i);
+  static_assert(sizeof(Ipv4Header) + sizeof(EspHeader) >= kWord &&
+                kMostLinkBytes + TunnelHeader::kMostBytes + sizeof(EspHeader) <= 3 * kWord);
+  alignas(kWord) std::array<uint8_t, 3 * kWord> front{};
+  std::copy(link.begin(), link.end(), front.begin());
+  std::copy_n(header.header_.begin(), header.bytes_, front.begin() + link.size());
+  store(front.data() + bytes_ - sizeof(EspHeader), EspHeader{spi, {}, {}});
+  first_ = load<__m256i>(front.data());
+  second_ = load<__m256i>(front.data() + kWord);
+  last_ = load<__m256i>(front.data() + bytes_ - kWord);
 }
 
-void TunnelHeader::write_v4(uint8_t* front, size_t total, InnerFacts inner, uint16_t id) const {
-  const auto length = Be16::from_host(static_cast<uint16_t>(total));
-  const auto fragment = Be16::from_host(inner.dont_fragment ? Ipv4Header::kDontFragment : 0);
-  const auto identification = Be16::from_host(inner.dont_fragment ? 0 : id);
-  // The sum is made of the values: loading back what has just been stored by the field would wait for the
-  // store buffer.
-  const uint64_t sum = uint64_t{sum_} + (uint32_t{inner.traffic_class} << 8) + length.network() +
-                       identification.network() + fragment.network();
-  store(front, load<__m128i>(header_.data()));
-  store(front + 16, load<uint32_t>(header_.data() + 16));
-  store(front + offsetof(Ipv4Header, tos), inner.traffic_class);
-  store(front + offsetof(Ipv4Header, total_length), length);
-  store(front + offsetof(Ipv4Header, id), identification);
-  store(front + offsetof(Ipv4Header, fragment), fragment);
-  store(front + offsetof(Ipv4Header, checksum), checksum_finish(sum));
-}
-
-void TunnelHeader::write_v6(uint8_t* front, size_t total, InnerFacts inner) const {
-  store(front, load<__m256i>(header_.data()));
-  store(front + 32, load<uint64_t>(header_.data() + 32));
-  store(front, Be32::from_host(6u << 28 | uint32_t{inner.traffic_class} << 20));
-  store(front + offsetof(Ipv6Header, payload_length),
-        Be16::from_host(static_cast<uint16_t>(total - sizeof(Ipv6Header))));
-}
-
-void TunnelHeader::write_udp(uint8_t* front, uint8_t* esp, size_t esp_bytes) const {
-  uint8_t* const udp = esp - sizeof(UdpHeader);
+void TunnelFront::write_udp_checksum(uint8_t* ip, size_t esp_bytes) const {
+  uint8_t* const udp = ip - sizeof(EspHeader) - sizeof(UdpHeader);
   const size_t udp_bytes = sizeof(UdpHeader) + esp_bytes;
-  store(udp, load<uint64_t>(header_.data() + bytes_ - sizeof(UdpHeader)));
-  store(udp + offsetof(UdpHeader, length), Be16::from_host(static_cast<uint16_t>(udp_bytes)));
-  if (is_v4_) return;
-  const uint64_t pseudo = pseudo_header_sum(front, false, IpProtocol::kUdp, udp_bytes);
+  const uint64_t pseudo = pseudo_header_sum(udp - sizeof(Ipv6Header), false, IpProtocol::kUdp, udp_bytes);
   Be16 checksum = checksum_finish(checksum_add(udp, udp_bytes, pseudo));
   if (checksum.network() == 0) checksum = Be16::from_network(0xffff);
   store(udp + offsetof(UdpHeader, checksum), checksum);

@@ -2,13 +2,18 @@
 // end (RFC 6040). Pure functions on bytes; any thread.
 #pragma once
 
+#include <immintrin.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "common/address.h"
+#include "common/checksum.h"
 #include "common/headers.h"
+#include "dataplane/esp/esp_format.h"
 
 namespace sluice::dataplane {
 
@@ -17,7 +22,11 @@ struct InnerFacts {
   uint8_t traffic_class;  ///< DSCP 6 | ECN 2
   bool dont_fragment;     ///< nobody on the way may: said by IPv4's sender, always so for IPv6
 };
-InnerFacts inner_facts(const uint8_t* ip, bool is_v4);
+inline InnerFacts inner_facts(const uint8_t* ip, bool is_v4) {
+  if (!is_v4) return {reinterpret_cast<const Ipv6Header*>(ip)->traffic_class(), true};
+  const auto& header = *reinterpret_cast<const Ipv4Header*>(ip);
+  return {header.tos, header.dont_fragment()};
+}
 
 /// Whole but for what each packet decides: IP, and UDP where it is asked for.
 class TunnelHeader {
@@ -30,15 +39,9 @@ class TunnelHeader {
 
   size_t bytes() const { return bytes_; }
   bool is_v4() const { return is_v4_; }
-  /// Writes it in front of the `esp_bytes` bytes of ESP at `esp`, which are finished. Returns where it
-  /// begins. The UDP checksum is 0 over IPv4 (RFC 3948, 2.1), and made over IPv6. `id` tells fragments of
-  /// IPv4 packets apart, where these may be fragmented (RFC 6864, 4.1): it does not come again soon.
-  uint8_t* write(uint8_t* esp, size_t esp_bytes, InnerFacts inner, uint16_t id) const;
 
  private:
-  void write_v4(uint8_t* front, size_t total, InnerFacts inner, uint16_t id) const;
-  void write_v6(uint8_t* front, size_t total, InnerFacts inner) const;
-  void write_udp(uint8_t* front, uint8_t* esp, size_t esp_bytes) const;
+  friend class TunnelFront;
 
   std::array<uint8_t, kMostBytes> header_{};
   uint16_t sum_ = 0;  ///< over IPv4: of all header fields that no packet decides, as the network has them
@@ -46,6 +49,83 @@ class TunnelHeader {
   bool is_v4_ = false;
   bool has_udp_ = false;
 };
+
+/// All that lies in front of the packets that a tunnel takes: a link header, the tunnel's own headers and
+/// ESP's. Made for packets that leave together, all of it values: what is copied into a loop needs no memory
+/// in it.
+class TunnelFront {
+ public:
+  static constexpr size_t kMostLinkBytes = sizeof(EthernetHeader) + 2 * sizeof(VlanHeader);
+
+  /// `link`: kMostLinkBytes at most.
+  TunnelFront(const TunnelHeader& header, Be32 spi, std::span<const uint8_t> link);
+
+  size_t bytes() const { return bytes_; }
+  /// Writes it in front of the packet at `ip`, of which `esp_bytes` bytes of ESP are to be made, with that
+  /// number. That is also the IV: of one key, none comes twice (RFC 4106, 3.1); and its lower half tells
+  /// fragments of IPv4 packets apart, where these may be fragmented (RFC 6864, 4.1). The UDP checksum is 0
+  /// over IPv4 (RFC 3948, 2.1).
+  void write(uint8_t* ip, size_t esp_bytes, uint64_t number) const;
+  /// Over IPv6 with UDP, makes the checksum once ESP is whole.
+  void finish(uint8_t* ip, size_t esp_bytes) const {
+    if (has_udp_ && !is_v4_) [[unlikely]]
+      write_udp_checksum(ip, esp_bytes);
+  }
+
+ private:
+  void write_v4(uint8_t* outer, size_t total, InnerFacts inner, uint16_t id) const;
+  void write_v6(uint8_t* outer, size_t total, InnerFacts inner) const;
+  void write_udp_checksum(uint8_t* ip, size_t esp_bytes) const;
+
+  __m256i first_, second_, last_;  ///< 32 bytes each; the last ones end with it
+  size_t bytes_;
+  size_t outer_bytes_;
+  uint64_t sum_;
+  bool is_v4_, has_udp_;
+};
+
+[[gnu::always_inline]] inline void TunnelFront::write(uint8_t* ip, size_t esp_bytes, uint64_t number) const {
+  const InnerFacts inner = inner_facts(ip, ip[0] >> 4 == 4);
+  uint8_t* const front = ip - bytes_;
+  store(front, first_);
+  if (bytes_ > 2 * sizeof(__m256i)) store(front + sizeof(__m256i), second_);
+  store(ip - sizeof(__m256i), last_);
+  uint8_t* const esp = ip - sizeof(EspHeader);
+  store(esp + offsetof(EspHeader, sequence), Be32::from_host(static_cast<uint32_t>(number)));
+  store(esp + offsetof(EspHeader, iv), Be64::from_host(number));
+  uint8_t* const outer = esp - outer_bytes_;
+  const size_t total = outer_bytes_ + esp_bytes;
+  if (is_v4_) {
+    write_v4(outer, total, inner, static_cast<uint16_t>(number));
+  } else {
+    write_v6(outer, total, inner);
+  }
+  if (has_udp_) {
+    store(esp - sizeof(UdpHeader) + offsetof(UdpHeader, length),
+          Be16::from_host(static_cast<uint16_t>(sizeof(UdpHeader) + esp_bytes)));
+  }
+}
+
+[[gnu::always_inline]] inline void TunnelFront::write_v4(uint8_t* outer, size_t total, InnerFacts inner,
+                                                         uint16_t id) const {
+  // Swapped as a word: GCC swaps halves by way of memory where there is MOVBE.
+  const uint32_t length = Be32::from_host(static_cast<uint32_t>(total)).network() >> 16;
+  const uint16_t fragment = Be16::from_host(inner.dont_fragment ? Ipv4Header::kDontFragment : 0).network();
+  const uint16_t identification = Be16::from_host(inner.dont_fragment ? 0 : id).network();
+  // All four fields at once, and the sum of the values: loading back what has just been stored by the field
+  // would wait for the store buffer.
+  store(outer, uint64_t{0x45} | uint64_t{inner.traffic_class} << 8 | uint64_t{length} << 16 |
+                   uint64_t{identification} << 32 | uint64_t{fragment} << 48);
+  const uint64_t sum = sum_ + (uint32_t{inner.traffic_class} << 8) + length + identification + fragment;
+  store(outer + offsetof(Ipv4Header, checksum), checksum_finish(sum));
+}
+
+[[gnu::always_inline]] inline void TunnelFront::write_v6(uint8_t* outer, size_t total,
+                                                         InnerFacts inner) const {
+  store(outer, Be32::from_host(6u << 28 | uint32_t{inner.traffic_class} << 20));
+  store(outer + offsetof(Ipv6Header, payload_length),
+        Be16::from_host(static_cast<uint16_t>(total - sizeof(Ipv6Header))));
+}
 
 /// The ECN field of an inner packet after an outer header with that one was taken off; nothing: the packet is
 /// to be dropped, for it cannot say that there was congestion (RFC 6040, 4.2).

@@ -17,12 +17,19 @@ constexpr uint32_t kPatienceMs = 3'000;  ///< as long as neighbors are asked for
 constexpr size_t kMostUnresolved =
     8;                          ///< of one tunnel: what comes after is dropped until its next hop is known
 constexpr unsigned kTries = 4;  ///< to leave with numbers that are not too far behind
+constexpr size_t kMostSealedTogether = 32;
 
-using Run = std::span<EspWorker::Waiting>;
+using Waiting = EspWorker::Waiting;
+using Run = std::span<Waiting>;
 
-void refuse(Worker& worker, const Tunnel& tunnel, rte_mbuf* packet, TunnelDrop reason) {
+void drop(Worker& worker, Waiting waiting, DropReason reason, DropDetail detail = DropDetail::kNone) {
+  waiting.lay_bare();
+  worker.drops.drop(waiting.packet, reason, detail);
+}
+
+void refuse(Worker& worker, const Tunnel& tunnel, const Waiting& waiting, TunnelDrop reason) {
   tunnel.state->counters[worker.place.index].drop(reason);
-  worker.drops.drop(packet, DropReason::kDenied, DropDetail::kTunnel);
+  drop(worker, waiting, DropReason::kDenied, DropDetail::kTunnel);
 }
 
 /// Why nothing can be sent by a tunnel without an association: it could leave in clear alone.
@@ -30,14 +37,15 @@ TunnelDrop reason_without_keys(const Tunnel& tunnel) {
   return tunnel.lacks_storage ? TunnelDrop::kSequenceExhausted : TunnelDrop::kClear;
 }
 
-uint8_t* ip_of(rte_mbuf* packet) {
-  return rte_pktmbuf_mtod(packet, uint8_t*);
+/// What has to lie in front of a tunnel's packets.
+size_t front_bytes(const Tunnel& tunnel, const PortView& view) {
+  return tunnel.header.bytes() + sizeof(EspHeader) + ethernet_bytes(view);
 }
 
-/// Whether a packet has the room around it that sealing needs, and the way out's Ethernet header.
-bool has_room(const rte_mbuf* packet, const Tunnel& tunnel, const PortView& view) {
-  const size_t front = tunnel.header.bytes() + sizeof(EspHeader) + ethernet_bytes(view);
-  return rte_pktmbuf_headroom(packet) >= front && rte_pktmbuf_tailroom(packet) >= kMostEspTail;
+/// Whether a packet has the room around it that sealing needs, `front` bytes before it.
+bool has_room(const Waiting& waiting, size_t front) {
+  return size_t{rte_pktmbuf_headroom(waiting.packet)} + waiting.mark_bytes >= front &&
+         rte_pktmbuf_tailroom(waiting.packet) >= kMostEspTail;
 }
 
 enum class Sent : uint8_t {
@@ -64,24 +72,31 @@ class Sender {
 
  private:
   Sent refuse_all(Run run, TunnelDrop reason) {
-    for (const EspWorker::Waiting& waiting : run) refuse(worker_, tunnel_, waiting.packet, reason);
+    for (const Waiting& waiting : run) refuse(worker_, tunnel_, waiting, reason);
     return Sent::kAll;
+  }
+
+  TunnelFront front_to(const MacAddress& mac) const {
+    std::array<uint8_t, TunnelFront::kMostLinkBytes> link;
+    write_ethernet(link.data(), view_, mac, tunnel_.header.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6);
+    return {tunnel_.header, tunnel_.out->spi, std::span(link).first(ethernet_bytes(view_))};
   }
 
   Sent send_to(const MacAddress& mac, Run run) {
     SequenceLeases& leases = *tunnel_.out->leases;
     const auto count = static_cast<unsigned>(run.size());
-    for (size_t i = 0; i < count; ++i) sealed_[i] = {ip_of(run[i].packet), run[i].packet->pkt_len};
+    for (size_t i = 0; i < count; ++i) sealed_[i] = {run[i].ip(), run[i].ip_bytes()};
     const std::span<SealedPacket> packets = std::span(sealed_).first(count);
+    const TunnelFront front = front_to(mac);
     for (unsigned tries = 0; tries < kTries; ++tries) {
       const auto first = leases.take(count);
       if (!first || (!tunnel_.out->is_extended && *first + count - 1 > UINT32_MAX)) {
         return refuse_all(run, TunnelDrop::kSequenceExhausted);
       }
-      seal_packets(worker_.esp->gcm(), *tunnel_.out, tunnel_.header, *first, packets);
+      seal_packets(worker_.esp->gcm(), *tunnel_.out, front, *first, packets);
       switch (leases.depart(worker_.place.index, *first, count)) {
         case SequenceLeases::Departure::kNow:
-          transmit(mac, run);
+          transmit(run);
           leases.left(worker_.place.index);
           return Sent::kAll;
         case SequenceLeases::Departure::kLater:
@@ -101,20 +116,17 @@ class Sender {
     }
   }
 
-  void transmit(const MacAddress& mac, Run run) {
-    LinkHeader link{.port = static_cast<uint8_t>(tunnel_.port),
-                    .bytes = static_cast<uint8_t>(ethernet_bytes(view_))};
-    write_ethernet(link.header.data(), view_, mac,
-                   tunnel_.header.is_v4() ? ether_type::kIpv4 : ether_type::kIpv6);
+  void transmit(Run run) {
+    const bool is_shown = (worker_.watch.any() & stage::kCaptureSent) != 0;
     std::array<rte_mbuf*, kMostSealedTogether> frames;
     uint64_t inner_bytes = 0;
     for (size_t i = 0; i < run.size(); ++i) {
-      const SealedPacket& sealed = sealed_[i];
-      inner_bytes += sealed.ip_bytes;
-      uint8_t* const frame = sealed.sealed.data() - link.bytes;
-      link.write(frame);
+      const SealedPacket& packet = sealed_[i];
+      if (is_shown) [[unlikely]]
+        run[i].lay_bare();
+      inner_bytes += packet.ip_bytes;
       frames[i] = run[i].packet;
-      set_data(frames[i], frame, sealed.sealed.data() + sealed.sealed.size());
+      set_data(frames[i], packet.sealed.data(), packet.sealed.data() + packet.sealed.size());
     }
     TunnelCounters& counters = tunnel_.state->counters[worker_.place.index];
     counters.packets_out.add(run.size());
@@ -142,13 +154,12 @@ class Held {
 };
 
 /// Whether a packet that cannot leave now may wait.
-bool may_wait(const Worker& worker, const EspWorker::Waiting& waiting,
-              std::span<const EspWorker::Waiting> kept) {
+bool may_wait(const Worker& worker, const Waiting& waiting, std::span<const Waiting> kept) {
   if (worker.now_ms - waiting.since_ms >= kPatienceMs) return false;
   const Tunnel& tunnel = worker.tables->tunnels->tunnels()[waiting.tunnel - 1u];
   // Numbers of other workers are out of the way within a poll of theirs.
   if (tunnel.state->counters.size() > 1 && kept.size() < EspWorker::kMostWaiting / 2) return true;
-  return static_cast<size_t>(std::count_if(kept.begin(), kept.end(), [&](const EspWorker::Waiting& other) {
+  return static_cast<size_t>(std::count_if(kept.begin(), kept.end(), [&](const Waiting& other) {
            return other.tunnel == waiting.tunnel;
          })) < kMostUnresolved;
 }
@@ -178,58 +189,71 @@ void send_waiting(Worker& worker) {
     if (cause == Sent::kAll) continue;
     const DropReason reason =
         cause == Sent::kUnresolved ? DropReason::kNeighborUnresolved : DropReason::kTxFull;
-    for (const EspWorker::Waiting& waiting : run) {
+    for (const Waiting& waiting : run) {
       if (may_wait(worker, waiting, all.first(kept))) {
         all[kept++] = waiting;
       } else {
-        worker.drops.drop(waiting.packet, reason);
+        drop(worker, waiting, reason);
       }
     }
   }
   worker.esp->keep_first(kept);
 }
 
-/// Takes over a bare packet: it waits until the poll's end, or another worker has it.
-void await(Worker& worker, uint16_t tunnel_number, rte_mbuf* packet) {
-  const Tunnel& tunnel = worker.tables->tunnels->tunnels()[tunnel_number - 1u];
+/// Takes over a packet: it waits until the poll's end, or another worker has it.
+void await(Worker& worker, Waiting waiting) {
+  const Tunnel& tunnel = worker.tables->tunnels->tunnels()[waiting.tunnel - 1u];
   if (tunnel.out == nullptr || worker.esp == nullptr) {
-    return refuse(worker, tunnel, packet, reason_without_keys(tunnel));
+    return refuse(worker, tunnel, waiting, reason_without_keys(tunnel));
   }
-  if (!has_room(packet, tunnel, worker.tables->ports[tunnel.port])) {
-    return worker.drops.drop(packet, DropReason::kNoHeadroom);
+  if (!has_room(waiting, front_bytes(tunnel, worker.tables->ports[tunnel.port]))) {
+    return drop(worker, waiting, DropReason::kNoHeadroom);
   }
   if (!worker.transmit.has_queue(tunnel.port)) {
-    meta_of(packet).tunnel = tunnel_number;
-    if (worker.transmit.hand_over_bare(packet)) return;
-    meta_of(packet).tunnel = 0;  // the buffer's next frame is for no tunnel
+    waiting.lay_bare();
+    meta_of(waiting.packet).tunnel = waiting.tunnel;
+    if (worker.transmit.hand_over_bare(waiting.packet)) return;
+    meta_of(waiting.packet).tunnel = 0;  // the buffer's next frame is for no tunnel
     worker.stats.ring_full.add();
-    return worker.drops.drop(packet, DropReason::kRingFull);
+    return drop(worker, waiting, DropReason::kRingFull);
   }
-  const EspWorker::Waiting waiting{packet, worker.now_ms, tunnel_number};
   if (worker.esp->add(waiting)) return;
   send_waiting(worker);
-  if (!worker.esp->add(waiting)) worker.drops.drop(packet, DropReason::kTxFull);
+  if (!worker.esp->add(waiting)) drop(worker, waiting, DropReason::kTxFull);
+}
+
+/// Whether packets of a tunnel need nothing but room, before them and among those that wait.
+bool is_usual(const Worker& worker, const Tunnel& tunnel) {
+  return tunnel.out != nullptr && worker.esp != nullptr && worker.transmit.has_queue(tunnel.port);
 }
 
 }  // namespace
 
 void encapsulate_marked(Worker& worker, std::optional<uint8_t> in_port) {
+  uint16_t usual = 0;  // the tunnel of the packet before, if that is_usual()
+  size_t front = 0;
   for (rte_mbuf* const packet : worker.transmit.take_for_tunnels()) {
     const auto mark = load<TunnelMark>(rte_pktmbuf_mtod(packet, const uint8_t*));
-    rte_pktmbuf_adj(packet, sizeof mark);
-    PacketMeta& meta = meta_of(packet);
-    if (in_port) meta.in_port = *in_port;
-    meta.l3_offset = 0;  // there is no Ethernet header any more
-    meta.bare_at = packet->data_off;
-    meta.tunnel = 0;
-    meta.bind(mark.service, mark.backend);
-    await(worker, mark.tunnel, packet);
+    const Waiting waiting{.packet = packet,
+                          .since_ms = worker.now_ms,
+                          .tunnel = mark.tunnel,
+                          .mark_bytes = sizeof mark,
+                          .in_port = in_port ? *in_port : meta_of(packet).in_port,
+                          .service = mark.service,
+                          .backend = mark.backend};
+    if (mark.tunnel != usual) [[unlikely]] {
+      const Tunnel& tunnel = worker.tables->tunnels->tunnels()[mark.tunnel - 1u];
+      usual = is_usual(worker, tunnel) ? mark.tunnel : uint16_t{0};
+      front = front_bytes(tunnel, worker.tables->ports[tunnel.port]);
+    }
+    if (usual == 0 || !has_room(waiting, front) || !worker.esp->add(waiting)) [[unlikely]]
+      await(worker, waiting);
   }
 }
 
 void encapsulate(Worker& worker, uint16_t tunnel_number, rte_mbuf* packet) {
   encapsulate_marked(worker, std::nullopt);  // of its flow, they come first
-  await(worker, tunnel_number, packet);
+  await(worker, {.packet = packet, .since_ms = worker.now_ms, .tunnel = tunnel_number});
 }
 
 void send_encrypted(Worker& worker) {
@@ -252,16 +276,18 @@ void find_tunnels_anew(Worker& worker) {
   const Run all = worker.esp->waiting();
   const auto& tunnels = worker.tables->tunnels;
   size_t kept = 0;
-  for (EspWorker::Waiting waiting : all) {
-    const auto* const ip = rte_pktmbuf_mtod(waiting.packet, const uint8_t*);
+  for (Waiting waiting : all) {
+    const uint8_t* const ip = waiting.ip();
     waiting.tunnel = tunnels == nullptr ? 0 : tunnels->leading_to(destination_of(ip, *ip >> 4 == 4));
-    const bool can_go =
-        waiting.tunnel != 0 && has_room(waiting.packet, tunnels->tunnels()[waiting.tunnel - 1u],
-                                        worker.tables->ports[tunnels->tunnels()[waiting.tunnel - 1u].port]);
+    bool can_go = waiting.tunnel != 0;
+    if (can_go) {
+      const Tunnel& tunnel = tunnels->tunnels()[waiting.tunnel - 1u];
+      can_go = has_room(waiting, front_bytes(tunnel, worker.tables->ports[tunnel.port]));
+    }
     if (can_go) {
       all[kept++] = waiting;
     } else {
-      worker.drops.drop(waiting.packet, DropReason::kDenied, DropDetail::kTunnel);
+      drop(worker, waiting, DropReason::kDenied, DropDetail::kTunnel);
     }
   }
   worker.esp->keep_first(kept);
@@ -269,8 +295,8 @@ void find_tunnels_anew(Worker& worker) {
 
 void give_up_tunnels(Worker& worker) {
   if (worker.esp == nullptr) return;
-  for (const EspWorker::Waiting& waiting : worker.esp->waiting()) {
-    worker.drops.drop(waiting.packet, DropReason::kNeighborUnresolved);
+  for (const Waiting& waiting : worker.esp->waiting()) {
+    drop(worker, waiting, DropReason::kNeighborUnresolved);
   }
   worker.esp->keep_first(0);
 }

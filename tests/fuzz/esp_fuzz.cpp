@@ -57,8 +57,8 @@ void check(std::span<const uint8_t> input) {
     const auto number = Be64::from_host(7);
     store(esp.data(), EspHeader{ends.out->spi, Be32::from_host(7), number});
     std::copy(input.begin(), input.end(), esp.begin() + sizeof(EspHeader));
-    const EspAssociatedData associated = esp_associated_data(ends.out->spi, 7, extended);
-    ends.gcm.seal(ends.out->key, esp_nonce(Be32{}, number).bytes, {associated.bytes.data(), associated.size},
+    const EspAssociatedData associated(ends.out->spi, 7, extended);
+    ends.gcm.seal(ends.out->key, EspNonce(Be32{}, number).bytes(), associated.bytes(),
                   std::span(esp).subspan(sizeof(EspHeader), input.size()),
                   esp.data() + esp.size() - kIcvBytes);
   }
