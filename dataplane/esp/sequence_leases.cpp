@@ -17,6 +17,19 @@ SequenceLeases::SequenceLeases(unsigned workers, uint64_t first, uint64_t end)
       next_(first),
       end_(end) {}
 
+bool SequenceLeases::has_to_wait(unsigned worker, unsigned count) const {
+  return workers_ > 1 && is_too_far(worker, next_.load(std::memory_order_relaxed) + count - 1);
+}
+
+bool SequenceLeases::is_too_far(unsigned worker, uint64_t last) const {
+  for (unsigned other = 0; other < workers_; ++other) {
+    if (other == worker) continue;
+    const uint64_t lowest = leaving_[other].lowest.load(std::memory_order_seq_cst);
+    if (lowest != kNone && last > lowest + kMostBehind) return true;
+  }
+  return false;
+}
+
 std::optional<uint64_t> SequenceLeases::take(unsigned count) {
   const uint64_t end = end_.load(std::memory_order_acquire);
   // A look first: who finds nothing shall not use up the numbers that the next extension brings.
@@ -34,13 +47,9 @@ SequenceLeases::Departure SequenceLeases::depart(unsigned worker, uint64_t first
     left(worker);
     return Departure::kStale;
   }
-  for (unsigned other = 0; other < workers_; ++other) {
-    if (other == worker) continue;
-    const uint64_t lowest = leaving_[other].lowest.load(std::memory_order_seq_cst);
-    if (lowest != kNone && first + count - 1 > lowest + kMostBehind) {
-      left(worker);
-      return Departure::kLater;
-    }
+  if (is_too_far(worker, first + count - 1)) {
+    left(worker);
+    return Departure::kLater;
   }
   return Departure::kNow;
 }

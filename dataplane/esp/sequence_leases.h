@@ -26,6 +26,9 @@ class SequenceLeases {
   // Of workers.
   /// How many numbers a worker takes at once, at most: several workers' fit in what a number may be behind.
   unsigned most() const { return most_; }
+  /// Whether another worker is about to send numbers so low that depart() would say kLater of the next
+  /// `count`: a look before these are taken, for packets that would be encrypted in vain.
+  bool has_to_wait(unsigned worker, unsigned count) const;
   /// The first of `count` numbers that nobody else has; nothing where the range has no more.
   std::optional<uint64_t> take(unsigned count);
   enum class Departure : uint8_t {
@@ -46,6 +49,9 @@ class SequenceLeases {
 
  private:
   static constexpr uint64_t kNone = UINT64_MAX;
+  /// Whether another worker is about to send a number that `last` may not be sent before.
+  bool is_too_far(unsigned worker, uint64_t last) const;
+
   struct alignas(64) Leaving {
     std::atomic<uint64_t> lowest{kNone};
   };

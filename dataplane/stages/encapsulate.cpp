@@ -89,6 +89,7 @@ class Sender {
     const std::span<SealedPacket> packets = std::span(sealed_).first(count);
     const TunnelFront front = front_to(mac);
     for (unsigned tries = 0; tries < kTries; ++tries) {
+      if (leases.has_to_wait(worker_.place.index, count)) return Sent::kBehind;
       const auto first = leases.take(count);
       if (!first || (!tunnel_.out->is_extended && *first + count - 1 > UINT32_MAX)) {
         return refuse_all(run, TunnelDrop::kSequenceExhausted);

@@ -269,6 +269,9 @@ TEST(EspWorkers, DropAsBoundedWhatIsTooMuchWhileAnotherWorkerSends) {
   }
   work(gateway.worker(0), 20);
   const size_t at_once = gateway.sent(kCore).size();
+  const uint64_t next = leases.next();
+  work(gateway.worker(0), 20);
+  EXPECT_EQ(leases.next(), next) << "nothing is encrypted in vain while the other worker has not sent";
   leases.left(1);
   gateway.settle();  // the other worker's own flows, too
   const size_t later = gateway.sent(kCore).size();

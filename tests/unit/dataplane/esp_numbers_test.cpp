@@ -147,13 +147,17 @@ TEST(SequenceLeases, HoldsBackWhoWouldBeTooFarAhead) {
   ASSERT_EQ(leases.depart(0, mine, 1), SequenceLeases::Departure::kNow);
   // Another worker goes on while this one is about to send.
   for (uint64_t number = mine + 1; number <= mine + SequenceLeases::kMostBehind; ++number) {
+    ASSERT_FALSE(leases.has_to_wait(1, 1));
     ASSERT_EQ(leases.take(1), number);
     ASSERT_EQ(leases.depart(1, number, 1), SequenceLeases::Departure::kNow);
     leases.left(1);
   }
+  EXPECT_TRUE(leases.has_to_wait(1, 1));
+  EXPECT_FALSE(leases.has_to_wait(0, 1)) << "for nobody but others";
   const uint64_t beyond = *leases.take(1);
   EXPECT_EQ(leases.depart(1, beyond, 1), SequenceLeases::Departure::kLater);
   leases.left(0);
+  EXPECT_FALSE(leases.has_to_wait(1, 1));
   EXPECT_EQ(leases.depart(1, beyond, 1), SequenceLeases::Departure::kNow);
 }
 
