@@ -47,10 +47,11 @@ bool has_source_token(const Worker& worker, const lb::SourceRules& rules, const 
 }
 
 /// Takes a token of the source of a flow, where sources' packets are counted.
-bool takes_of_source(const Worker& worker, const lb::ServiceRules& rules, lb::FlowEntry& flow) {
+bool takes_of_source(Worker& worker, const lb::ServiceRules& rules, lb::FlowEntry& flow) {
   if (!rules.per_source || !rules.per_source->packets) return true;
   return rules.per_source->packets->take(flow, worker.now_ns, worker.police.rules_tick, [&] {
-    return rules.per_source->hash(worker.balancer.flows().key_of(flow).source);
+    const IpAddress client = worker.balancer.flows().key_of(flow).source;
+    return worker.police.source_hashes.of(*rules.per_source, client);
   });
 }
 
@@ -83,7 +84,7 @@ uint32_t ask_source(const lb::SourceRate& rate, const AskingSource& source, lb::
 
 /// For those of eight flows, as bits, that have no token in advance. The buckets that are to be asked are all
 /// fetched before the first is: to change one lets nothing else pass until it is there.
-[[gnu::noinline]] uint32_t ask_sources(const Worker& worker, const lb::SourceRules& rules,
+[[gnu::noinline]] uint32_t ask_sources(Worker& worker, const lb::SourceRules& rules,
                                        lb::FlowEntry* const* eight, uint32_t asking) {
   std::array<AskingSource, kEight> sources;
   size_t count = 0;
@@ -92,7 +93,7 @@ uint32_t ask_source(const lb::SourceRate& rate, const AskingSource& source, lb::
     size_t known = 0;
     while (known < count && sources[known].client != client) ++known;
     if (known == count) {
-      sources[count++] = {client, rules.hash(client), 0};
+      sources[count++] = {client, worker.police.source_hashes.of(rules, client), 0};
       rules.packets->fetch(sources[known].hash);
     }
     sources[known].flows |= _blsi_u32(left);
@@ -177,7 +178,8 @@ bool Police::takes_packet(const lb::ServiceRules& rules, const IpAddress& client
   const uint64_t now_ns = worker_.now_ns;
   if (rules.packets && !rules.packets->has_token(balancer, now_ns)) return false;
   if (rules.per_source && rules.per_source->packets &&
-      !takes_of_source(*rules.per_source->packets, rules.per_source->hash(client))) {
+      !takes_of_source(*rules.per_source->packets,
+                       worker_.police.source_hashes.of(*rules.per_source, client))) {
     return false;
   }
   return !rules.packets || rules.packets->take(balancer, now_ns);
@@ -270,6 +272,7 @@ void adopt_rules(Worker& worker) {
   if (tables.rules.get() != police.rules) {
     police.rules = tables.rules.get();
     police.rules_tick = lb::PacketLease::tick(worker.now_ns);
+    police.source_hashes.forget();
     police.counts_packets = counts_packets(tables);
   }
   if (tables.access_generation == police.access_generation) return;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "lb/flow_entry.h"
+#include "lb/source_hashes.h"
 
 namespace sluice::dataplane {
 
@@ -18,7 +19,8 @@ struct PoliceState {
   const void* rules = nullptr;  ///< Tables::rules that this worker keeps, to tell others apart from them
   /// Since when, as lb::PacketLease counts: what flows took in advance before may have been of other limits.
   uint32_t rules_tick = 0;
-  bool counts_packets = false;  ///< some service has packets counted
+  bool counts_packets = false;     ///< some service has packets counted
+  lb::SourceHashes source_hashes;  ///< by these rules
   /// For so many bursts more, plain packets are held against rules first (refuse_plain()): some were refused.
   uint8_t refusing = 0;
   static constexpr uint8_t kRefusingBursts = 64;

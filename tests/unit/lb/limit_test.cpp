@@ -4,11 +4,13 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "lb/shared_bucket.h"
+#include "lb/source_hashes.h"
 #include "lb/source_rules.h"
 
 namespace sluice::lb {
@@ -268,6 +270,33 @@ TEST(SourceRate, ForgetsWhatFlowsTookInAdvanceOfOtherLimits) {
   EXPECT_FALSE(rate.may_spend(flow, now_ns, PacketLease::tick(now_ns)));
   EXPECT_FALSE(rate.may_spend(flow, now_ns + 62'500'000, 0));  // a sixteenth of a second is long over, too
   EXPECT_TRUE(rate.may_spend(flow, now_ns + 60'000'000, 0));
+}
+
+TEST(SourceHashes, AreThoseOfTheRulesThatAreAsked) {
+  const SourceRules all[] = {{.key = {1, 2}}, {.prefix4 = 24, .prefix6 = 48, .key = {3, 4}}};
+  SourceHashes hashes;
+  uint64_t random = 1;
+  for (int i = 0; i < 10'000; ++i) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    std::array<uint8_t, 16> bytes{0x20, 0x01, 0x0d, 0xb8};
+    bytes[7] = static_cast<uint8_t>(random >> 40 & 7);
+    bytes[15] = static_cast<uint8_t>(random >> 50 & 7);
+    const bool is_v4 = random >> 63 != 0;
+    const IpAddress client = is_v4 ? IpAddress::v4(Be32::from_host(static_cast<uint32_t>(random >> 33 & 63)))
+                                   : IpAddress::v6(bytes.data());
+    const SourceRules& rules = all[random >> 62 & 1];
+    ASSERT_EQ(hashes.of(rules, client), rules.hash(client)) << client.to_string();
+  }
+}
+
+TEST(SourceHashes, AreForgottenWithTheRules) {
+  SourceHashes hashes;
+  SourceRules rules{.key = {1, 2}};
+  const IpAddress client = IpAddress::v4(Be32::from_host(1));
+  hashes.of(rules, client);
+  rules.key = {3, 4};  // others, at the same place
+  hashes.forget();
+  EXPECT_EQ(hashes.of(rules, client), rules.hash(client));
 }
 
 TEST(SourceRate, TellsSourcesApartAsLongAsThereIsRoom) {
