@@ -61,6 +61,12 @@ class Compile : public testing::Test {
     return (*tables_->services)[*ids_.find_service(identity_of(*model_->services.at(name)))];
   }
   lb::BackendId id(const BackendKey& key) const { return ids_.find_backend(key).value_or(lb::kNoBackend); }
+  /// How many pool tables are those of before.
+  size_t shared_pool_tables() const {
+    size_t shared = 0;
+    for (size_t i = 0; i < tables_->pools.size(); ++i) shared += tables_->pools[i] == before_->pools[i];
+    return shared;
+  }
   const lb::Backend& backend(const BackendKey& key) const { return (*tables_->backends)[id(key)]; }
 
   /// What the table of pool web ought to be over some of its backends.
