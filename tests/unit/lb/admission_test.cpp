@@ -147,7 +147,7 @@ TEST(FlowAdmission, PassesOverFullBackendsForTheNextSlot) {
     size_t slot = siphash24(kKey, &key, FlowKey::kHashedBytes) % slots.size();
     size_t steps = 0;
     for (; steps < slots.size() && begun[slots[slot]] == 4; ++steps) slot = (slot + 1) % slots.size();
-    const Decision decision = world.send(key, kSyn);
+    const Decision decision = world.send_foreseen(key, i % 3 != 0 ? world.foresee(key) : Foresight{}, kSyn);
     if (steps == slots.size()) {
       EXPECT_EQ(decision.outcome, Outcome::kRateLimited);
       EXPECT_EQ(decision.limit, Limit::kBackendFlows);

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
+#include <vector>
 
 #include "tests/unit/lb/balancer_test.h"
 
@@ -30,6 +32,43 @@ TEST_F(BalancerTest, PicksByHashAndThenRemembers) {
   EXPECT_EQ(second.backend, first.backend);
   EXPECT_EQ(second.flow, first.flow);
   EXPECT_EQ(second.flow->state, FlowState::kHandshake);
+}
+
+/// Bursts of newcomers, to both services, over TCP and UDP, and to nobody, some twice, some not foreseen.
+TEST_F(BalancerTest, DecidesAsItWouldWithoutHavingForeseen) {
+  for (const ForwardMode forward : {ForwardMode::kDnat, ForwardMode::kFullNat, ForwardMode::kDirect}) {
+    for (const Policy policy : {Policy::kMaglev, Policy::kSourceHash, Policy::kWeightedRoundRobin}) {
+      World foreseeing{{.backends = 4, .entries = 64}}, other{{.backends = 4, .entries = 64}};
+      for (World* const each : {&foreseeing, &other})
+        each->set_service({.policy = policy, .forward = forward});
+      unsigned number = 0;
+      for (size_t size = 0; size <= Balancer::kMostForeseen; ++size) {
+        std::vector<FlowKey> keys;
+        for (size_t i = 0; i < size; ++i) {
+          number += i % 7 != 0;
+          const std::array destinations = {"203.0.113.10", "203.0.113.11", "203.0.113.12"};
+          keys.push_back(i % 5 == 0
+                             ? question(1 + number % 60'000)
+                             : flow_key("192.0.2.7", 1 + number % 60'000, destinations[number % 3], 80));
+        }
+        std::vector<const FlowKey*> asked;
+        for (const FlowKey& key : keys) asked.push_back(asked.size() % 11 != 3 ? &key : nullptr);
+        std::vector<Foresight> foresights(size);
+        foreseeing.balancer->foresee(foreseeing.view(), asked, foresights);
+        for (size_t i = 0; i < size; ++i) {
+          const uint8_t flags = keys[i].protocol == IpProtocol::kTcp ? kSyn : uint8_t{0};
+          const Decision decision = foreseeing.send_foreseen(keys[i], foresights[i], flags);
+          const Decision expected = other.send(keys[i], flags);
+          ASSERT_EQ(decision.outcome, expected.outcome) << number;
+          ASSERT_EQ(decision.service, expected.service) << number;
+          ASSERT_EQ(decision.backend, expected.backend) << number;
+          ASSERT_EQ(decision.slot, expected.slot) << number;
+          ASSERT_EQ(decision.flow == nullptr, expected.flow == nullptr) << number;
+        }
+        ASSERT_EQ(foreseeing.snapshot(), other.snapshot()) << size;
+      }
+    }
+  }
 }
 
 TEST_F(BalancerTest, DropsWithoutBackends) {

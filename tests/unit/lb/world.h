@@ -95,12 +95,23 @@ struct World {
 
   Decision send(const FlowKey& key, uint8_t tcp_flags = 0, uint16_t frame_bytes = 64,
                 bool has_payload = false) {
-    return balancer->balance(view(), key, balancer->flows().hash(key),
+    return send_foreseen(key, {}, tcp_flags, frame_bytes, has_payload);
+  }
+  Decision send_foreseen(const FlowKey& key, const Foresight& foresight, uint8_t tcp_flags = 0,
+                         uint16_t frame_bytes = 64, bool has_payload = false) {
+    const uint64_t hash = balancer->flows().hash(key);
+    return balancer->balance(view(), balancer->flows().find(key, hash), key, hash,
                              {.tcp_flags = tcp_flags,
                               .frame_bytes = frame_bytes,
                               .has_payload = has_payload,
                               .received_ns = now_ns},
-                             now_ms);
+                             now_ms, foresight);
+  }
+  Foresight foresee(const FlowKey& key) const {
+    const FlowKey* const asked = &key;
+    Foresight foresight;
+    balancer->foresee(view(), {&asked, 1}, {&foresight, 1});
+    return foresight;
   }
   /// The key of the replies to a NAT flow.
   FlowKey reply_of(const Decision& decision) {
