@@ -190,7 +190,8 @@ template <bool is_v4>
 /// they are taken over. False: nothing has changed. A bit of `seen` for each that its flow's watcher has
 /// seen.
 template <bool is_v4, bool is_watched>
-bool forward_eight(Worker& worker, const BurstFlows& burst, size_t first, uint32_t seen) {
+[[gnu::always_inline]] inline bool forward_eight(Worker& worker, const BurstFlows& burst, size_t first,
+                                                 uint32_t seen) {
   if (!burst.packets.are_plain(first)) return false;
   if (!have_all_keys<is_v4>(worker.balancer.flows(), burst, first)) return false;
   lb::FlowEntry* const* const flows = &burst.flows[first];
@@ -231,6 +232,13 @@ bool forward_eight(Worker& worker, const BurstFlows& burst, size_t first, uint32
   end_broken("a treatment is one of Treatment");
 }
 
+/// The same over IPv6.
+template <bool is_watched>
+[[gnu::noinline]] bool forward_eight_v6(Worker& worker, const BurstFlows& burst, size_t first,
+                                        uint32_t seen) {
+  return forward_eight<false, is_watched>(worker, burst, first, seen);
+}
+
 /// The same, whichever family they are of, if they are of one; a bit of `seen` for each packet of the burst.
 template <bool is_watched>
 [[gnu::always_inline]] inline bool forward_any_eight(Worker& worker, const BurstFlows& burst, size_t first,
@@ -238,7 +246,7 @@ template <bool is_watched>
   const auto of_eight = static_cast<uint32_t>(seen >> first & 0xff);
   if (burst.packets.are_v4(first)) [[likely]]
     return forward_eight<true, is_watched>(worker, burst, first, of_eight);
-  return burst.packets.are_v6(first) && forward_eight<false, is_watched>(worker, burst, first, of_eight);
+  return burst.packets.are_v6(first) && forward_eight_v6<is_watched>(worker, burst, first, of_eight);
 }
 
 /// forward_plain() for packet `i`.
@@ -294,7 +302,7 @@ std::span<rte_mbuf*> forward_burst(Worker& worker, BurstFlows& burst) {
         first + kEight <= count && (others.waiting == 0 || may_all_go(burst, first, others));
     if (are_eight && forward_any_eight<is_watched>(worker, burst, first, seen)) [[likely]]
       continue;
-    if (first >= inspected) {
+    if (is_watched && first >= inspected) {
       inspected = count;
       burst.find_until(worker, flows, count);
       seen = inspect_known(worker, burst.packets, std::span(burst.flows).first(count), first);
