@@ -78,9 +78,9 @@ class PlainPackets {
   const uint32_t* all_ip_bytes(size_t first) const { return &ip_bytes_[first]; }
   /// How large frames are, from number `first` on.
   const uint32_t* all_frame_bytes(size_t first) const { return &frame_bytes_[first]; }
-  /// Of kLanes plain packets of one family from number `first` on: the third word of the header of IPv4, which
-  /// has its checksum; the word that has the checksum of layer 4, which is the fifth of TCP and the second of
-  /// UDP; and a bit for each that is of UDP.
+  /// Of kLanes plain packets of one family from number `first` on: the third word of the header of IPv4,
+  /// which has its checksum; the word that has the checksum of layer 4, which is the fifth of TCP and the
+  /// second of UDP; and a bit for each that is of UDP.
   Lanes header_words(size_t first) const { return load<Lanes>(&header_words_[first]); }
   Lanes layer_4_words(size_t first) const { return load<Lanes>(&layer_4_words_[first]); }
   uint32_t of_udp(size_t first) const { return static_cast<uint32_t>(udp_ >> first & 0xff); }
