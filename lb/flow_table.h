@@ -146,6 +146,10 @@ class FlowTable {
   FlowKey key_of(const FlowEntry& entry) const;
   /// hash() of it.
   uint64_t hash_of(const FlowEntry& entry) const;
+  /// Where they come from. Made where it is wanted: who copies a key's waits for its halves to be stored.
+  IpAddress source_of(const FlowEntry& entry) const {
+    return entry.key.is_v4() ? IpAddress::v4(entry.key.source) : addresses6(entry).source;
+  }
   /// The key that translation gives them. `entry` is of a NAT flow.
   FlowKey translated_key_of(const FlowEntry& entry) const { return key_of(at(entry.peer)).reversed(); }
   IpAddress translated_destination_of(const FlowEntry& entry) const {

@@ -50,16 +50,15 @@ bool has_source_token(const Worker& worker, const lb::SourceRules& rules, const 
 bool takes_of_source(Worker& worker, const lb::ServiceRules& rules, lb::FlowEntry& flow) {
   if (!rules.per_source || !rules.per_source->packets) return true;
   return rules.per_source->packets->take(flow, worker.now_ns, worker.police.rules_tick, [&] {
-    const IpAddress client = worker.balancer.flows().key_of(flow).source;
+    const IpAddress client = worker.balancer.flows().source_of(flow);
     return worker.police.source_hashes.of(*rules.per_source, client);
   });
 }
 
 /// Those of eight flows, as bits, that have one source, and have to ask its bucket.
 struct AskingSource {
-  IpAddress client;
-  uint64_t hash = 0;
-  uint32_t flows = 0;
+  uint64_t hash;
+  uint32_t flows;
 };
 
 /// Takes a token for each flow of a source: at once for those that take none in advance. Returns for which.
@@ -89,12 +88,13 @@ uint32_t ask_source(const lb::SourceRate& rate, const AskingSource& source, lb::
   std::array<AskingSource, kEight> sources;
   size_t count = 0;
   for (uint32_t left = asking; left != 0; left &= left - 1) {
-    const IpAddress client = worker.balancer.flows().key_of(*eight[std::countr_zero(left)]).source;
+    const IpAddress client = worker.balancer.flows().source_of(*eight[std::countr_zero(left)]);
+    const uint64_t hash = worker.police.source_hashes.of(rules, client);
     size_t known = 0;
-    while (known < count && sources[known].client != client) ++known;
+    while (known < count && sources[known].hash != hash) ++known;
     if (known == count) {
-      sources[count++] = {client, worker.police.source_hashes.of(rules, client), 0};
-      rules.packets->fetch(sources[known].hash);
+      sources[count++] = {hash, 0};
+      rules.packets->fetch(hash);
     }
     sources[known].flows |= _blsi_u32(left);
   }
