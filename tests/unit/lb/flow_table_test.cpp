@@ -85,7 +85,7 @@ TEST(FlowTable, TakesBucketsIntoUseAsEntriesCome) {
   for (uint32_t i = 0; i < 20'000; ++i) {
     ASSERT_NE(table.insert(numbered_key(i), FlowState::kEstablished), nullptr) << i;
     if (std::popcount(i) != 1) continue;
-    EXPECT_LE(last_used(), i / 3 + 1) << i;
+    EXPECT_LE(last_used(), std::max<size_t>(512, i / 3 + 1)) << i;  // no fewer are ever split
     for (uint32_t known = 0; known <= i; ++known) {
       const FlowEntry* const entry = table.find(numbered_key(known));
       ASSERT_NE(entry, nullptr) << known << " of " << i;
