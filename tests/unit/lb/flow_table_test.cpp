@@ -206,8 +206,8 @@ TEST(FlowTable, LooksAtSecondBucketsNoMoreOnceTheyAreEmpty) {
   EXPECT_EQ(count_displaced(table), 0u);
 }
 
-/// Of a table that grows to 2^14 buckets, and whose entries come and go. Of one bucket those beyond four, which
-/// buckets that wait to be split have now and then, may be counted for both halves of it.
+/// Of a table that grows to 2^14 buckets, and whose entries come and go. Of one bucket those beyond four,
+/// which buckets that wait to be split have now and then, may be counted for both halves of it.
 TEST(FlowTable, KnowsWhichEntriesLieInTheirSecondBuckets) {
   constexpr uint32_t kEntries = 81'920;
   Table table(kEntries);
