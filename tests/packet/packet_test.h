@@ -65,7 +65,8 @@ inline Bytes destination_mac_of(const Bytes& frame) {
   return Bytes(frame.begin(), frame.begin() + 6);
 }
 
-/// Whether the path of the first flow is known, which takes two of its packets.
+/// Whether the path of the first flow is known, as it is once one of its packets has been sent to its
+/// backend.
 inline bool is_known(TestGateway& gateway) {
   dataplane::Worker& worker = gateway.worker();
   return worker.paths.find(0, 0, worker.neighbors.version()) != nullptr;
