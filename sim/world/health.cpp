@@ -112,8 +112,14 @@ void Health::hear(const ctrl::Gateway::HealthResult& result) {
   BackendHost* const host = host_of(result.key);
   if (host == nullptr) world_.violate("somebody is checked who is no backend");
   const bool is_new = result.known && !result.healthy && !host->is_found_down;
-  const bool is_wrong = is_new && host->is_alive && world_.now() > host->alive_since + kBeyondDoubt;
-  if (is_wrong) world_.violate(result.key.address.to_string() + " is found down though it answers");
+  // Of a backend that is listed anew is told again what was found, until it can be found otherwise.
+  const bool is_told_again = host->is_said_down;
+  const Nanoseconds found_since =
+      is_told_again ? std::max(host->alive_since, means_since_) : host->alive_since;
+  const bool is_beyond_doubt = (has_means_ || !is_told_again) && world_.now() > found_since + kBeyondDoubt;
+  if (is_new && host->is_alive && is_beyond_doubt)
+    world_.violate(result.key.address.to_string() + " is found down though it answers");
+  if (result.known) host->is_said_down = !result.healthy;
   world_.when_idle([this, host, healthy = result.healthy, heard = world_.now()] {
     if (host->listed_since <= heard) changes_.set_health(*host, healthy);
   });

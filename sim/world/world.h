@@ -35,6 +35,7 @@ struct BackendHost {
   Nanoseconds dead_since = 0;
   Nanoseconds listed_since = 0;
   bool is_found_down = false;  ///< by the health checks
+  bool is_said_down = false;   ///< by their last result, though it may have been listed anew since then
   ctrl::AdminState state = ctrl::AdminState::kActive;
 };
 
