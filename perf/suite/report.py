@@ -143,7 +143,7 @@ def ratio_plots(rows: Dict[str, List[Row]]) -> Dict[str, tuple]:
             compared = [row for row in some if row.suite == suite and row.ratio is not None and row.more_is_better]
             if compared:
                 title = f"{suite}: our rate by the peer's ({kind})"
-                plots[f"ratio-{suite}-{kind}"] = (title, svg.bars(title, [_bar(row) for row in compared]))
+                plots[f"ratio-{suite.replace(' ', '-')}-{kind}"] = (title, svg.bars(title, [_bar(row) for row in compared]))
     return plots
 
 
