@@ -76,7 +76,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=0.25, help="length of a turn")
     parser.add_argument("--json", type=pathlib.Path, help="where the rows are written")
     parser.add_argument("--write-docs", action="store_true",
-                        help="put the rows into docs/performance/results.json, in place of older ones, and write "
+                        help="put the rows into this CPU's file of docs/performance/results, in place of older ones, and write "
                         "docs/performance.md and its plots anew")  # fmt: skip
     return parser
 
