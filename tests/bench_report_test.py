@@ -31,6 +31,12 @@ def test_a_row_is_judged_by_the_median_of_its_pairs():
     assert slow.met is False and "<= 5 ms, ratio <= 0.4: MISSED" in table.line(slow)
 
 
+def test_a_row_whose_peer_has_nothing_in_some_turn_has_no_ratio():
+    rare = row("a", [1.0, 1.0, 3.0], [3.0, 0.0, 0.0])
+    assert (rare.ratio, rare.spread, rare.peer_figure) == (None, 1.0, 0.0)
+    assert "| 1.00 Mpps | testpmd: 0 Mpps |  | ±100 % |" in report.row_table({"x": [rare]})[-1]
+
+
 def test_results_replace_those_of_the_same_measurement_and_cpu_alone(tmp_path):
     results.merge(tmp_path, {"pipeline/a": [row("a", [1.0])], "pipeline/b": [row("b", [2.0])]}, FACTS)
     results.merge(tmp_path, {"pipeline/a": [row("a", [5.0])]}, OTHER)

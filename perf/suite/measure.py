@@ -39,7 +39,8 @@ class Row:
 
     @property
     def ratios(self) -> List[float]:
-        return [ours / theirs for ours, theirs in zip(self.ours, self.theirs) if theirs]
+        """One for each pair; none at all where the peer's sample is 0 in any, as of events that seldom happen."""
+        return [ours / theirs for ours, theirs in zip(self.ours, self.theirs)] if all(self.theirs) else []
 
     @property
     def spread(self) -> float:
