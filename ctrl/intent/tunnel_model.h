@@ -20,7 +20,6 @@ inline constexpr uint32_t kFirstSpi = 256;  ///< RFC 4303, 2.1: those below are 
 inline constexpr uint32_t kReplayWindow = 1024;
 inline constexpr uint32_t kLeastReplayWindow = 32;  ///< RFC 4303, 3.4.3
 inline constexpr uint32_t kMostReplayWindow = 65536;
-inline constexpr size_t kMostTunnels = 1024;
 inline constexpr size_t kMostTunnelNetworks = 65536;  ///< of all tunnels together
 
 /// Security associations whose keys are in files.

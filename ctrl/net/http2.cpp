@@ -358,10 +358,4 @@ size_t Http2Connection::waiting(int32_t number) const {
   return stream == nullptr ? 0 : stream->outgoing.size() - stream->sent;
 }
 
-void Http2Connection::say_goodbye() {
-  (void)::nghttp2_session_terminate_session(state_->session.get(), NGHTTP2_NO_ERROR);
-  state_->is_over = true;
-  state_->wake();
-}
-
 }  // namespace sluice::ctrl

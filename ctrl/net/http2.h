@@ -78,8 +78,6 @@ class Http2Connection {
   void reset(int32_t stream);
   /// How many bytes wait to be sent.
   size_t waiting(int32_t stream) const;
-  /// No new streams; what is under way may end.
-  void say_goodbye();
 
  private:
   struct State;

@@ -53,7 +53,6 @@ class IdRegistry {
   const BackendKey* backend_at(lb::BackendId id) const { return backends_.at(id); }
   size_t service_limit() const { return services_.limit(); }  ///< one past the greatest number ever given
   size_t backend_limit() const { return backends_.limit(); }
-  size_t pool_table_limit() const { return pool_tables_.limit(); }
 
   /// Retires what is no longer configured. A retired number is given again only after `is_idle(number)`
   /// was true at a later collect(): no flow on any worker refers to it.

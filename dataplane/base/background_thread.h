@@ -23,7 +23,6 @@ class BackgroundThread {
   void join();
   /// The same, but gives up after so long: false, and the thread still runs.
   bool join_within(uint32_t milliseconds);
-  bool has_started() const { return has_started_; }
 
  private:
   pthread_t thread_{};

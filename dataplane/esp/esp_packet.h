@@ -17,8 +17,6 @@ namespace sluice::dataplane {
 
 /// Room that sealing needs behind an inner packet, at most.
 inline constexpr size_t kMostEspTail = 3 + sizeof(EspTrailer) + kIcvBytes;
-/// In front of it, at most.
-inline constexpr size_t kMostEspFront = TunnelHeader::kMostBytes + sizeof(EspHeader);
 
 /// A packet that is to be sealed in place, and what has come of it: that begins in front of `ip`, and ends
 /// behind.

@@ -51,11 +51,4 @@ uint16_t TunnelTables::between(const IpAddress& local, const IpAddress& remote, 
   return any;
 }
 
-bool TunnelTables::is_local(const IpAddress& address) const {
-  const auto found = std::lower_bound(
-      by_ends_.begin(), by_ends_.end(), address,
-      [&](uint16_t place, const IpAddress& wanted) { return tunnels_[place].local < wanted; });
-  return found != by_ends_.end() && tunnels_[*found].local == address;
-}
-
 }  // namespace sluice::dataplane

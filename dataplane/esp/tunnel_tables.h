@@ -72,8 +72,6 @@ class TunnelTables {
   /// 1 + the place of a tunnel between those addresses, one in UDP if that is asked for and there is any; 0:
   /// none.
   uint16_t between(const IpAddress& local, const IpAddress& remote, bool is_udp) const;
-  /// Whether an address is the local end of any.
-  bool is_local(const IpAddress& address) const;
 
  private:
   /// A bit for each value of an address's first two bytes.
