@@ -54,8 +54,9 @@ constexpr size_t most_inner_bytes(size_t mtu, size_t outer_bytes) {
   return (mtu - around) / 4 * 4 - sizeof(EspTrailer);
 }
 
-/// A packet's nonce, and what of it is authenticated and not encrypted (RFC 4106, 3 to 5). One store writes
-/// either: who reads it in larger pieces than it was written in waits until these have reached the cache.
+/// A packet's nonce, and its associated data, which are authenticated and not encrypted (RFC 4106, 3 to 5).
+/// Each is written by one store: a load of what several smaller stores wrote would wait until these have
+/// reached the cache.
 class EspNonce {
  public:
   EspNonce(Be32 salt, Be64 iv) {
@@ -73,7 +74,7 @@ class EspAssociatedData {
     const uint64_t low = Be32::from_host(static_cast<uint32_t>(number)).network();
     const uint64_t high = Be32::from_host(static_cast<uint32_t>(number >> 32)).network();
     const uint64_t second = is_extended ? high : low;
-    store(bytes_.data(), _mm_set_epi64x(static_cast<int64_t>(low),  // of which 8 bytes say nothing
+    store(bytes_.data(), _mm_set_epi64x(static_cast<int64_t>(low),  // beyond size_ without ESN
                                         static_cast<int64_t>(spi.network() | second << 32)));
   }
   std::span<const uint8_t> bytes() const { return std::span(bytes_).first(size_); }

@@ -18,20 +18,20 @@ namespace sluice::dataplane {
 /// Room that sealing needs behind an inner packet, at most.
 inline constexpr size_t kMostEspTail = 3 + sizeof(EspTrailer) + kIcvBytes;
 
-/// A packet that is to be sealed in place, and what has come of it: that begins in front of `ip`, and ends
-/// behind.
+/// A packet that is to be sealed in place. `sealed` is the result: it begins in front of `ip`, with the outer
+/// headers, and ends with the ICV.
 struct SealedPacket {
   uint8_t* ip;
   size_t ip_bytes;
   std::span<uint8_t> sealed = {};
 };
-/// Makes of packets those of a tunnel, with `front` before each and sequence numbers from `first` on.
+/// Encrypts packets, with `front` before each and consecutive sequence numbers from `first` on.
 void seal_packets(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelFront& front, uint64_t first,
                   std::span<SealedPacket> packets);
-/// The same for the one packet of `ip_bytes` bytes at `ip`. Returns what has come of it.
+/// The same for the one packet of `ip_bytes` bytes at `ip`. Returns SealedPacket::sealed.
 std::span<uint8_t> seal_packet(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelHeader& header,
                                uint64_t number, uint8_t* ip, size_t ip_bytes);
-/// Takes that back: the packet at `ip` is what it was.
+/// Undoes sealing: afterwards the packet at `ip` is what it was before.
 void unseal_packet(const crypto::AesGcm& gcm, const OutboundSa& sa, uint64_t number, uint8_t* ip,
                    size_t ip_bytes);
 

@@ -1,5 +1,5 @@
-// What one worker has to encrypt and decrypt with: the library, and the packets that are about to be
-// encrypted. These are the last thing that a poll does: numbers are taken when their packets leave.
+// What one worker has to encrypt and decrypt with: the library, and the packets that wait to be encrypted.
+// They are encrypted at the end of a poll, since sequence numbers are taken when packets leave. One worker's.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -19,20 +19,21 @@ class EspWorker {
  public:
   static constexpr size_t kMostWaiting = 256;
 
-  /// A packet, and 1 + the place of its tunnel. It is bare; or it came by the short way, behind `mark_bytes`
-  /// bytes that say for whom it is, and its metadata were not written: lay_bare() does that where anybody
-  /// asks for them.
+  /// A packet that waits. One that came the long way begins with its IP header and has its metadata. One that
+  /// came a short way has a TunnelMark in front, and its metadata are not written: `in_port`, `service` and
+  /// `backend` hold what lay_bare() writes there when somebody needs them.
   struct Waiting {
     rte_mbuf* packet;
-    uint32_t since_ms;
-    uint16_t tunnel;
-    uint8_t mark_bytes = 0;
+    uint32_t since_ms;       ///< Worker::now_ms when it began to wait
+    uint16_t tunnel;         ///< 1 + its place in TunnelTables
+    uint8_t mark_bytes = 0;  ///< size of what lies in front of the IP header
     uint8_t in_port = 0;
     uint32_t service = 0;
     uint32_t backend = 0;
 
     uint8_t* ip() const { return rte_pktmbuf_mtod_offset(packet, uint8_t*, mark_bytes); }
     size_t ip_bytes() const { return size_t{packet->pkt_len} - mark_bytes; }
+    /// Takes the TunnelMark off and writes the metadata; nothing where that is done already.
     void lay_bare() {
       if (mark_bytes == 0) return;
       rte_pktmbuf_adj(packet, mark_bytes);
@@ -57,7 +58,7 @@ class EspWorker {
     waiting_[count_++] = packet;
     return true;
   }
-  /// Only the first `count` go on waiting.
+  /// Forgets all but the first `count` of waiting(), which the caller has sent or dropped.
   void keep_first(size_t count) { count_ = count; }
 
  private:

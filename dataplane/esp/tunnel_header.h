@@ -20,7 +20,7 @@ namespace sluice::dataplane {
 /// What the outer header takes over from the inner packet.
 struct InnerFacts {
   uint8_t traffic_class;  ///< DSCP 6 | ECN 2
-  bool dont_fragment;     ///< nobody on the way may: said by IPv4's sender, always so for IPv6
+  bool dont_fragment;     ///< IPv4's DF; true for IPv6, which no router fragments
 };
 inline InnerFacts inner_facts(const uint8_t* ip, bool is_v4) {
   if (!is_v4) return {reinterpret_cast<const Ipv6Header*>(ip)->traffic_class(), true};
@@ -28,7 +28,8 @@ inline InnerFacts inner_facts(const uint8_t* ip, bool is_v4) {
   return {header.tos, header.dont_fragment()};
 }
 
-/// Whole but for what each packet decides: IP, and UDP where it is asked for.
+/// The outer headers of a tunnel, IP and perhaps UDP, with every field that is the same for all of its
+/// packets.
 class TunnelHeader {
  public:
   static constexpr size_t kMostBytes = sizeof(Ipv6Header) + sizeof(UdpHeader);
@@ -44,15 +45,15 @@ class TunnelHeader {
   friend class TunnelFront;
 
   std::array<uint8_t, kMostBytes> header_{};
-  uint16_t sum_ = 0;  ///< over IPv4: of all header fields that no packet decides, as the network has them
+  uint16_t sum_ = 0;  ///< IPv4: the checksum's sum over `header_`, to which packets' own fields are added
   uint8_t bytes_ = 0;
   bool is_v4_ = false;
   bool has_udp_ = false;
 };
 
-/// All that lies in front of the packets that a tunnel takes: a link header, the tunnel's own headers and
-/// ESP's. Made for packets that leave together, all of it values: what is copied into a loop needs no memory
-/// in it.
+/// All headers in front of the packets that a tunnel takes: a link header, the tunnel's own headers and
+/// ESP's. It is made once for packets that leave together, and has no pointers, so that a loop over these can
+/// keep it in registers.
 class TunnelFront {
  public:
   static constexpr size_t kMostLinkBytes = sizeof(EthernetHeader) + 2 * sizeof(VlanHeader);
@@ -61,12 +62,12 @@ class TunnelFront {
   TunnelFront(const TunnelHeader& header, Be32 spi, std::span<const uint8_t> link);
 
   size_t bytes() const { return bytes_; }
-  /// Writes it in front of the packet at `ip`, of which `esp_bytes` bytes of ESP are to be made, with that
-  /// number. That is also the IV: of one key, none comes twice (RFC 4106, 3.1); and its lower half tells
-  /// fragments of IPv4 packets apart, where these may be fragmented (RFC 6864, 4.1). The UDP checksum is 0
-  /// over IPv4 (RFC 3948, 2.1).
+  /// Writes the headers in front of the packet at `ip`. `esp_bytes`: the size from the ESP header to the end
+  /// of the ICV. `number`: the packet's sequence number. It is also the IV, since no number is used twice
+  /// with one key (RFC 4106, 3.1), and its lower half is the IPv4 identification of packets that may be
+  /// fragmented (RFC 6864, 4.1). The UDP checksum is 0 over IPv4 (RFC 3948, 2.1).
   void write(uint8_t* ip, size_t esp_bytes, uint64_t number) const;
-  /// Over IPv6 with UDP, makes the checksum once ESP is whole.
+  /// Once the packet is encrypted: writes the UDP checksum, which IPv6 needs and IPv4 does not.
   void finish(uint8_t* ip, size_t esp_bytes) const {
     if (has_udp_ && !is_v4_) [[unlikely]]
       write_udp_checksum(ip, esp_bytes);
@@ -77,7 +78,7 @@ class TunnelFront {
   void write_v6(uint8_t* outer, size_t total, InnerFacts inner) const;
   void write_udp_checksum(uint8_t* ip, size_t esp_bytes) const;
 
-  __m256i first_, second_, last_;  ///< 32 bytes each; the last ones end with it
+  __m256i first_, second_, last_;  ///< the headers' first, next and last 32 bytes, which may overlap
   size_t bytes_;
   size_t outer_bytes_;
   uint64_t sum_;
@@ -127,8 +128,8 @@ class TunnelFront {
         Be16::from_host(static_cast<uint16_t>(total - sizeof(Ipv6Header))));
 }
 
-/// The ECN field of an inner packet after an outer header with that one was taken off; nothing: the packet is
-/// to be dropped, for it cannot say that there was congestion (RFC 6040, 4.2).
+/// The ECN field of an inner packet once its outer header, which had the ECN field `outer`, is taken off.
+/// Nothing: the packet is to be dropped, since its own field cannot tell of congestion (RFC 6040, 4.2).
 std::optional<uint8_t> ecn_after(uint8_t inner, uint8_t outer);
 
 /// Gives the packet at `ip` another ECN field, and its IPv4 header the checksum for it.

@@ -15,20 +15,20 @@
 
 namespace sluice::dataplane {
 
-/// Two cache lines; packets without an outer header need the first. All-zero bytes are a valid path of
-/// nobody.
+/// Two cache lines; packets without an outer header need the first. All-zero bytes are a path of no flow,
+/// since no version of Neighbors is 0.
 struct alignas(64) KnownPath {
   lb::ServiceId service;
   lb::BackendId backend;
-  uint32_t version;              ///< of Neighbors, for which it was worked out; 0: none
+  uint32_t version;              ///< Neighbors::version() when it was worked out; 0: there is no path
   uint32_t idle_timeout_ms;      ///< of an established flow
-  lb::TargetCounters* counters;  ///< the backend's
+  lb::TargetCounters* counters;  ///< the backend's, of the worker
   PathRewrite rewrite;
 };
 static_assert(sizeof(KnownPath) == 128);
 static_assert(offsetof(KnownPath, rewrite) + offsetof(PathRewrite, outer) <= 64);
 
-/// A direct-mapped cache: a path gives way to another with the same place.
+/// A direct-mapped cache: a new path replaces the one that is kept at its place.
 class KnownPaths {
  public:
   static constexpr uint32_t kPlaces = 4096;
@@ -36,16 +36,16 @@ class KnownPaths {
   /// `places`: kPlaces of them, zeroed, outliving this.
   explicit KnownPaths(std::span<KnownPath> places) : places_(places) {}
 
-  /// The place that a path of those two would have.
+  /// The place of the path of a service and a backend, whether or not it is kept.
   static uint32_t place_of(lb::ServiceId service, lb::BackendId backend) {
     // Backends of one pool, whose ids mostly follow each other, lie side by side, in few pages of memory.
     return (backend + service * kSpread) & (kPlaces - 1);
   }
-  /// The same for eight.
+  /// place_of() for eight pairs.
   [[gnu::always_inline]] static Lanes places_of(Lanes services, Lanes backends) {
     return (backends + services * lanes_of<kSpread>)&lanes_of<kPlaces - 1>;
   }
-  /// Whichever path has that place.
+  /// What is kept at a place: the path of any service and backend, or none.
   const KnownPath& at(size_t place) const { return places_[place]; }
   /// The path of a service's flows to a backend, or null where none is known for that version.
   const KnownPath* find(lb::ServiceId service, lb::BackendId backend, uint32_t version) const {
@@ -53,13 +53,13 @@ class KnownPaths {
     const KnownPath& path = places_[place_of(service, backend)];
     return both(path.service, path.backend) == target && path.version == version ? &path : nullptr;
   }
-  /// Keeps a path, in whose place find() will see it.
+  /// Keeps a path, so that find() returns it.
   void keep(const KnownPath& path) { places_[place_of(path.service, path.backend)] = path; }
 
  private:
   static constexpr uint32_t kSpread = 0x9e3779b1;
 
-  /// One word, to be loaded and compared as such.
+  /// Both ids in one word, so that one comparison does for both.
   static uint64_t both(lb::ServiceId service, lb::BackendId backend) {
     return uint64_t{backend} << 32 | service;
   }

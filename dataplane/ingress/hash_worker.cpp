@@ -21,7 +21,8 @@ using ledger::coap::Action;
 constexpr uint32_t kExchanges = 32768;
 constexpr uint32_t kSources = 65536;
 
-/// Field by field: a copy of the whole would be read before its parts are stored.
+/// Writes who sent a request. Field by field: a whole Requester that is copied would be loaded in larger
+/// pieces than its fields were just stored in, which waits for the store buffer.
 void describe(Requester& requester, const PacketMeta& meta, uint8_t home, uint64_t now_ns) {
   requester.channel = ledger::Channel::kNone;
   requester.home = home;
@@ -39,8 +40,8 @@ bool is_coap(const HashJob& job) {
   return job.transaction.requester.channel == ledger::Channel::kCoap;
 }
 
-/// What another CPU has written last: of each packet what read_framing() looks at first, which says where the
-/// rest lies.
+/// Fetches what read_framing() reads first of packets, and another CPU has written last: their buffers'
+/// headers and metadata, which say where the frames are.
 void fetch_headers(std::span<rte_mbuf* const> packets) {
   for (rte_mbuf* packet : packets) {
     rte_prefetch0(packet);
@@ -48,7 +49,7 @@ void fetch_headers(std::span<rte_mbuf* const> packets) {
   }
 }
 
-/// Their whole frames, once the headers are there.
+/// Fetches their whole frames; fetch_headers() must have had the time to work.
 void fetch_bytes(std::span<rte_mbuf* const> packets) {
   for (rte_mbuf* packet : packets) {
     const auto* const bytes = rte_pktmbuf_mtod(packet, const uint8_t*);
@@ -114,14 +115,15 @@ void HashWorker::take_jobs_back() {
   free_.insert(free_.end(), back.begin(), back.begin() + count);
 }
 
-/// What can be taken now: each needs a job, and its sealer may answer it at once.
+/// How many packets can be taken now: each needs a free job and, where the sealer runs on this thread, room
+/// for an answer.
 size_t HashWorker::room() const {
   const size_t jobs = std::min<size_t>(free_.size(), kHashBurst);
   return sealer_ != nullptr ? std::min(jobs, sealer_->room()) : jobs;
 }
 
-/// In bursts: what one step fetches for all, the next finds in the cache. While much comes, bursts are full,
-/// and fill the lanes of the engine; while little comes, nothing waits for more.
+/// Takes packets in bursts, so that each step fetches for all of them what the next one reads. Under load
+/// bursts are full and fill the lanes of the engine; else nothing waits for more packets to come.
 unsigned HashWorker::take_packets() {
   size_t taken = 0;
   for (size_t turn = 0; turn < from_worker_.size(); ++turn) {
@@ -139,14 +141,14 @@ unsigned HashWorker::take_packets() {
   return static_cast<unsigned>(taken + fetched_.size());  // what is in hand lets nobody rest
 }
 
-/// Of the ring whose turn it is, what there is room for.
+/// Takes as many packets as there is room for from one ring, the rings in turn.
 void HashWorker::pop_packets() {
   PacketRing& ring = *from_worker_[next_ring_];
   next_ring_ = next_ring_ + 1 == from_worker_.size() ? 0 : next_ring_ + 1;
   fetched_ = std::span(fetched_packets_).first(ring.pop(std::span(fetched_packets_).first(room())));
 }
 
-/// Those of the packets that hold a transaction, each in a job.
+/// Makes a job of each packet that holds a transaction, and frees the others. Returns the jobs.
 std::span<HashJob*> HashWorker::read_framing(std::span<rte_mbuf*> packets) {
   size_t read = 0;
   for (rte_mbuf* packet : packets) {
@@ -161,7 +163,7 @@ std::span<HashJob*> HashWorker::read_framing(std::span<rte_mbuf*> packets) {
   return std::span(burst_).first(read);
 }
 
-/// Those of the jobs that are to be hashed.
+/// Prepares jobs for hashing, and gives up those that are repeats or refused. Returns the others.
 std::span<HashJob*> HashWorker::begin(std::span<HashJob*> jobs) {
   size_t begun = 0;
   hash_count_ = 0;
@@ -175,7 +177,7 @@ std::span<HashJob*> HashWorker::begin(std::span<HashJob*> jobs) {
   return jobs.first(begun);
 }
 
-/// Where the transaction lies in the packet. False: there is none, or it has been refused.
+/// Finds the transaction in a packet and notes it in the job. False: there is none, or it has been refused.
 bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
   const PacketMeta& meta = meta_of(packet);
   Requester& requester = job.transaction.requester;
@@ -191,7 +193,7 @@ bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
     exchanges_.prefetch(job.exchange_hash);
   } else {
     requester.channel =
-        ledger::Channel::kNone;  // nobody to answer: the rest is for the rate, the profile, and traces
+        ledger::Channel::kNone;  // no answer is sent: the rest is for the rate, the profile, and traces
     requester.ingress = meta.ingress;
     requester.address = meta.key.source;
     requester.port = meta.key.source_port;
@@ -204,7 +206,7 @@ bool HashWorker::read_framing(rte_mbuf* packet, HashJob& job) {
   return true;
 }
 
-/// Nobody needs the packet.
+/// Frees a job and its packet.
 void HashWorker::give_up(HashJob& job) {
   rte_pktmbuf_free(job.packet);
   job.packet = nullptr;
@@ -244,7 +246,7 @@ bool HashWorker::is_repeated(Requester& requester, uint64_t exchange_hash) {
   return true;
 }
 
-/// False: it is a retransmission, or was refused.
+/// Notes what of a job is to be hashed. False: it is a retransmission, or was refused.
 bool HashWorker::begin(HashJob& job) {
   Requester& requester = job.transaction.requester;
   if (is_coap(job) && is_repeated(requester, job.exchange_hash)) return false;
@@ -285,10 +287,11 @@ rte_mbuf* HashWorker::gather(const ledger::Parsed& parsed) {
   return buffer;
 }
 
-/// Ids first: the sealer's window is fetched while the leaves are hashed. So is the next burst, its headers
-/// beside the ids and its bytes beside the leaves. All of that comes by and by where the engine leaves it the
-/// time: a CPU has some dozens of lines under way, and may forget what it is asked for beyond them. A
-/// transaction that comes alone has both hashed side by side.
+/// Hashes ids first, so that the sealer's window is fetched while leaves are hashed. The next burst is
+/// fetched as well: its headers between the ids, and its bytes between the leaves. All lines are asked for a
+/// few at a time, as many as the engine hashes messages at once: a CPU can have some dozens of lines under
+/// way, and may drop what it is asked for beyond them. A single transaction has id and leaf hashed side by
+/// side.
 void HashWorker::hash(std::span<HashJob* const> jobs) {
   const auto ids = std::span(hashes_).first(jobs.size());
   const auto leaves = std::span(hashes_).subspan(kHashBurst, jobs.size());
@@ -312,15 +315,16 @@ void HashWorker::hash(std::span<HashJob* const> jobs) {
   pass_on(jobs);
 }
 
-/// Of the packets that were taken from a ring, as many as there are jobs from `first` to `end`; the rest with
-/// the last of all `jobs`.
+/// Those packets of the next burst that are to be fetched while jobs `first` to `end` of `jobs` are hashed:
+/// one for each, and all that are left with the last job.
 std::span<rte_mbuf* const> HashWorker::fetched_beside(size_t first, size_t end, size_t jobs) const {
   const size_t count = fetched_.size();
   const size_t from = std::min(first, count);
   return fetched_.subspan(from, (end == jobs ? count : std::min(end, count)) - from);
 }
 
-/// The ring has room for every job that there is. The sealer's own transactions take none.
+/// Hands hashed jobs to the sealer: by a ring, which has room for every job that exists, or directly where
+/// the sealer runs on this thread.
 void HashWorker::pass_on(std::span<HashJob* const> jobs) {
   if (sealer_ == nullptr) {
     check(to_sealer_.push(jobs) == jobs.size(), "the sealer's ring has room for every job");

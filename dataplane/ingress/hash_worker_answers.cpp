@@ -19,19 +19,19 @@ using ledger::Requester;
 constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr unsigned kAnswerPacketBytes = 3 * RTE_CACHE_LINE_SIZE;  // of most answers: headers and a receipt
 
-/// Answers that lie between one being fetched and being written, twice: the header of its buffer, and then
-/// the bytes. No more, since a CPU has some dozens of lines under way and may forget what it is asked for
-/// beyond them.
+/// How many answers ahead the room in a buffer is fetched. The buffer's header, which says where the room is,
+/// is fetched twice as far ahead. No farther, since a CPU can have some dozens of lines under way, and may
+/// drop what it is asked for beyond them.
 constexpr size_t kFetchedAhead = 4;
 
-/// Of a buffer that was last in another CPU's cache, what its allocation writes.
+/// Fetches what the allocation of a buffer writes: another CPU has written it last.
 inline __attribute__((always_inline)) void fetch_header(rte_mbuf* packet) {
   __builtin_prefetch(packet, 1);
   __builtin_prefetch(&packet->cacheline1, 1);
   __builtin_prefetch(&meta_of(packet), 1);
 }
 
-/// And what an answer is written to.
+/// Fetches the room in a buffer that an answer is written to.
 inline __attribute__((always_inline)) void fetch_room(rte_mbuf* packet) {
   const auto* const room = static_cast<const uint8_t*>(packet->buf_addr) + RTE_PKTMBUF_HEADROOM;
   for (unsigned at = 0; at < kAnswerPacketBytes; at += RTE_CACHE_LINE_SIZE) __builtin_prefetch(room + at, 1);
@@ -63,15 +63,15 @@ void HashWorker::answer_clients(std::span<const Answer> answers) {
   }
 }
 
-/// Of buffers for answers so many, or none.
+/// Takes `count` buffers for answers from the pool, or none where it has fewer.
 void HashWorker::take_buffers(size_t count) {
   fresh_.resize(count);
   auto** const buffers = reinterpret_cast<void**>(fresh_.data());
   if (rte_mempool_get_bulk(pool_, buffers, static_cast<unsigned>(count)) != 0) fresh_.clear();
 }
 
-/// One step of fetching, `next` being the answer that is written next: what answer `farthest` will look at
-/// with the header of its buffer, and the room in the buffer of one that is nearer.
+/// One step of fetching, while answer `next` is the one to be written: for answer `farthest` its exchange and
+/// the header of its buffer, and the room in the buffer of the answer kFetchedAhead before it.
 void HashWorker::fetch(std::span<const Answer> answers, size_t next, size_t farthest) const {
   if (farthest < answers.size()) {
     exchanges_.prefetch(answers[farthest]);

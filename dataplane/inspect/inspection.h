@@ -23,38 +23,39 @@ struct hs_stream;
 
 namespace sluice::dataplane {
 
-/// What rules make of bytes: nothing, or the first that lets no more pass.
+/// What rules say of bytes: nothing, or the first rule that lets no more of the stream pass.
 struct ScanVerdict {
   static constexpr uint32_t kNoRule = UINT32_MAX;
-  uint32_t rule = kNoRule;  ///< its place in the plan
+  uint32_t rule = kNoRule;  ///< index of the rule in the plan
   RuleAction action = RuleAction::kCount;
   bool passes() const { return rule == kNoRule; }
 };
 
 struct InspectionPlan {
   InspectionMode mode = InspectionMode::kStream;
-  uint32_t bytes = 0;    ///< of each stream
-  uint32_t streams = 0;  ///< at the same time, of each worker
-  unsigned workers = 1;  ///< that balance
+  uint32_t bytes = 0;    ///< that are inspected of each stream
+  uint32_t streams = 0;  ///< that each worker may have at the same time
+  unsigned workers = 1;  ///< those that balance
   std::vector<InspectionRule> rules = {};
-  std::vector<uint32_t> places = {};  ///< of the rules, in `counts`
+  std::vector<uint32_t> places = {};  ///< of each rule its index in `counts`
   std::shared_ptr<InspectionCounts> counts = {};
 };
 
-/// A rule that Hyperscan refuses, and its words. No `rule`: all of them together.
+/// A rule that Hyperscan refuses, and its message.
 struct RuleFault {
-  std::optional<size_t> rule;
+  std::optional<size_t> rule;  ///< index in the plan; nothing: it refuses all of them together
   std::string message;
 };
 
-/// Whether Hyperscan takes the pattern: quick, and not sure to find what only compiling does. Any thread.
+/// Hyperscan's message where it refuses a pattern, else nothing. Quick, but some faults are found by
+/// compile() alone. Any thread.
 std::optional<std::string> check_rule(const InspectionRule& rule);
 
 class Inspection {
  public:
-  /// Takes as long as the rules need: seconds for ten thousand.
+  /// Compiles the rules of a plan, which takes seconds for ten thousand of them.
   static tl::expected<std::shared_ptr<Inspection>, RuleFault> compile(InspectionPlan plan);
-  /// Without a database, for as long as it takes to compile one: nothing passes.
+  /// An inspection without a database, which stands in while one is compiled: it lets nothing pass.
   static std::shared_ptr<Inspection> pending(InspectionPlan plan);
   ~Inspection();
   Inspection(const Inspection&) = delete;
@@ -64,30 +65,30 @@ class Inspection {
   bool is_stream() const { return plan_.mode == InspectionMode::kStream; }
   const InspectionPlan& plan() const { return plan_; }
   size_t database_bytes() const { return database_bytes_; }
-  /// Of memory, for each stream.
+  /// Bytes of memory that each stream takes.
   size_t stream_bytes() const { return state_bytes_ + kept_bytes_; }
-  /// On all workers. Once it is 0 and no Tables have this, it stays so.
+  /// Streams that are open, on all workers. Once there are none and no Tables refer to this, it stays so.
   uint64_t open_streams() const;
 
-  // By a worker, which is numbered among those that balance. There is a database.
-  /// Bytes by themselves.
+  // For workers; `worker` is their number among those that balance. Only where there is a database.
+  /// Scans bytes by themselves, which belong to no stream.
   ScanVerdict scan(unsigned worker, std::span<const uint8_t> bytes);
-  /// Null: it has as many as it may.
+  /// Null: the worker has as many streams as it may.
   hs_stream* open_stream(unsigned worker);
-  /// The next bytes of a stream.
+  /// Scans the next bytes of a stream.
   ScanVerdict scan(unsigned worker, hs_stream* stream, std::span<const uint8_t> bytes);
-  /// As if it had just been opened.
+  /// Makes a stream one that has just been opened.
   void restart_stream(unsigned worker, hs_stream* stream);
-  /// There are no more.
+  /// Says what rules make of a stream's end; no more bytes are scanned.
   ScanVerdict end_stream(unsigned worker, hs_stream* stream);
   void close_stream(unsigned worker, hs_stream* stream);
-  /// Has the CPU fetch what a scan of the next bytes looks at first.
+  /// Fetches the part of a stream's state that the next scan reads first.
   void prefetch(const hs_stream* stream) const {
     const auto* const state = reinterpret_cast<const uint8_t*>(stream);
     const size_t fetched = std::min(state_bytes_, kFetched);
     for (size_t line = 0; line < fetched; line += 64) __builtin_prefetch(state + line, 1);
   }
-  /// Room for as many bytes as a stream may have.
+  /// Where the bytes of a stream are kept: InspectionPlan::bytes of them.
   std::span<uint8_t> bytes_of(unsigned worker, const hs_stream* stream) const;
 
   InspectionCounts::OfWorker& counts(unsigned worker) const { return plan_.counts->of(worker); }
@@ -95,7 +96,7 @@ class Inspection {
  private:
   static constexpr size_t kFetched = 512;  ///< of a stream's state
 
-  /// A rule that matched, and the offset of the byte behind.
+  /// A rule that matched, and the offset of the byte behind the match.
   struct Match {
     uint32_t rule;
     uint64_t end;
@@ -119,8 +120,8 @@ class Inspection {
   InspectionPlan plan_;
   hs_database* database_ = nullptr;
   size_t database_bytes_ = 0;
-  size_t state_bytes_ = 0;  ///< of a stream, for Hyperscan; rounded up
-  size_t kept_bytes_ = 0;   ///< of a stream, which it may have; rounded up
+  size_t state_bytes_ = 0;  ///< of Hyperscan's state of a stream, rounded up
+  size_t kept_bytes_ = 0;   ///< room for the bytes of a stream, rounded up
   std::vector<Share> shares_;
 };
 

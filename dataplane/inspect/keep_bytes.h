@@ -1,6 +1,6 @@
-// Copies what is kept in case that it is said again, which it seldom is. Whole cache lines go to memory past
-// the caches: so nobody waits until the line that is overwritten has come, and what others need stays in
-// them.
+// Copies a segment's bytes to where they are kept in case a client sends them again, which it seldom does.
+// Whole cache lines are stored past the caches: so the CPU does not wait for the lines that are overwritten,
+// and what is used more often stays in the caches. Any thread.
 #pragma once
 
 #include <immintrin.h>
@@ -11,12 +11,12 @@
 
 namespace sluice::dataplane {
 
-/// How many bytes there are from an address to the beginning of the next line; 0: it is one.
+/// How many bytes there are from an address to the next one where a cache line begins; 0: one begins there.
 inline size_t before_next_line(const uint8_t* at) {
   return -reinterpret_cast<uintptr_t>(at) % 64;
 }
 
-/// `to` and `from` do not overlap.
+/// As memcpy(): `to` and `from` do not overlap.
 inline void keep_bytes(uint8_t* to, const uint8_t* from, size_t size) {
   const size_t front = std::min(size, before_next_line(to));
   std::copy_n(from, front, to);
@@ -30,7 +30,7 @@ inline void keep_bytes(uint8_t* to, const uint8_t* from, size_t size) {
   std::copy_n(from + copied, size - copied, to + copied);
 }
 
-/// Has the CPU fetch those lines for keep_bytes() that are not overwritten as a whole.
+/// Fetches the lines that keep_bytes() would write only in part: its first and its last.
 [[gnu::always_inline]] inline void prefetch_kept(uint8_t* to, size_t size) {
   if (before_next_line(to) != 0) __builtin_prefetch(to, 1);
   if (before_next_line(to + size) != 0) __builtin_prefetch(to + size, 1);

@@ -1,6 +1,6 @@
-// The memory of one worker's streams of one inspection: places of one size, so many and no more, none of them
-// touched before it is used. What Hyperscan keeps of streams, which every scan reads and writes, lies
-// together; the streams' bytes, which are read where a client says something again, lie apart.
+// The memory of one worker's streams of one inspection: a fixed number of places of one size, whose memory is
+// not touched before they are used. The states that Hyperscan keeps of streams, which every scan reads and
+// writes, lie together; the streams' bytes, which are read where a client sends them again, lie apart.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,8 @@ namespace sluice::dataplane {
 class StreamArena {
  public:
   StreamArena() = default;
-  /// A place has so many bytes of state, a multiple of 8, and so many of a stream.
+  /// `places`: how many streams there can be at once. Each has `state_bytes`, a multiple of 8, for
+  /// Hyperscan's state, and `stream_bytes` for its bytes. An error: there is no memory.
   static Result<StreamArena> create(size_t state_bytes, size_t stream_bytes, uint32_t places) {
     auto states = MappedArray<uint8_t>::create(state_bytes * places, -1, false);
     if (!states) return tl::unexpected(states.error());
@@ -31,7 +32,7 @@ class StreamArena {
     return arena;
   }
 
-  /// The state of a place; null: all are taken.
+  /// Takes a place: its state, not zeroed, or null where all places are taken.
   uint8_t* take() {
     if (free_ != kNone) {
       uint8_t* const place = at(free_);
@@ -40,11 +41,12 @@ class StreamArena {
     }
     return touched_ < places_ ? at(touched_++) : nullptr;
   }
+  /// Gives back a place that take() has returned.
   void give_back(uint8_t* state) {
     store(state, free_);
     free_ = place_of(state);
   }
-  /// The stream's bytes of the place that has this state.
+  /// Room for the bytes of the stream whose state this is.
   uint8_t* stream_of(const uint8_t* state) const {
     return streams_.elements().data() + place_of(state) * stream_bytes_;
   }
@@ -60,8 +62,8 @@ class StreamArena {
   size_t state_bytes_ = 1;
   size_t stream_bytes_ = 1;
   uint32_t places_ = 0;
-  uint32_t touched_ = 0;   ///< those before it have been used
-  uint32_t free_ = kNone;  ///< the last given back; each has the next one's number
+  uint32_t touched_ = 0;   ///< the first place that was never taken
+  uint32_t free_ = kNone;  ///< the place given back last; its state begins with the number of the one before
 };
 
 }  // namespace sluice::dataplane

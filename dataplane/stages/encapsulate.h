@@ -11,41 +11,40 @@
 
 namespace sluice::dataplane {
 
-/// What lies in front of a packet that the short ways send by Transmit::kTunnels, in the place of an Ethernet
-/// header: for whom it is, and 1 + the place of its tunnel.
+/// What the short ways write in front of a packet that they send by Transmit::kTunnels, in the place of an
+/// Ethernet header.
 struct TunnelMark {
-  lb::ServiceId service;
+  lb::ServiceId service;  ///< that the packet is for, as its backend
   lb::BackendId backend;
-  uint16_t tunnel;
+  uint16_t tunnel;  ///< 1 + its place in TunnelTables
   uint8_t unused[6];
 };
 static_assert(sizeof(TunnelMark) == 16 && sizeof(TunnelMark) <= LinkHeader::kMostBytes);
 
-/// Takes what the short ways have sent by Transmit::kTunnels where encapsulate() takes others: after each
-/// burst, and before anything else of its flows goes there. `in_port`: by which all of it came in, where its
-/// metadata were not written.
+/// Does with what the short ways have sent by Transmit::kTunnels what encapsulate() does with other packets.
+/// Call it after each burst, and before encapsulate() gets another packet of their flows, so that these stay
+/// in order. `in_port`: where all of these packets came in, if their metadata were not written; else nothing.
 void encapsulate_marked(Worker& worker, std::optional<uint8_t> in_port);
 
-/// Takes over a bare IP packet that leaves by a tunnel, 1 + its place in TunnelTables. It is encrypted and
-/// sent by send_encrypted(), or dropped `denied`, and counted at the tunnel.
+/// Takes over an IP packet without link header that leaves by a tunnel, 1 + its place in TunnelTables. It is
+/// encrypted and sent by send_encrypted(), or dropped as `denied` and counted at the tunnel.
 void encapsulate(Worker& worker, uint16_t tunnel, rte_mbuf* packet);
 
-/// Encrypts and sends what encapsulate() has taken. Once per poll, before Transmit::flush(). What cannot
-/// leave now, for its next hop is being resolved or another worker is about to send lower numbers, waits for
-/// the next time, and all behind it of that tunnel, so that they stay in their order.
+/// Encrypts and sends what encapsulate() has taken. Once per poll, before Transmit::flush(). A packet that
+/// cannot leave now, since its next hop is being resolved or another worker is about to send lower numbers,
+/// waits for the next poll, and so do all packets of its tunnel behind it, so that these stay in order.
 void send_encrypted(Worker& worker);
 
-/// For a bare packet that another worker handed over to be encrypted (Transmit::hand_over_bare). Takes it
-/// over.
+/// encapsulate() for a packet that another worker handed over (Transmit::hand_over_bare()). Takes it over.
 void encapsulate_handed_over(Worker& worker, rte_mbuf* packet);
 
-/// After new Tables were adopted: what waits goes by these.
+/// After new Tables were adopted: packets that wait get the tunnels of these Tables, or are dropped.
 void find_tunnels_anew(Worker& worker);
 
-/// Drops what waits: the worker stops.
+/// Drops the packets that wait, since the worker stops.
 void give_up_tunnels(Worker& worker);
 
-/// How large a packet that enters a tunnel may be.
+/// The size in bytes of the largest IP packet that a tunnel takes.
 size_t tunnel_mtu(const Worker& worker, uint16_t tunnel);
 
 }  // namespace sluice::dataplane

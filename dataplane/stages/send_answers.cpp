@@ -10,9 +10,9 @@
 namespace sluice::dataplane {
 namespace {
 
-/// Answers that lie between one being fetched and being sent, twice: the header, which says where the bytes
-/// are, and then those. No more, since a CPU has some dozens of lines under way and may forget what it is
-/// asked for beyond them.
+/// How many answers ahead an answer's bytes are fetched. Its buffer's header, which says where the bytes are,
+/// is fetched twice as far ahead. No farther, since a CPU can have some dozens of lines under way, and may
+/// drop what it is asked for beyond them.
 constexpr size_t kFetchedAhead = 8;
 
 void fetch_header(rte_mbuf* answer) {

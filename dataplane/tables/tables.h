@@ -1,5 +1,5 @@
 // Everything that workers read and the control thread decides: one immutable object, one pointer, one
-// generation number. ctrl/compile builds it, Published carries it, QSBR retires it.
+// generation number. ctrl/resolve/compile.h builds it, Published hands it to the workers and frees it (QSBR).
 #pragma once
 
 #include <cstdint>
