@@ -13,8 +13,8 @@
 
 namespace sluice::dataplane {
 
-/// What every packet of a service's flows must see for its rules: nothing, where its flows are held against
-/// its access list already, and packets are not counted.
+/// The stages that each packet of a service must see for its rules: kPolice where packets are limited, and
+/// kAccess until the worker's flows have been held against a new access list.
 inline StageMask police_stages(const Worker& worker, lb::ServiceId service) {
   const lb::ServiceRules* const rules = (*worker.tables->services)[service].rules;
   if (rules == nullptr) [[likely]]
@@ -24,17 +24,17 @@ inline StageMask police_stages(const Worker& worker, lb::ServiceId service) {
   return stages;
 }
 
-/// On a short way: whether the limits on packets of its service let one pass that a client has sent and that
-/// goes on with `flow`. Then its tokens are spent.
+/// On a short way: whether the limits on packets let a client's packet of `flow` pass. If so, its tokens are
+/// spent.
 bool pass_limits(Worker& worker, lb::FlowEntry& flow);
-/// The same for the packets of eight flows of one service. False: maybe not all pass, and pass_limits() is to
-/// be asked for each, in their order, before anything else.
+/// The same for the packets of eight flows of one service. False: not all of them may pass; the caller must
+/// then call pass_limits() for each of the eight, in their order, before anything else.
 bool pass_limits(Worker& worker, lb::FlowEntry* const* eight);
 /// Drops a frame of a client's flow that pass_limits() did not let pass, as it came in at `in_port`.
 void drop_limited(Worker& worker, rte_mbuf* frame, uint8_t in_port, const lb::FlowEntry& flow);
 
-/// Of one burst, all at one time: packets of one source share what is taken from its bucket, and what is left
-/// of that goes back at the end.
+/// Holds the packets of one burst against rules, all at the same time. Packets of one source share the tokens
+/// that are taken from its bucket; those that are left are given back at the end.
 class Police {
  public:
   explicit Police(Worker& worker) : worker_(worker) {}
@@ -45,8 +45,8 @@ class Police {
   }
 
   /// Why a packet of kind kFlow does not pass; kNone: it does. `flow` is the one that it belongs to, or null.
-  /// A flow whose client may not send any more ends. Of what does not pass, `meta` says from here on whose it
-  /// was: for who looks at drops.
+  /// Ends a flow whose client may not send any more. Writes the service of a packet that does not pass into
+  /// `meta`, for drop records and captures.
   DropReason judge(PacketMeta& meta, lb::FlowEntry* flow) {
     if (worker_.tables->rules == nullptr) [[likely]]
       return DropReason::kNone;
@@ -82,11 +82,12 @@ class Police {
 DropReason explain_rules(const Worker& worker, const FlowKey& key, const lb::Decision& decision,
                          lb::DecidedRules& rules);
 
-/// Sees to it that flows whose clients may not send any more end. Once for new Tables.
+/// Takes up the rules of new Tables: begins to look for flows whose clients may not send any more. Once for
+/// each new Tables.
 void adopt_rules(Worker& worker);
 
-/// Holds some flows against the newest access lists, as long as not all have been. Returns whether it did:
-/// then there is no time to rest.
+/// Holds the next few flows against the newest access lists, until all have been, and ends those that these
+/// deny. Returns whether there were any to look at: then the worker must not sleep.
 bool sweep_flows(Worker& worker);
 
 }  // namespace sluice::dataplane
