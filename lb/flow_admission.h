@@ -1,6 +1,6 @@
 // Whether a new flow may begin, by the limits of its service, its source and its backend, and the counting of
 // flows that such limits need. One per worker, which alone calls it; what limits share between workers lies
-// in SharedFlowCounts and ServiceLimits.
+// in SharedFlowCounts and ServiceRules.
 #pragma once
 
 #include <array>

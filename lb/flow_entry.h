@@ -40,10 +40,10 @@ enum class FlowWatch : uint8_t {
 using FlowIndex = uint32_t;
 inline constexpr FlowIndex kNoFlow = UINT32_MAX;
 
-/// Exactly one cache line, which is all that a packet of a known flow over IPv4 needs of it; one over IPv6
-/// needs its Addresses6 besides. NAT flows have two entries, each the other's peer; the reply's entry holds
-/// the key of packets that come from the backend. Both have the same service, backend, state and end; each
-/// has its own time.
+/// Exactly one cache line, which is all of the table's state that a packet of a known flow over IPv4 needs,
+/// beside its bucket; one over IPv6 needs its Addresses6, too. NAT flows have two entries, each the other's
+/// peer; the reply's entry holds the key of packets that come from the backend. Both have the same service,
+/// backend, state and end; each has its own time.
 struct alignas(64) FlowEntry {
   static constexpr uint8_t kFinFromClient = 1, kFinFromBackend = 2, kReset = 4;
   static constexpr uint8_t kFinFromBoth = kFinFromClient | kFinFromBackend;
@@ -51,28 +51,28 @@ struct alignas(64) FlowEntry {
   PackedKey key;    ///< FlowTable::key_of() has all of it
   Rewrite rewrite;  ///< NAT: what its packets become; else nothing
 
-  // These sixteen bytes are what is asked for each packet, of eight flows at once.
+  // Sixteen bytes that are loaded at once for each packet, for eight flows together (EightPaths).
   ServiceId service = kNoService;
   BackendId backend = kNoBackend;
   uint32_t last_seen_ms = 0;  ///< wraps after 49 days; compare by subtraction
-  bool is_settled = false;    ///< what neither begins nor ends anything changes no state of this entry
+  bool is_settled = false;    ///< packets that neither begin nor end a connection leave this entry's state
   bool is_reply = false;
   FlowState state = FlowState::kFree;  ///< FlowTable::set_state() alone writes it
-  uint8_t ended = 0;                   ///< what ended it, as bits, and nobody went on after
+  uint8_t ended = 0;                   ///< the FINs and RST after which nobody has gone on, as bits
 
   FlowIndex peer = kNoFlow;
   Be16 translated_port;  ///< full-nat: the source port towards the backend; gue: the outer one, once known
   uint8_t snat = 0;      ///< full-nat: index into Tables::snat
   uint8_t begun = 0;     ///< when the flow began, by FlowTable's coarse clock
   FlowWatch watch : 7 = FlowWatch::kNever;  ///< FlowTable::set_watch() alone writes it
-  /// A request's first payload, and the first of a reply, are timed, and not seen yet: FlowTable::set_timed()
-  /// alone writes it.
+  /// The time from a request's first payload to the first of the reply is measured, and this entry's has not
+  /// been seen yet. FlowTable::set_timed() alone writes it.
   bool is_timed : 1 = false;
-  uint8_t source_mark = 0;  ///< of a request: where its source's flows are counted (SourceLimits); 0: nowhere
-  PacketLease lease{};      ///< of a request: packets that it may send of its source's rate
+  uint8_t source_mark = 0;  ///< of a request: where its source's flows are counted (SourceFlows); 0: nowhere
+  PacketLease lease{};      ///< of a request: tokens of its source that it has taken in advance
   union {
-    uint32_t client_way = 0;  ///< of a reply: the number of the ClientWay that its packets went last; 0: none
-    uint32_t leased_tick;     ///< of a request: when `lease` was taken
+    uint32_t client_way = 0;  ///< of a reply: the number of the ClientWay that its last packet took; 0: none
+    uint32_t leased_tick;     ///< of a request: when `lease` was taken, as PacketLease::tick() counts
   };
 
   /// Whether it has ended. Where the backend is not seen, its FIN is not waited for.

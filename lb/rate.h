@@ -31,7 +31,8 @@ struct Rate {
     const uint64_t owed = full_at > now ? full_at - now : 0;
     return owed >= capacity ? 0 : (capacity - owed) / token;
   }
-  /// Whether there are as many, eight at most: without the division that finding their number takes.
+  /// Whether there are at least `tokens`, eight at most so that nothing overflows. Unlike available(), it
+  /// needs no division.
   bool has(uint64_t full_at, uint64_t now, uint64_t tokens) const {
     const uint64_t owed = full_at > now ? full_at - now : 0;
     return owed <= capacity && capacity - owed >= tokens * token;

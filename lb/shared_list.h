@@ -20,7 +20,7 @@ class SharedList {
   size_t size() const { return size_; }
   const Value& operator[](size_t index) const { return (*blocks_[index / kInBlock])[index % kInBlock]; }
 
-  /// Makes it as long as that, if it is shorter; what is new is null.
+  /// Appends null entries until there are `size`; a longer list stays as it is.
   void grow(size_t size) {
     if (size <= size_) return;
     while (blocks_.size() * kInBlock < size) blocks_.push_back(std::make_shared<Block>());
@@ -35,7 +35,7 @@ class SharedList {
  private:
   using Block = std::array<Value, kInBlock>;
 
-  /// That block, for this list alone.
+  /// The block of that number, copied before if another list shares it.
   Block& own(size_t number) {
     auto& block = blocks_[number];
     if (block.use_count() > 1) block = std::make_shared<Block>(*block);
