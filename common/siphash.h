@@ -35,7 +35,7 @@ class SipState {
     round();
     v0_ ^= word;
   }
-  /// The hash, once the last word has been added, of which the message's length is a part.
+  /// The hash. The word added last must be last_sip_word(), which holds the message's length.
   [[gnu::always_inline]] Word finish() {
     v2_ ^= 0xff;
     for (unsigned rounds = 0; rounds < 4; ++rounds) round();
@@ -71,7 +71,8 @@ class SipState {
   Word v0_, v1_, v2_, v3_;
 };
 
-/// What SipHash adds last: the bytes behind the last whole word of `size`, and the size.
+/// The word that SipHash adds last: `tail`, the bytes of a message of `size` bytes behind its last whole
+/// word, and the size's lowest byte.
 constexpr uint64_t last_sip_word(uint64_t tail, size_t size) {
   return tail | static_cast<uint64_t>(size) << 56;
 }

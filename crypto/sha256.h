@@ -38,7 +38,7 @@ class Sha256 {
   Sha256Engine engine() const { return engine_; }
   std::string_view name() const { return name_of(engine()); }
 
-  /// From how many messages in a call its throughput grows no more.
+  /// How many messages a call of hash() needs for the best throughput.
   size_t batch() const {
     return std::visit([](const auto& state) { return state.kBatch; }, state_);
   }

@@ -7,9 +7,9 @@
 namespace sluice::ledger {
 namespace {
 
-constexpr size_t kRun = 1024;  // bytes that each of three instructions under way goes through
+constexpr size_t kRun = 1024;  // bytes of each of the three parts that are summed at the same time
 
-/// x^n modulo the polynomial; the highest bit is x^0, as the instruction has it.
+/// x^n modulo the polynomial, with bits reversed as in the CRC instruction: the highest is x^0.
 constexpr uint32_t power_of_x(size_t n) {
   constexpr uint32_t kPolynomial = 0x82f63b78;
   uint32_t power = uint32_t{1} << 31;
@@ -17,8 +17,8 @@ constexpr uint32_t power_of_x(size_t n) {
   return power;
 }
 
-/// What a product with this, reduced by the instruction, does to a state: as `bytes` zeros behind it would.
-/// The product and its reduction multiply by x^33 already.
+/// The factor that moves a state past `bytes` zero bytes: x^(8 * bytes), less x^33, by which the carry-less
+/// product of reversed numbers and its reduction by the CRC instruction multiply already.
 constexpr uint32_t zeros_behind(size_t bytes) {
   return power_of_x(8 * bytes - 33);
 }
@@ -28,8 +28,8 @@ __m128i product(uint64_t state, uint32_t factor) {
                               _mm_cvtsi32_si128(static_cast<int>(factor)), 0);
 }
 
-/// The state after three runs. Each instruction waits three cycles for the one before; three chains of them
-/// wait side by side.
+/// The state after three parts of kRun bytes. An instruction waits three cycles for the one before it in its
+/// chain, so three chains that do not depend on each other keep the CPU's unit busy.
 uint64_t three_runs(uint64_t first, const uint8_t* at) {
   constexpr uint32_t kOneRun = zeros_behind(kRun), kTwoRuns = zeros_behind(2 * kRun);
   uint64_t second = 0, third = 0;
