@@ -62,7 +62,8 @@ struct Call {
   const Peer& peer;
   const Notify& notify;                 ///< empty where nothing can be sent unasked
   std::shared_ptr<OpenSpan> span = {};  ///< that tells of the request; null: nobody wants to know
-  std::shared_ptr<const nlohmann::json> kept_params = {};  ///< `params`, for who needs them after the call
+  std::shared_ptr<const nlohmann::json> kept_params =
+      {};  ///< keeps `params` for a method that needs them later
 };
 
 using Answer = Outcome<nlohmann::json>;

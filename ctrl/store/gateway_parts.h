@@ -92,26 +92,26 @@ Outcome<std::shared_ptr<const Model>> read_sets(std::shared_ptr<const Model> mod
 /// The same without what was in them, for those who only remember it.
 std::shared_ptr<const Model> without_set_contents(std::shared_ptr<const Model> model);
 
-/// Locks are taken in the order in which they stand here. Functions of Parts expect `state` to be held, but
-/// for those that say otherwise.
+/// A thread takes locks in the order in which they stand here. Functions of Parts expect `state` to be held,
+/// unless they say otherwise.
 struct Gateway::Parts {
   TimeSource machine_time;
   TimeSource* time = &machine_time;
 
-  /// Of who may publish next: held while the last publication is waited for.
+  /// Held by the thread that publishes next, from when it waits for its turn (await_turn()).
   std::mutex turn;
-  /// Of all that is not said to have another; held while Tables are compiled.
+  /// Guards every member that has no lock of its own below. Held while Tables are compiled.
   mutable std::mutex state;
-  /// Of `members` as they change, which takes `state` as well, so that either suffices to read them.
+  /// Guards `members`. Who changes them holds `state` as well, so that either lock suffices to read them.
   mutable std::mutex witnessing;
-  /// Of `service_totals` and `backend_totals` as they change, which takes `state` as well, so that either
-  /// suffices to read them.
+  /// Guards `service_totals` and `backend_totals`. Who changes them holds `state` as well, so that either
+  /// lock suffices to read them.
   mutable std::mutex counting;
-  /// Of `rows`, `service_numbers`, `set_rows`, `intent`, `model`, `effective` and `busy_ratios` for who must
-  /// not wait, and of publishing and retiring: held for an instant. What is new is set under `state` as well,
-  /// so that either suffices to read it.
+  /// Guards `rows`, `service_numbers`, `set_rows`, `intent`, `model`, `effective` and `busy_ratios`, and
+  /// publishing and retiring Tables, for readers that must not wait: it is held for an instant only. Who
+  /// changes them holds `state` as well, so that either lock suffices to read them.
   mutable std::mutex instant;
-  std::mutex hashing;  ///< of `hash`; apart from the others, `state` may be taken while it is held
+  std::mutex hashing;  ///< guards `hash`; an exception to the order: `state` may be taken while it is held
 
   std::vector<dataplane::PortInfo> ports;
   std::vector<unsigned> balancers;  ///< the workers that have flows
@@ -119,11 +119,11 @@ struct Gateway::Parts {
   std::shared_ptr<const Model> intent;  ///< what people applied
   std::shared_ptr<const Model> model;   ///< that, with the services and pools that `services_from` brings
   Members members;
-  std::shared_ptr<const Model> members_of;  ///< that they follow; as they themselves
+  std::shared_ptr<const Model> members_of;  ///< the model that `members` follow; guarded as they are
   Ejections ejections;
   BackendStatuses statuses;
   std::shared_ptr<InspectionCompiler> inspection_compiler;  ///< it outlives the workers' use
-  SetContents set_contents;                                 ///< that `set_rows` tell of
+  SetContents set_contents;                                 ///< which `set_rows` describe
   std::map<std::string, SetRow, std::less<>> set_rows;      ///< of the present intent's sets
   std::shared_ptr<const Effective> effective;               ///< what `tables` were compiled from
   std::shared_ptr<const dataplane::Tables> tables;
@@ -159,11 +159,12 @@ struct Gateway::Parts {
   TargetTotals<std::string> service_totals;
   TargetTotals<BackendKey> backend_totals;
   SharedMap<PublishedPool> rows;             ///< of backend.list, by pool
-  std::shared_ptr<const Effective> rows_of;  ///< that they were made from
-  /// By name.
+  std::shared_ptr<const Effective> rows_of;  ///< what `rows` were made from
+  /// By the service's name.
   using ServiceNumbers = std::map<std::string, lb::ServiceId, std::less<>>;
   std::shared_ptr<const ServiceNumbers> service_numbers = std::make_shared<const ServiceNumbers>();
-  std::shared_ptr<const lb::ServiceTable> service_numbers_of;  ///< Tables' that they were taken from
+  std::shared_ptr<const lb::ServiceTable>
+      service_numbers_of;  ///< of the Tables that `service_numbers` are of
   BusyRatios busy_ratios;
   NoticeLog notice_log{[](const std::string& line) { log_data_plane(dataplane::LogLevel::kWarning, line); }};
   WorkerQuestions questions;
@@ -283,15 +284,16 @@ struct Gateway::Parts {
   uint64_t flows_begun(lb::BackendId id) const;
   Totals totals_of(const BackendKey& key) const;
   std::shared_ptr<const PublishedPool> published_pool(const EffectivePool& pool) const;
-  /// Makes rows of those pools anew, and of those that differ from when rows were made last.
+  /// Makes `rows` anew for those pools, and for those that `effective` has otherwise than when rows were made
+  /// last.
   void publish_rows(std::set<std::string> pools);
-  /// Where services have other numbers than when that was done last.
+  /// Makes `service_numbers` anew, if services have other numbers than when that was done last.
   void publish_service_numbers();
-  /// Nothing: there is no such service. Never waits.
+  /// The number of a service; nothing: there is no such service. With `instant` not held; never waits.
   std::optional<lb::ServiceId> service_number(const std::string& service) const;
-  /// Null: there is no such pool. Never waits.
+  /// The rows of a pool; null: there is no such pool. With `instant` not held; never waits.
   std::shared_ptr<const PublishedPool> published(const std::string& pool) const;
-  /// False: there is no such pool. With no lock held.
+  /// Appends the rows of a pool to `all`. False: there is no such pool. With no lock held.
   bool add_rows(const std::string& pool, std::vector<BackendRow>& all) const;
   /// Makes what `statuses` was told final; `model` is that of the step, and those backends have other
   /// numbers.

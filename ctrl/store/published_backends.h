@@ -1,5 +1,5 @@
-// What is told of backends, as it was when Tables were published last: whoever asks waits for no compilation.
-// Immutable; any thread reads. What workers count of them is read beside it.
+// What backend.list says of backends, as of the last publication of Tables, so that asking waits for no
+// compilation. Immutable; any thread reads. What workers count of backends is read separately.
 #pragma once
 
 #include <chrono>
@@ -22,12 +22,12 @@ struct PublishedBackend {
   std::string reason;
   std::chrono::system_clock::time_point since;
   uint32_t weight;
-  double share;  ///< of the pool's slots (the first protocol's table, where services use both)
+  double share;  ///< of the pool's slots, 0 to 1; of the TCP table where services use both
   bool is_from_file;
 };
 
 struct PublishedPool {
-  std::string source;  ///< which names its backends; empty: the file alone
+  std::string source;  ///< that names backends of it; empty: only the configuration does
   std::vector<PublishedBackend> backends;
   PoolAvailability availability = {};
   std::shared_ptr<const lb::PoolTable> tcp_table = {}, udp_table = {};  ///< null: no service wants it
