@@ -1,4 +1,5 @@
-// How a NAT flow looks from its backend: source address and port, and the key of the replies. One worker.
+// What NAT makes of a flow towards its backend: source address and port, and the key of the replies. One
+// worker's.
 #pragma once
 
 #include <cstdint>
@@ -23,31 +24,33 @@ struct Translation {
   Be16 source_port;               ///< towards the backend
   uint8_t snat = 0;               ///< index of the source address, for full-nat
   FlowIndex displaced = kNoFlow;  ///< a flow that has to go first: it is not answered, or closing
-  /// Its backend had it less than a minute ago, and may refuse it; what it expected last, 0 if not known.
+  /// A connection with the same address and port ended less than a minute ago, so that the backend may refuse
+  /// this one; and the sequence number that the backend expected last, 0 if not known.
   bool is_reused = false;
   uint32_t former_sequence = 0;
 };
 
-/// The flow that a translation is for: it gets the state, one before kClosing.
+/// The flow that a translation is for. `state`: the one that it begins with, before kClosing.
 struct Newcomer {
   FlowState state;
   uint32_t now_ms;
 };
 
-/// The key of the answers to packets with the key `key` that only change their destination.
+/// The key of the answers where translation changes the destination of packets with the key `key` alone.
 inline FlowKey reply_key(const FlowKey& key, const Backend& backend) {
   const Be16 port = backend.port.network() != 0 ? backend.port : key.destination_port;
   return {backend.address, key.source, port, key.source_port, key.protocol, {}};
 }
 
-/// Whether a flow gives its port up to a newcomer: nobody does who is answered, and to one that has begun
-/// without a SYN only its like.
+/// Whether the user of a port gives it up to a newcomer in that state. A flow that was answered does not,
+/// unless it is closing. To a newcomer that began without a SYN only another such flow does.
 inline bool yields(const FlowEntry& user, FlowState newcomer) {
   return newcomer == FlowState::kStray ? user.state == FlowState::kStray : user.state <= FlowState::kClosing;
 }
 
-/// The destination changes alone. `hash`: FlowTable::hash() of reply_key(). Nothing where another flow's
-/// replies have that key already (two services, one backend and one client port) and it does not give way.
+/// The translation of dnat: the destination alone changes. `hash`: FlowTable::hash() of reply_key(). Nothing
+/// where another flow's replies have that key already (two services, one backend and one client port) and
+/// that flow does not give way.
 inline std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key,
                                                         const Backend& backend, uint64_t hash,
                                                         FlowState newcomer) {
@@ -60,12 +63,12 @@ inline std::optional<Translation> translate_destination(FlowTable& flows, const 
   return translation;
 }
 
-/// Source and destination change: takes the port after `turn`, which is PortUse::turn_of(backend), with which
-/// the reply's key is free at one of the addresses of the backend's family, and moves `turn` there. One that
-/// ended within the last minute is taken only if a few more are no better: then the one that ended first.
-/// Looks at a bounded number; where all of those are in use, a flow among them gives way, by the order of the
-/// states, then the one idle longest: an answered one never, so that no flood holds every port, and to a
-/// stray one only a stray one.
+/// The translation of full-nat: source and destination change. Takes the first port after `turn`
+/// (PortUse::turn_of() of the backend) for which the reply's key is free at one of the SNAT addresses of the
+/// backend's family, and moves `turn` there. A port whose connection ended within the last minute is taken
+/// only if a few more are no better: of these, the one that ended first. Looks at a bounded number of ports.
+/// Where all of them are in use, a flow among them that yields() gives way: in the order of the states, then
+/// the one that has been idle longest. Nothing: no port is left, or there is no SNAT address of that family.
 std::optional<Translation> translate_both(FlowTable& flows, const FlowKey& key, const Backend& backend,
                                           std::span<const IpAddress> snat, const PortUse& ports,
                                           uint32_t& turn, const Newcomer& newcomer);

@@ -1,5 +1,6 @@
-// A flow's key in sixteen bytes that lie as in a packet, so that one comparison tells whether a packet has
-// it, and what translation makes of the packet, likewise. Plain values; any thread.
+// A flow's key in sixteen bytes that are laid out as in a packet, so that one comparison tells whether a
+// packet has it; and what translation writes into the packet, laid out in the same way. Plain values; any
+// thread.
 #pragma once
 
 #include <immintrin.h>
@@ -13,9 +14,9 @@
 
 namespace sluice::lb {
 
-/// IPv4: the header from its TTL on, and the ports, which follow where there are no options. TTL and checksum
-/// are zero. IPv6: no addresses, which lie in Addresses6, and a protocol number that no IPv4 packet of a flow
-/// has, so that keys of different families differ.
+/// IPv4: the header from its TTL on, and the ports, which follow it where there are no options. TTL and
+/// checksum are zero. IPv6: the ports, and a protocol number that no IPv4 flow has, so that keys of different
+/// families differ; the addresses are zero here and lie in Addresses6.
 struct alignas(16) PackedKey {
   static constexpr size_t kIpv4Offset = 8;  ///< where it begins in an IPv4 header
   static constexpr uint8_t kIpv6 = 0x80;    ///< added to the protocol
@@ -39,7 +40,7 @@ struct alignas(16) PackedKey {
     }
     return packed;
   }
-  /// Of a key that is known to be of that family.
+  /// Whether the protocol is UDP, of a key that is known to be of that family.
   template <bool is_v4>
   bool is_udp() const {
     return protocol_and_family == (static_cast<uint8_t>(IpProtocol::kUdp) | (is_v4 ? 0 : kIpv6));
@@ -60,22 +61,22 @@ struct alignas(16) PackedKey {
 static_assert(sizeof(PackedKey) == 16);
 static_assert(offsetof(PackedKey, source) + PackedKey::kIpv4Offset == offsetof(Ipv4Header, source));
 
-/// What translation does to the packets of one flow that go one way: their new ends, and what is to be added
-/// to checksums for it (checksum_changed()). The ends, and what IPv4's checksum gets, lie as in a PackedKey.
+/// What translation does to the packets of one direction of a flow: their new addresses and ports, laid out
+/// as in a PackedKey, and what is to be added to both checksums for the change (checksum_changed()).
 struct alignas(16) Rewrite {
   uint16_t to_l4_checksum = 0;      ///< of TCP and UDP
-  uint16_t to_header_checksum = 0;  ///< of IPv4, with one hop taken
+  uint16_t to_header_checksum = 0;  ///< of IPv4, for a TTL that is one less, too
   Be32 source, destination;         ///< IPv4's
   Be16 source_port, destination_port;
 
   /// Of packets with the key `from`, which become packets with the key `to`, of the same family and protocol.
   static Rewrite between(const FlowKey& from, const FlowKey& to);
-  /// Of packets that become packets with the key `to`, by what that changes in their addresses and ports.
+  /// The same where the changes of addresses and ports are known already.
   static Rewrite by(const PackedKey& to, ChecksumDelta addresses, ChecksumDelta ports);
 };
 static_assert(sizeof(Rewrite) == sizeof(PackedKey));
 
-/// The addresses of a flow over IPv6, as its packets have them, and as translation has them.
+/// The addresses in packets of a flow over IPv6, before and after translation.
 struct alignas(64) Addresses6 {
   IpAddress source, destination;
   IpAddress new_source, new_destination;

@@ -1,5 +1,5 @@
-// The way out of ESP tunnels, and what keeps everything else from looking as if it had come by one. Called by
-// the worker that received the packets, where there are tunnels.
+// The way out of ESP tunnels, and the check that nothing else has a source that only a tunnel can bring.
+// Called by the worker that received the packets, where there are tunnels.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -11,13 +11,13 @@
 
 namespace sluice::dataplane {
 
-/// Of parsed packets, takes those of tunnels out: decrypted, each goes on as the packet that was in it, as if
-/// that had come in alone; or it is dropped `denied` and counted at its tunnel. Drops those that come from
-/// where a tunnel leads to, and not by it. Returns what goes on, moved to the front.
+/// Decrypts those parsed packets that are a tunnel's: each goes on as the packet that was inside, as if that
+/// had come in alone, or is dropped as `denied` and counted at its tunnel. Drops packets that came without a
+/// tunnel though a tunnel leads to their source. Returns what goes on, moved to the front.
 std::span<rte_mbuf*> decapsulate(Worker& worker, std::span<rte_mbuf*> packets);
 
-/// forward_known_flows(), which asks nobody where packets are from: those that a tunnel leads to are kept
-/// from it.
+/// forward_known_flows() where there are tunnels. That does not look at sources, so packets from an address
+/// that a tunnel may lead to are left out of it, for decapsulate().
 std::span<rte_mbuf*> forward_known_in_clear(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
 
 }  // namespace sluice::dataplane

@@ -12,28 +12,27 @@
 
 namespace sluice::dataplane {
 
-/// The received packets of a burst, at `port`, that are plain and go on with a flow of this worker's whose
-/// path is known, sent on: by far the most, before anything else is made of them. Returns the others, moved
-/// to the front, in their order; nothing has changed about them. A packet never overtakes another of its
-/// flow.
+/// Forwards those packets of a burst, received at `port`, that are plain and go on with a flow of this worker
+/// whose path is known: by far the most. Takes these over. Returns the others, moved to the front, in their
+/// order and unchanged. A packet never overtakes another of its flow.
 std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
 
 static_assert(PlainPackets::kRoomInFront == OuterHeader::kMostBytes + LinkHeader::kMostBytes);
 
-/// The path of a flow's packets to its backend, or null where there is none. Its version tells that the
-/// flow's service and backend are there, for replies too.
+/// The path of a flow's packets to its backend, or null where none is known. A known path also says that the
+/// flow's service and backend still exist, which matters for replies as well.
 inline const KnownPath* path_of(const Worker& worker, const lb::FlowEntry& flow) {
   return worker.paths.find(flow.service, flow.backend, worker.neighbors.version());
 }
 
-/// Whether an answer came in by the port that its flow's backend is reached by. Else somebody on another side
-/// made it up.
+/// Whether an answer came in by the port by which its flow's backend is reached. An answer from any other
+/// side is forged.
 inline bool comes_from_backend(const Worker& worker, const lb::FlowEntry& flow, uint8_t in_port) {
   const KnownPath* const path = path_of(worker, flow);
   if (path != nullptr && path->rewrite.link.port != Transmit::kTunnels)
     return path->rewrite.link.port == in_port;
   const Egress egress = route_to_backend(*worker.tables, (*worker.tables->backends)[flow.backend]);
-  // What has a source behind a tunnel has come in by it (refuse_clear(), decapsulate()).
+  // A packet whose source lies behind a tunnel has come by that tunnel: decapsulate() drops all others.
   return !egress.found || egress.tunnel != 0 || egress.port == in_port;
 }
 
@@ -52,7 +51,8 @@ inline void set_data(rte_mbuf* packet, const uint8_t* frame, const uint8_t* end)
   packet->pkt_len = size;
 }
 
-/// Counts a packet of `flow` for it, and shows it, as it came in at `in_port`, to who waits for it.
+/// Where `stages` asks for it, counts a packet in the account of `flow`, and shows it, as it came in at
+/// `in_port`, to captures.
 inline void show_received(Worker& worker, const rte_mbuf& packet, uint8_t in_port, const lb::FlowEntry& flow,
                           StageMask stages) {
   if ((stages & stage::kAccount) != 0) worker.balancer.account(flow, packet.pkt_len);
@@ -60,7 +60,7 @@ inline void show_received(Worker& worker, const rte_mbuf& packet, uint8_t in_por
     worker.watch.received(packet, in_port, flow.service, flow.backend);
 }
 
-/// Sends a frame of `flow` by a port once it has seen its stages. Takes it over.
+/// Sends a frame of `flow` by a port and, where `stages` asks for it, shows it to captures. Takes it over.
 inline void send_shown(Worker& worker, uint8_t port, rte_mbuf* frame, const lb::FlowEntry& flow,
                        StageMask stages) {
   if ((stages & stage::kCaptureSent) != 0) [[unlikely]]
@@ -68,7 +68,7 @@ inline void send_shown(Worker& worker, uint8_t port, rte_mbuf* frame, const lb::
   worker.transmit.send_shown(port, frame);
 }
 
-/// Sends a client's packet, which goes on with `flow`, by the path that lets it pass and has treated it: its
+/// Counts a client's packet of `flow`, which treat() has rewritten, writes its link header and sends it. Its
 /// outermost IP header is at `front`, and it ends at `end`. Takes it over.
 inline void send_by_path(Worker& worker, rte_mbuf* packet, uint8_t* front, const uint8_t* end,
                          const lb::FlowEntry& flow, const LinkHeader& link, StageMask stages) {
@@ -79,7 +79,7 @@ inline void send_by_path(Worker& worker, rte_mbuf* packet, uint8_t* front, const
   send_shown(worker, link.port, packet, flow, stages);
 }
 
-/// The same for one that came in at `in_port`, and is not treated yet.
+/// The same for a packet that came in at `in_port` and is not rewritten yet.
 template <bool is_v4>
 [[gnu::always_inline]] inline void treat_and_send(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
                                                   lb::FlowEntry& flow, const PathRewrite& path,
@@ -89,8 +89,8 @@ template <bool is_v4>
   send_by_path(worker, packet, front, at.ip + at.ip_bytes, flow, path.link, path.stages);
 }
 
-/// Whether a parsed packet may go by a path: it fits, there is room in front of it, its life is not over, and
-/// it would not go back.
+/// Whether a parsed packet may go by a path: it fits, there is room in front of it, its TTL does not end
+/// here, and it would not be sent back to the station that it came from.
 inline bool may_go_by(const PathRewrite& path, rte_mbuf* packet) {
   const PacketMeta& meta = meta_of(packet);
   if (meta.ip_bytes > path.most_ip_bytes || packet->data_off < PlainPackets::kRoomInFront) return false;
@@ -127,8 +127,8 @@ inline bool forward_known(Worker& worker, rte_mbuf* packet, lb::FlowEntry& flow)
   return true;
 }
 
-/// The way out of packets to a backend, once their path has treated them: nothing where its neighbor is not
-/// resolved.
+/// Writes into `rewrite` how packets to a backend leave: the largest size that fits, the port and the link
+/// header. False: the MAC address of the next hop is not known.
 inline bool find_way_out(Worker& worker, const Egress& egress, const lb::Decision& decision,
                          PathRewrite& rewrite) {
   const size_t mtu = largest_packet(worker, egress);
@@ -138,7 +138,7 @@ inline bool find_way_out(Worker& worker, const Egress& egress, const lb::Decisio
     store(link.header.data(), TunnelMark{decision.service, decision.backend, egress.tunnel, {}});
     link.port = Transmit::kTunnels;
     link.bytes = sizeof(TunnelMark);
-    rewrite.stages &= static_cast<StageMask>(~stage::kCaptureSent);  // it is shown once it is encrypted
+    rewrite.stages &= static_cast<StageMask>(~stage::kCaptureSent);  // captures see it encrypted
     return true;
   }
   const MacAddress* const mac = worker.neighbors.mac_of(egress.port, egress.next_hop, worker.now_ms);
@@ -151,8 +151,8 @@ inline bool find_way_out(Worker& worker, const Egress& egress, const lb::Decisio
   return true;
 }
 
-/// Works the path out of a client's flow that is bound and has just been forwarded, if its neighbor is
-/// resolved, and every stage that the service's packets must see is on the short ways too.
+/// Works out the path of a client's flow and keeps it, if the next hop's MAC address is known and the short
+/// ways have every stage that packets of the service must see. Else nothing is kept.
 inline void remember_path(Worker& worker, const lb::Decision& decision) {
   if (service_of(worker, decision).is_mirrored) return;  // copies are made the long way
   const StageMask stages = worker.watch.of_service(decision.service) |
