@@ -29,7 +29,8 @@ struct TransmitDevice {
 class Transmit {
  public:
   static constexpr unsigned kBuffer = 64;  ///< frames, for each port and tap
-  /// What the short ways know as the port of ESP tunnels. Nothing leaves by it: take_for_tunnels().
+  /// The port number that stands for ESP tunnels on the short ways. It has a buffer and no device: what is
+  /// sent by it waits for take_for_tunnels().
   static constexpr uint8_t kTunnels = 2 * kMaxPorts;
 
   /// `devices` by configured port; `taps` the same for the ports' kernel taps. `queue`: this worker's TX
@@ -64,17 +65,17 @@ class Transmit {
   }
   /// The same for a frame that was made here, or came from a kernel tap: counts it as originated.
   void send_new(uint16_t port, rte_mbuf* frame);
-  /// Takes over a frame, without VLAN tags, for the kernel's tap of configured port `port`; dropped
-  /// (no_service) if it has none.
+  /// Takes over a frame, without VLAN tags, for the kernel tap of configured port `port`; drops it
+  /// (no_service) if the port has none.
   void send_to_kernel(uint16_t port, rte_mbuf* frame);
   /// Whether this worker has a TX queue of a port; else another one sends for it.
   bool has_queue(uint16_t port) const { return queue_ < buffers_[port].target.queues; }
-  /// Hands a bare packet that is to be encrypted (PacketMeta::tunnel) to the worker that sends for this one:
-  /// what leaves has its number from who sends it. False: its ring is full, and the packet is the caller's
-  /// still.
+  /// Hands a packet that is to be encrypted, from its IP header on (PacketMeta::tunnel), to the worker that
+  /// sends for this one, which takes its sequence number. False: that worker's ring is full, and the packet
+  /// is still the caller's.
   bool hand_over_bare(rte_mbuf* packet) { return to_transmit_->push(packet); }
-  /// What was sent by kTunnels since the last call: whoever takes it takes it over, before more is sent. A
-  /// burst at most may be sent between two calls.
+  /// What was sent by kTunnels since the last call, a burst at most. The caller takes it over; the span is
+  /// valid until more is sent by kTunnels.
   std::span<rte_mbuf* const> take_for_tunnels() {
     Buffer& buffer = buffers_[kTunnels];
     return std::span(buffer.frames).first(std::exchange(buffer.count, 0));
@@ -119,7 +120,8 @@ inline void Transmit::add(unsigned slot, rte_mbuf* frame) {
 }
 static_assert(2 * kMaxPorts <= 64);
 
-/// Where to put so many frames, kBuffer at most, which are there from now on.
+/// Where `count` frames, kBuffer at most, are to be put. They count as sent from now on: the caller writes
+/// them at once.
 inline rte_mbuf** Transmit::room_for(size_t count, unsigned slot) {
   Buffer& buffer = buffers_[slot];
   if (buffer.count + count > kBuffer) [[unlikely]]

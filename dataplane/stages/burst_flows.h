@@ -40,10 +40,8 @@ class BurstFlows {
   [[gnu::always_inline]] PacketPlaces places(size_t i) const {
     return plain_packet<is_v4>(packets.ip(i), packets.ip_bytes(i));
   }
-  /// To whom a packet may belong: a bit for each of 64 parts of all hashes.
-  uint64_t parts_of(size_t i) const {
-    return packets.hides_key(i) ? UINT64_MAX : uint64_t{1} << (packets.hash(i) >> 58);
-  }
+  /// PlainPackets::parts_of().
+  uint64_t parts_of(size_t i) const { return packets.parts_of(i); }
 
   std::span<rte_mbuf*> frames;
   uint8_t in_port;
@@ -59,13 +57,13 @@ class BurstFlows {
   void prefetch_more(const Worker& worker, const lb::FlowTable& table, size_t first, bool are_v4,
                      bool are_counted);
 
-  size_t next_ = 0;  ///< to be fetched
+  size_t next_ = 0;  ///< the first packet that is not fetched yet
   std::array<uint32_t, PlainPackets::kMost> buckets_;
 };
 /// How many packets lie between finding a flow and looking at it.
 inline constexpr size_t kBeforeSending = 2 * kEight;
 
-/// Finds the flows that eight packets may be of. What of them is looked at first is being fetched.
+/// Finds the flows that eight packets may be of, and begins to fetch their entries.
 [[gnu::always_inline]] inline void BurstFlows::find_flows(const Worker& worker, lb::FlowTable& table,
                                                           size_t first) {
   table.candidates(packets.hashes(first), std::span<const uint32_t, kEight>(&buckets_[first], kEight), nobody,
@@ -90,7 +88,7 @@ inline constexpr size_t kBeforeSending = 2 * kEight;
   const size_t all = frames.size();
   for (const size_t end = std::min(count, all) + kBeforeFind; next_ < end; next_ += kEight) {
     if (next_ < all) packets.fetch(next_);
-    // What is not so far yet wraps, and is not below.
+    // While a step has nothing to do yet, its number wraps, and is not below `all`.
     if (const size_t first = next_ - kBeforeLook; first < all) {
       packets.look_at(first, table.hash());
       table.prefetch_buckets(packets.hashes(first),

@@ -16,12 +16,12 @@ struct PacketPlaces {
   uint8_t* l4;
 };
 
-/// The outer source port that GUE gives to packets with that key. Not inlined: GCC 12 warns of keys that are
-/// null, and not asked for, where there is a flow.
+/// The outer source port that GUE gives to packets with that key. Not inlined, since GCC 12 would warn that
+/// the key may be null, though it is only asked for where there is no flow.
 [[gnu::noinline]] inline Be16 gue_port(const Worker& worker, const FlowKey& key) {
   return gue_source_port(siphash24(worker.tables->hash_key, &key, FlowKey::kHashedBytes));
 }
-/// The same for a flow, which remembers it: the policy's hash costs more than the rest of the encapsulation.
+/// The same for a flow, which remembers the port: the hash costs more than the rest of the encapsulation.
 inline Be16 gue_port(const Worker& worker, lb::FlowEntry& flow) {
   if (flow.translated_port.network() == 0) {
     flow.translated_port = gue_port(worker, worker.balancer.flows().key_of(flow));
@@ -36,9 +36,10 @@ template <bool is_v4>
   translate<is_v4>(flow.rewrite, flows.addresses6(flow), flow.key.is_udp<is_v4>(), at.ip, at.l4);
 }
 
-/// Treats a client's packet, which goes on with `flow`, or else, where that is null, has the key `key`: a
-/// path that translates has a flow. Returns where its outermost IP header is now: in front of it is room for
-/// that. A packet to be translated has more than one hop left. `treatment` is the path's.
+/// Rewrites a client's packet as its path says; `treatment` is the path's. The packet goes on with `flow`;
+/// where that is null, `key` is the packet's, and the path does not translate. There is room in front of the
+/// packet for an outer header, and a packet that is translated has more than one hop left. Returns where its
+/// outermost IP header is now.
 template <bool is_v4, Treatment treatment>
 [[gnu::always_inline]] inline uint8_t* treat_as(const Worker& worker, const PathRewrite& path,
                                                 lb::FlowEntry* flow, const FlowKey* key,
