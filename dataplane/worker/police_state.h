@@ -9,23 +9,24 @@
 namespace sluice::dataplane {
 
 struct PoliceState {
-  /// Tables::access_generation that every flow of this worker's has been held against.
+  /// Tables::access_generation of the access lists that this worker's flows are held against.
   uint64_t access_generation = 0;
-  /// While flows are held against a newer one: the next entry to look at. Until all have been, packets of
-  /// services with an access list have no known path.
+  /// While is_sweeping: the next entry of the flow table to hold against these lists. Until all entries have
+  /// been, packets of services with an access list have no known path.
   lb::FlowIndex cursor = 0;
   bool is_sweeping = false;
 
-  const void* rules = nullptr;  ///< Tables::rules that this worker keeps, to tell others apart from them
-  /// Since when, as lb::PacketLease counts: what flows took in advance before may have been of other limits.
+  const void* rules = nullptr;  ///< the Tables::rules that the members below are of; only compared
+  /// lb::PacketLease::tick() when this worker adopted `rules`. Tokens that flows took in advance before are
+  /// void, since other limits may have held.
   uint32_t rules_tick = 0;
-  bool counts_packets = false;     ///< some service has packets counted
-  lb::SourceHashes source_hashes;  ///< by these rules
-  /// For so many bursts more, plain packets are held against rules first (refuse_plain()): some were refused.
+  bool counts_packets = false;     ///< some service limits packets
+  lb::SourceHashes source_hashes;  ///< of sources, by `rules`
+  /// For how many more bursts refuse_plain() is called: kRefusingBursts after a packet was refused.
   uint8_t refusing = 0;
   static constexpr uint8_t kRefusingBursts = 64;
-  /// Of packets about to go a short way, one after the other: which have their sources' tokens already, as
-  /// bits.
+  /// Where pass_limits() of eight flows said false: a bit for each of them that has its source's token
+  /// already, for the calls of pass_limits() for each that follow. The lowest bit is the next flow's.
   uint8_t paid = 0;
 };
 
