@@ -14,7 +14,8 @@ namespace sluice {
 
 /// The last `size` (1 to 15) of the sixteen bytes before `end`, with zeros behind them.
 inline __m128i load_tail(const uint8_t* end, size_t size) {
-  // A window on it: the places of the bytes that stay, then places that are none.
+  // Sixteen bytes of this, from a place that depends on the size, say which byte goes where; 0x80 makes a
+  // zero.
   alignas(32) static constexpr std::array<uint8_t, 32> kPlaces = {
       0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,
       0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
@@ -92,9 +93,9 @@ inline uint16_t checksum_fold(uint64_t sum) {
   return static_cast<uint16_t>((half + std::rotl(half, 16)) >> 16);
 }
 
-/// Whether the sum over data that include their checksum says that they are whole: whether it folds to
-/// 0xffff, which a sum does that is a multiple of it and not zero. One multiplication by the inverse tells
-/// (Granlund and Montgomery, 1994, section 9).
+/// Whether the sum over data and their checksum folds to 0xffff, as it does where nothing was damaged. Sums
+/// that do are the multiples of 0xffff but 0, which one multiplication by its inverse finds (Granlund and
+/// Montgomery, 1994, section 9).
 inline bool checksum_is_right(uint64_t sum) {
   constexpr uint64_t kQuotients = UINT64_MAX / 0xffff;
   constexpr uint64_t kInverse = -kQuotients;
@@ -107,8 +108,8 @@ inline Be16 checksum_finish(uint64_t sum) {
   return Be16::from_network(static_cast<uint16_t>(~checksum_fold(sum)));
 }
 
-/// What a replaced field changes in a checksum: build one per rewrite, apply it to every checksum that
-/// covers the field. Fields are 16-bit aligned within the checksummed data, as all IP, TCP, UDP and
+/// What replaced fields change in a checksum: build one per rewrite, apply it to every checksum that
+/// covers the fields. Fields are 16-bit aligned within the checksummed data, as all IP, TCP, UDP and
 /// ICMP fields are.
 class ChecksumDelta {
  public:
@@ -119,27 +120,17 @@ class ChecksumDelta {
               load<Be32>(static_cast<const uint8_t*>(after) + i));
     }
   }
-  /// The same for 32 bytes.
-  void replace_32_bytes(__m256i before, __m256i after) {
-    const __m256i low = _mm256_set1_epi64x(0xffffffff);
-    const auto halves = [&](__m256i words) {
-      return _mm256_add_epi64(_mm256_and_si256(words, low), _mm256_srli_epi64(words, 32));
-    };
-    const __m256i lanes = _mm256_sub_epi64(halves(after), halves(before));
-    const __m128i pair = _mm_add_epi64(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
-    difference_ += _mm_cvtsi128_si64(_mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair)));
-  }
   void replace(Be16 before, Be16 after) { difference_ += int64_t{after.network()} - before.network(); }
   void replace(Be32 before, Be32 after) { difference_ += int64_t{after.network()} - before.network(); }
   /// Notes the changes of another part of the same data.
   void add(const ChecksumDelta& other) { difference_ += other.difference_; }
-  /// What is changed by going back.
+  /// The change from the new fields back to the old ones.
   ChecksumDelta inverse() const {
     ChecksumDelta back;
     back.difference_ = -difference_;
     return back;
   }
-  /// What it comes to: the one's complement number that is to be added to a checksum (checksum_changed()).
+  /// The one's complement number that checksum_changed() is to add to a checksum.
   uint16_t summand() const {
     return static_cast<uint16_t>(~checksum_fold(static_cast<uint64_t>(kBias + difference_)));
   }
@@ -153,7 +144,7 @@ class ChecksumDelta {
   static constexpr int64_t kBias = int64_t{0xffff}
                                    << 32;  ///< a multiple of 0xffff, which changes no folded sum
 
-  int64_t difference_ = 0;  ///< of what was replaced; at most 2^32 for each word
+  int64_t difference_ = 0;  ///< sum of new fields less that of old ones; at most 2^32 for each word
 };
 
 /// What ChecksumDelta::apply() makes of a checksum, by ChecksumDelta::summand(). Both are as they lie in the
