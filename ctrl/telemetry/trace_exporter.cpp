@@ -54,6 +54,7 @@ struct TraceExporter::State : std::enable_shared_from_this<State> {
   void begin();
   void follow(std::optional<TracingModel> tracing, const std::string& gateway);
   void leave(milliseconds most);
+  void turn_to_next();
   bool must_leave() const { return leave_by && Clock::now() >= *leave_by; }
   static awaitable<void> run(std::shared_ptr<State> self);
   awaitable<void> step();
@@ -85,8 +86,6 @@ void TraceExporter::State::follow(std::optional<TracingModel> tracing, const std
   if (tracing) {
     next_receiver = std::make_unique<OtlpReceiver>(io, std::move(*tracing), gateway, version);
     leave_by.reset();
-    not_before = {};
-    has_complained = false;
     news.cancel();
     pause.cancel();
   } else {
@@ -106,9 +105,17 @@ void TraceExporter::State::leave(milliseconds most) {
   pause.cancel();
 }
 
+/// Nothing that the receiver before has answered is held against the next, if there is one.
+void TraceExporter::State::turn_to_next() {
+  if (!next_receiver) return;
+  receiver = std::exchange(next_receiver, nullptr);
+  not_before = {};
+  has_complained = false;
+}
+
 awaitable<void> TraceExporter::State::run(std::shared_ptr<State> self) {
   for (;;) {
-    if (self->next_receiver) self->receiver = std::exchange(self->next_receiver, nullptr);
+    self->turn_to_next();
     const bool is_done = self->must_leave() || self->spans.waiting() == 0;
     if (self->leave_by && is_done) {
       self->spans.drop_waiting();
@@ -142,9 +149,9 @@ awaitable<void> TraceExporter::State::rest() {
 awaitable<void> TraceExporter::State::send(std::vector<Span> batch) {
   auto give_up = Clock::time_point::max();
   for (unsigned attempt = 0;; ++attempt) {
-    co_await rest();
+    if (!next_receiver) co_await rest();
     if (attempt == 0) give_up = Clock::now() + timing.giving_up;
-    if (next_receiver) receiver = std::exchange(next_receiver, nullptr);
+    turn_to_next();
     auto patience = timing.patience;
     if (leave_by) {
       const auto left = std::chrono::ceil<milliseconds>(*leave_by - Clock::now());
@@ -155,6 +162,7 @@ awaitable<void> TraceExporter::State::send(std::vector<Span> batch) {
     const OtlpReceiver::Answer answer = co_await receiver->send(batch, patience, *stop);
     request.reset();
     if (answer.kind != Kind::kLater) co_return settle(answer, batch.size());
+    if (next_receiver) continue;  // which is asked at once, whatever this one asks for
     complain(answer.reason + "; trying again");
     not_before = Clock::now() + pause_before(attempt, answer);
     if (not_before > give_up || (leave_by && not_before > *leave_by)) {

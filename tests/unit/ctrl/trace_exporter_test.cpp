@@ -308,6 +308,26 @@ TEST_F(Exporter, FollowsTheConfigurationToAnotherReceiver) {
   EXPECT_EQ(other.requests(), 1u);
 }
 
+/// The change comes while the request is under way, so that its answer comes after it.
+TEST_F(Exporter, LeavesAnotherReceiverNotAloneForTheOneBefore) {
+  const Receiver other([](unsigned) { return answer("200 OK"); });
+  std::atomic<TraceExporter*> followed = nullptr;
+  const Receiver busy([&](unsigned) {
+    followed.wait(nullptr);
+    follow(*followed, other);
+    return answer("503 Service Unavailable", "", "Retry-After: 3600\r\n");
+  });
+  TraceExporter exporter(*queue_, "", quick());  // which gives a batch up before that hour ends
+  follow(exporter, busy);
+  make(3);
+  await([&] { return busy.requests() == 1; });
+  followed = &exporter;
+  followed.notify_one();
+  await_all();
+  EXPECT_EQ(counted(SpanResult::kExported), 3u);
+  EXPECT_EQ(other.requests(), 1u);
+}
+
 TEST_F(Exporter, SendsWhatWaitsWhenTracingEnds) {
   const Receiver receiver([](unsigned) { return answer("200 OK"); });
   auto timing = quick();
