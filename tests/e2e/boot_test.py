@@ -31,10 +31,19 @@ def restart(gateway, change):
     gateway.start()
 
 
+def tasks_of(gateway):
+    """What the kernel tells of each of its threads."""
+    return list(pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir())
+
+
+def is_stopped(task):
+    return (task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
 def rests(gateway):
     """How often the workers gave their CPU away of their own accord, as the kernel counted."""
     count = 0
-    for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
+    for task in tasks_of(gateway):
         if "worker" in (task / "comm").read_text():
             status = (task / "status").read_text()
             count += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[1])
@@ -58,21 +67,25 @@ def test_a_worker_that_spins_has_its_cpu_to_itself(tmp_path):
     config["gateway"].update(idle="poll", workers=[own])
     with Gateway(tmp_path / "gateway", config) as gateway:
         spinning, others = [], []
-        for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
+        for task in tasks_of(gateway):
             is_worker = "worker" in (task / "comm").read_text()
             (spinning if is_worker else others).append(os.sched_getaffinity(int(task.name)))
         assert spinning == [{own}]
         assert others and not any(own in cpus for cpus in others), others
+        eventually(lambda: gateway.ctl("flow", "list").returncode == 0, "the worker has begun: it answers")
         # What takes its CPU away all the same is counted.
         long_turns = 'sluice_worker_long_turn_seconds_{}{{worker="0"{}}}'
         before = gateway.metrics()
         gateway.process.send_signal(signal.SIGSTOP)
+        # The kernel stops all threads once the first of them runs and takes the signal.
+        eventually(lambda: all(is_stopped(task) for task in tasks_of(gateway)), "the gateway stands still")
         time.sleep(0.4)
         gateway.process.send_signal(signal.SIGCONT)
         series = long_turns.format("count", ""), long_turns.format("bucket", ',le="0.25"')
 
         def longest():
-            every, shorter = (gateway.metrics()[name] - before[name] for name in series)
+            now = gateway.metrics()  # both of one moment: on a busy machine there are shorter ones all the time
+            every, shorter = (now[name] - before[name] for name in series)
             return every - shorter >= 1
 
         eventually(longest, "a turn of more than 0.25 s is counted")
@@ -81,7 +94,7 @@ def test_a_worker_that_spins_has_its_cpu_to_itself(tmp_path):
 def tasks(gateway):
     """By CPU, the names of the gateway's threads that the kernel runs on that CPU alone."""
     pinned = {}
-    for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
+    for task in tasks_of(gateway):
         allowed = re.search(r"^Cpus_allowed_list:\s+(\S+)", (task / "status").read_text(), re.M)[1]
         if allowed.isdigit():
             pinned.setdefault(int(allowed), []).append((task / "comm").read_text().strip())
