@@ -187,9 +187,9 @@ def test_name_and_password(etcd, source, tmp_path):
     words_before.until_instances([["10.20.0.1", 80]])
     password.write_text("wrong")
     refused = source(model(username="root", password_file=str(password)), WEB)
-    assert "authentication failed" in refused.until_lost()
+    refused.until_lost("authentication failed")
     absent = source(model(username="root", password_file=str(tmp_path / "absent")), WEB)
-    assert f"cannot read {tmp_path}/absent: no such file" in absent.until_lost()
+    absent.until_lost(f"cannot read {tmp_path}/absent: no such file")
     # A token that the server has forgotten: one of a server that was started again.
     password.write_text('s3"cret')
     mark = words.mark()

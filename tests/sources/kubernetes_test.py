@@ -138,7 +138,7 @@ def test_tokens_rotate_and_are_not_told(api, source, tmp_path):
     words = source(model(token_file=str(token), resync=1000), WEB)
     known = words.until_instances([["10.20.0.1", 8080]])
     api.token = "second-token"  # revoked
-    assert "HTTP status 401: Unauthorized" in words.until_lost()
+    words.until_lost("HTTP status 401: Unauthorized")
     assert words.snapshot() == known
     token.write_text("second-token\n")
     words.until_held(after=words.mark())

@@ -134,7 +134,7 @@ def test_nodes_that_only_some_may_read(zookeeper, source, tmp_path):
     password = tmp_path / "password"
     password.write_text("secret\n")
     source(model(username="u", password_file=str(password)), WEB).until_instances([["10.20.0.1", 80]])
-    assert "/services/web: not authorised" in source(model(), WEB).until_lost()
+    source(model(), WEB).until_lost("/services/web: not authorised")
 
 
 def test_it_leaves_its_session_when_nobody_listens(zookeeper, source):
