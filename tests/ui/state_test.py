@@ -56,6 +56,7 @@ def test_the_page_is_served_with_its_policy(gateway):
 
 
 def test_the_document_says_what_the_control_socket_says(gateway):
+    eventually(lambda: all(change["everywhere"] for change in gateway.call("change.list")), "the workers have begun")
     told = state(gateway)
     assert told["services"]["rows"] == gateway.call("service.list")
     assert told["sources"] == gateway.call("source.list")
@@ -79,7 +80,7 @@ def test_what_is_wrong_has_its_time(gateway):
     def refused():
         return state(gateway)["since"].get("apply_refused")
 
-    since = eventually(refused, "it is seen", 30)
+    since = eventually(refused, "it is seen")
     assert refused() == since  # it goes on
     assert not state(gateway)["system"]["last_apply_successful"]
 
@@ -98,7 +99,7 @@ def test_the_ledger_is_told_with_its_last_block_and_checkpoint(gateway):
         ledger = state(gateway)["ledger"]
         return ledger if ledger["last_block"] else None
 
-    ledger = eventually(told, "its block is covered by the checkpoint, and told", 30)
+    ledger = eventually(told, "its block is covered by the checkpoint, and told")
     block = gateway.call("ledger.block", number=receipt["block"])
     assert ledger["last_block"] == {
         "number": block["number"], "time": block["time"], "first_index": 0, "transactions": 1, "hash": block["hash"],
@@ -113,7 +114,7 @@ def test_the_last_minutes_are_kept_for_pages_that_come(gateway):
         start = json.loads(get(gateway, "/ui/start")[2])
         return start if len(start["history"]["received"]) >= 2 else None
 
-    start = eventually(kept, "two seconds are kept", 30)
+    start = eventually(kept, "two seconds are kept")
     history = start["history"]
     assert history["interval"] == 1
     assert len(history["received"]) == len(history["transmitted"]) == len(history["dropped"])
