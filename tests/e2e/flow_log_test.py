@@ -108,6 +108,7 @@ def test_every_flow_is_a_line_with_what_the_wire_had(lab, fresh, tmp_path):
     fresh.reload()
     fresh.await_line("records of flows go to", KEEPS_UP)
     wire = Wire(lab, tmp_path / "wire.pcap")
+    began = time.time()
     for service in KINDS:
         assert len(lab.ask(service, REQUESTS)) == REQUESTS
     long_ones = [service for service in KINDS if service.protocol == "tcp"]
@@ -117,7 +118,6 @@ def test_every_flow_is_a_line_with_what_the_wire_had(lab, fresh, tmp_path):
     begun = flows_begun(lab) - before
     assert begun == len(seen) == REQUESTS * len(KINDS) + len(long_ones)
     assert sum(packets > 100 for packets, *_ in seen.values()) == len(long_ones)
-    began = time.time()
     assert fresh.stop(30) == 0
 
     lines = [line for line in lines_of(file) if key_of(line) in seen]

@@ -15,7 +15,7 @@ def status(gateway) -> str:
 
 
 def test_a_stop_is_told_before_it_happens(wireless):
-    gateway = wireless(gateway=boot_section("lame", lameduck="2s"))
+    gateway = wireless(gateway=boot_section("lame", lameduck="5s"))
     assert status(gateway) == "200"
     gateway.process.send_signal(signal.SIGTERM)
     eventually(lambda: status(gateway) == "503", "/readyz says that the gateway leaves")
