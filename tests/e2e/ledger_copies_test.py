@@ -179,7 +179,7 @@ def test_a_durable_record_that_is_damaged_is_refused_and_nothing_changed(wireles
         file.seek(2 * UNIT + at)
         file.write(b"\xa5\x5a")
     before = files_of(tmp_path / "log")
-    started = subprocess.run([SLUICED, "--config", gateway.file, "--state", gateway.state], capture_output=True, text=True, timeout=60)
+    started = subprocess.run([SLUICED, "--config", gateway.file, "--state", gateway.state], capture_output=True, text=True, timeout=180)
     assert started.returncode == 1
     assert f"journal/00000000: byte {2 * UNIT}: the record of block 2 is damaged" in started.stderr
     assert files_of(tmp_path / "log") == before

@@ -91,7 +91,7 @@ def test_a_log_that_lost_what_its_checkpoint_covers_is_refused(wireless, tmp_pat
     gateway.stop()
     for segment in (tmp_path / "log" / "journal").iterdir():
         os.truncate(segment, 0)
-    started = subprocess.run([SLUICED, "--config", gateway.file, "--state", gateway.state], capture_output=True, text=True, timeout=30)
+    started = subprocess.run([SLUICED, "--config", gateway.file, "--state", gateway.state], capture_output=True, text=True, timeout=180)
     assert started.returncode == 1 and "checkpoint" in started.stderr
 
 
@@ -172,7 +172,7 @@ def test_a_start_that_is_refused_changes_no_byte_but_the_lock(wireless, tmp_path
     gateway.process.wait()
     damage(tmp_path, log)
     before = tree_of(log)
-    started = subprocess.run([SLUICED, "--config", gateway.file, "--state", gateway.state], capture_output=True, text=True, timeout=60)
+    started = subprocess.run([SLUICED, "--config", gateway.file, "--state", gateway.state], capture_output=True, text=True, timeout=180)
     assert started.returncode == 1 and words in started.stderr, started.stderr
     assert tree_of(log) == before
 

@@ -53,7 +53,7 @@ def write(directory, frames, name="in.pcap", writer=PcapWriter, **changes):
 
 def simulate(directory, *arguments, output="json", prefix=()):
     command = [*prefix, SLUICECTL, "-o", output, "simulate", "--config", "sluice.yaml", *arguments]
-    return subprocess.run([str(word) for word in command], cwd=directory, capture_output=True, text=True, timeout=60)
+    return subprocess.run([str(word) for word in command], cwd=directory, capture_output=True, text=True, timeout=300)
 
 
 def report_of(directory, *arguments, **options):

@@ -15,7 +15,7 @@ JOBS = len(os.sched_getaffinity(0))
 
 def live(directory, *arguments):
     command = [str(word) for word in (PROGRAM, "--captures", directory, *arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
 def test_fixed_seeds_hold(tmp_path):

@@ -223,7 +223,7 @@ def simulate_case(case: Case, target: pathlib.Path) -> Outcome:
     for port in case.ports:
         command += ["--in", f"{port}={port}.rx.pcap", "--out", f"{port}={port}.tx.pcap"]
     command += ["--until", f"{case.idle_seconds * 1000:.0f}ms"]
-    ended = subprocess.run(command, cwd=target, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=target, capture_output=True, text=True, timeout=300)
     (target / "report.json").write_text(ended.stdout)
     drops = json.loads(ended.stdout)["drops"] if ended.returncode == 0 else {}
     return Outcome(ended.returncode, ended.stderr, _transmitted(case, target), drops)
@@ -260,7 +260,7 @@ def _transmitted(case: Case, target: pathlib.Path) -> Dict[str, List[Packet]]:
     return transmitted
 
 
-def _last_drops(process: subprocess.Popen, socket: pathlib.Path, seconds: float = 60) -> Dict[str, int]:
+def _last_drops(process: subprocess.Popen, socket: pathlib.Path, seconds: float = 300) -> Dict[str, int]:
     """The drop counters as they stood last before the gateway left."""
     drops: Dict[str, int] = {}
     deadline = time.monotonic() + seconds
@@ -268,7 +268,7 @@ def _last_drops(process: subprocess.Popen, socket: pathlib.Path, seconds: float 
         if time.monotonic() > deadline:
             raise TimeoutError(f"sluiced did not leave within {seconds} s")
         try:
-            with Control(socket, timeout=5) as control:
+            with Control(socket, timeout=30) as control:
                 drops = control.call("drops.get")
         except OSError:
             pass  # not up yet, or already gone

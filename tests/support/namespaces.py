@@ -60,7 +60,7 @@ def ip(*arguments: object, **options) -> subprocess.CompletedProcess:
     return run("ip", *arguments, **options)
 
 
-def run(*command: object, check: bool = True, timeout: float = 60, **options) -> subprocess.CompletedProcess:
+def run(*command: object, check: bool = True, timeout: float = 180, **options) -> subprocess.CompletedProcess:
     """Runs a program to its end and captures what it prints."""
     words = [str(word) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, **options)

@@ -83,7 +83,7 @@ def exact(text):
 
 def test_modules(browser):
     """Without a browser, but what installs the one installs what runs the other."""
-    done = subprocess.run(["node", "--test", "modules.test.js"], cwd=FOLDER, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["node", "--test", "modules.test.js"], cwd=FOLDER, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -123,7 +123,7 @@ def test_figures_are_those_of_the_metrics(browser, gateway):
             "available": f"{int(samples['sluice_pool_available_backends{pool=%s}' % json.dumps('web')])} of 3 take new flows",
         }
 
-    eventually(lambda: shown() == counted(), "the page shows what is counted", 30)
+    eventually(lambda: shown() == counted(), "the page shows what is counted")
     figures = shown()
     assert figures["received"] == SERVED + NOWHERE + TOO_FAR
     assert (figures["service"], figures["no_service"], figures["ttl_expired"]) == (SERVED + TOO_FAR, NOWHERE, TOO_FAR)
