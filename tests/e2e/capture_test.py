@@ -38,7 +38,7 @@ def settled_count(lab, service) -> int:
         seen.append(counted(lab, service))
         return len(seen) > 4 and len(set(seen[-5:])) == 1
 
-    eventually(is_still, "the service's counter rests", 30)
+    eventually(is_still, "the service's counter rests")
     return seen[-1]
 
 
@@ -83,7 +83,7 @@ def test_tshark_counts_what_the_gateway_counts_under_load(lab, tmp_path):
             "--port", "core0", "-s", "96", "-c", 10_000_000, "--seconds", 600, "-w", file,
             stdout=subprocess.PIPE,
         )  # fmt: skip
-        eventually(lambda: file.exists() and file.stat().st_size > 0, "the capture has begun", 30)
+        eventually(lambda: file.exists() and file.stat().st_size > 0, "the capture has begun")
         lab.client.run("wrk", "-t1", "-c16", "-d1s", lab.url(service))
         packets = settled_count(lab, service) - before
         command.send_signal(signal.SIGINT)
@@ -160,7 +160,7 @@ def test_drops_are_captured_with_their_reason(lab):
     before = lab.gateway.call("drops.get")["no_service"]
     with Capture(lab.gateway, at="drop", reason="no_service", filter="tcp dst port 83", packets=2) as drops:
         lab.client.run("curl", "-sS", "-m", "4", url, check=False)
-        eventually(lambda: lab.gateway.call("drops.get")["no_service"] >= before + 2, "two SYNs are dropped", 30)
+        eventually(lambda: lab.gateway.call("drops.get")["no_service"] >= before + 2, "two SYNs are dropped")
     assert [packet.comment for packet in drops.packets()] == ["dropped: no_service"] * 2
 
 
@@ -222,7 +222,7 @@ def test_a_capture_names_the_reason_of_every_malformed_frame(tmp_path):
                 SLUICECTL, "--socket", gateway.socket, "-o", "json", "capture", "--at", "drop", "-w", file,
                 stdout=subprocess.PIPE,
             )  # fmt: skip
-            eventually(lambda: file.exists() and file.stat().st_size > 0, "the capture has begun", 30)
+            eventually(lambda: file.exists() and file.stat().st_size > 0, "the capture has begun")
             for port, sent in frames.items():
                 with wire.entered():
                     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -239,7 +239,7 @@ def test_a_capture_names_the_reason_of_every_malformed_frame(tmp_path):
             def dropped():
                 return collections.Counter({r: n for r, n in gateway.call("drops.get").items() if n})
 
-            eventually(lambda: sum(dropped().values()) >= sum(expected.values()), "all is dropped", 30)
+            eventually(lambda: sum(dropped().values()) >= sum(expected.values()), "all is dropped")
             command.send_signal(signal.SIGINT)
             end = json.loads(command.communicate(timeout=60)[0])
             assert end["lost"] == 0

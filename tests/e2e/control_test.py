@@ -98,7 +98,7 @@ def test_a_client_that_does_not_read_is_dropped(gateway):
     request = b'{"jsonrpc":"2.0","id":1,"method":"system.methods"}\n' * 64
     with Control(gateway.socket) as control:
         control.socket.setblocking(False)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 control.socket.send(request)
@@ -107,7 +107,7 @@ def test_a_client_that_does_not_read_is_dropped(gateway):
                 assert gateway.call("system.info")
             except (BrokenPipeError, ConnectionResetError):
                 return
-    pytest.fail("a client that does not read was kept for 20 s")
+    pytest.fail("a client that does not read was kept for 60 s")
 
 
 def test_256_connections_stand_open_and_each_is_served(gateway):

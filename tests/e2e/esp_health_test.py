@@ -11,9 +11,9 @@ def test_checks_by_the_kernel_go_through_the_tunnel():
             row = sites.left.call("backend.list")[0]
             return row["state"], row["reason"]
 
-        eventually(lambda: state() == ("active", "HTTP status 200"), "the check passes", 20)
+        eventually(lambda: state() == ("active", "HTTP status 200"), "the check passes")
         sites.server.kill()
-        eventually(lambda: state()[0] == "down", "the check fails", 20)
+        eventually(lambda: state()[0] == "down", "the check fails")
         assert sites.right.call("tunnel.list")[0]["packets_in"] > 0
     finally:
         sites.close()

@@ -62,7 +62,7 @@ def test_traffic_goes_on_whichever_end_is_killed_and_started_again(sites):
         gateway.process.send_signal(signal.SIGKILL)
         gateway.process.wait(10)
         gateway.start()
-        eventually(lambda: sites.fetch() == 0, "a page comes through the tunnel again", 20)
+        eventually(lambda: sites.fetch() == 0, "a page comes through the tunnel again")
     for gateway in (sites.left, sites.right):
         row = gateway.call("tunnel.list")[0]
         assert row["state"] == "up" and row["packets_in"] > 0 and row["packets_out"] > 0
@@ -95,7 +95,7 @@ def test_keys_are_not_shown_and_not_kept_in_memory(sites):
         "in": {"spi": 20_003, "algorithm": "aes-128-gcm", "key": secrets.token_hex(20)},
         "out": {"spi": 20_002, "algorithm": "aes-128-gcm", "key": secrets.token_hex(20)}})
     wanted = [secret.encode(), bytes.fromhex(secret)[:16]]
-    eventually(lambda: not in_memory(sites.left.process.pid, wanted), "the old key is gone from memory", 20)
+    eventually(lambda: not in_memory(sites.left.process.pid, wanted), "the old key is gone from memory")
 
 
 def in_memory(pid: int, wanted) -> list:

@@ -219,7 +219,7 @@ def reload(gateway, config):
         lines = gateway.log.read_text()[before:].splitlines()
         return next((line for line in lines if "applied: generation" in line), None)
 
-    return eventually(said, "the log says that it is applied", 30)
+    return eventually(said, "the log says that it is applied")
 
 
 def test_a_reload_says_how_many_flows_it_cuts(flows):

@@ -49,7 +49,7 @@ class Wire:
     def __init__(self, lab, file):
         self.file, log = file, file.with_suffix(".log")
         self.process = lab.client.spawn("dumpcap", "-q", "-P", "-i", "eth0", "-f", "tcp or udp", "-w", file, log=log)
-        eventually(lambda: "File:" in log.read_text(), "dumpcap listens", 30)
+        eventually(lambda: "File:" in log.read_text(), "dumpcap listens")
 
     def flows(self):
         """By protocol, source, port, destination and port of what the client sends: packets and bytes of that, packets
@@ -144,7 +144,7 @@ def test_ipfix_tells_the_same_and_tshark_reads_it(lab, fresh, tmp_path, kind):
     port, received = 4739, tmp_path / "ipfix.bin"
     receiver = lab.topology.gateway.spawn(sys.executable, "-c", RECEIVER, kind, port, received, log=tmp_path / "receiver.log")
     try:
-        eventually(received.exists, "the collector listens", 30)
+        eventually(received.exists, "the collector listens")
         scheme = "ipfix" if kind == "udp" else "ipfix+tcp"
         fresh.call("config.apply", config=with_flow_log(lab, f"{scheme}:127.0.0.1:{port}"))
         wire = Wire(lab, tmp_path / "wire.pcap")
@@ -231,7 +231,7 @@ def test_nfcapd_takes_the_records(tmp_path):
     stored.mkdir()
     collector = spawn("nfcapd", "-b", "127.0.0.1", "-p", port, "-w", stored, "-t", 3600, log=log)
     try:
-        eventually(lambda: "Startup nfcapd" in log.read_text(), "nfcapd listens", 30)
+        eventually(lambda: "Startup nfcapd" in log.read_text(), "nfcapd listens")
         with Gateway(tmp_path / "gateway", replayed(tmp_path, sorted(flows), f"ipfix:127.0.0.1:{port}")) as gateway:
             begun = 'sluice_service_flows_total{service="web"}'
             eventually(lambda: gateway.metrics()[begun] == len(flows), "all flows have begun", KEEPS_UP)

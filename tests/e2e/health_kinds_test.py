@@ -164,7 +164,7 @@ server.wait_for_termination()
 def test_grpc_against_grpcs_own_server(web):
     for port, more in ((9090, []), (9091, ["without"])):
         web.serve(sys.executable, "-c", GRPC_SERVER, port, *more)
-        eventually(lambda: f":{port} " in web.backend.run("ss", "-Hltn").stdout, "gRPC listens", 30)
+        eventually(lambda: f":{port} " in web.backend.run("ss", "-Hltn").stdout, "gRPC listens")
     grpc = {"type": "grpc", "port": 9090}
     judge(
         web,

@@ -96,13 +96,13 @@ def test_a_file_of_rules_counts_once_it_has_changed_and_a_bad_one_leaves_the_old
         os.replace(fresh, path)
 
     replace("2002:/get /forbidden/i reset\n")
-    eventually(lambda: [rule["id"] for rule in gateway.call("inspection.list")[0]["rules"]] == [2002], "new rules", 20)
+    eventually(lambda: [rule["id"] for rule in gateway.call("inspection.list")[0]["rules"]] == [2002], "new rules")
     assert curl(lab, "/forbidden") == CURL_WAS_RESET
     assert gateway.call("config.get")["generation"] == generation
 
     replace("2002:/get /forbidden/i reset\n2003:/(/ drop\n")
     failures = 'sluice_inspection_read_failures_total{inspection="edge"}'
-    eventually(lambda: gateway.metrics()[failures] == 1, "the failure is counted", 20)
+    eventually(lambda: gateway.metrics()[failures] == 1, "the failure is counted")
     assert f"{path}:2:7: " in gateway.call("inspection.list")[0]["error"]
     assert curl(lab, "/forbidden") == CURL_WAS_RESET
     config = inspected(gateway, rules_file=f"file:{path}", bytes=100)
@@ -138,7 +138,7 @@ def test_ten_thousand_rules_delay_neither_requests_nor_checks_nor_other_changes(
             gateway.call("backend.set", pool=FULL_NAT.pool, address=lab.backends[0].address4, port=8080,
                          weight=1 + rounds % 2)  # fmt: skip
             assert len(lab.ask(FULL_NAT, 5)) == 5
-            eventually(lambda: checks("passed") > passed, "checks go on", 20)
+            eventually(lambda: checks("passed") > passed, "checks go on")
             assert all(row["state"] == "active" for row in gateway.call("backend.list", pool=FULL_NAT.pool))
             rounds += 1
             assert time.monotonic() - before < 30  # a deadline for a machine that is loaded, no figure
@@ -156,5 +156,5 @@ def test_a_gateway_is_ready_once_its_rules_are_compiled(wireless):
         pools=[{"name": "web", "backends": [{"address": "198.18.10.9", "port": 80}]}],
         services=[service],
     )
-    eventually(lambda: gateway.call("inspection.list")[0]["state"] == "ready", "its rules are compiled", 30)
+    eventually(lambda: gateway.call("inspection.list")[0]["state"] == "ready", "its rules are compiled")
     assert gateway.metrics()['sluice_inspection_ready{inspection="edge"}'] == 1

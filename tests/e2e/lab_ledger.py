@@ -70,7 +70,7 @@ class LedgerRound:
             for number in range(DATAGRAMS):
                 sock.send(b"datagram %d " % number + os.urandom(8))
         try:
-            eventually(lambda: self._stored() >= before + DATAGRAMS, "every datagram is stored", 5)
+            eventually(lambda: self._stored() >= before + DATAGRAMS, "every datagram is stored")
         except TimeoutError:
             pass
         stored = self._stored() - before
@@ -88,7 +88,7 @@ class LedgerRound:
         txid = tlog.sha256(payload).hex()
         done = f"sluicectl ledger proof {txid[:16]}…"
         try:
-            proof = eventually(lambda: self.gateway.ctl("ledger", "proof", txid).stdout, "a proof", 5)
+            proof = eventually(lambda: self.gateway.ctl("ledger", "proof", txid).stdout, "a proof")
             index = tlog.check_proof(proof, self.verifier_key, payload)
         except (TimeoutError, tlog.Wrong, ValueError) as error:
             return Row(done, str(error), False)

@@ -13,7 +13,7 @@ from topology import BACKENDS, VIP4, backend4
 
 REQUESTS = 8
 PORT = NAT_PORTS["tcp"]
-PATIENCE = 30  # seconds, until a change has arrived
+PATIENCE = 60  # seconds, until a change has arrived
 
 
 class Registry(NamedTuple):

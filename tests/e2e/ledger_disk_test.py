@@ -137,7 +137,7 @@ def test_a_disk_that_hangs_is_said_until_it_answers(tmp_path, fault, what, kind)
             answer = coap.exchange(sock, first)
         if what != "rename":  # a receipt does not wait for the checkpoint
             assert_refused(answer)
-        eventually(lambda: ready(site)[0] == 503, "not ready", 30)
+        eventually(lambda: ready(site)[0] == 503, "not ready")
         assert "does not answer" in ready(site)[1]
         for _ in range(3):
             assert_refused(site.post(os.urandom(20)))
@@ -150,7 +150,7 @@ def test_a_disk_that_hangs_is_said_until_it_answers(tmp_path, fault, what, kind)
         assert len(lines_with(site, "disk does not answer: transactions are refused")) == 1
         assert "disk answers again" not in site.gateway.log.read_text()
         fault.unlink()
-        eventually(lambda: ready(site)[0] == 200, "ready again", 30)
+        eventually(lambda: ready(site)[0] == 200, "ready again")
         again = site.store(b"during")
         assert again.index == before.index + 1, "what was under way is in the log"
         site.store(os.urandom(20))

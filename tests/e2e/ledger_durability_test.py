@@ -134,7 +134,7 @@ def wait_for_silence(site, seconds=3):
             sent, since = now_sent, time.monotonic()
         return time.monotonic() - since > seconds
 
-    eventually(is_silent, "the gateway is silent", 30)
+    eventually(is_silent, "the gateway is silent")
 
 
 def test_no_receipt_is_sent_before_its_block_is_synced(tmp_path):
@@ -202,7 +202,7 @@ def test_no_room_for_the_checkpoint_is_a_full_disk(small_disk, tmp_path):
         fill(small_disk / "ballast")
         # What the journal has reserved is still there; what no checkpoint covers must not grow.
         answers = iter(lambda: site.post(os.urandom(20)).text, None)
-        eventually(lambda: next(answers) == "5.03", "the checkpoint is late", 20)
+        eventually(lambda: next(answers) == "5.03", "the checkpoint is late")
         status = site.gateway.call("ledger.status")
         assert status["disk_full"] and status["failure"] is None
         assert status["checkpoint_size"] < status["tree_size"]
@@ -210,7 +210,7 @@ def test_no_room_for_the_checkpoint_is_a_full_disk(small_disk, tmp_path):
         eventually(lambda: "no room for the checkpoint" in site.gateway.tail(), "it is said")
         assert site.post(b"as long as that lasts").text == "5.03"
         (small_disk / "ballast").unlink()
-        eventually(lambda: stored(site, b"as long as that lasts"), "room is found again", 20)
+        eventually(lambda: stored(site, b"as long as that lasts"), "room is found again")
         eventually(lambda: site.gateway.get("/readyz").stdout.startswith("ready"), "it is ready")
         site.gateway.await_line("has room again")
         assert site.gateway.stop() == 0

@@ -163,7 +163,7 @@ class LedgerSite:
             found = tlog.open_checkpoint(note.decode(), self.verifier_key)
             return found if found.size >= size else None
 
-        return eventually(covering, f"a checkpoint of size {size}", 5)
+        return eventually(covering, f"a checkpoint of size {size}")
 
     def settled_totals(self) -> Dict[str, int]:
         """The outcomes of this run, once nothing is in flight."""

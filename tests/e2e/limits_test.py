@@ -110,7 +110,7 @@ def counting(backend, path):
     wanted = f"udp and dst port {PORT_AT_BACKEND} and dst host {backend4(1)}"
     process = backend.spawn("dumpcap", "-q", "-P", "-B", "16", "-i", "eth0", "-f", wanted, "-w", path)
     try:
-        eventually(lambda: path.exists() and path.stat().st_size >= 24, "dumpcap listens", 20)
+        eventually(lambda: path.exists() and path.stat().st_size >= 24, "dumpcap listens")
         yield
     finally:
         process.send_signal(signal.SIGTERM)

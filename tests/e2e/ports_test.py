@@ -107,25 +107,25 @@ def test_a_link_that_goes_is_said_and_shown_and_nothing_counts_as_sent(ports, ca
     eventually(lambda: is_forwarding(ports), "datagrams go through")
 
     ports.namespace.ip(*breaks)
-    eventually(ports.says(f'port "core0": link is down: {why}'), "the log says that the link went, and why", 30)
+    eventually(ports.says(f'port "core0": link is down: {why}'), "the log says that the link went, and why")
     assert not link_of(ports, "core0") and link_of(ports, "edge0")
     assert ports.sample("sluice_port_link_up") == 0 and ports.sample("sluice_port_link_up", "edge0") == 1
     sent, dropped = ports.sample("sluice_port_transmitted_packets_total"), ports.dropped("tx_full")
     ports.send(20)
-    eventually(lambda: ports.dropped("tx_full") >= dropped + 20, "all that cannot be sent is dropped", 30)
+    eventually(lambda: ports.dropped("tx_full") >= dropped + 20, "all that cannot be sent is dropped")
     assert ports.sample("sluice_port_transmitted_packets_total") == sent
 
     if mends:
         ports.namespace.ip(*mends)
-        eventually(ports.says('port "core0": link is up'), "the log says that the link is back", 30)
+        eventually(ports.says('port "core0": link is up'), "the log says that the link is back")
         assert link_of(ports, "core0") and ports.sample("sluice_port_link_up") == 1
-        eventually(lambda: is_forwarding(ports), "datagrams go through again", 30)
+        eventually(lambda: is_forwarding(ports), "datagrams go through again")
 
 
 def test_an_interface_with_a_smaller_mtu_than_its_port_is_said_at_the_start_and_on_change(ports):
     ports.namespace.ip("link", "set", "core0", "mtu", "1400")
     ports.gateway.start()
-    eventually(ports.says('port "core0": interface core0 had an MTU of 1400, now 1500'), "it is set, and said", 30)
+    eventually(ports.says('port "core0": interface core0 had an MTU of 1400, now 1500'), "it is set, and said")
     assert " mtu 1500 " in ports.namespace.ip("link", "show", "core0")
     assert "edge0 ha" not in ports.gateway.log.read_text()
     ports.namespace.ip("link", "set", "core0", "mtu", "1300")
@@ -133,13 +133,13 @@ def test_an_interface_with_a_smaller_mtu_than_its_port_is_said_at_the_start_and_
         ports.says('port "core0": interface core0 has an MTU of 1300, the port one of 1500'), "it is said", 30
     )
     ports.namespace.ip("link", "set", "core0", "mtu", "1500")
-    eventually(ports.says('port "core0": interface core0 has an MTU of 1500: enough'), "it is said", 30)
+    eventually(ports.says('port "core0": interface core0 has an MTU of 1500: enough'), "it is said")
 
 
 def test_an_mtu_that_cannot_be_set_is_said(ports):
     ports.gateway.config["ports"][1]["mtu"] = 9000
     ports.gateway.start()
-    eventually(ports.says('port "core0": interface core0 has an MTU of 1500, the port one of 9000'), "it is said", 30)
+    eventually(ports.says('port "core0": interface core0 has an MTU of 1500, the port one of 9000'), "it is said")
 
 
 def tables_of(gateway):

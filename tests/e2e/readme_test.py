@@ -76,7 +76,7 @@ def test_the_readmes_configuration_balances_and_checks(link, tmp_path):
     def answer():
         return link["client"].run("curl", "-s", "-m", "5", "http://203.0.113.10/", check=False).stdout
 
-    eventually(lambda: "sluice_build_info" in metrics(), "the gateway is up", 30)
+    eventually(lambda: "sluice_build_info" in metrics(), "the gateway is up")
     eventually(lambda: {answer() for _ in range(8)} == set(BACKENDS), "both backends answer", 60)
     for address in BACKENDS.values():
         assert state(address, "active")

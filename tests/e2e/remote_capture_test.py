@@ -74,4 +74,4 @@ def test_who_goes_away_ends_the_capture(site, tmp_path):
     client.wait(30)
     again = site.ctl("capture", "-w", tmp_path / "two", "-c", 10, who="ops")
     assert again.returncode == 0, again.stderr
-    eventually(lambda: '"capture.start"' in site.audit.read_text(), "who began it is in the audit log", 30)
+    eventually(lambda: '"capture.start"' in site.audit.read_text(), "who began it is in the audit log")

@@ -50,7 +50,7 @@ def test_a_role_that_is_taken_away_counts_on_open_connections_too(site):
     fewer["remote"]["roles"] = [{"san": ADMIN_ID, "role": "admin"}]
     code, answer = site.rpc("config.apply", "admin", config=fewer)
     assert code == 200 and "remote" in answer["result"]["changed"], "whoever changes it gets the answer"
-    eventually(lambda: site.rpc("system.info", "ops")[0] == 403, "new connections go by it", 30)
+    eventually(lambda: site.rpc("system.info", "ops")[0] == 403, "new connections go by it")
     with pytest.raises((OSError, http.client.HTTPException)):
         status()
     open_one.close()
@@ -61,7 +61,7 @@ def test_an_address_is_changed_and_streams_end_with_the_old_one(site):
     stream = spawn("curl", "-sS", "-N", "-m", "60", "--cacert", site.authority.file, "-H", f"Authorization: Bearer {token('view')}",
                    site.url + "/events", log=site.directory / "stream.log")  # fmt: skip
     try:
-        eventually(lambda: site.authentications().get("ok") == 1, "the stream is open", 30)
+        eventually(lambda: site.authentications().get("ok") == 1, "the stream is open")
         before, after = site.port, free_port()
         moved = changed(site)
         moved["remote"]["listen"] = f"127.0.0.1:{after}"
@@ -70,24 +70,24 @@ def test_an_address_is_changed_and_streams_end_with_the_old_one(site):
     finally:
         stop(stream)
     site.port = after
-    eventually(lambda: site.rpc("system.info", "ops")[0] == 200, "it is at the new address", 30)
+    eventually(lambda: site.rpc("system.info", "ops")[0] == 200, "it is at the new address")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", before), 5)
     # The same port at another address, which overlaps the one that is bound.
     wide = changed(site)
     wide["remote"]["listen"] = f"0.0.0.0:{after}"
     assert "result" in site.rpc("config.apply", "admin", config=wide)[1]
-    eventually(lambda: site.rpc("system.info", "ops")[0] == 200, "it is at every address", 30)
+    eventually(lambda: site.rpc("system.info", "ops")[0] == 200, "it is at every address")
 
 
 def test_it_ends_and_begins_without_a_restart(site):
     without = changed(site)
     remote = without.pop("remote")
     assert "result" in site.rpc("config.apply", "admin", config=without)[1]
-    eventually(lambda: site.curl("/healthz")[0] == 0, "nobody is at the address", 30)
+    eventually(lambda: site.curl("/healthz")[0] == 0, "nobody is at the address")
     assert not site.authentications()
     site.gateway.call("config.apply", config={**without, "remote": remote})
-    eventually(lambda: site.rpc("system.info", "ops")[0] == 200, "it is back", 30)
+    eventually(lambda: site.rpc("system.info", "ops")[0] == 200, "it is back")
 
 
 def test_what_cannot_be_opened_is_refused_by_its_field(site):
@@ -111,8 +111,8 @@ def test_what_cannot_be_opened_is_refused_by_its_field(site):
 def test_the_audit_log_goes_on_in_another_file(site):
     other = site.directory / "other.jsonl"
     assert "result" in site.rpc("config.apply", "admin", config=changed(site, audit={"file": str(other)}))[1]
-    eventually(other.exists, "the file is made", 30)
+    eventually(other.exists, "the file is made")
     assert site.rpc("backend.set", "ops", pool="web", address="198.18.20.11", port=8080, weight=7)[0] == 200
-    eventually(lambda: '"backend.set"' in other.read_text(), "it has the next call", 30)
+    eventually(lambda: '"backend.set"' in other.read_text(), "it has the next call")
     assert '"backend.set"' not in site.audit.read_text() and '"config.apply"' in site.audit.read_text() + other.read_text()
     assert site.gateway.metrics()["sluice_audit_lost_total"] == 0

@@ -53,7 +53,7 @@ def rows(gateway):
         return {(row["pool"], row["address"]): (row["state"], row["reason"]) for row in control.call("backend.list")}
 
 
-def await_rows(gateway, is_right, what, seconds=40):
+def await_rows(gateway, is_right, what, seconds=60):
     try:
         eventually(lambda: all(is_right(*key, *row) for key, row in rows(gateway).items()), what, seconds)
     except TimeoutError as error:

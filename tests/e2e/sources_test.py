@@ -64,11 +64,11 @@ class Files:
         (row,) = self.gateway.call("source.list")
         return row
 
-    def becomes(self, *addresses, seconds=20):
+    def becomes(self, *addresses, seconds=60):
         eventually(lambda: set(self.states()) == set(addresses), f"the pool has {addresses}", seconds)
 
     def state_becomes(self, state):
-        eventually(lambda: self.source_row()["state"] == state, f"the source is {state}", 20)
+        eventually(lambda: self.source_row()["state"] == state, f"the source is {state}")
 
 
 @pytest.fixture
@@ -179,19 +179,19 @@ def test_discovered_backends_are_checked(files):
         site.start()
         # Nobody listens at the second one, which the source offers all the same.
         wanted = {"127.0.0.1": "active", "127.0.0.2": "down"}
-        eventually(lambda: site.states() == wanted, "one is up and one is down", 20)
-        eventually(lambda: site.gateway.metrics().get(accuracy) == 0.5, "half of what it says is right", 20)
-    eventually(lambda: site.states()["127.0.0.1"] == "down", "nobody listens there any more", 20)
+        eventually(lambda: site.states() == wanted, "one is up and one is down")
+        eventually(lambda: site.gateway.metrics().get(accuracy) == 0.5, "half of what it says is right")
+    eventually(lambda: site.states()["127.0.0.1"] == "down", "nobody listens there any more")
     assert site.gateway.call("change.list", cause="health", limit=1)
     site.replace(targets([address(1)], port=port))
-    eventually(lambda: "127.0.0.1" not in site.states(), "it is gone, and its check with it", 20)
+    eventually(lambda: "127.0.0.1" not in site.states(), "it is gone, and its check with it")
 
 
 def test_readiness_waits_for_the_first_answer(files):
     site = files().start()
     assert "source" in site.gateway.get("/readyz").stdout
     site.replace(targets([address(1)]))
-    eventually(lambda: site.gateway.get("/readyz").stdout.startswith("ready"), "it is ready", 20)
+    eventually(lambda: site.gateway.get("/readyz").stdout.startswith("ready"), "it is ready")
 
 
 def test_sources_change_without_a_restart(files, tmp_path):

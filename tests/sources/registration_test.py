@@ -143,7 +143,7 @@ def test_who_watches_is_told_the_whole_and_then_every_change(registry):
     assert registry.gateway.metrics()["sluice_registry_watchers"] == 2
     other.cancel()
     watch.cancel()
-    eventually(lambda: registry.gateway.metrics()["sluice_registry_watchers"] == 0, "they have gone", 30)
+    eventually(lambda: registry.gateway.metrics()["sluice_registry_watchers"] == 0, "they have gone")
 
 
 def test_a_list_over_http_waits_for_a_change(registry):
@@ -152,7 +152,7 @@ def test_a_list_over_http_waits_for_a_change(registry):
     assert registry.curl("GET", f"/v1/services/web?index={listed['index']}&wait=1s")[1] == listed
     waiting = spawn("curl", "-sS", "-m", "60", registry.url(f"/v1/services/web?index={listed['index']}&wait=50s"),
                     stdout=subprocess.PIPE, text=True)  # fmt: skip
-    eventually(lambda: registry.gateway.metrics()["sluice_registry_watchers"] == 1, "somebody waits", 30)
+    eventually(lambda: registry.gateway.metrics()["sluice_registry_watchers"] == 1, "somebody waits")
     registry.curl("PUT", "/v1/services/web/instances/two", {"address": "198.18.20.12", "port": 8080})
     answer = json.loads(waiting.communicate(timeout=60)[0])
     assert [one["instance"] for one in answer["instances"]] == ["one", "two"]

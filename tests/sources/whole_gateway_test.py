@@ -152,13 +152,13 @@ def test_what_the_registry_says_is_what_the_gateway_has(network, tmp_path, kind)
             assert source()["state"] in ("connecting", "failed") and endpoints() == []
             pool.start(TWO)
             eventually(lambda: endpoints() == TWO, "the first list is there", 60)
-            eventually(lambda: gateway.get("/readyz").stdout.startswith("ready"), "it is ready", 10)
+            eventually(lambda: gateway.get("/readyz").stdout.startswith("ready"), "it is ready")
             assert source()["state"] == "synced"
             pool.add(THREE[-1])
-            eventually(lambda: endpoints() == THREE, "the change is there", 30)
+            eventually(lambda: endpoints() == THREE, "the change is there")
             assert any(change["cause"] == "source" for change in gateway.call("change.list"))
             pool.kill()
-            eventually(lambda: source()["state"] == "stale", "the outage is told", 30)
+            eventually(lambda: source()["state"] == "stale", "the outage is told")
             assert endpoints() == THREE
             assert source()["last_error"]
             assert gateway.metrics()['sluice_source_synced{source="registry"}'] == 0
@@ -200,7 +200,7 @@ def test_localities_and_priorities_of_xds_are_the_shares_of_the_table(network, t
             def shares():
                 return {row["address"]: row["share"] for row in gateway.call("backend.list", pool="web")}
 
-            eventually(lambda: len(shares()) == 5, "all are there", 30)
+            eventually(lambda: len(shares()) == 5, "all are there")
             # Three of four are healthy, 1.4 times that is all: the second priority has nothing. The second
             # locality's weight is 3 x 1.4 x 2/3 = 2.8.
             expected = {"11": 1 / 3.8, "12": 2.8 / 3.8 / 3, "13": 2.8 / 3.8 * 2 / 3, "14": 0, "15": 0}
@@ -239,7 +239,7 @@ def test_services_come_from_listeners_and_change_without_a_gap(network, tmp_path
                 """Those that the source has instances for, or none yet."""
                 return [one["pool"] for one in gateway.call("source.list")[0]["pools"]]
 
-            eventually(lambda: "shop" in services(), "the listener is a service", 30)
+            eventually(lambda: "shop" in services(), "the listener is a service")
             shop = services()["shop"]
             assert (shop["address"], shop["port"], shop["protocol"]) == ("203.0.113.20", "443", "tcp")
             assert (shop["forward"], shop["pools"], shop["origin"]) == ("full-nat", ["web"], "mesh")
@@ -254,20 +254,20 @@ def test_services_come_from_listeners_and_change_without_a_gap(network, tmp_path
 
             server.cluster("canary")
             server.listener("shop", "203.0.113.20", 443, {"web": 3, "canary": 1})
-            eventually(lambda: "canary" in pools(), "its cluster is asked for", 30)
+            eventually(lambda: "canary" in pools(), "its cluster is asked for")
             assert services()["shop"]["pools"] == ["web"], "till its endpoints have come, what was there holds"
             server.endpoints("canary", (0, None, [("198.18.20.12", 8080, 1, 1)]))
-            eventually(lambda: services()["shop"]["pools"] == ["web", "canary"], "flows are split", 30)
+            eventually(lambda: services()["shop"]["pools"] == ["web", "canary"], "flows are split")
             assert [one["weight"] for one in services()["shop"]["split"]] == [3, 1]
             assert any(change["object"] == "source/mesh" for change in gateway.call("change.list", cause="source"))
 
             pool.kill()
-            eventually(lambda: gateway.call("source.list")[0]["state"] == "stale", "the outage is told", 30)
+            eventually(lambda: gateway.call("source.list")[0]["state"] == "stale", "the outage is told")
             assert services()["shop"]["pools"] == ["web", "canary"]
             server.start()
             server.remove(LISTENER, "shop")
             eventually(lambda: "shop" not in services(), "it is gone with its listener", 60)
-            eventually(lambda: pools() == [], "and so are its pools", 30)
+            eventually(lambda: pools() == [], "and so are its pools")
             assert gateway.call("config.get")["generation"] == generation
     finally:
         pool.kill()

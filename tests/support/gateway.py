@@ -90,7 +90,7 @@ class Gateway:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def await_line(self, words: str, seconds: float = 30, after: int = 0) -> str:
+    def await_line(self, words: str, seconds: float = 60, after: int = 0) -> str:
         """The first line of its log that has these words, once it is there: a thread of its own writes the log.
         What is `after` that many characters is looked at."""
 

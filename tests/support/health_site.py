@@ -71,7 +71,7 @@ def states(control):
     return [(row["state"], row["reason"]) for row in control.call("backend.list")]
 
 
-def await_row(control, state, reason, what, seconds=20):
+def await_row(control, state, reason, what, seconds=60):
     """Waits until every backend is in that state for a reason that begins so."""
 
     def all_are():

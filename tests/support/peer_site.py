@@ -84,7 +84,7 @@ class PeerSite:
         return done.returncode == 0 and done.stdout == str(wanted)
 
     def await_page(self) -> None:
-        eventually(self.fetch, "a page comes through the tunnel", 30)
+        eventually(self.fetch, "a page comes through the tunnel")
 
     def tunnel(self) -> Dict[str, Any]:
         return self.gateway.call("tunnel.list")[0]

@@ -44,8 +44,9 @@ def stop(process: subprocess.Popen, seconds: float = 10) -> int:
     return process.wait()
 
 
-def eventually(probe: Callable[[], Answer], what: str, seconds: float = 30) -> Answer:
-    """Repeats `probe` until its answer is true, and returns that answer; else fails naming `what`."""
+def eventually(probe: Callable[[], Answer], what: str, seconds: float = 60) -> Answer:
+    """Repeats `probe` until its answer is true, and returns that answer; else fails naming `what`, after
+    longer than anything takes on a busy machine."""
     deadline = time.monotonic() + seconds
     while True:
         answer = probe()

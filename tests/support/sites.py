@@ -95,7 +95,7 @@ class Sites:
             gateway.start()
         if checks:
             self.spaces["left"].ip("route", "add", "10.20.0.0/16", "via", RIGHT, "dev", "sl-wan0")
-        eventually(lambda: self.fetch() == 0, "a page comes through the tunnel", 20)
+        eventually(lambda: self.fetch() == 0, "a page comes through the tunnel")
 
     def _pages(self) -> pathlib.Path:
         pages = self.work / "pages"
@@ -144,7 +144,7 @@ class Sites:
         for role, device in (("left", "wan0"), ("right", "wan1")):
             log = self.work / f"{role}-dumpcap.log"
             running.append(self.spaces[role].spawn("dumpcap", "-q", "-P", "-i", device, "-w", files[role], log=log))
-            eventually(lambda log=log: "File:" in log.read_text(), "dumpcap runs", 15)
+            eventually(lambda log=log: "File:" in log.read_text(), "dumpcap runs")
         try:
             yield files
         finally:

@@ -51,7 +51,7 @@ class Browser:
     def evaluate(self, script: str) -> Any:
         return self._do("evaluate", script=script)
 
-    def wait(self, script: str, seconds: float = 30) -> None:
+    def wait(self, script: str, seconds: float = 60) -> None:
         self._do("wait", script=script, seconds=seconds)
 
     def press(self, *keys: str) -> None:
@@ -85,5 +85,5 @@ class Browser:
         """What an element shows, with single spaces."""
         return " ".join((self.evaluate(f"document.querySelector({json.dumps(selector)}).innerText") or "").split())
 
-    def await_text(self, selector: str, words: str, seconds: float = 30) -> None:
+    def await_text(self, selector: str, words: str, seconds: float = 60) -> None:
         eventually(lambda: words in self.text(selector), f"{selector} says {words!r}", seconds)

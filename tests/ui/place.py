@@ -26,7 +26,7 @@ class Place:
             return
         command = [sys.executable, "-m", "http.server", "--bind", address, "--directory", self.directory, PORT]
         self.servers[address] = self.namespace.spawn(*command, log=self.directory / "server.log")
-        eventually(lambda: f"{address}:{PORT} " in self.namespace.run("ss", "-Hltn").stdout, "the server listens", 30)
+        eventually(lambda: f"{address}:{PORT} " in self.namespace.run("ss", "-Hltn").stdout, "the server listens")
 
     def kill(self, address):
         self.servers[address].kill()
