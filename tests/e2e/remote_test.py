@@ -270,6 +270,14 @@ def test_an_untrusted_server_gets_no_token(site, tmp_path):
     assert site.authentications() == before
 
 
+def replace(file, content):
+    """At once: what is only being written would be a second version that is no good."""
+    fresh = file.with_suffix(".fresh")
+    fresh.touch(0o600)
+    fresh.write_bytes(content)
+    fresh.rename(file)
+
+
 def test_what_is_read_again_counts_within_ten_seconds(tmp_path):
     site = RemoteSite(tmp_path)
     # As Kubernetes and certificate managers have it: the files are links, of which one is turned.
@@ -296,10 +304,10 @@ def test_what_is_read_again_counts_within_ten_seconds(tmp_path):
         turned.rename(current)
         eventually(lambda: "CN = v2" in subject_shown(), "the certificate that the link leads to now")
         # A key that does not fit leaves what was good last.
-        (versions[1] / "key").write_bytes((versions[0] / "key").read_bytes())
+        replace(versions[1] / "key", (versions[0] / "key").read_bytes())
         rejected = lambda file: site.gateway.metrics()[f'sluice_remote_files_rejected_total{{file="{file}"}}']
         eventually(lambda: rejected("tls") == 1, "counted")
-        site.keys.write_text('{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}')
+        replace(site.keys, b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}')
         eventually(lambda: rejected("jwt") == 1, "counted")
         assert "CN = v2" in subject_shown() and site.rpc("system.info", token=old)[0] == 200
         site.gateway.await_line("remote.jwt.keys: what was read last still counts")
