@@ -87,6 +87,16 @@ bool admits(const View& view, ServiceId service, const FlowKey& key) {
   return rules == nullptr || rules->access == nullptr || rules->access->admits(key.source);
 }
 
+/// Whether a new flow's backend follows from its key alone.
+bool picks_by_key(const Service& service) {
+  return service.policy == Policy::kMaglev && service.steering == nullptr && !service.pool->empty();
+}
+
+bool have_same_destination(const FlowKey& a, const FlowKey& b) {
+  return a.destination == b.destination && a.destination_port == b.destination_port &&
+         a.protocol == b.protocol;
+}
+
 Decision cached(FlowEntry& flow) {
   return {.outcome = Outcome::kCached,
           .is_reply = flow.is_reply,
@@ -133,14 +143,19 @@ void Balancer::foresee(const View& view, std::span<const FlowKey* const> keys,
                        std::span<Foresight> foresights) const {
   std::array<size_t, kMostForeseen> by_key;  // whose backends their keys tell
   size_t count = 0;
+  const FlowKey* asked = nullptr;  // a storm's packets are mostly for one service
+  ServiceId found = kNoService;
+  bool tells_backend = false;
   for (size_t i = 0; i < keys.size(); ++i) {
     foresights[i] = {};
     if (keys[i] == nullptr) continue;
-    foresights[i].service = find_service(view, *keys[i]);
-    if (foresights[i].service == kNoService) continue;
-    const Service& service = view.services[foresights[i].service];
-    const bool is_by_key = service.policy == Policy::kMaglev && service.steering == nullptr;
-    if (is_by_key && !service.pool->empty()) by_key[count++] = i;
+    if (asked == nullptr || !have_same_destination(*keys[i], *asked)) {
+      asked = keys[i];
+      found = find_service(view, *asked);
+      tells_backend = found != kNoService && picks_by_key(view.services[found]);
+    }
+    foresights[i].service = found;
+    if (tells_backend) by_key[count++] = i;
   }
   for (size_t first = 0; first < count; first += 4) {
     std::array<const PoolTable*, 4> pools;
@@ -229,69 +244,81 @@ void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
   return {.all_full = true};
 }
 
-[[gnu::always_inline]] inline std::optional<Translation> Balancer::translate(const View& view,
-                                                                             const FlowKey& key,
-                                                                             const Decision& decision,
-                                                                             const Newcomer& newcomer,
-                                                                             const Steps& steps) {
+/// By the mode of a NAT service. Nothing: the decision is that no port is left.
+[[gnu::always_inline]] inline std::optional<Translation> Balancer::translate(
+    const View& view, const FlowKey& key, const Newcomer& newcomer, const Steps& steps, Decision& decision) {
   const Backend& backend = view.backends[decision.backend];
-  if (view.services[decision.service].forward == ForwardMode::kDnat) {
-    const bool is_foreseen =
-        steps.foresight.reply_hash != 0 && decision.backend == steps.foresight.pick.backend;
-    const uint64_t hash = is_foreseen ? steps.foresight.reply_hash : flows_.hash(reply_key(key, backend));
-    return translate_destination(flows_, key, backend, hash, newcomer.state);
+  const bool is_dnat = view.services[decision.service].forward == ForwardMode::kDnat;
+  const bool is_foreseen =
+      steps.foresight.reply_hash != 0 && decision.backend == steps.foresight.pick.backend;
+  const auto reply_hash = [&] {
+    return is_foreseen ? steps.foresight.reply_hash : flows_.hash(reply_key(key, backend));
+  };
+  const auto translate_with_port = [&] {
+    uint32_t turn = ports_.turn_of(backend);
+    std::optional<Translation> found =
+        translate_both(flows_, key, backend, view.snat, ports_, turn, newcomer);
+    if (!steps.is_rehearsal) ports_.turn_of(backend) = turn;
+    return found;
+  };
+  std::optional<Translation> translation =
+      is_dnat ? translate_destination(flows_, key, backend, reply_hash(), newcomer.state)
+              : translate_with_port();
+  if (translation) {
+    decision.former_sequence = translation->former_sequence;
+  } else {
+    decision.outcome = Outcome::kPortExhausted;
   }
-  uint32_t turn = ports_.turn_of(backend);
-  const auto translation = translate_both(flows_, key, backend, view.snat, ports_, turn, newcomer);
-  if (!steps.is_rehearsal) ports_.turn_of(backend) = turn;
   return translation;
 }
 
-[[gnu::always_inline]] inline Balancer::Plan Balancer::plan(const View& view, const FlowKey& key,
-                                                            ServiceId id, const Newcomer& newcomer,
-                                                            const Steps& steps) {
+/// What starting a flow would do, before it is done. For NAT, where it can be, the translation too.
+[[gnu::always_inline]] inline std::optional<Translation> Balancer::plan(const View& view, const FlowKey& key,
+                                                                        ServiceId id,
+                                                                        const Newcomer& newcomer,
+                                                                        const Steps& steps,
+                                                                        Decision& decision) {
   const Service& service = view.services[id];
   const Pick picked = place_for(view, key, service, newcomer.state, steps);
-  Plan plan{{.outcome = Outcome::kNoBackend, .service = id, .backend = picked.backend, .slot = picked.slot},
-            {}};
+  decision.outcome = Outcome::kNoBackend;
+  decision.service = id;
+  decision.backend = picked.backend;
+  decision.slot = picked.slot;
   if (picked.all_full) {
-    plan.decision.outcome = Outcome::kRateLimited;
-    plan.decision.limit = Limit::kBackendFlows;
+    decision.outcome = Outcome::kRateLimited;
+    decision.limit = Limit::kBackendFlows;
   }
-  if (picked.backend == kNoBackend) return plan;
-  plan.decision.outcome = Outcome::kPicked;
-  if (!service.is_nat()) return plan;
-  const auto translation = translate(view, key, plan.decision, newcomer, steps);
-  if (!translation) {
-    plan.decision.outcome = Outcome::kPortExhausted;
-  } else {
-    plan.translation = *translation;
-    plan.decision.former_sequence = translation->former_sequence;
-  }
-  return plan;
+  if (picked.backend == kNoBackend) return std::nullopt;
+  decision.outcome = Outcome::kPicked;
+  if (!service.is_nat()) return std::nullopt;
+  return translate(view, key, newcomer, steps, decision);
 }
 
-Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
-                         uint32_t now_ms, const Foresight& foresight) {
+[[gnu::always_inline]] inline Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash,
+                                                       const PacketFacts& packet, uint32_t now_ms,
+                                                       const Foresight& foresight) {
+  Decision decision;
   const ServiceId id = foresight.service != kNoService ? foresight.service : find_service(view, key);
-  if (id == kNoService) return {};
+  if (id == kNoService) return decision;
   const Service& service = view.services[id];
   const bool is_remembered = !begins_nothing(packet.tcp_flags);
-  if (!is_remembered && service.is_nat()) return {};
+  if (!is_remembered && service.is_nat()) return decision;
   const Newcomer newcomer{is_opening(packet.tcp_flags) ? FlowState::kEmbryonic : FlowState::kStray, now_ms};
   const PoolTable& pool = pool_for(view, service, key);
-  if (admission_ != nullptr && admission_->is_known_full(pool.index(), packet.received_ns)) {
-    return {.outcome = Outcome::kRateLimited, .service = id, .limit = Limit::kBackendFlows};
-  }
   FlowAdmission::Verdict admitted;
-  if (admission_ != nullptr && is_remembered) admitted = admission_->admit(id, key, packet.received_ns);
-  if (admitted.limit != Limit::kNone) {
-    return {.outcome = Outcome::kRateLimited, .service = id, .limit = admitted.limit};
+  if (admission_ != nullptr && admission_->is_known_full(pool.index(), packet.received_ns)) {
+    admitted.limit = Limit::kBackendFlows;
+  } else if (admission_ != nullptr && is_remembered) {
+    admitted = admission_->admit(id, key, packet.received_ns);
   }
-  Plan plan = this->plan(view, key, id, newcomer, {pool, cursors_[pool.index()], random_, foresight});
-  Decision& decision = plan.decision;
+  if (admitted.limit != Limit::kNone) {
+    decision = {.outcome = Outcome::kRateLimited, .service = id, .limit = admitted.limit};
+    return decision;
+  }
+  const Steps steps{pool, cursors_[pool.index()], random_, foresight};
+  const std::optional<Translation> translation = plan(view, key, id, newcomer, steps, decision);
   if (decision.outcome == Outcome::kPicked && is_remembered) {
-    decision.flow = remember(view, plan, key, hash, newcomer);
+    decision.flow = remember(view, decision, translation, key, hash, newcomer);
   }
   if (decision.flow != nullptr) {
     decision.flow->source_mark = admitted.source_mark;
@@ -319,23 +346,23 @@ Decision Balancer::start(const View& view, const FlowKey& key, uint64_t hash, co
   return decision;
 }
 
-[[gnu::always_inline]] inline FlowEntry* Balancer::remember(const View& view, const Plan& plan,
+[[gnu::always_inline]] inline FlowEntry* Balancer::remember(const View& view, const Decision& decision,
+                                                            const std::optional<Translation>& translation,
                                                             const FlowKey& key, uint64_t hash,
                                                             const Newcomer& newcomer) {
-  const Service& service = view.services[plan.decision.service];
+  const Service& service = view.services[decision.service];
   const FlowTable::Eviction eviction = eviction_for(service, key.protocol, newcomer.state);
-  const FlowIndex displaced = plan.translation.displaced;
-  if (displaced != kNoFlow) {
-    count_evicted(flows_.at(displaced));
-    flows_.erase(flows_.at(displaced));
+  if (translation && translation->displaced != kNoFlow) {
+    count_evicted(flows_.at(translation->displaced));
+    flows_.erase(flows_.at(translation->displaced));
   }
   const bool has_room = flows_.capacity() - flows_.size() >= (service.is_nat() ? 2u : 1u);
   FlowEntry* flow = flows_.insert(key, hash, newcomer.state, newcomer.now_ms, eviction,
                                   [this](const FlowEntry& evicted) { count_evicted(evicted); });
   if (flow != nullptr) {
-    flow->service = plan.decision.service;
-    flow->backend = plan.decision.backend;
-    if (service.is_nat() && !join_reply(*flow, plan.translation, newcomer.now_ms, eviction)) {
+    flow->service = decision.service;
+    flow->backend = decision.backend;
+    if (translation && !join_reply(*flow, *translation, newcomer.now_ms, eviction)) {
       flows_.erase(*flow);
       flow = nullptr;
     }
@@ -377,7 +404,9 @@ Decision Balancer::explain(const View& view, const FlowKey& key, uint32_t now_ms
   const PoolTable& pool = pool_for(view, view.services[id], key);
   uint32_t cursor = cursors_[pool.index()];
   uint64_t random = random_;
-  return plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {pool, cursor, random, {}, true}).decision;
+  Decision decision;
+  plan(view, key, id, {FlowState::kEmbryonic, now_ms}, {pool, cursor, random, {}, true}, decision);
+  return decision;
 }
 
 Decision Balancer::find_quoted(const View& view, const FlowKey& quoted) {

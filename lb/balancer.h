@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "common/counter.h"
@@ -166,11 +167,6 @@ class Balancer {
   const EvictedFlows& evicted() const { return evicted_; }
 
  private:
-  /// What starting a flow would do, before it is done.
-  struct Plan {
-    Decision decision;
-    Translation translation;  ///< for NAT, where decision.outcome is kPicked
-  };
   /// Where a plan leaves its steps: the balancer's own places, or copies of them.
   struct Steps {
     const PoolTable& pool;
@@ -179,16 +175,18 @@ class Balancer {
     const Foresight& foresight;
     bool is_rehearsal = false;  ///< then the ports' turns stay as they are
   };
-  std::optional<Translation> translate(const View& view, const FlowKey& key, const Decision& decision,
-                                       const Newcomer& newcomer, const Steps& steps);
-  Plan plan(const View& view, const FlowKey& key, ServiceId id, const Newcomer& newcomer, const Steps& steps);
+  std::optional<Translation> translate(const View& view, const FlowKey& key, const Newcomer& newcomer,
+                                       const Steps& steps, Decision& decision);
+  std::optional<Translation> plan(const View& view, const FlowKey& key, ServiceId id,
+                                  const Newcomer& newcomer, const Steps& steps, Decision& decision);
   Pick pick_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
                 const Steps& steps) const;
   Pick place_for(const View& view, const FlowKey& key, const Service& service, FlowState state,
                  const Steps& steps);
   Decision start(const View& view, const FlowKey& key, uint64_t hash, const PacketFacts& packet,
                  uint32_t now_ms, const Foresight& foresight);
-  FlowEntry* remember(const View& view, const Plan& plan, const FlowKey& key, uint64_t hash,
+  FlowEntry* remember(const View& view, const Decision& decision,
+                      const std::optional<Translation>& translation, const FlowKey& key, uint64_t hash,
                       const Newcomer& newcomer);
   bool join_reply(FlowEntry& flow, const Translation& translation, uint32_t now_ms,
                   FlowTable::Eviction eviction);

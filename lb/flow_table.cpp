@@ -197,9 +197,8 @@ FlowEntry& FlowTable::occupy_reply(Bucket& bucket, FlowEntry& request, const Flo
   return reply;
 }
 
-[[gnu::always_inline]] inline void FlowTable::remove_one(FlowEntry& entry) {
+[[gnu::always_inline]] inline void FlowTable::remove_one(FlowEntry& entry, uint64_t hash) {
   const FlowIndex index = index_of(entry);
-  const uint64_t hash = hash_of(entry);
   const auto clear = [&](Bucket& bucket) {
     for (unsigned ways = bucket.ways(tag_of(hash)); ways != 0; ways &= ways - 1) {
       const auto way = static_cast<size_t>(std::countr_zero(ways));
@@ -253,9 +252,12 @@ void FlowTable::erase(FlowEntry& entry) {
   FlowEntry& request = entry.is_reply ? entries_[entry.peer] : entry;
   const FlowIndex reply = request.peer;
   if (Yielding* const flows = yielding(request.state)) flows->remove(index_of(request));
+  FlowHashes& expected = this->expected(index_of(request));
+  const FlowHashes hashes = expected.request == index_of(request) ? expected : hashes_of(request);
+  expected.request = kNoFlow;
   // The request's entry is the next to be taken: the hand of its state has just left it.
-  if (reply != kNoFlow) remove_one(entries_[reply]);
-  remove_one(request);
+  if (reply != kNoFlow) remove_one(entries_[reply], hashes.reply);
+  remove_one(request, hashes.own);
 }
 
 }  // namespace sluice::lb

@@ -69,7 +69,9 @@ class FlowTable {
             uint64_t seed);
 
   uint64_t hash(const FlowKey& key) const {
-    return key.source.is_v4() ? hash_v4(PackedKey::of(key)) : hash_(key);
+    if (!key.source.is_v4()) return hash_(key);
+    return hash_.hash_v4(key.source.as_v4().network(), key.destination.as_v4().network(),
+                         load<uint32_t>(&key.source_port), static_cast<uint8_t>(key.protocol));
   }
   const FlowHash& hash() const { return hash_; }
   void prefetch_bucket(uint64_t hash) const { __builtin_prefetch(&buckets_[first_bucket(hash)]); }
@@ -238,6 +240,19 @@ class FlowTable {
     FlowIndex hand = 0;
   };
 
+  /// hash_of() both entries of a flow, which do not change.
+  struct FlowHashes {
+    FlowIndex request = kNoFlow;
+    uint64_t own = 0, reply = 0;
+  };
+  FlowHashes hashes_of(const FlowEntry& request) const {
+    const uint64_t reply = request.peer != kNoFlow ? hash_of(entries_[request.peer]) : 0;
+    return {index_of(request), hash_of(request), reply};
+  }
+  /// Where those of a flow may be that is expected to go. Neighbors lie one or two apart.
+  FlowHashes& expected(FlowIndex request) { return expected_[request / 2 % expected_.size()]; }
+  void expect(const FlowEntry& request);
+
   template <typename OnEvict>
   Bucket* make_room(uint64_t hash, const Request& request, OnEvict&& on_evict) {
     if (used_ >= kFill * in_use_ && in_use_ != buckets_.size()) grow();
@@ -274,7 +289,7 @@ class FlowTable {
                           uint32_t now_ms);
   void set_rewrites(FlowEntry& request, FlowEntry& reply);
   static void set_progress(FlowEntry& entry, FlowState state, uint8_t ended);
-  void remove_one(FlowEntry& entry);
+  void remove_one(FlowEntry& entry, uint64_t hash);
   FlowIndex victim_in_buckets(uint64_t hash, const Request& request) const;
   FlowIndex victim_of_all(const Request& request);
   FlowState first_to_yield(FlowState kept) const;
@@ -294,8 +309,9 @@ class FlowTable {
   FlowHash hash_;
   std::array<Yielding, 5> yielding_;  ///< by state, from kStray to kAnswered
   size_t used_ = 0;
-  FlowIndex free_ = kNoFlow;  ///< list through FlowEntry::peer
-  FlowIndex hand_ = 0;        ///< where the search for a victim among all goes on
+  FlowIndex free_ = kNoFlow;            ///< list through FlowEntry::peer
+  FlowIndex hand_ = 0;                  ///< where the search for a victim among all goes on
+  std::array<FlowHashes, 4> expected_;  ///< of who is likely to go next, by expected()
 };
 
 [[gnu::always_inline]] inline void FlowTable::prefetch_buckets(std::span<const uint64_t, 8> hashes,
@@ -392,22 +408,11 @@ inline bool FlowTable::is_settled(const FlowEntry& entry) {
 
 /// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
 inline bool FlowTable::is_steady(const FlowEntry& entry) {
-  const auto may_stay = [&] { return !entry.is_closed() && !entry.is_timed; };
-  switch (entry.state) {
-    case FlowState::kStray:
-      return !entry.is_reply && may_stay();
-    case FlowState::kHandshake:
-      return entry.peer == kNoFlow && may_stay();
-    case FlowState::kAnswered:
-      return entry.is_reply && may_stay();
-    case FlowState::kEstablished:
-      return may_stay();
-    case FlowState::kFree:
-    case FlowState::kEmbryonic:
-    case FlowState::kClosing:
-      return false;
-  }
-  end_broken("a flow's state is one of lb::FlowState");
+  constexpr auto bit = [](FlowState state) { return 1u << static_cast<unsigned>(state); };
+  unsigned steady = bit(FlowState::kEstablished);
+  steady |= bit(entry.is_reply ? FlowState::kAnswered : FlowState::kStray);
+  if (entry.peer == kNoFlow) steady |= bit(FlowState::kHandshake);
+  return (steady & bit(entry.state)) != 0 && !entry.is_closed() && !entry.is_timed;
 }
 
 inline bool FlowTable::has_lasted(const FlowEntry& entry) {

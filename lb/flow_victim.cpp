@@ -24,13 +24,18 @@ constexpr size_t kReserve = 32;
 /// The best candidate for eviction among those looked at.
 class FlowTable::Victim {
  public:
-  Victim(const FlowTable& table, const Request& request) : table_(table), request_(request) {}
+  Victim(const FlowTable& table, const Request& request)
+      : table_(table),
+        keep_(request.keep),
+        now_ms_(request.now_ms),
+        last_allowed_(request.eviction == Eviction::kAnyone ? FlowState::kEstablished : FlowState::kClosing) {
+  }
 
-  void consider(FlowIndex index) {
+  [[gnu::always_inline]] void consider(FlowIndex index) {
     const FlowEntry& entry = table_.entries_[index];
     const FlowState state = has_lasted(entry) ? FlowState::kEstablished : entry.state;
-    if (index == request_.keep || state > last_allowed()) return;
-    const uint32_t idle = table_.idle_ms(entry, request_.now_ms);
+    if (index == keep_ || state > last_allowed_) return;
+    const uint32_t idle = table_.idle_ms(entry, now_ms_);
     if (index_ != kNoFlow && (state > state_ || (state == state_ && idle <= idle_))) return;
     index_ = index;
     state_ = state;
@@ -39,12 +44,10 @@ class FlowTable::Victim {
   FlowIndex index() const { return index_; }
 
  private:
-  FlowState last_allowed() const {
-    return request_.eviction == Eviction::kAnyone ? FlowState::kEstablished : FlowState::kClosing;
-  }
-
   const FlowTable& table_;
-  const Request& request_;
+  const FlowIndex keep_;
+  const uint32_t now_ms_;
+  const FlowState last_allowed_;
   FlowIndex index_ = kNoFlow;
   FlowState state_ = FlowState::kFree;
   uint32_t idle_ = 0;
@@ -77,29 +80,40 @@ FlowState FlowTable::first_to_yield(FlowState kept) const {
   return first;
 }
 
+/// Fetches the buckets of who is likely to be the next: nothing else that its removal touches is far by now.
+inline void FlowTable::expect(const FlowEntry& request) {
+  const FlowHashes hashes = hashes_of(request);
+  expected(hashes.request) = hashes;
+  prefetch_bucket(hashes.own);
+  if (request.peer != kNoFlow) prefetch_bucket(hashes.reply);
+}
+
 /// Of the next few flows of a state, of which there is one besides `keep`, the one idle longest, the next of
 /// equals. The search goes on behind it: who was passed over has been seen since its neighbors were.
 FlowIndex FlowTable::longest_idle(FlowState state, const Request& request) {
   Yielding& flows = *yielding(state);
-  const auto next = [&](size_t from) {
-    const size_t index = flows.members.next_round(from);
-    return static_cast<FlowIndex>(index != request.keep ? index : flows.members.next_round(index + 1));
+  const auto next_in = [keep = request.keep](IndexSet::Round& round) {
+    const size_t index = round.next();
+    return static_cast<FlowIndex>(index != keep ? index : round.next());
   };
-  const FlowIndex first = next(flows.hand);
+  IndexSet::Round round(flows.members, flows.hand);
+  const FlowIndex first = next_in(round);
   Victim victim(*this, request);
   victim.consider(first);
-  const FlowIndex second = next(first + 1);
+  const FlowIndex second = next_in(round);
   FlowIndex index = second;
-  for (unsigned sample = 1; index != first; index = next(index + 1)) {
+  for (unsigned sample = 1; index != first; index = next_in(round)) {
     victim.consider(index);
     if (++sample == kSamples) break;
   }
   const FlowIndex chosen = victim.index() != kNoFlow ? victim.index() : first;
   flows.hand = chosen + 1;
-  // The buckets of who is likely to be the next: nothing else that its removal touches is far by now.
-  const FlowEntry& following = entries_[chosen == first ? second : next(flows.hand)];
-  prefetch_bucket(hash_of(following));
-  if (following.peer != kNoFlow) prefetch_bucket(hash_of(entries_[following.peer]));
+  if (chosen == first) [[likely]] {
+    expect(entries_[second]);
+  } else {
+    IndexSet::Round behind(flows.members, flows.hand);
+    expect(entries_[next_in(behind)]);
+  }
   return chosen;
 }
 

@@ -39,6 +39,32 @@ class IndexSet {
     }
   }
 
+  /// Goes through the members in turn, from the least that is `from` or greater on, round and round. There
+  /// are some, and they stay the same meanwhile.
+  class Round {
+   public:
+    Round(const IndexSet& set, size_t from) : set_(set) { set_out(from); }
+    size_t next() {
+      if (later_ == 0) [[unlikely]]
+        set_out(set_.next_round_beyond(first_ + 64));
+      const size_t member = first_ + static_cast<unsigned>(std::countr_zero(later_));
+      later_ &= later_ - 1;
+      return member;
+    }
+
+   private:
+    void set_out(size_t from) {
+      const std::vector<uint64_t>& all = set_.levels_.front();
+      const size_t word = from / 64;
+      first_ = word * 64;
+      later_ = word < all.size() ? all[word] & ~uint64_t{0} << (from % 64) : 0;
+    }
+
+    const IndexSet& set_;
+    size_t first_;    ///< of the integers that share a word
+    uint64_t later_;  ///< those of them that are members still to come
+  };
+
   /// The least member that is `from` or greater, else the least of all, else kNone.
   size_t next_round(size_t from) const {
     const std::vector<uint64_t>& all = levels_.front();

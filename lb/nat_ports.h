@@ -54,12 +54,17 @@ inline bool yields(const FlowEntry& user, FlowState newcomer) {
 inline std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key,
                                                         const Backend& backend, uint64_t hash,
                                                         FlowState newcomer) {
-  Translation translation{reply_key(key, backend), hash, key.source_port};
-  const FlowEntry* const user = flows.find(translation.reply, hash);
-  const bool is_own = user != nullptr && user->peer != kNoFlow && flows.key_of(flows.at(user->peer)) == key;
-  if (user == nullptr || is_own) return translation;
-  if (!yields(*user, newcomer)) return std::nullopt;
-  translation.displaced = flows.index_of(*user);
+  // Made where it is wanted: who copies it waits for its pieces to be stored.
+  std::optional<Translation> translation(std::in_place);
+  translation->reply = reply_key(key, backend);
+  translation->hash = hash;
+  translation->source_port = key.source_port;
+  const FlowEntry* const user = flows.find(translation->reply, hash);
+  if (user == nullptr) [[likely]]
+    return translation;
+  const bool is_own = user->peer != kNoFlow && flows.key_of(flows.at(user->peer)) == key;
+  if (is_own) return translation;
+  yields(*user, newcomer) ? void(translation->displaced = flows.index_of(*user)) : translation.reset();
   return translation;
 }
 

@@ -42,6 +42,12 @@ RC_GTEST_PROP(IndexSet, AgreesWithAnOrderedSet, ()) {
       auto expected = model.lower_bound(from);
       if (expected == model.end()) expected = model.begin();
       RC_ASSERT(set.next_round(from) == (model.empty() ? IndexSet::kNone : *expected));
+      if (model.empty()) continue;
+      IndexSet::Round round(set, from);
+      for (size_t i = 0; i < model.size() + 1; ++i) {
+        RC_ASSERT(round.next() == *expected);
+        if (++expected == model.end()) expected = model.begin();
+      }
     }
   }
 }
