@@ -269,7 +269,7 @@ int Ingress::receive() {
     }
     for (rte_mbuf* packet : burst) frames_.write(packet);
     receiver_time_.begin();
-    if (!submit(worker, parse_frames(worker, test::kEdge, burst)).empty())
+    if (!submit(worker, parse_frames(worker, test::kEdge, {burst})).empty())
       give_up("a frame is no transaction");
     receiver_time_.end();
     left_ -= kBurst;

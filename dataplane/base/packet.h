@@ -21,7 +21,7 @@ enum class PacketKind : uint8_t {
 
 struct alignas(64) PacketMeta {
   FlowKey key;             ///< ports zero where there are none
-  uint64_t flow_hash = 0;  ///< FlowTable::hash(key) of the worker that owns the flow; not once it is bound
+  uint64_t flow_hash = 0;  ///< FlowTable::hash(key), 0 until it is made; not once it is bound
   uint16_t ip_bytes = 0;   ///< IPv4 total length, or IPv6 header and payload: the frame may be padded beyond
   uint16_t l4_offset = 0;  ///< from the start of the frame
   uint8_t l3_offset = 0;   ///< from the start of the frame: Ethernet and VLAN headers

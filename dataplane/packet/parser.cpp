@@ -157,17 +157,6 @@ DropReason parse_icmp(Bytes l4, bool is_v4, PacketMeta& meta) {
   return DropReason::kNone;
 }
 
-inline bool is_martian(Be32 source) {
-  const uint8_t first = load<uint8_t>(&source);
-  return first - 1u >= 223u || first == 127;  // 0/8, and 224/3: multicast, reserved, broadcast
-}
-inline bool is_martian(const std::array<uint8_t, 16>& source) {
-  constexpr uint64_t kLoopback = uint64_t{1} << 56;  // read little-endian
-  const bool unspecified_or_loopback =
-      load<uint64_t>(source.data()) == 0 && (load<uint64_t>(source.data() + 8) & ~kLoopback) == 0;
-  return source[0] == 0xff || unspecified_or_loopback;
-}
-
 [[gnu::always_inline]] inline bool ipv4_checksum_right(Bytes header, ChecksumState checksum) {
   if (checksum == ChecksumState::kUnknown) {
     return checksum_is_right(checksum_add(header.data(), header.size()));
@@ -240,10 +229,6 @@ Quote quote_of(Bytes quote, IpProtocol protocol, size_t l4_offset, const IpAddre
 }
 
 }  // namespace
-
-bool is_martian(const IpAddress& source) {
-  return source.is_v4() ? is_martian(source.as_v4()) : is_martian(source.bytes());
-}
 
 DropReason parse(Bytes frame, const PortView& port, DeviceChecksums device, PacketMeta& meta) {
   if (frame.size() < sizeof(EthernetHeader)) return DropReason::kMalformedL2;

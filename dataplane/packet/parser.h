@@ -2,9 +2,11 @@
 // nothing else, keeps nothing. Any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
+#include "common/bytes.h"
 #include "common/flow_key.h"
 #include "dataplane/base/drop_reason.h"
 #include "dataplane/base/packet.h"
@@ -52,7 +54,19 @@ DropReason refusal_unless_esp(std::span<const uint8_t> datagram);
 
 /// Whether an address cannot be a sender's: RFC 1812, 5.3.7, and RFC 4291, 2.5 and 2.7. Whatever answered it
 /// would answer to many, to nobody or to itself.
-bool is_martian(const IpAddress& source);
+inline bool is_martian(Be32 source) {
+  const uint8_t first = load<uint8_t>(&source);
+  return first - 1u >= 223u || first == 127;  // 0/8, and 224/3: multicast, reserved, broadcast
+}
+inline bool is_martian(const std::array<uint8_t, 16>& source) {
+  constexpr uint64_t kLoopback = uint64_t{1} << 56;  // read little-endian
+  const bool unspecified_or_loopback =
+      load<uint64_t>(source.data()) == 0 && (load<uint64_t>(source.data() + 8) & ~kLoopback) == 0;
+  return source[0] == 0xff || unspecified_or_loopback;
+}
+inline bool is_martian(const IpAddress& source) {
+  return source.is_v4() ? is_martian(source.as_v4()) : is_martian(source.bytes());
+}
 
 /// The packet that an ICMP error quotes.
 struct Quote {

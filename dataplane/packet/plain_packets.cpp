@@ -20,14 +20,17 @@ constexpr uint32_t kTcp = static_cast<uint32_t>(IpProtocol::kTcp);
 constexpr uint32_t kUdp = static_cast<uint32_t>(IpProtocol::kUdp);
 
 /// Whether layer 4, of that many bytes and with these as fourth word, is a TCP header and what it says there
-/// is, and turns nothing.
+/// is.
 [[gnu::always_inline]] inline Verdicts are_tcp(Lanes protocol, Lanes fourth, Lanes l4_bytes) {
-  constexpr uint32_t kTurning = uint32_t{TcpHeader::kTurning} << 8;
   const Lanes header_bytes = fourth >> 2 & lanes_of<0x3c>;
   const Verdicts odd_size =
       are_less(header_bytes, lanes_of<sizeof(TcpHeader)>) | are_less(l4_bytes, header_bytes);
-  const Lanes odd = (fourth & lanes_of<kTurning>) | reinterpret_cast<Lanes>(odd_size);
-  return (protocol == lanes_of<kTcp>)&(odd == 0);
+  return (protocol == lanes_of<kTcp>)&~odd_size;
+}
+/// Which of those begin, end or reset a connection.
+[[gnu::always_inline]] inline Verdicts are_turning(Verdicts tcp, Lanes fourth) {
+  constexpr uint32_t kTurning = uint32_t{TcpHeader::kTurning} << 8;
+  return tcp & ((fourth & lanes_of<kTurning>) != 0);
 }
 /// The same for UDP and its second word.
 [[gnu::always_inline]] inline Verdicts are_udp(Lanes protocol, Lanes second, Lanes l4_bytes) {
@@ -232,6 +235,14 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
   }
 }
 
+/// Notes which of eight packets are sound. A bit for each of those that is plain.
+[[gnu::always_inline]] inline uint32_t PlainPackets::note_sound(size_t first, Verdicts sound,
+                                                                Verdicts turning) {
+  const uint32_t bits = bits_of(sound);
+  sound_[first / kLanes] |= static_cast<uint8_t>(bits);
+  return bits & ~bits_of(turning);
+}
+
 /// Finds the plain ones of eight packets of any family; bits of `v6` say which are IPv6.
 [[gnu::noinline]] void PlainPackets::look_at_mixed(size_t first, uint32_t v6, const lb::FlowHash& hash) {
   std::array<uint8_t*, kLanes> of_v4, of_v6;
@@ -284,7 +295,7 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
   const Verdicts unsummed = udp & (word6 >> 16 == 0);  // RFC 768: none was made
   const Verdicts right = verified | (header.are_right() & (unsummed | segment.are_right()));
 
-  return bits_of((odd == 0) & lives & (tcp | udp) & right);
+  return note_sound(first, (odd == 0) & lives & (tcp | udp) & right, are_turning(tcp, word8));
 }
 
 /// The same over IPv6. Notes which of them hide their keys.
@@ -322,8 +333,8 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
                             (protocol == lanes_of<static_cast<uint32_t>(IpProtocol::kRouting)>) |
                             (protocol == lanes_of<static_cast<uint32_t>(IpProtocol::kDestinationOptions)>);
   hidden_ |= uint64_t{bits_of(version_6 & extended)} << first;
-  return bits_of(version_6 & lives & (tcp | udp) & right &
-                 ~(too_large | unsummed | are_mapped(source) | are_mapped(destination)));
+  const Verdicts odd = too_large | unsummed | are_mapped(source) | are_mapped(destination);
+  return note_sound(first, version_6 & lives & (tcp | udp) & right & ~odd, are_turning(tcp, word13));
 }
 
 }  // namespace sluice::dataplane

@@ -64,12 +64,14 @@ class PlainPackets {
   /// Whether frame i is plain. Its TTL is above 1, it does not begin, end or reset a connection; its source
   /// may be a martian still.
   bool is_plain(size_t i) const { return (plain_ >> i & 1) != 0; }
+  /// Whether it is plain, or would be if it did not begin, end or reset a connection.
+  bool is_sound(size_t i) const { return (sound_[i / kLanes] >> i % kLanes & 1) != 0; }
   /// Whether all of kLanes from number `first` on are.
   bool are_plain(size_t first) const { return (plain_ >> first & 0xff) == 0xff; }
   /// Whether of kLanes from number `first` on none looks like IPv6, or all of them.
   bool are_v4(size_t first) const { return (v6_ >> first & 0xff) == 0; }
   bool are_v6(size_t first) const { return (v6_ >> first & 0xff) == 0xff; }
-  /// Of which family it is, its IP header and its size without padding, if it is plain.
+  /// Of which family it is, its IP header and its size without padding, if it is sound.
   bool is_v4(size_t i) const { return (v6_ >> i & 1) == 0; }
   uint8_t* ip(size_t i) const { return ip_[i]; }
   uint32_t ip_bytes(size_t i) const { return ip_bytes_[i]; }
@@ -86,7 +88,7 @@ class PlainPackets {
   uint32_t of_udp(size_t first) const { return static_cast<uint32_t>(udp_ >> first & 0xff); }
   /// Whether any of kLanes plain packets from number `first` on has padding behind it.
   bool are_padded(size_t first) const { return (exact_ >> first & 0xff) != 0xff; }
-  /// What FlowHash makes of its key, and of that of many a packet that is not plain.
+  /// What FlowHash makes of its key, and of that of many a packet that is not sound.
   uint64_t hash(size_t i) const { return hashes_[i]; }
   /// The same of kLanes from number `first` on; those of frames that there are not are of no key.
   using EightHashes = std::span<uint64_t, kLanes>;
@@ -136,6 +138,7 @@ class PlainPackets {
   template <uint32_t kLane>
   Sizes note_sizes(size_t first, Lanes total);
   Lanes sum_rests(size_t first, uint32_t longer, size_t lane) const;
+  uint32_t note_sound(size_t first, Verdicts sound, Verdicts turning);
   void look_at_mixed(size_t first, uint32_t v6, const lb::FlowHash& hash);
   uint32_t look_at_v4(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
   uint32_t look_at_v6(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
@@ -144,6 +147,7 @@ class PlainPackets {
   const PlainLink link_;
   Kind usual_;  ///< of the frames that are fetched
   uint64_t plain_ = 0;
+  std::array<uint8_t, kMost / kLanes> sound_{};
   uint64_t v6_ = 0;
   uint64_t hidden_ = 0;
   uint64_t exact_ = 0;  ///< without padding

@@ -17,11 +17,11 @@ void process(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   if ((worker.watch.of_port(port) & stage::kCaptureReceived) != 0) [[unlikely]]
     worker.watch.received(frames, port);
   const bool has_tunnels = worker.tables->tunnels != nullptr;
-  std::span<rte_mbuf*> packets =
+  LeftFrames left =
       has_tunnels ? forward_known_in_clear(worker, port, frames) : forward_known_flows(worker, port, frames);
-  if (packets.empty()) return;
-  if (worker.police.refusing != 0 && !has_tunnels) packets = refuse_plain(worker, port, packets);
-  packets = parse_frames(worker, port, packets);
+  if (left.frames.empty()) return;
+  if (worker.police.refusing != 0 && !has_tunnels) left = {refuse_plain(worker, port, left.frames)};
+  std::span<rte_mbuf*> packets = parse_frames(worker, port, left);
   if (has_tunnels) packets = decapsulate(worker, packets);
   packets = submit(worker, packets);
   packets = steer(worker, packets);

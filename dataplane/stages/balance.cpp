@@ -116,7 +116,7 @@ void balance(Worker& worker, std::span<rte_mbuf* const> packets) {
   const lb::View view = worker.tables->view();
   for (rte_mbuf* packet : packets) {
     PacketMeta& meta = meta_of(packet);
-    meta.flow_hash = flows.hash(meta.key);
+    if (meta.flow_hash == 0) meta.flow_hash = flows.hash(meta.key);
     flows.prefetch_bucket(meta.flow_hash);
   }
   std::array<lb::FlowEntry*, kBurst> candidates;

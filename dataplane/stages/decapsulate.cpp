@@ -250,7 +250,7 @@ std::span<rte_mbuf*> decapsulate(Worker& worker, std::span<rte_mbuf*> packets) {
   return packets.first(kept);
 }
 
-std::span<rte_mbuf*> forward_known_in_clear(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
+LeftFrames forward_known_in_clear(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   const size_t l3_offset = ethernet_bytes(worker.tables->ports[port]);
   std::array<rte_mbuf*, kBurst> held;
   size_t holding = 0, others = 0;
@@ -258,10 +258,10 @@ std::span<rte_mbuf*> forward_known_in_clear(Worker& worker, uint8_t port, std::s
     const bool is_held = may_be_from_tunnel(*worker.tables->tunnels, *frame, l3_offset);
     (is_held ? held[holding++] : frames[others++]) = frame;
   }
-  const size_t left = forward_known_flows(worker, port, frames.first(others)).size();
+  const LeftFrames left = forward_known_flows(worker, port, frames.first(others));
   encapsulate_marked(worker, port);
-  std::copy_n(held.begin(), holding, frames.begin() + static_cast<std::ptrdiff_t>(left));
-  return frames.first(left + holding);
+  std::copy_n(held.begin(), holding, left.frames.end());
+  return {frames.first(left.frames.size() + holding), left.described};
 }
 
 }  // namespace sluice::dataplane

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "dataplane/stages/receive.h"
 #include "dataplane/worker/worker.h"
 
 namespace sluice::dataplane {
@@ -18,6 +19,6 @@ std::span<rte_mbuf*> decapsulate(Worker& worker, std::span<rte_mbuf*> packets);
 
 /// forward_known_flows() where there are tunnels. That does not look at sources, so packets from an address
 /// that a tunnel may lead to are left out of it, for decapsulate().
-std::span<rte_mbuf*> forward_known_in_clear(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
+LeftFrames forward_known_in_clear(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
 
 }  // namespace sluice::dataplane

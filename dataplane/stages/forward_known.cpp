@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "dataplane/forward/eight_flows.h"
+#include "dataplane/packet/describe.h"
 #include "dataplane/packet/plain_key.h"
 #include "dataplane/stages/burst_flows.h"
 #include "dataplane/stages/inspect_known.h"
@@ -265,8 +266,9 @@ template <bool is_watched>
 
 /// What of a burst is left to the long way.
 struct Others {
-  size_t count = 0;      ///< at the front of the burst
-  uint64_t waiting = 0;  ///< parts of all hashes: to whom they may belong
+  size_t count = 0;        ///< at the front of the burst
+  uint64_t waiting = 0;    ///< parts of all hashes: to whom they may belong
+  uint64_t described = 0;  ///< LeftFrames::described
 };
 
 /// Whether none of the eight packets from `first` on may belong to a flow of which one is left.
@@ -284,13 +286,18 @@ template <bool is_watched>
     const bool may_go = (others.waiting & burst.parts_of(i)) == 0;
     if (may_go && forward_one<is_watched>(worker, burst, i, (seen >> i & 1) != 0)) continue;
     others.waiting |= burst.parts_of(i);
-    burst.frames[others.count++] = burst.frames[i];
+    rte_mbuf* const frame = burst.frames[i];
+    if (describe(burst.packets, i, *frame, meta_of(frame))) {
+      meta_of(frame).in_port = burst.in_port;
+      others.described |= uint64_t{1} << others.count;
+    }
+    burst.frames[others.count++] = frame;
   }
 }
 
 /// Forwards those that are plain and whose flows are known. Returns the others, moved to the front.
 template <bool is_watched>
-std::span<rte_mbuf*> forward_burst(Worker& worker, BurstFlows& burst) {
+LeftFrames forward_burst(Worker& worker, BurstFlows& burst) {
   lb::FlowTable& flows = worker.balancer.flows();
   const size_t count = burst.frames.size();
   Others others;
@@ -310,13 +317,13 @@ std::span<rte_mbuf*> forward_burst(Worker& worker, BurstFlows& burst) {
     }
     forward_each<is_watched>(worker, burst, first, seen, others);
   }
-  return burst.frames.first(others.count);
+  return {burst.frames.first(others.count), others.described};
 }
 
 }  // namespace
 
-std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
-  if (frames.empty() || worker.balancer.flows().size() == 0) return frames;
+LeftFrames forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
+  if (frames.empty() || worker.balancer.flows().size() == 0) return {frames};
   BurstFlows burst(frames, port, PlainLink(worker.tables->ports[port]));
   const bool is_watched =
       worker.inspects || worker.police.counts_packets || (worker.watch.any() & stage::kOfKnownPaths) != 0;

@@ -9,13 +9,14 @@
 #include "dataplane/stages/forward.h"
 #include "dataplane/stages/inspect.h"
 #include "dataplane/stages/police.h"
+#include "dataplane/stages/receive.h"
 
 namespace sluice::dataplane {
 
 /// Forwards those packets of a burst, received at `port`, that are plain and go on with a flow of this worker
 /// whose path is known: by far the most. Takes these over. Returns the others, moved to the front, in their
 /// order and unchanged. A packet never overtakes another of its flow.
-std::span<rte_mbuf*> forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
+LeftFrames forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames);
 
 static_assert(PlainPackets::kRoomInFront == OuterHeader::kMostBytes + LinkHeader::kMostBytes);
 

@@ -52,14 +52,19 @@ std::span<rte_mbuf*> receive(Worker& worker, const ReceiveQueue& queue, std::spa
   return buffer.first(count);
 }
 
-std::span<rte_mbuf*> parse_frames(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
+std::span<rte_mbuf*> parse_frames(Worker& worker, uint8_t port, const LeftFrames& left) {
   constexpr size_t kAhead = 4;
+  const std::span<rte_mbuf*> frames = left.frames;
   const PortView& view = worker.tables->ports[port];
   for (rte_mbuf* frame : frames.first(std::min(kAhead, frames.size()))) {
     rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
   }
   size_t kept = 0;
   for (size_t i = 0; i < frames.size(); ++i) {
+    if ((left.described >> i & 1) != 0) {
+      frames[kept++] = frames[i];
+      continue;
+    }
     if (i + kAhead < frames.size()) rte_prefetch0(rte_pktmbuf_mtod(frames[i + kAhead], void*));
     DropReason reason = parse_frame(frames[i], port, view);
     if (worker.tables->tunnels == nullptr && reason == DropReason::kNone &&

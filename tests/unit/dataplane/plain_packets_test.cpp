@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <list>
 #include <random>
+#include <utility>
 
+#include "dataplane/packet/describe.h"
 #include "dataplane/packet/parser.h"
 #include "tests/support/packet_builder.h"
 
@@ -78,14 +81,20 @@ DropReason parse_one(const rte_mbuf& packet, const PortView& view, PacketMeta& m
   return parse({bytes, packet.data_len}, view, {}, meta);
 }
 
-/// Whatever is plain is what the parser says of it, and nothing turning.
+/// Whatever is sound is what the parser says of it, and plain if it turns nothing.
 void expect_parser_agrees(const Burst& burst, const PlainPackets& packets, const PortView& view = port()) {
   for (size_t i = 0; i < burst.frames().size(); ++i) {
-    if (!packets.is_plain(i)) continue;
-    PacketMeta meta;
+    if (!packets.is_sound(i)) {
+      EXPECT_FALSE(packets.is_plain(i));
+      continue;
+    }
+    PacketMeta meta, described;
     ASSERT_EQ(parse_one(*burst.frames()[i], view, meta), DropReason::kNone);
     EXPECT_EQ(meta.kind, PacketKind::kFlow);
-    EXPECT_EQ(meta.tcp_flags & TcpHeader::kTurning, 0);
+    EXPECT_EQ(packets.is_plain(i), (meta.tcp_flags & TcpHeader::kTurning) == 0);
+    ASSERT_TRUE(describe(packets, i, *burst.frames()[i], described));
+    EXPECT_EQ(std::exchange(described.flow_hash, 0), kHash(meta.key));
+    EXPECT_EQ(std::memcmp(&described, &meta, sizeof meta), 0) << i;
     EXPECT_EQ(packets.is_v4(i), meta.is_v4());
     EXPECT_EQ(packets.ip(i), rte_pktmbuf_mtod_offset(burst.frames()[i], uint8_t*, meta.l3_offset));
     EXPECT_EQ(packets.hash(i), kHash(meta.key));
@@ -328,6 +337,7 @@ TEST(PlainPackets, AreWhatTheParserSaysOfThemWhateverTheyAre) {
       const bool is_extended = is_flow && meta.l4_offset > meta.l3_offset + (meta.is_v4() ? 20 : 40);
       const bool is_expected = lives && !is_extended && (meta.tcp_flags & TcpHeader::kTurning) == 0;
       EXPECT_EQ(packets.is_plain(i), is_expected);
+      EXPECT_EQ(packets.is_sound(i), lives && !is_extended);
       ++(is_expected ? plain : others);
     }
   }
