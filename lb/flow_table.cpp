@@ -15,7 +15,7 @@ FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Addresses6> address
     : entries_(entries),
       addresses6_(addresses6),
       buckets_(buckets),
-      in_use_(std::min(buckets.size(), kLeastInUse)),
+      in_use_(std::min(buckets.size(), Displaced::kLeastBuckets)),
       mask_(std::bit_ceil(in_use_) - 1),
       hash_(seed),
       yielding_{Yielding(entries.size()), Yielding(entries.size()), Yielding(entries.size()),
@@ -45,7 +45,9 @@ void FlowTable::split(Bucket& from, Bucket& to) {
     bucket.index[ways++] = of.index[way];
   };
   from.tag = {};
-  split_displaced(from, to);
+  const size_t displaced_by_both = displaced(from);
+  to.displaced = from.displaced.split((mask_ >> 1) + 1);
+  may_overcount_ |= displaced(from) + displaced(to) != displaced_by_both;
   for (size_t way = 0; way < Bucket::kWays; ++way) {
     if (all.tag[way] == 0) continue;
     const uint64_t hash = hash_of(entries_[all.index[way]]);
@@ -53,49 +55,6 @@ void FlowTable::split(Bucket& from, Bucket& to) {
     const bool is_at_home = &first == &from || &first == &to;
     &(is_at_home ? first : second) == &from ? add(from, kept, all, way) : add(to, moved, all, way);
   }
-}
-
-/// Whom a bucket that is split has displaced lie elsewhere. Their marks tell which of the two they would be
-/// in now; those without a mark may be of either.
-void FlowTable::split_displaced(Bucket& from, Bucket& to) {
-  const Displaced all = from.displaced;
-  to.displaced = all;
-  const size_t telling = (mask_ >> 1) + 1;  // which bit of a hash tells the two apart
-  for (size_t i = 0; i < all.marks.size(); ++i) {
-    const bool is_moved = (bits_of_mark(all.marks[i]) & telling) != 0;
-    (is_moved ? from : to).displaced.marks[i] = 0;
-  }
-  may_overcount_ |= displaced(from) + displaced(to) != count(all);
-}
-
-/// An entry with that hash would be in this bucket, its first one, but lies elsewhere.
-void FlowTable::note_displaced(Bucket& first, uint64_t hash) {
-  Displaced& displaced = first.displaced;
-  if (displaced.round != round_) displaced = {{}, 0, round_};
-  const auto free = std::find(displaced.marks.begin(), displaced.marks.end(), uint16_t{0});
-  if (free != displaced.marks.end()) {
-    *free = mark_of(hash);
-  } else {
-    ++displaced.others;
-  }
-}
-
-/// One that was noted lies there no more.
-void FlowTable::forget_displaced(Bucket& first, uint64_t hash) {
-  check(may_be_displaced(first, hash), "a bucket knows whom it displaced");
-  Displaced& displaced = first.displaced;
-  const auto found = std::find(displaced.marks.begin(), displaced.marks.end(), mark_of(hash));
-  if (found != displaced.marks.end()) {
-    *found = 0;
-  } else {
-    --displaced.others;
-  }
-}
-
-size_t FlowTable::count(const Displaced& displaced) const {
-  if (displaced.round != round_) return 0;
-  const auto free = std::count(displaced.marks.begin(), displaced.marks.end(), uint16_t{0});
-  return displaced.others + displaced.marks.size() - static_cast<size_t>(free);
 }
 
 /// bucket_with_room() where the first bucket is full.
@@ -119,7 +78,7 @@ bool FlowTable::move_one_from(Bucket& bucket) {
     other.tag[to] = bucket.tag[way];
     other.index[to] = bucket.index[way];
     bucket.tag[way] = 0;
-    &other == &first ? forget_displaced(first, hash) : note_displaced(first, hash);
+    &other == &first ? first.displaced.forget(hash, round_) : first.displaced.note(hash, round_);
     return true;
   }
   return false;
@@ -147,7 +106,7 @@ bool FlowTable::move_one_from(Bucket& bucket) {
   bucket.tag[way] = tag_of(hash);
   bucket.index[way] = index;
   Bucket& first = buckets_[first_bucket(hash)];
-  if (&bucket != &first) note_displaced(first, hash);
+  if (&bucket != &first) first.displaced.note(hash, round_);
   ++used_;
   return entry;
 }
@@ -211,7 +170,7 @@ FlowEntry& FlowTable::occupy_reply(Bucket& bucket, FlowEntry& request, const Flo
   Bucket& first = buckets_[first_bucket(hash)];
   if (!clear(first)) {
     check(clear(buckets_[second_bucket(hash)]), "a flow's entry is in one of its two buckets");
-    forget_displaced(first, hash);
+    first.displaced.forget(hash, round_);
   }
   entry.state = FlowState::kFree;
   entry.is_settled = false;

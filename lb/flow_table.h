@@ -11,6 +11,7 @@
 
 #include "common/check.h"
 #include "common/flow_key.h"
+#include "lb/displaced.h"
 #include "lb/flow_entry.h"
 #include "lb/flow_hash.h"
 #include "lb/index_set.h"
@@ -24,17 +25,11 @@ namespace sluice::lb {
 /// few flows lie in few pages of memory. Expiry visits a few entries a call.
 class FlowTable {
  public:
-  /// Which entries would be in a bucket, had they not found it full: marks of a few, and how many others.
-  struct Displaced {
-    std::array<uint16_t, 4> marks{};  ///< parts of their hashes, FlowTable::mark_of(); 0: of none
-    uint32_t others = 0;
-    uint32_t round = 0;  ///< of the table, in which they were noted
-  };
   struct alignas(64) Bucket {
     static constexpr unsigned kWays = 8;
     std::array<uint16_t, kWays> tag{};  ///< of the hash; 0 is a free way
     std::array<FlowIndex, kWays> index{};
-    Displaced displaced;
+    Displaced displaced;  ///< who would be here
 
     /// The ways that have that tag, as bits.
     unsigned ways(uint16_t wanted) const {
@@ -170,7 +165,7 @@ class FlowTable {
   FlowEntry& at(FlowIndex index) { return entries_[index]; }
   const FlowEntry& at(FlowIndex index) const { return entries_[index]; }
   /// How many entries lie elsewhere that would be in that bucket, at most.
-  size_t displaced(const Bucket& bucket) const { return count(bucket.displaced); }
+  size_t displaced(const Bucket& bucket) const { return bucket.displaced.count(round_); }
   size_t size() const { return used_; }
   size_t capacity() const { return entries_.size(); }
 
@@ -206,20 +201,9 @@ class FlowTable {
   }
   /// Never 0, which is a free way: FlowHash sees to it.
   static uint16_t tag_of(uint64_t hash) { return static_cast<uint16_t>(hash >> 48); }
-  /// A displaced entry's mark: the upper part of what its first bucket is of, so that it tells where the
-  /// entry would be once that bucket is split, made a number that is not 0.
-  static uint16_t mark_of(uint64_t hash) { return static_cast<uint16_t>(hash >> kMarkShift) | 1; }
-  static size_t bits_of_mark(uint16_t mark) { return size_t{mark} << kMarkShift; }
-  static constexpr unsigned kMarkShift = 8;
-  /// Of fewer buckets than so many none is split, so that marks tell for every split.
-  static constexpr size_t kLeastInUse = size_t{2} << kMarkShift;
   /// Whether an entry with that hash, of which this is the first bucket, may lie in the second.
   bool may_be_displaced(const Bucket& first, uint64_t hash) const {
-    const Displaced& displaced = first.displaced;
-    const __m128i marks = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(displaced.marks.data()));
-    const __m128i equal = _mm_cmpeq_epi16(marks, _mm_set1_epi16(static_cast<int16_t>(mark_of(hash))));
-    const bool is_noted = (_mm_movemask_epi8(equal) & 0xff) != 0 || displaced.others != 0;
-    return is_noted && displaced.round == round_;
+    return first.displaced.may_have(hash, round_);
   }
 
   /// The flows of one state that give way before others, requests' entries alone, and where the search for
@@ -271,10 +255,6 @@ class FlowTable {
   }
   void grow();
   void split(Bucket& from, Bucket& to);
-  void split_displaced(Bucket& from, Bucket& to);
-  void note_displaced(Bucket& first, uint64_t hash);
-  void forget_displaced(Bucket& first, uint64_t hash);
-  size_t count(const Displaced& displaced) const;
   FlowEntry* displaced_candidate(const Bucket& first, const uint64_t& hash);
   FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash) {
