@@ -103,6 +103,7 @@ def test_a_component_tells_more_at_run_time_and_less_again(wireless):
     line = json.loads(gateway.await_line("neighbor.list is asked by"))
     assert (line["level"], line["component"]) == ("debug", "control")
     gateway.call("log.set", component="control", level="warning")
+    gateway.await_line("log.set is asked by")
     end = len(gateway.log.read_text())
     gateway.call("neighbor.list")
     gateway.refusal("config.rollback", generation=10**6)
