@@ -118,7 +118,7 @@ def test_every_flow_is_a_line_with_what_the_wire_had(lab, fresh, tmp_path):
     begun = flows_begun(lab) - before
     assert begun == len(seen) == REQUESTS * len(KINDS) + len(long_ones)
     assert sum(packets > 100 for packets, *_ in seen.values()) == len(long_ones)
-    assert fresh.stop(30) == 0
+    assert fresh.stop() == 0
 
     lines = [line for line in lines_of(file) if key_of(line) in seen]
     assert len(lines_of(file)) == begun + before, "and those of before, counted from then on"
@@ -151,7 +151,7 @@ def test_ipfix_tells_the_same_and_tshark_reads_it(lab, fresh, tmp_path, kind):
         for service in KINDS:
             assert len(lab.ask(service, REQUESTS)) == REQUESTS
         seen = wire.flows()
-        assert fresh.stop(30) == 0
+        assert fresh.stop() == 0
         fresh.await_line(f"flow_log: {len(seen)} flows told of, 0 lost")
     finally:
         eventually(lambda: len(list(ipfix.split(received.read_bytes()))) > 0, "messages have come")
@@ -235,7 +235,7 @@ def test_nfcapd_takes_the_records(tmp_path):
         with Gateway(tmp_path / "gateway", replayed(tmp_path, sorted(flows), f"ipfix:127.0.0.1:{port}")) as gateway:
             begun = 'sluice_service_flows_total{service="web"}'
             eventually(lambda: gateway.metrics()[begun] == len(flows), "all flows have begun", KEEPS_UP)
-            assert gateway.stop(30) == 0
+            assert gateway.stop() == 0
             gateway.await_line(f"flow_log: {len(flows)} flows told of, 0 lost")
     finally:
         stop(collector)
@@ -274,7 +274,7 @@ def test_records_and_losses_are_the_flows_that_ended_under_load(lab, fresh, tmp_
     begun = flows_begun(lab)
     checks = {check["check"]: check for check in json.loads(fresh.ctl("doctor").stdout)}
     assert checks["gateway"]["state"] == "warning" and "the flow log has lost" in checks["gateway"]["detail"]
-    assert fresh.stop(30) == 0
+    assert fresh.stop() == 0
     told, lost = map(int, re.findall(r"flow_log: (\d+) flows told of, (\d+) lost", fresh.log.read_text())[-1])
     assert told == len(lines_of(file)) + len(lines_of(moved)) > 0
     assert told + lost == begun and lost > 0
@@ -289,7 +289,7 @@ def test_a_flood_that_the_table_does_not_hold_is_told_of_or_counted(tmp_path):
     with Gateway(tmp_path / "gateway", config) as gateway:
         begun = 'sluice_service_flows_total{service="web"}'
         eventually(lambda: gateway.metrics()[begun] == FLOOD, "all flows have begun", KEEPS_UP)
-        assert gateway.stop(30) == 0
+        assert gateway.stop() == 0
         told, lost = map(int, re.findall(r"flow_log: (\d+) flows told of, (\d+) lost", gateway.log.read_text())[-1])
     assert told + lost == FLOOD
     keys = collections.Counter(map(key_of, lines_of(file)))

@@ -86,7 +86,7 @@ def site(tmp_path):
         gateway.start(seconds=SECONDS)
         yield gateway, backends
     finally:
-        gateway.stop(30)
+        gateway.stop()
         for namespace in (checker, backends):
             namespace.remove()
 

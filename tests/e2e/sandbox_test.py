@@ -114,6 +114,6 @@ def test_it_can_be_operated(bounded):
 
 def test_it_leaves_in_peace(bounded):
     """Last: afterwards the lab has no gateway."""
-    assert bounded.gateway.stop(30) == 0
+    assert bounded.gateway.stop() == 0
     assert "EPERM" not in bounded.gateway.log.read_text()
     assert "Operation not permitted" not in bounded.gateway.log.read_text()

@@ -157,7 +157,7 @@ def test_a_backend_s_states_are_spans_as_long_as_they_last(gateway, receiver, ba
     backend.open_again()
     down = receiver.await_spans(lambda span: states("down")(span) and span.start >= active.start)[-1]
     assert down.start >= active.end - 1 and "refused" in down.attributes["sluice.reason"]
-    assert gateway.stop(30) == 0  # and the last one ends with the gateway
+    assert gateway.stop() == 0  # and the last one ends with the gateway
     assert len(receiver.await_spans(states("active"), 2)) == 2
 
 
@@ -289,5 +289,5 @@ def test_sampled_transactions_are_traces_with_their_stages(tmp_path):
             assert (stages[0].start, stages[-1].end) == (transaction.start, transaction.end)
             site.gateway.call("config.apply", config={**site.gateway.config, "tracing": {**tracing, "transactions": 0}})
             site.store(os.urandom(200))
-            assert site.gateway.stop(30) == 0
+            assert site.gateway.stop() == 0
             assert len([span for span in receiver.spans if span.name == "transaction"]) == 1

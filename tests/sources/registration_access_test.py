@@ -66,7 +66,9 @@ def test_a_key_that_others_may_read_is_told_of_and_used(tmp_path, generated):
     with registry.gateway:
         registry.curl_options = ["--cacert", files["ca"]]
         assert registry.curl("GET", "/v1/services")[0] == 200
-        assert registry.gateway.log.read_text().count(f"{files['key']} is open to others than its owner: chmod 600") == 1
+        words = f"{files['key']} is open to others than its owner: chmod 600"
+        registry.gateway.await_line(words)
+        assert registry.gateway.log.read_text().count(words) == 1
 
 
 def curl_error(registry):

@@ -100,7 +100,7 @@ class Gateway:
 
         return eventually(line, f"the log has {words!r}", seconds)
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """SIGTERM, and SIGKILL after `seconds`; returns the exit status, 0 also where it was never started."""
         return stop(self.process, seconds) if self.process else 0
 
