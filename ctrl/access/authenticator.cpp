@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ctrl/intent/remote_model.h"
 #include "ctrl/log/log_line.h"
 #include "ctrl/wire/bounded_json.h"
 
