@@ -32,7 +32,7 @@ Result<T> random_seed(Surroundings* surroundings) {
   if (surroundings != nullptr) {
     std::array<uint64_t, sizeof(T) / sizeof(uint64_t)> numbers;
     for (uint64_t& number : numbers) number = surroundings->seed();
-    std::memcpy(&seed, numbers.data(), sizeof seed);
+    std::memcpy(static_cast<void*>(&seed), numbers.data(), sizeof seed);
     return seed;
   }
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return fail("no random seed from the kernel");
