@@ -2,6 +2,7 @@
 // note. Off the hot path; any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,6 +12,9 @@
 #include "crypto/sha256_message.h"
 
 namespace sluice::ledger {
+
+/// Bytes of the note that a checkpoint lies in.
+inline constexpr size_t kMostNote = 65536;
 
 struct Checkpoint {
   std::string origin;

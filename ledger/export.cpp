@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "crypto/merkle.h"
+
 namespace sluice::ledger {
 namespace {
 
-constexpr uint64_t kTileWidth = 256;
+using crypto::kTileWidth;
 
 class Exporter {
  public:

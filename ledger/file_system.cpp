@@ -18,10 +18,6 @@ int result_of(int returned) {
   return returned < 0 ? -errno : returned;
 }
 
-std::span<const uint8_t> bytes_of(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
 }  // namespace
 
 int PosixFileSystem::open(const std::string& path, int flags) {
@@ -152,7 +148,7 @@ int replace_file(FileSystem& files, const std::string& directory, const std::str
   const std::string beside = path + ".new";
   File file(files, files.open(beside, O_WRONLY | O_CREAT | O_TRUNC));
   if (!file.is_open()) return file.descriptor();
-  int error = file.write(bytes_of(text), 0);
+  int error = file.write({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, 0);
   if (error == 0) error = files.sync_data(file.descriptor());
   if (error == 0) error = files.rename(beside, path);
   if (error != 0) return error;

@@ -4,15 +4,16 @@
 #include <array>
 
 #include "crypto/encoding.h"
+#include "crypto/merkle.h"
 #include "crypto/sha256_openssl.h"
+#include "ledger/checkpoint.h"
 #include "ledger/record_reader.h"
 #include "ledger/tile_check.h"
 
 namespace sluice::ledger {
 namespace {
 
-constexpr size_t kMostNote = 65536;
-constexpr uint64_t kTileWidth = 256;
+using crypto::kTileWidth;
 
 Error unreadable(const std::string& directory, uint64_t block) {
   return {"block " + std::to_string(block) + " of the log in " + directory +

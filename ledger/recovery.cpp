@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "ledger/checkpoint.h"
 #include "ledger/journal_tail.h"
 #include "ledger/leaf_hasher.h"
 #include "ledger/level_check.h"
@@ -12,7 +13,6 @@
 namespace sluice::ledger {
 namespace {
 
-constexpr size_t kMostNote = 65536;
 constexpr uint64_t kHashesChecked = uint64_t{1} << 20;  // of each level, at each start
 constexpr uint64_t kPlacesChecked = uint64_t{1} << 22;  // of blocks, at each start
 constexpr unsigned kPlacesTried = 8;                    // to go on from, before all is read

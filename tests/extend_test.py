@@ -191,7 +191,7 @@ int main() {
   return toy && name_of(*toy) == "toy" && parse(*toy, good).is_valid && !parse(*toy, bad).is_valid ? 0 : 1;
 }
 """,
-    libraries=("ledger/libsluice_ledger.a", "crypto/libsluice_crypto.a", "common/libsluice_common.a"),
+    libraries=("ledger/libsluice_ledger.a", "ledger/libsluice_ledger_rest.a", "crypto/libsluice_crypto.a", "common/libsluice_common.a"),
 )
 
 TOYS = [POLICY, MODE, CHECK, SOURCE, PROFILE]
