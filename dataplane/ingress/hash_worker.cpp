@@ -49,7 +49,8 @@ void fetch_headers(std::span<rte_mbuf* const> packets) {
   }
 }
 
-/// Fetches their whole frames; fetch_headers() must have had the time to work.
+/// Fetches their whole frames. Reads the headers, and waits for those that fetch_headers() has not brought
+/// yet.
 void fetch_bytes(std::span<rte_mbuf* const> packets) {
   for (rte_mbuf* packet : packets) {
     const auto* const bytes = rte_pktmbuf_mtod(packet, const uint8_t*);
