@@ -100,7 +100,7 @@ void HealthChecks::launch_due() {
     due_.pop();
     const auto target = targets_.find(due.key);
     if (target == targets_.end() || target->second.serial != due.serial) continue;
-    launch(due.key, due.serial, *target->second.pool);
+    launch(due.key, due.serial, target->second.pool);
   }
   wait_for_next();
 }
@@ -112,19 +112,24 @@ void HealthChecks::wait_for_next() {
   });
 }
 
-void HealthChecks::launch(const BackendKey& key, uint64_t serial, const PoolModel& pool) {
+void HealthChecks::launch(const BackendKey& key, uint64_t serial, std::shared_ptr<const PoolModel> pool) {
   ++under_way_;
-  runner_->start(pool.health, key, [alive = alive_, key, serial](const ProbeResult& result) {
-    if (alive->owner != nullptr) alive->owner->finish(key, serial, result);
+  runner_->start(pool->health, key, [alive = alive_, key, serial, pool](const ProbeResult& result) {
+    if (alive->owner != nullptr) alive->owner->finish(key, serial, pool->health, result);
   });
 }
 
-void HealthChecks::finish(const BackendKey& key, uint64_t serial, const ProbeResult& result) {
+void HealthChecks::finish(const BackendKey& key, uint64_t serial, const HealthCheck& asked,
+                          const ProbeResult& result) {
   --under_way_;
   const auto found = targets_.find(key);
   if (found != targets_.end() && found->second.serial == serial) {
     Target& target = found->second;
     const HealthCheck& check = target.pool->health;
+    if (asked != check) {  // it answers what nobody asks any more
+      due_.push({runner_->now(), serial, key});
+      return launch_due();
+    }
     count(key.pool, result.verdict);
     if (result.verdict == Verdict::kUnknown) {  // says nothing of the backend: it stays what it is
       report(key, target, false, "unknown: " + result.reason);

@@ -78,8 +78,8 @@ class HealthChecks {
   void adopt(const EffectivePool& pool);
   void launch_due();
   void wait_for_next();
-  void launch(const BackendKey& key, uint64_t serial, const PoolModel& pool);
-  void finish(const BackendKey& key, uint64_t serial, const ProbeResult& result);
+  void launch(const BackendKey& key, uint64_t serial, std::shared_ptr<const PoolModel> pool);
+  void finish(const BackendKey& key, uint64_t serial, const HealthCheck& asked, const ProbeResult& result);
   void count(const std::string& pool, Verdict verdict);
   void report(const BackendKey& key, Target& target, bool known, std::string reason);
   void deliver();

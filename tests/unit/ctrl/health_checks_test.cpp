@@ -227,8 +227,9 @@ TEST(RiseFall, CountsWhatSpeaksAgainstTheState) {
 
 class HealthChecksTest : public testing::Test {
  protected:
-  HealthChecks::Pools pool(std::vector<std::pair<const char*, uint16_t>> backends,
-                           HealthType type = HealthType::kTcp) {
+  HealthChecks::Pools pool(
+      std::vector<std::pair<const char*, uint16_t>> backends, HealthType type = HealthType::kTcp,
+      const std::function<void(HealthCheck&)>& change = [](HealthCheck&) {}) {
     auto model = std::make_shared<PoolModel>();
     model->name = "web";
     for (const auto& [address, port] : backends) {
@@ -239,6 +240,7 @@ class HealthChecksTest : public testing::Test {
     model->health.timeout = 5s;
     model->health.rise = 2;
     model->health.fall = 3;
+    change(model->health);
     auto pool = std::make_shared<EffectivePool>();
     pool->members = std::make_shared<const MemberList>(unite(model->backends, {}, {}, nullptr).list);
     pool->intent = std::move(model);
@@ -374,6 +376,20 @@ TEST_F(HealthChecksTest, FollowsTheModel) {
 
   checks.follow({});
   EXPECT_EQ(checks.checked(), 0u);
+}
+
+TEST_F(HealthChecksTest, AnAnswerToWhatNobodyAsksAnyMoreSaysNothing) {
+  auto checks = make();
+  Server silent(io_, ""), other(io_, "x");
+  const auto soon = [](HealthCheck& check) { check.timeout = 100ms; };
+  const auto elsewhere = [&](HealthCheck& check) { check.port = other.port(); };
+  checks.follow(pool({{"127.0.0.1", silent.port()}}, HealthType::kHttp, soon));
+  run_until([&] { return checks.under_way() == 1; });
+  checks.follow(pool({{"127.0.0.1", silent.port()}}, HealthType::kTcp, elsewhere));
+  run_until([&] { return !deliveries_.empty(); });
+  EXPECT_TRUE(deliveries_[0][0].healthy);
+  EXPECT_EQ(deliveries_[0][0].reason, "connected");
+  EXPECT_EQ(checks.counts().at("web").failed + checks.counts().at("web").unknown, 0u);
 }
 
 TEST_F(HealthChecksTest, OutlivedByItsProbes) {
