@@ -47,13 +47,16 @@ TEST(RiseFall, AfterAPassItTakesFallFailuresInARow) {
 }
 
 /// A server on a port of its own that answers every connection with `answer` (nothing: never), in pieces.
+/// Once it is closed, nobody else gets that port.
 class Server {
  public:
   Server(asio::io_context& io, std::string answer, const char* address = "127.0.0.1")
-      : acceptor_(io, tcp::endpoint(asio::ip::make_address(address), 0)), answer_(std::move(answer)) {
+      : bound_(bound(io, tcp::endpoint(asio::ip::make_address(address), 0))),
+        acceptor_(io, bound_.local_endpoint()),
+        answer_(std::move(answer)) {
     asio::co_spawn(io, accept(), asio::detached);
   }
-  uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  uint16_t port() const { return bound_.local_endpoint().port(); }
   void close() { acceptor_.close(); }
 
   std::string last_request;
@@ -62,6 +65,12 @@ class Server {
   size_t most_open = 0;
 
  private:
+  static tcp::acceptor bound(asio::io_context& io, const tcp::endpoint& endpoint) {
+    tcp::acceptor made(io, endpoint.protocol());
+    made.set_option(tcp::acceptor::reuse_address(true));
+    made.bind(endpoint);
+    return made;
+  }
   asio::awaitable<void> accept() {
     for (;;) {
       boost::system::error_code error;
@@ -89,6 +98,7 @@ class Server {
     --open;
   }
 
+  tcp::acceptor bound_;  ///< never listens
   tcp::acceptor acceptor_;
   std::string answer_;
 };
@@ -171,7 +181,10 @@ TEST_F(ProbeTest, TimesOut) {
   Server silent(io_, "");
   auto impatient = http();
   impatient.timeout = 400ms;
-  const auto result = check(impatient, silent.port());
+  ProbeResult result = check(impatient, silent.port());
+  // On a machine that is busy the loop may be late itself, now and then.
+  for (int i = 0; i < 50 && result.verdict == Verdict::kUnknown; ++i)
+    result = check(impatient, silent.port());
   EXPECT_EQ(result.verdict, Verdict::kFailed);
   EXPECT_EQ(result.reason, "timed out after 400 ms");
 }
