@@ -105,14 +105,23 @@ TracingModel model_for(const std::string& url, std::map<std::string, std::string
 class Exporter : public testing::Test {
  protected:
   Exporter() { queue_->turn(true); }
-  static TraceTiming quick() {
+  /// For receivers that answer, however busy the machine is: what they are to take is not given up.
+  static TraceTiming patient() {
     return {.gathering = 1ms,
-            .patience = 200ms,
+            .patience = 60s,
             .first_pause = 2ms,
             .longest_pause = 10ms,
-            .giving_up = 300ms,
-            .leaving = 500ms};
+            .giving_up = 60s,
+            .leaving = 60s};
   }
+  /// For those that never take anything.
+  static TraceTiming impatient() {
+    auto timing = patient();
+    timing.patience = 200ms;
+    timing.giving_up = 300ms;
+    return timing;
+  }
+  /// They go in one request where no receiver was followed before: nothing gathers them until then.
   void make(unsigned spans) {
     for (unsigned i = 0; i < spans; ++i) queue_->add({.name = "a", .start = {}, .end = {}});
     made_ += spans;
@@ -139,7 +148,7 @@ class Exporter : public testing::Test {
 
 TEST_F(Exporter, SendsWhatItIsGivenWithItsHeaders) {
   const Receiver receiver([](unsigned) { return answer("200 OK"); });
-  TraceExporter exporter(*queue_, "1.2.3", quick());
+  TraceExporter exporter(*queue_, "1.2.3", patient());
   exporter.follow(model_for(receiver.url() + "/tenant", {{"x-key", "a b"}}), "edge");
   make(1500);
   await_all();
@@ -153,7 +162,7 @@ TEST_F(Exporter, SendsWhatItIsGivenWithItsHeaders) {
 
 TEST_F(Exporter, DoesNotAddToAPathThatIsWhole) {
   const Receiver receiver([](unsigned) { return answer("200 OK"); });
-  TraceExporter exporter(*queue_, "", quick());
+  TraceExporter exporter(*queue_, "", patient());
   exporter.follow(model_for(receiver.url() + "/in/v1/traces"), "edge");
   make(1);
   await_all();
@@ -175,11 +184,9 @@ TEST_F(Exporter, AsksAgainWhereAReceiverIsBusy) {
         return answer("200 OK");
     }
   });
-  auto timing = quick();
-  timing.giving_up = 60s;
-  TraceExporter exporter(*queue_, "", timing);
-  follow(exporter, receiver);
+  TraceExporter exporter(*queue_, "", patient());
   make(5);
+  follow(exporter, receiver);
   await_all();
   EXPECT_EQ(counted(SpanResult::kExported), 5u);
   EXPECT_EQ(receiver.requests(), 5u);
@@ -191,9 +198,7 @@ TEST_F(Exporter, WaitsAsLongAsAReceiverAsksFor) {
     (request == 0 ? first : second) = std::chrono::steady_clock::now().time_since_epoch().count();
     return request == 0 ? answer("503 Service Unavailable", "", "Retry-After: 1\r\n") : answer("200 OK");
   });
-  auto timing = quick();
-  timing.giving_up = 60s;
-  TraceExporter exporter(*queue_, "", timing);
+  TraceExporter exporter(*queue_, "", patient());
   follow(exporter, receiver);
   make(1);
   await_all();
@@ -205,9 +210,9 @@ TEST_F(Exporter, GivesUpWhatAReceiverRefuses) {
        {"400 Bad Request", "401 Unauthorized", "413 Too Large", "500 Oops", "302 Found"}) {
     const uint64_t before = counted(SpanResult::kFailed);
     const Receiver receiver([status](unsigned) { return answer(status); });
-    TraceExporter exporter(*queue_, "", quick());
-    follow(exporter, receiver);
+    TraceExporter exporter(*queue_, "", patient());
     make(3);
+    follow(exporter, receiver);
     await_all();
     EXPECT_EQ(counted(SpanResult::kFailed) - before, 3u) << status;
     EXPECT_EQ(receiver.requests(), 1u) << status;
@@ -219,9 +224,9 @@ TEST_F(Exporter, CountsWhatAReceiverTakesInPart) {
     return answer("200 OK", partial_success(request == 0 ? 2 : 1'000'000),
                   "Content-Type: application/x-protobuf\r\n");
   });
-  TraceExporter exporter(*queue_, "", quick());
-  follow(exporter, receiver);
+  TraceExporter exporter(*queue_, "", patient());
   make(5);
+  follow(exporter, receiver);
   await_all();
   EXPECT_EQ(counted(SpanResult::kFailed), 2u);
   EXPECT_EQ(counted(SpanResult::kExported), 3u);
@@ -233,7 +238,7 @@ TEST_F(Exporter, CountsWhatAReceiverTakesInPart) {
 TEST_F(Exporter, BelievesAStatusWhateverItsBodyIs) {
   const Receiver receiver(
       [](unsigned request) { return answer("200 OK", request == 0 ? "{}" : "\xff\xff\xff"); });
-  TraceExporter exporter(*queue_, "", quick());
+  TraceExporter exporter(*queue_, "", patient());
   follow(exporter, receiver);
   make(1);
   await_all();
@@ -257,7 +262,7 @@ TEST_F(Exporter, FailsInTheEndWhereNoReceiverIsThereOrNoneThatIsOne) {
   for (const std::string& url :
        {nowhere, silent.url(), nonsense.url(), endless.url(), cut.url(), large.url()}) {
     const uint64_t before = counted(SpanResult::kFailed);
-    TraceExporter exporter(*queue_, "", quick());
+    TraceExporter exporter(*queue_, "", impatient());
     exporter.follow(model_for(url), "edge");
     make(7);
     await_all();
@@ -267,11 +272,9 @@ TEST_F(Exporter, FailsInTheEndWhereNoReceiverIsThereOrNoneThatIsOne) {
 
 TEST_F(Exporter, DropsWhatDoesNotFitWhileAReceiverIsSlow) {
   const Receiver silent([](unsigned) { return std::string(); });
-  auto timing = quick();
-  timing.patience = 60s;
-  TraceExporter exporter(*queue_, "", timing);
-  follow(exporter, silent);
+  TraceExporter exporter(*queue_, "", patient());
   make(TraceExporter::kMostAtOnce);
+  follow(exporter, silent);
   await([&] { return silent.requests() == 1; });
   make(SpanQueue::kMostWaiting + 5);  // never waits
   EXPECT_EQ(counted(SpanResult::kDropped), 5u);
@@ -283,7 +286,7 @@ TEST_F(Exporter, DropsWhatDoesNotFitWhileAReceiverIsSlow) {
 
 TEST_F(Exporter, SendsWhatWaitsBeforeItEnds) {
   const Receiver receiver([](unsigned) { return answer("200 OK"); });
-  auto timing = quick();
+  auto timing = patient();
   timing.gathering = 3600s;
   TraceExporter exporter(*queue_, "", timing);
   follow(exporter, receiver);
@@ -296,11 +299,11 @@ TEST_F(Exporter, FollowsTheConfigurationToAnotherReceiver) {
   const Receiver busy(
       [](unsigned) { return answer("503 Service Unavailable", "", "Retry-After: 3600\r\n"); });
   const Receiver other([](unsigned) { return answer("200 OK"); });
-  auto timing = quick();
+  auto timing = patient();
   timing.giving_up = 7200s;
   TraceExporter exporter(*queue_, "", timing);
-  follow(exporter, busy);
   make(3);
+  follow(exporter, busy);
   await([&] { return busy.requests() == 1; });
   follow(exporter, other);
   await_all();
@@ -317,9 +320,9 @@ TEST_F(Exporter, LeavesAnotherReceiverNotAloneForTheOneBefore) {
     follow(*followed, other);
     return answer("503 Service Unavailable", "", "Retry-After: 3600\r\n");
   });
-  TraceExporter exporter(*queue_, "", quick());  // which gives a batch up before that hour ends
-  follow(exporter, busy);
+  TraceExporter exporter(*queue_, "", patient());  // which gives a batch up before that hour ends
   make(3);
+  follow(exporter, busy);
   await([&] { return busy.requests() == 1; });
   followed = &exporter;
   followed.notify_one();
@@ -330,7 +333,7 @@ TEST_F(Exporter, LeavesAnotherReceiverNotAloneForTheOneBefore) {
 
 TEST_F(Exporter, SendsWhatWaitsWhenTracingEnds) {
   const Receiver receiver([](unsigned) { return answer("200 OK"); });
-  auto timing = quick();
+  auto timing = patient();
   timing.gathering = 3600s;
   TraceExporter exporter(*queue_, "", timing);
   follow(exporter, receiver);
@@ -346,7 +349,7 @@ TEST_F(Exporter, SendsWhatWaitsWhenTracingEnds) {
 
 TEST_F(Exporter, OfASecretThatCannotBeReadSendsNothing) {
   const Receiver receiver([](unsigned) { return answer("200 OK"); });
-  TraceExporter exporter(*queue_, "", quick());
+  TraceExporter exporter(*queue_, "", impatient());
   exporter.follow(model_for(receiver.url(), {{"x", "file:/nonexistent/token"}}), "edge");
   make(3);
   await_all();
@@ -356,7 +359,7 @@ TEST_F(Exporter, OfASecretThatCannotBeReadSendsNothing) {
 
 TEST_F(Exporter, ThatWasNeverToldOfAReceiverEndsAtOnce) {
   make(3);
-  { const TraceExporter exporter(*queue_, "", quick()); }
+  { const TraceExporter exporter(*queue_, "", patient()); }
   EXPECT_EQ(counted(SpanResult::kDropped), 3u);
 }
 
