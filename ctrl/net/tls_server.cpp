@@ -104,24 +104,10 @@ Result<std::shared_ptr<SSL_CTX>> read(const TlsServer::Settings& settings) {
   return std::shared_ptr<SSL_CTX>(kept, context);
 }
 
-}  // namespace
-
-TlsServer::TlsServer(Settings settings, std::shared_ptr<SSL_CTX> context)
-    : settings_(std::move(settings)),
-      context_(std::move(context)),
-      versions_(versions()),
-      looked_(Clock::now()) {}
-
-Result<TlsServer> TlsServer::open(Settings settings) {
-  auto context = read(settings);
-  if (!context) return tl::unexpected(context.error());
-  return TlsServer(std::move(settings), std::move(*context));
-}
-
 /// stat() goes along links, so that turning one is seen.
-std::string TlsServer::versions() const {
+std::string versions_of(const TlsServerFiles& files) {
   std::string text;
-  for (const auto* path : {&settings_.files.certificate, &settings_.files.key, &settings_.files.client_ca}) {
+  for (const auto* path : {&files.certificate, &files.key, &files.client_ca}) {
     struct stat file {};
     if (path->empty() || ::stat(private_path(*path).c_str(), &file) != 0) {
       text += "-;";
@@ -136,11 +122,26 @@ std::string TlsServer::versions() const {
   return text;
 }
 
+}  // namespace
+
+TlsServer::TlsServer(Settings settings, std::string versions, std::shared_ptr<SSL_CTX> context)
+    : settings_(std::move(settings)),
+      context_(std::move(context)),
+      versions_(std::move(versions)),
+      looked_(Clock::now()) {}
+
+Result<TlsServer> TlsServer::open(Settings settings) {
+  std::string versions = versions_of(settings.files);  // what changes while they are read is seen afterwards
+  auto context = read(settings);
+  if (!context) return tl::unexpected(context.error());
+  return TlsServer(std::move(settings), std::move(versions), std::move(*context));
+}
+
 std::shared_ptr<SSL_CTX> TlsServer::context(const std::function<void(const std::string&)>& complain) {
   const auto now = Clock::now();
   if (now - looked_ < kFresh) return context_;
   looked_ = now;
-  std::string found = versions();
+  std::string found = versions_of(settings_.files);
   if (found == versions_) return context_;
   versions_ = std::move(found);
   if (auto fresh = read(settings_)) {

@@ -47,12 +47,11 @@ class TlsServer {
 
  private:
   static constexpr std::chrono::seconds kFresh{2};
-  TlsServer(Settings settings, std::shared_ptr<SSL_CTX> context);
-  std::string versions() const;
+  TlsServer(Settings settings, std::string versions, std::shared_ptr<SSL_CTX> context);
 
   Settings settings_;
   std::shared_ptr<SSL_CTX> context_;
-  std::string versions_;  ///< of the files, when they were read
+  std::string versions_;  ///< of the files, just before they were read
   std::chrono::steady_clock::time_point looked_;
 };
 
