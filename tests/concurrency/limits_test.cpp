@@ -16,6 +16,7 @@ namespace sluice::lb {
 namespace {
 
 constexpr unsigned kThreads = 3;
+constexpr uint64_t kWhileNs = 200'000'000;  ///< from when a thread runs at all
 
 uint64_t now_ns() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
@@ -37,10 +38,10 @@ TEST(SharedBucketThreads, TakeNoMoreThanRateAndBurstTogether) {
     constexpr uint64_t kRate = 200'000;
     SharedBucket bucket(Rate::of(kRate, burst), kThreads);
     std::array<uint64_t, kThreads> taken{};
-    const uint64_t begin = now_ns(), end = begin + 200'000'000;
+    const uint64_t begin = now_ns();
     on_all_threads([&](unsigned thread) {
       uint64_t own = 0;
-      for (uint64_t now = now_ns(); now < end; now = now_ns()) {
+      for (uint64_t now = now_ns(), end = now + kWhileNs; now < end; now = now_ns()) {
         constexpr uint32_t kTogether = 8;
         if (now % 2 == 0 && bucket.has_leased(thread, now, kTogether)) {
           bucket.spend(thread, now, kTogether);
@@ -115,10 +116,10 @@ TEST(SourceRateThreads, KeepEachSourceToItsRate) {
   constexpr uint64_t kSources = 40, kRate = 1000, kBurst = 10;
   const SourceRate rate(Rate::of(kRate, kBurst), std::make_shared<SourceTable>(8));
   std::array<std::atomic<uint64_t>, kSources> taken{};
-  const uint64_t begin = now_ns(), end = begin + 200'000'000;
+  const uint64_t begin = now_ns();
   on_all_threads([&](unsigned thread) {
     uint64_t random = thread;
-    for (uint64_t now = now_ns(); now < end; now = now_ns()) {
+    for (uint64_t now = now_ns(), end = now + kWhileNs; now < end; now = now_ns()) {
       random = random_after(random);
       const uint64_t source = (random >> 40) % kSources;
       taken[source] += rate.take(source * 0x9e3779b97f4a7c15, now, 1 + (random >> 60) % 3);
@@ -132,11 +133,11 @@ TEST(SourceRateThreads, KeepFlowsThatTakeInAdvanceToTheRateOfTheirSource) {
   static constexpr uint64_t kRate = 200'000, kBurst = 20'000, kSource = 77;
   const SourceRate rate(Rate::of(kRate, kBurst), std::make_shared<SourceTable>(8));
   std::array<uint64_t, kThreads> taken{};
-  const uint64_t begin = now_ns(), end = begin + 200'000'000;
+  const uint64_t begin = now_ns();
   on_all_threads([&](unsigned thread) {
     FlowEntry flows[2];
     uint64_t own = 0, random = thread;
-    for (uint64_t now = now_ns(); now < end; now = now_ns()) {
+    for (uint64_t now = now_ns(), end = now + kWhileNs; now < end; now = now_ns()) {
       random = random_after(random);
       if (random >> 61 == 0) {
         const SourceRate::Taken some = rate.take_some(kSource, now, 3);

@@ -68,14 +68,14 @@ TEST_F(HttpServerTest, ConnectionsThatDoNotReadKeepNobodyOut) {
 }
 
 TEST_F(HttpServerTest, ASlowReaderGetsTheWholeAnswer) {
-  serve({.progress = 1s});
+  serve({.progress = 2s});
   Client client(port_);
   client.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_NE(client.receive("\r\n\r\n"), "");
   size_t received = 0, pause_at = 0;
-  while (received < kLarge) {  // some two seconds in all, never one without progress
+  while (received < kLarge) {  // some three seconds in all, never two without progress
     if (received >= pause_at) {
-      std::this_thread::sleep_for(100ms);
+      std::this_thread::sleep_for(150ms);
       pause_at += kLarge / 20;
     }
     const size_t bytes = client.take(kLarge / 20);

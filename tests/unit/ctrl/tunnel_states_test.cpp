@@ -118,7 +118,7 @@ TEST(SequenceKeeper, HasTheDiskAheadOfWhatIsUsed) {
     EXPECT_GE(leases->end(), leases->next() + SequenceKeeper::kOutAhead / 4);
     while (leases->next() + 1000 < leases->end()) take(*leases, 1000);
     const uint64_t end = leases->end();
-    for (int wait = 0; wait < 1000 && leases->end() == end; ++wait) {
+    for (int wait = 0; wait < 12'000 && leases->end() == end; ++wait) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     EXPECT_GT(leases->end(), end);
