@@ -12,12 +12,14 @@
 
 namespace sluice::ctrl {
 
+inline constexpr uint32_t kGreatestWeight = 65535;  ///< of a backend
+
 /// One entry of a source. An endpoint may come several times; the rules for that are not the source's.
 struct Instance {
   IpAddress address;
   std::string name = {};        ///< instead of an address: it is resolved behind the sink, and followed
   uint16_t port = 0;            ///< in host order; 0 is none: sources count such an entry as unreadable
-  uint32_t weight = 1;          ///< 0 to 65535; 0 takes no new flows
+  uint32_t weight = 1;          ///< 0 to kGreatestWeight; 0 takes no new flows
   bool takes_new_flows = true;  ///< false: it drains
   /// Of the flows of the whole subscription, 0 to 1, where the source decides that itself (localities and
   /// priorities of xds). `weight` is shown then, and this counts. All instances of a snapshot have it, or

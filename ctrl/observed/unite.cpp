@@ -8,8 +8,6 @@
 namespace sluice::ctrl {
 namespace {
 
-constexpr uint32_t kGreatestWeight = 65535;
-
 std::vector<HostPort> sorted_places(const std::vector<BackendModel>& file) {
   std::vector<HostPort> places;
   places.reserve(file.size());

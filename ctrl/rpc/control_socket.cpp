@@ -20,7 +20,7 @@ tl::unexpected<Error> failed(const std::string& what, const std::string& path) {
   return fail("control socket: cannot " + what + " " + path + ": " + std::strerror(errno));
 }
 
-bool is_same_file(int descriptor, const std::string& path) {
+bool is_at(int descriptor, const std::string& path) {
   struct stat open_file, named_file;
   return ::fstat(descriptor, &open_file) == 0 && ::stat(path.c_str(), &named_file) == 0 &&
          open_file.st_dev == named_file.st_dev && open_file.st_ino == named_file.st_ino;
@@ -43,7 +43,7 @@ Result<int> take_lock(const std::string& path) {
       return fail("control socket: " + who + " holds " + path +
                   "; stop it or set control.socket to another path");
     }
-    if (is_same_file(lock, path)) {
+    if (is_at(lock, path)) {
       const std::string pid = std::to_string(::getpid());
       if (::ftruncate(lock, 0) == 0 && ::pwrite(lock, pid.data(), pid.size(), 0) >= 0) return lock;
       ::close(lock);

@@ -7,8 +7,6 @@
 namespace sluice::ctrl {
 namespace {
 
-constexpr uint32_t kGreatestWeight = 65535;
-
 bool is_healthy(const XdsEndpoint& endpoint) {
   return endpoint.health == XdsHealth::kHealthy || endpoint.health == XdsHealth::kUnknown;
 }

@@ -6,8 +6,6 @@
 namespace sluice::ctrl {
 namespace {
 
-constexpr size_t kHeader = 12;
-constexpr uint16_t kClassIn = 1;
 constexpr uint16_t kTypeNs = 2, kTypeCname = 5, kTypeSoa = 6;
 constexpr size_t kMostNameBytes = 255;
 constexpr int kMostAliases = 16;
@@ -158,11 +156,12 @@ Result<DnsAnswer> read_sections(std::span<const uint8_t> message, unsigned rcode
   answer.truncated = (message[2] & 0x02) != 0;
   const auto count = [&](size_t at) { return static_cast<unsigned>(message[at] << 8 | message[at + 1]); };
   if (answer.truncated) return answer;  // what is there may be cut anywhere
-  Reader reader(message, kHeader);
+  Reader reader(message, kDnsHeader);
   if (count(4) == 1 && (!reader.name() || !reader.skip(4))) return fail("its question cannot be read");
   for (unsigned i = 0; i < count(6); ++i) {
     auto head = read_head(reader);
-    if (!head || (head->type_class == kClassIn && !put_record(answer.records, message, std::move(*head)))) {
+    if (!head ||
+        (head->type_class == kDnsClassIn && !put_record(answer.records, message, std::move(*head)))) {
       return fail("record " + std::to_string(i + 1) + " of the answer cannot be read");
     }
   }

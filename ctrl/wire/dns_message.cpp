@@ -6,29 +6,26 @@
 namespace sluice::ctrl {
 namespace {
 
-constexpr size_t kHeader = 12;
-constexpr uint16_t kClassIn = 1;
-
 void put16(std::vector<uint8_t>& bytes, uint16_t value) {
   bytes.push_back(static_cast<uint8_t>(value >> 8));
   bytes.push_back(static_cast<uint8_t>(value));
 }
 
-uint8_t lower(uint8_t byte) {
+uint8_t without_case(uint8_t byte) {
   return byte >= 'A' && byte <= 'Z' ? static_cast<uint8_t>(byte + 32) : byte;
 }
 
 /// Names compare without regard to case (RFC 4343). A length byte is below 64, so it is no letter, and type
 /// and class here are none either.
 bool same_question(std::span<const uint8_t> one, std::span<const uint8_t> other) {
-  return one.size() == other.size() && std::ranges::equal(one, other, {}, lower, lower);
+  return one.size() == other.size() && std::ranges::equal(one, other, {}, without_case, without_case);
 }
 
 /// The one question of a query that dns_query() made: a name without pointers, type and class.
 std::span<const uint8_t> question_of(std::span<const uint8_t> query) {
-  size_t end = kHeader;
+  size_t end = kDnsHeader;
   while (end < query.size() && query[end] != 0) end += 1u + query[end];
-  return query.subspan(kHeader, std::min(end + 5, query.size()) - kHeader);
+  return query.subspan(kDnsHeader, std::min(end + 5, query.size()) - kDnsHeader);
 }
 
 }  // namespace
@@ -52,7 +49,7 @@ Result<std::vector<uint8_t>> dns_query(uint16_t id, std::string_view name, DnsTy
   }
   query.push_back(0);
   put16(query, static_cast<uint16_t>(type));
-  put16(query, kClassIn);
+  put16(query, kDnsClassIn);
   return query;
 }
 
@@ -68,7 +65,7 @@ void welcome_datagrams(std::vector<uint8_t>& query, uint16_t bytes) {
 }
 
 std::optional<unsigned> rcode_of_answer(std::span<const uint8_t> message, std::span<const uint8_t> query) {
-  if (message.size() < kHeader || query.size() < kHeader) return std::nullopt;
+  if (message.size() < kDnsHeader || query.size() < kDnsHeader) return std::nullopt;
   const bool same_id = message[0] == query[0] && message[1] == query[1];
   const bool is_answer = (message[2] & 0x80) != 0;
   const bool is_query_opcode = (message[2] & 0x78) == 0;
@@ -77,8 +74,8 @@ std::optional<unsigned> rcode_of_answer(std::span<const uint8_t> message, std::s
   const unsigned questions = static_cast<unsigned>(message[4]) << 8 | message[5];
   if (questions == 0 && rcode != 0) return rcode;
   const auto question = question_of(query);
-  if (questions != 1 || message.size() < kHeader + question.size()) return std::nullopt;
-  if (!same_question(message.subspan(kHeader, question.size()), question)) return std::nullopt;
+  if (questions != 1 || message.size() < kDnsHeader + question.size()) return std::nullopt;
+  if (!same_question(message.subspan(kDnsHeader, question.size()), question)) return std::nullopt;
   return rcode;
 }
 

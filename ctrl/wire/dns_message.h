@@ -1,6 +1,7 @@
 // A DNS query, and whether a message answers it (RFC 1035). Its records: ctrl/wire/dns_answer.h. Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -11,6 +12,9 @@
 #include "common/result.h"
 
 namespace sluice::ctrl {
+
+inline constexpr size_t kDnsHeader = 12;  ///< bytes of a message's header
+inline constexpr uint16_t kDnsClassIn = 1;
 
 enum class DnsType : uint16_t { kA = 1, kAaaa = 28, kSrv = 33 };
 

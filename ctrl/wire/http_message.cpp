@@ -82,7 +82,7 @@ std::span<uint8_t> bytes_in(std::string& text) {
   return {reinterpret_cast<uint8_t*>(text.data()), text.size()};
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view stripped(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t");
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
@@ -90,7 +90,7 @@ std::string_view trimmed(std::string_view text) {
 
 /// Whether parameters of an encoding, `;q=0.5`, let it be used: all but a quality of nought do.
 bool has_quality(std::string_view parameters) {
-  const std::string_view quality = trimmed(parameters);
+  const std::string_view quality = stripped(parameters);
   if (quality.size() < 3 || (quality[0] | 0x20) != 'q' || quality[1] != '=') return true;
   return quality.find_first_not_of("0.", 2) != std::string_view::npos;
 }
@@ -102,7 +102,7 @@ bool is_gzip_accepted(std::string_view list) {
     const std::string_view member = list.substr(0, list.find(','));
     list.remove_prefix(std::min(member.size() + 1, list.size()));
     const size_t semicolon = std::min(member.find(';'), member.size());
-    const std::string_view coding = trimmed(member.substr(0, semicolon));
+    const std::string_view coding = stripped(member.substr(0, semicolon));
     const bool is_usable = has_quality(member.substr(std::min(semicolon + 1, member.size())));
     if (beast::iequals({coding.data(), coding.size()}, "gzip")) return is_usable;
     if (coding == "*") all = is_usable;

@@ -12,7 +12,7 @@ constexpr uint16_t kEnd = 0, kComment = 1;
 constexpr uint16_t kApplication = 4;          // of a section
 constexpr uint16_t kName = 2, kTimeUnit = 9;  // of an interface
 constexpr uint16_t kEthernet = 1;             // LINKTYPE_ETHERNET
-constexpr size_t kMostText = 65'000;          // of an option, whose length has 16 bits
+constexpr size_t kMostOption = 65'000;        // of an option, whose length has 16 bits
 
 /// Appends to a file while it lives; then the length that the block began without is there, twice.
 class Block {
@@ -39,7 +39,7 @@ class Block {
     file_.append((4 - bytes.size() % 4) % 4, '\0');
   }
   void option(uint16_t code, std::string_view value) {
-    value = value.substr(0, kMostText);
+    value = value.substr(0, kMostOption);
     number(code);
     number(static_cast<uint16_t>(value.size()));
     padded(value);

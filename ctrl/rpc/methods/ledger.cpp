@@ -17,7 +17,7 @@ tl::unexpected<Refusal> unreadable(const Error& error) {
   return refuse(Refusal::Kind::kUnavailable, "the log cannot be read: " + error.message);
 }
 
-tl::unexpected<Refusal> wrong(std::string_view param, std::string message) {
+tl::unexpected<Refusal> wrong_parameter(std::string_view param, std::string message) {
   Refusal refusal{Refusal::Kind::kInvalid, "the parameters are wrong", "", {}};
   refusal.faults.push_back({"/" + std::string(param), std::move(message)});
   return tl::unexpected(std::move(refusal));
@@ -56,11 +56,12 @@ Refusal refusal_of(ledger::Outcome outcome) {
 
 void submit(MethodContext& context, const Call& call, Reply reply) {
   const auto profile = ledger::profile_named(call.params["profile"].get_ref<const std::string&>());
-  if (!profile) return reply(wrong("profile", profile.error().message));
+  if (!profile) return reply(wrong_parameter("profile", profile.error().message));
   auto payload = crypto::from_base64(call.params["payload"].get_ref<const std::string&>());
-  if (!payload) return reply(wrong("payload", "is no base64 (RFC 4648, 4, with padding)"));
+  if (!payload) return reply(wrong_parameter("payload", "is no base64 (RFC 4648, 4, with padding)"));
   if (payload->empty() || payload->size() > ledger::kMostPayload) {
-    return reply(wrong("payload", "must be 1 to " + std::to_string(ledger::kMostPayload) + " bytes"));
+    return reply(
+        wrong_parameter("payload", "must be 1 to " + std::to_string(ledger::kMostPayload) + " bytes"));
   }
   context.gateway.submit(*profile, std::move(*payload), [reply](const Outcome<ledger::Answer>& answer) {
     if (!answer) return reply(tl::unexpected(answer.error()));
@@ -105,15 +106,16 @@ Answer proof_of(ledger::LogReader& log, uint64_t index) {
 void proof(MethodContext& context, const Call& call, Reply reply) {
   if (!context.ledger_reader) return reply(no_ledger());
   const bool has_index = call.params.contains("index");
-  if (has_index == call.params.contains("txid")) return reply(wrong("txid", "give one of txid and index"));
+  if (has_index == call.params.contains("txid"))
+    return reply(wrong_parameter("txid", "give one of txid and index"));
   if (has_index && call.params.contains("profile"))
-    return reply(wrong("profile", "goes with txid: an index names one transaction"));
+    return reply(wrong_parameter("profile", "goes with txid: an index names one transaction"));
   const auto answer_with = [&context, reply](uint64_t index) {
     answer_from_log(context, reply, [index](ledger::LogReader& log) { return proof_of(log, index); });
   };
   if (has_index) return answer_with(call.params["index"].get<uint64_t>());
   const auto txid = digest_of(call.params["txid"].get_ref<const std::string&>());
-  if (!txid) return reply(wrong("txid", "must be 64 lower-case hex digits"));
+  if (!txid) return reply(wrong_parameter("txid", "must be 64 lower-case hex digits"));
   dataplane::LocateRequest wanted{.txid = *txid};
   if (call.params.contains("profile"))
     wanted.profile = *ledger::profile_named(call.params["profile"].get_ref<const std::string&>());
