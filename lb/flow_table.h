@@ -86,7 +86,7 @@ class FlowTable {
   /// none.
   void candidates(std::span<const uint64_t, 8> hashes, std::span<const uint32_t, 8> places, FlowEntry& nobody,
                   std::span<FlowEntry*, 8> found);
-  /// Fetches the addresses of a flow that may be over IPv6. Any entry will do, used or not.
+  /// Fetches the addresses of a flow that may be over IPv6. Any entry will do, used or not, or of no table.
   void prefetch_addresses6(const FlowEntry& entry) const { __builtin_prefetch(&addresses6(entry)); }
 
   /// The entry of that key, or null. `hash` is hash(key) here and below.
@@ -156,8 +156,13 @@ class FlowTable {
   bool has_key(const FlowEntry& entry, const FlowKey& key) const {
     return has_key(entry, PackedKey::of(key), key);
   }
-  /// The addresses of an entry of a flow over IPv6.
-  const Addresses6& addresses6(const FlowEntry& entry) const { return addresses6_[index_of(entry)]; }
+  /// The addresses of an entry of a flow over IPv6: they lie as far from the first ones as the entry does.
+  const Addresses6& addresses6(const FlowEntry& entry) const {
+    static_assert(sizeof(Addresses6) == sizeof(FlowEntry));
+    const auto place = [](const void* at) { return reinterpret_cast<uintptr_t>(at); };
+    return *reinterpret_cast<const Addresses6*>(place(&entry) +
+                                                (place(addresses6_.data()) - place(entries_.data())));
+  }
 
   FlowIndex index_of(const FlowEntry& entry) const {
     return static_cast<FlowIndex>(&entry - entries_.data());
@@ -308,9 +313,8 @@ class FlowTable {
 }
 
 /// candidate() of a hash whose first bucket, this one, has nobody with its tag. A reference, so that nobody
-/// has the whole hash ready who does not come here.
-[[gnu::noinline]] inline FlowEntry* FlowTable::displaced_candidate(const Bucket& first,
-                                                                   const uint64_t& hash) {
+/// has the whole hash ready who does not come here, which GCC would make a value otherwise.
+[[gnu::noipa]] inline FlowEntry* FlowTable::displaced_candidate(const Bucket& first, const uint64_t& hash) {
   if (!may_be_displaced(first, hash)) return nullptr;
   const Bucket& second = buckets_[second_bucket(hash)];
   const uint32_t ways = second.twin_ways(tag_of(hash));

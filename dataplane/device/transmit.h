@@ -58,7 +58,7 @@ class Transmit {
   /// The same for a frame that has been shown to whoever looks.
   void send_shown(uint16_t port, rte_mbuf* frame) { add(port, frame); }
   /// The same for eight.
-  void send_eight_shown(uint16_t port, rte_mbuf* const* frames) {
+  [[gnu::always_inline]] void send_eight_shown(uint16_t port, rte_mbuf* const* frames) {
     rte_mbuf** const room = room_for(8, port);
     store(room, load<__m256i>(frames));
     store(room + 4, load<__m256i>(frames + 4));
@@ -122,7 +122,7 @@ static_assert(2 * kMaxPorts <= 64);
 
 /// Where `count` frames, kBuffer at most, are to be put. They count as sent from now on: the caller writes
 /// them at once.
-inline rte_mbuf** Transmit::room_for(size_t count, unsigned slot) {
+[[gnu::always_inline]] inline rte_mbuf** Transmit::room_for(size_t count, unsigned slot) {
   Buffer& buffer = buffers_[slot];
   if (buffer.count + count > kBuffer) [[unlikely]]
     flush(slot);

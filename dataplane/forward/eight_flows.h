@@ -31,6 +31,38 @@ using EightPackets = uint8_t* const*;      ///< their IP headers
   return _mm256_testz_si256(differs, compared) != 0;
 }
 
+/// The same over IPv6, without extension headers. `udp`: a bit for each that is of UDP, the others being of
+/// TCP. The flows may be of no table.
+[[gnu::always_inline]] inline bool have_keys6(const lb::FlowTable& table, EightPackets ip, EightFlows flows,
+                                              uint32_t udp) {
+  constexpr size_t kOffset = sizeof(Ipv6Header) - offsetof(lb::PackedKey, source_port);
+  constexpr auto word_of = [](IpProtocol protocol) {
+    return (static_cast<uint32_t>(protocol) | lb::PackedKey::kIpv6) << 8;
+  };
+  const auto keys_of = [&](size_t i) { return load_rows(&flows[i]->key, &flows[i + 4]->key); };
+  const __m256i keys[] = {keys_of(0), keys_of(1), keys_of(2), keys_of(3)};
+  __m256i differs = _mm256_setzero_si256();
+  for (size_t i = 0; i < 4; ++i) {
+    const __m256i theirs = load_rows(ip[i] + kOffset, ip[i + 4] + kOffset);
+    differs = _mm256_or_si256(differs, _mm256_xor_si256(keys[i], theirs));
+  }
+  const __m256i ports = _mm256_set_epi32(-1, 0, 0, 0, -1, 0, 0, 0);
+  const auto words = reinterpret_cast<Lanes>(_mm256_unpacklo_epi64(_mm256_unpacklo_epi32(keys[0], keys[1]),
+                                                                   _mm256_unpacklo_epi32(keys[2], keys[3])));
+  const Lanes wanted =
+      verdicts_of(udp) ? lanes_of<word_of(IpProtocol::kUdp)> : lanes_of<word_of(IpProtocol::kTcp)>;
+  const auto protocols = reinterpret_cast<__m256i>((words & lanes_of<0xff00>)^wanted);
+  differs = _mm256_or_si256(_mm256_and_si256(differs, ports), protocols);
+  if (_mm256_testz_si256(differs, differs) == 0) return false;
+  differs = _mm256_setzero_si256();
+  for (size_t i = 0; i < 8; ++i) {
+    const auto addresses = load<__m256i>(ip[i] + offsetof(Ipv6Header, source));
+    differs =
+        _mm256_or_si256(differs, _mm256_xor_si256(addresses, load<__m256i>(&table.addresses6(*flows[i]))));
+  }
+  return _mm256_testz_si256(differs, differs) != 0;
+}
+
 /// The words of eight packets, without options or extension headers, that hold their checksums: that of the
 /// header, with the TTL, which IPv4 alone has; and that of layer 4, of TCP in the lower half, as it is
 /// loaded, of UDP in the upper.
@@ -61,8 +93,7 @@ template <bool any_udp>
 [[gnu::always_inline]] inline Lanes layer_4_changed(const ChecksumWords& before, Lanes rewrites) {
   const auto words = reinterpret_cast<__m256i>(before.layer_4);
   Lanes checksum = lanes_of<0xffff>, summands = rewrites & lanes_of<0xffff>;
-  const Lanes lane = {0, 1, 2, 3, 4, 5, 6, 7};
-  const Verdicts is_udp = ((Lanes{} + before.udp) >> lane & 1) != 0;
+  const Verdicts is_udp = verdicts_of(before.udp);
   if constexpr (any_udp) {
     summands = is_udp ? rewrites << 16 : summands;
     checksum = is_udp ? lanes_of<0xffff'0000> : checksum;
@@ -88,7 +119,7 @@ template <bool is_v4, bool any_udp>
       _mm256_unpacklo_epi32(rewrites[0], rewrites[1]), _mm256_unpacklo_epi32(rewrites[2], rewrites[3])));
   const Lanes headers = headers_changed(before, first_words);
   const Lanes layer_4 = layer_4_changed<any_udp>(before, first_words);
-  const auto write = [&](size_t i, __m128i rewrite) {
+  const auto write = [&](size_t i, __m128i rewrite) __attribute__((always_inline)) {
     uint8_t* const packet = ip[i];
     uint8_t* const l4 = packet + (is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header));
     if constexpr (is_v4) {
@@ -118,25 +149,73 @@ template <bool is_v4>
   translate_eight<is_v4, true>(table, ip, flows, before);
 }
 
-/// Writes the link headers, of that size, in front of eight packets. `link_of`: gives that of packet i.
-template <typename LinkOf>
+/// Whichever paths have the places of eight flows'.
+using EightPlaces = std::array<const KnownPath*, 8>;
+
+/// How large an outer header of IPv4 is.
+template <bool has_udp>
+inline constexpr size_t kOuterBytes = sizeof(Ipv4Header) + (has_udp ? sizeof(UdpHeader) : 0);
+
+/// OuterHeader::write() for eight packets of one family and outer headers of IPv4, with UDP or without.
+/// `first_words`, `ip_bytes`: the packets' first words and sizes; `ports`: where UDP is, its source ports as
+/// they lie in the header, in the lower halves.
+template <bool inner_v4, bool has_udp>
+[[gnu::always_inline]] inline void encapsulate_eight(EightPackets ip, const EightPlaces& path,
+                                                     Lanes first_words, Lanes ip_bytes, Lanes ports) {
+  constexpr size_t kUdp = sizeof(Ipv4Header), kAdded = kOuterBytes<has_udp>;
+  constexpr size_t kRow = offsetof(Ipv4Header, id);  // what follows is the path's, but for the checksum
+  const auto row_of = [&](size_t i) { return path[i]->rewrite.outer.header.data() + kRow; };
+  const auto rows_of = [&](size_t i) { return load_rows(row_of(i), row_of(i + 4)); };
+  const __m256i rows[] = {rows_of(0), rows_of(1), rows_of(2), rows_of(3)};
+  const auto sum_words = reinterpret_cast<Lanes>(_mm256_unpackhi_epi64(
+      _mm256_unpacklo_epi32(rows[0], rows[1]), _mm256_unpacklo_epi32(rows[2], rows[3])));
+
+  const Lanes traffic_class =
+      inner_v4 ? first_words & lanes_of<0xff00>
+               : (first_words & lanes_of<0x0f>) << 12 | (first_words >> 4 & lanes_of<0x0f00>);
+  const Lanes total = field_of<0>(ip_bytes + lanes_of<kAdded>);
+  const Lanes first = lanes_of<0x45> | traffic_class | total << 16;
+  const Lanes sum = (sum_words >> 16) + traffic_class + total;
+  const Lanes folded = sum + (sum << 16 | sum >> 16);  // in the upper half, as checksum_fold() has it
+  const Lanes third = (sum_words & lanes_of<0xffff>) | (~folded & lanes_of<0xffff'0000>);
+  // All paths of one version have the same destination port.
+  const Lanes both_ports = ports | load<uint32_t>(path[0]->rewrite.outer.header.data() + kUdp);
+  const EightPairs udp(both_ports, field_of<0>(ip_bytes + lanes_of<sizeof(UdpHeader)>));
+  const auto write = [&](size_t i, __m128i row) __attribute__((always_inline)) {
+    uint8_t* const outer = ip[i] - kAdded;
+    store(outer + kRow, row);
+    store(outer, first[i]);
+    store(outer + offsetof(Ipv4Header, ttl), third[i]);
+    if constexpr (has_udp) store(outer + kUdp, udp[i]);
+  };
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    write(i, _mm256_castsi256_si128(rows[i]));
+    write(i + 4, _mm256_extracti128_si256(rows[i], 1));
+  }
+}
+static_assert(offsetof(Ipv4Header, checksum) == offsetof(Ipv4Header, ttl) + 2 &&
+              sizeof(Ipv4Header) == offsetof(Ipv4Header, id) + 16);
+
+/// Writes the link headers, of that size, in front of eight packets, or of kBetween bytes in front of these,
+/// which are written after it. `link_of`: gives that of packet i.
+template <size_t kBetween, typename LinkOf>
 [[gnu::always_inline]] inline void write_links(EightPackets ip, size_t size, LinkOf&& link_of) {
   if (size == sizeof(EthernetHeader)) [[likely]] {
 #pragma GCC unroll 8
     for (size_t i = 0; i < 8; ++i) {
       const LinkHeader& link = link_of(i);
-      link.write(ip[i] - sizeof(EthernetHeader), sizeof(EthernetHeader));
+      uint8_t* const at = ip[i] - kBetween - sizeof(EthernetHeader);
+      // Two bytes more, where they may be written, make it one store.
+      kBetween != 0 ? store(at, load<__m128i>(link.header.data())) : link.write(at, sizeof(EthernetHeader));
     }
     return;
   }
   for (size_t i = 0; i < 8; ++i) {
     const LinkHeader& link = link_of(i);
-    link.write(ip[i] - size, size);
+    link.write(ip[i] - kBetween - size, size);
   }
 }
-
-/// Whichever paths have the places of eight flows'.
-using EightPlaces = std::array<const KnownPath*, 8>;
 
 /// What eight flows' packets are to do by their paths.
 struct EightPaths {

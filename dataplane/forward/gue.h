@@ -18,10 +18,9 @@ inline Be16 gue_source_port(uint64_t flow_hash) {
 }
 
 inline PathRewrite gue(const PathEnds& ends) {
-  PathRewrite path{.treatment = Treatment::kEncapsulate,
-                   .outer = OuterHeader::ip(ends.encapsulation, ends.backend.address, IpProtocol::kUdp)};
-  path.outer.add_udp(Be16::from_host(ends.encapsulation.gue_port));
-  return path;
+  OuterHeader outer = OuterHeader::ip(ends.encapsulation, ends.backend.address, IpProtocol::kUdp);
+  outer.add_udp(Be16::from_host(ends.encapsulation.gue_port));
+  return PathRewrite::behind(outer);
 }
 
 }  // namespace sluice::dataplane

@@ -13,8 +13,7 @@ constexpr size_t ipip_bytes(bool outer_v4) {
 
 inline PathRewrite ipip(const PathEnds& ends) {
   const IpProtocol inner = ends.is_v4 ? IpProtocol::kIpip : IpProtocol::kIpv6;
-  return {.treatment = Treatment::kEncapsulate,
-          .outer = OuterHeader::ip(ends.encapsulation, ends.backend.address, inner)};
+  return PathRewrite::behind(OuterHeader::ip(ends.encapsulation, ends.backend.address, inner));
 }
 
 }  // namespace sluice::dataplane

@@ -33,9 +33,9 @@ inline uint8_t traffic_class_of(const uint8_t* ip, bool is_v4) {
 struct OuterHeader {
   static constexpr size_t kMostBytes = sizeof(Ipv6Header) + sizeof(UdpHeader);
 
+  /// In the place of IPv4's checksum is the sum of that header as it stands here otherwise.
   std::array<uint8_t, kMostBytes> header{};
-  /// Over IPv4, of the IP header as it stands here. Over IPv6, of what a UDP checksum covers of it.
-  uint32_t sum = 0;
+  uint32_t sum = 0;   ///< over IPv6, of what a UDP checksum covers of its header
   uint8_t bytes = 0;  ///< 0: there is no outer header
   bool is_v4 = false;
   bool has_udp = false;
@@ -66,8 +66,9 @@ struct OuterHeader {
     store(at, first_word);
     // The sum is made of the values: loading back what has just been stored by the field would wait for the
     // store buffer.
+    const auto sum_here = load<uint16_t>(header.data() + offsetof(Ipv4Header, checksum));
     store(at + offsetof(Ipv4Header, checksum),
-          checksum_finish(uint64_t{sum} + (uint32_t{traffic_class} << 8) + total.network()));
+          checksum_finish(uint64_t{sum_here} + (uint32_t{traffic_class} << 8) + total.network()));
   }
   void write_ipv6(uint8_t* at, uint8_t traffic_class, size_t ip_bytes) const {
     const auto payload = Be16::from_host(static_cast<uint16_t>(bytes - sizeof(Ipv6Header) + ip_bytes));
@@ -105,7 +106,8 @@ inline OuterHeader OuterHeader::ip(const Encapsulation& encapsulation, const IpA
     header.protocol = protocol;
     header.source = encapsulation.source.as_v4();
     header.destination = destination.as_v4();
-    outer.sum = checksum_fold(checksum_add(outer.header.data(), sizeof header));
+    header.checksum = Be16::from_network(
+        static_cast<uint16_t>(checksum_fold(checksum_add(outer.header.data(), sizeof header))));
   } else {
     auto& header = *reinterpret_cast<Ipv6Header*>(outer.header.data());
     header.next_header = protocol;

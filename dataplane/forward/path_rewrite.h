@@ -16,10 +16,18 @@
 namespace sluice::dataplane {
 
 enum class Treatment : uint8_t {
-  kTranslate,    ///< it gets its flow's other addresses and ports, and loses a hop
-  kEncapsulate,  ///< it is left as it is, behind an outer header
-  kKeep,         ///< it is left as it is
+  kTranslate,  ///< it gets its flow's other addresses and ports, and loses a hop
+  kKeep,       ///< it is left as it is
+  // The same behind an outer header:
+  kBehindIpv4,
+  kBehindIpv4Udp,
+  kBehindIpv6,  ///< with UDP or without
 };
+/// Which puts packets behind that outer header.
+constexpr Treatment treatment_by(const OuterHeader& outer) {
+  if (!outer.is_v4) return Treatment::kBehindIpv6;
+  return outer.has_udp ? Treatment::kBehindIpv4Udp : Treatment::kBehindIpv4;
+}
 
 /// The way out: the port, and the Ethernet header with VLAN tags that frames to the next hop have.
 struct LinkHeader {
@@ -45,7 +53,11 @@ struct PathRewrite {
   StageMask stages = 0;        ///< of known paths alone: what their packets must see
   uint16_t most_ip_bytes = 0;  ///< of known paths alone: a larger packet does not fit the port, once treated
   LinkHeader link{};           ///< of known paths alone
-  OuterHeader outer{};         ///< kEncapsulate
+  OuterHeader outer{};         ///< its size is 0 where packets get none
+
+  static PathRewrite behind(const OuterHeader& outer) {
+    return {.treatment = treatment_by(outer), .outer = outer};
+  }
 };
 /// What a mode goes by.
 struct PathEnds {

@@ -101,6 +101,27 @@ template <uint32_t kBehind>
   return words & reinterpret_cast<Lanes>(_mm256_srlv_epi32(_mm256_set1_epi32(-1), beyond));
 }
 
+/// For each of eight a word and another behind it, to be stored at once.
+class EightPairs {
+ public:
+  [[gnu::always_inline]] EightPairs(Lanes first, Lanes second) {
+    const auto a = reinterpret_cast<__m256i>(first), b = reinterpret_cast<__m256i>(second);
+    pairs_ = {reinterpret_cast<Pairs>(_mm256_unpacklo_epi32(a, b)),
+              reinterpret_cast<Pairs>(_mm256_unpackhi_epi32(a, b))};
+  }
+  [[gnu::always_inline]] uint64_t operator[](size_t i) const { return pairs_[i / 2 % 2][i / 4 * 2 + i % 2]; }
+
+ private:
+  using Pairs [[gnu::vector_size(32)]] = uint64_t;
+
+  std::array<Pairs, 2> pairs_;
+};
+
+/// The lanes that have a bit.
+[[gnu::always_inline]] inline Verdicts verdicts_of(uint32_t bits) {
+  const Lanes lane = {1, 2, 4, 8, 16, 32, 64, 128};
+  return ((Lanes{} + bits) & lane) == lane;
+}
 /// A bit for each lane.
 [[gnu::always_inline]] inline uint32_t bits_of(Verdicts verdicts) {
   return static_cast<uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(verdicts)));

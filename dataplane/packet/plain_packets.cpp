@@ -143,8 +143,11 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
 
 /// fetch() of kLanes frames.
 [[gnu::always_inline]] inline void PlainPackets::fetch_eight(rte_mbuf* const* frames, size_t first) {
-  if (fetch_usual(frames, first)) [[likely]]
-    return;
+  if (!fetch_usual(frames, first)) [[unlikely]]
+    fetch_unusual(frames, first);
+}
+/// The same for frames of which one is not of the usual kind: that of the first is it from now on.
+[[gnu::noinline]] void PlainPackets::fetch_unusual(rte_mbuf* const* frames, size_t first) {
   usual_ = Kind(*frames[0], link_);
   if (!fetch_usual(frames, first)) chances_[first / kLanes] = Chance::kMixed;
 }
@@ -208,11 +211,23 @@ template <uint32_t kLane>
 void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
   const size_t count = count_from(first);
   uint8_t* const* const ip = &ip_[first];
-  // Nearly always there are eight, which are alike, and of IPv4.
-  const bool may_be_v4 = count == kLanes && chances_[first / kLanes] != Chance::kMixed;
-  if (!may_be_v4 || !link_.matches<true>(ip, kLanes)) [[unlikely]]
+  // Nearly always there are eight, which are alike.
+  const Chance chance = chances_[first / kLanes];
+  if (count != kLanes || chance == Chance::kMixed) [[unlikely]]
     return look_at_others(first, count, hash);
-  plain_ |= uint64_t{look_at_v4(ip, first, hash, hashes_from(first))} << first;
+  if (PlainLink::says_v6(ip[0])) {
+    if (chance == Chance::kEither && link_.matches<false>(ip, kLanes)) return look_at_eight_v6(first, hash);
+  } else if (link_.matches<true>(ip, kLanes)) [[likely]] {
+    plain_ |= uint64_t{look_at_v4(ip, first, hash, hashes_from(first))} << first;
+    return;
+  }
+  look_at_others(first, count, hash);
+}
+
+/// The same for eight over IPv6.
+[[gnu::noinline]] void PlainPackets::look_at_eight_v6(size_t first, const lb::FlowHash& hash) {
+  v6_ |= uint64_t{0xff} << first;
+  plain_ |= uint64_t{look_at_v6(&ip_[first], first, hash, hashes_from(first))} << first;
 }
 
 /// The same for other packets, up to eight.
@@ -278,6 +293,7 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
                     reinterpret_cast<Lanes>(too_large);
   const Verdicts lives = are_less(lanes_of<1>, byte_of<0>(word2));
   const Verdicts tcp = are_tcp(protocol, word8, l4_bytes), udp = are_udp(protocol, word6, l4_bytes);
+  store(&first_words_[first], word0);
   store(&header_words_[first], word2);
   store(&layer_4_words_[first], udp ? word6 : word9);
   udp_ |= uint64_t{bits_of(udp)} << first;
@@ -316,6 +332,7 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
   const auto [too_large, rest] = note_sizes<lane_bytes(false)>(first, total);
   const Verdicts lives = are_less(lanes_of<1>, byte_of<3>(word1));
   const Verdicts tcp = are_tcp(protocol, word13, l4_bytes), udp = are_udp(protocol, word11, l4_bytes);
+  store(&first_words_[first], word0);
   store(&layer_4_words_[first], udp ? word11 : word14);
   udp_ |= uint64_t{bits_of(udp)} << first;
 

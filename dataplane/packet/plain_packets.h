@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 
+#include "common/headers.h"
 #include "dataplane/packet/packet_lanes.h"
 #include "dataplane/tables/tables.h"
 #include "lb/flow_hash.h"
@@ -25,6 +26,10 @@ class PlainLink {
   explicit PlainLink(const PortView& port);
 
   size_t bytes() const { return bytes_; }
+  /// Whether what lies in front of `ip` says that this is IPv6.
+  static bool says_v6(const uint8_t* ip) {
+    return load<Be16>(ip - sizeof(Be16)) == Be16::from_host(ether_type::kIpv6);
+  }
   /// Whether frames have it, all `count` of them, in front of packets of that family. `ip`: where these are.
   template <bool is_v4>
   [[gnu::always_inline]] bool matches(uint8_t* const* ip, size_t count) const {
@@ -80,9 +85,10 @@ class PlainPackets {
   const uint32_t* all_ip_bytes(size_t first) const { return &ip_bytes_[first]; }
   /// How large frames are, from number `first` on.
   const uint32_t* all_frame_bytes(size_t first) const { return &frame_bytes_[first]; }
-  /// Of kLanes plain packets of one family from number `first` on: the third word of the header of IPv4,
-  /// which has its checksum; the word that has the checksum of layer 4, which is the fifth of TCP and the
-  /// second of UDP; and a bit for each that is of UDP.
+  /// Of kLanes plain packets of one family from number `first` on: the first word of the header, which has
+  /// the traffic class; the third one of IPv4, which has its checksum; the word that has the checksum of
+  /// layer 4, which is the fifth of TCP and the second of UDP; and a bit for each that is of UDP.
+  Lanes first_words(size_t first) const { return load<Lanes>(&first_words_[first]); }
   Lanes header_words(size_t first) const { return load<Lanes>(&header_words_[first]); }
   Lanes layer_4_words(size_t first) const { return load<Lanes>(&layer_4_words_[first]); }
   uint32_t of_udp(size_t first) const { return static_cast<uint32_t>(udp_ >> first & 0xff); }
@@ -126,10 +132,12 @@ class PlainPackets {
   size_t count_from(size_t first) const { return std::min(kLanes, frames_.size() - first); }
   EightHashes hashes_from(size_t first) { return EightHashes(hashes_.data() + first, kLanes); }
   void fetch_eight(rte_mbuf* const* frames, size_t first);
+  void fetch_unusual(rte_mbuf* const* frames, size_t first);
   void fetch_last(size_t first, size_t count);
   bool fetch_usual(rte_mbuf* const* frames, size_t first);
   void find(const rte_mbuf& frame, size_t i);
   void find_each(size_t first, size_t count);
+  void look_at_eight_v6(size_t first, const lb::FlowHash& hash);
   void look_at_others(size_t first, size_t count, const lb::FlowHash& hash);
   struct Sizes {
     Verdicts too_large;  ///< the packet ends behind its frame
@@ -151,14 +159,14 @@ class PlainPackets {
   uint64_t v6_ = 0;
   uint64_t hidden_ = 0;
   uint64_t exact_ = 0;  ///< without padding
-  uint64_t udp_ = 0;    ///< over IPv4
+  uint64_t udp_ = 0;
   std::array<Chance, kMost / kLanes> chances_;
   std::array<uint8_t*, kMost> ip_;
   std::array<uint32_t, kMost> frame_bytes_;  ///< with the link header
   std::array<uint32_t, kMost> ip_bytes_;
   std::array<uint32_t, kMost> verified_;  ///< all ones: the device has found the checksums right
   std::array<uint64_t, kMost> hashes_;
-  std::array<uint32_t, kMost> header_words_, layer_4_words_;
+  std::array<uint32_t, kMost> first_words_, header_words_, layer_4_words_;
 };
 
 }  // namespace sluice::dataplane

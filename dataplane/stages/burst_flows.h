@@ -54,8 +54,7 @@ class BurstFlows {
   static constexpr size_t kBeforeLook = kEight, kBeforeFind = kBeforeLook + 2 * kEight;
 
   void find_flows(const Worker& worker, lb::FlowTable& table, size_t first);
-  void prefetch_more(const Worker& worker, const lb::FlowTable& table, size_t first, bool are_v4,
-                     bool are_counted);
+  void prefetch_accounts(const Worker& worker, size_t first);
 
   size_t next_ = 0;  ///< the first packet that is not fetched yet
   std::array<uint32_t, PlainPackets::kMost> buckets_;
@@ -68,18 +67,18 @@ inline constexpr size_t kBeforeSending = 2 * kEight;
                                                           size_t first) {
   table.candidates(packets.hashes(first), std::span<const uint32_t, kEight>(&buckets_[first], kEight), nobody,
                    std::span<lb::FlowEntry*, kEight>(&flows[first], kEight));
-  const bool are_v4 = packets.are_v4(first), are_counted = (worker.watch.any() & stage::kAccount) != 0;
-  if (!are_v4 || are_counted) [[unlikely]]
-    prefetch_more(worker, table, first, are_v4, are_counted);
+  if (!packets.are_v4(first)) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kEight; ++i) table.prefetch_addresses6(*flows[first + i]);
+  }
+  if ((worker.watch.any() & stage::kAccount) != 0) [[unlikely]]
+    prefetch_accounts(worker, first);
 }
 
-/// Fetches what of eight flows lies beside their entries. GCC 12 would take it for a function without effect.
-[[gnu::noipa]] inline void BurstFlows::prefetch_more(const Worker& worker, const lb::FlowTable& table,
-                                                     size_t first, bool are_v4, bool are_counted) {
+/// Fetches what is counted for eight flows. GCC 12 would take it for a function without effect.
+[[gnu::noipa]] inline void BurstFlows::prefetch_accounts(const Worker& worker, size_t first) {
   for (const lb::FlowEntry* const flow : std::span(flows).subspan(first, kEight)) {
-    if (flow == &nobody) continue;
-    if (!are_v4) table.prefetch_addresses6(*flow);
-    if (are_counted) worker.balancer.prefetch_account(*flow);
+    if (flow != &nobody) worker.balancer.prefetch_account(*flow);
   }
 }
 

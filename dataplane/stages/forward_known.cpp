@@ -143,6 +143,24 @@ template <bool is_v4, Treatment treatment>
   worker.transmit.send_eight_shown(path[0]->rewrite.link.port, &burst.frames[first]);
 }
 
+/// The same by a path that puts them behind outer headers.
+template <bool is_v4>
+[[gnu::noinline]] void send_eight_behind(Worker& worker, const BurstFlows& burst, size_t first,
+                                         const EightPlaces& path, bool are_together) {
+  switch (path[0]->rewrite.treatment) {
+    case Treatment::kTranslate:
+    case Treatment::kKeep:
+      break;
+    case Treatment::kBehindIpv4:
+      return send_eight<is_v4, Treatment::kBehindIpv4>(worker, burst, first, path, are_together);
+    case Treatment::kBehindIpv4Udp:
+      return send_eight<is_v4, Treatment::kBehindIpv4Udp>(worker, burst, first, path, are_together);
+    case Treatment::kBehindIpv6:
+      return send_eight<is_v4, Treatment::kBehindIpv6>(worker, burst, first, path, are_together);
+  }
+  end_broken("only a tunnel has outer headers");
+}
+
 /// The one way to clients that eight answers have, which their paths let go. Null where they have not one
 /// that is known, do not fit it, or have not come in by the port that their backends are reached by.
 const ClientWay* way_of_eight(const Worker& worker, const BurstFlows& burst, size_t first,
@@ -151,12 +169,12 @@ const ClientWay* way_of_eight(const Worker& worker, const BurstFlows& burst, siz
   const uint32_t number = burst.flows[first]->client_way;
   const ClientWay* const way = worker.client_ways.find(number, worker.neighbors.version());
   if (way == nullptr) return nullptr;
-  for (size_t i = first; i < first + kEight; ++i) {
-    if (burst.flows[i]->client_way != number || burst.packets.ip_bytes(i) > way->most_ip_bytes)
-      return nullptr;
-  }
-  return way;
+  const Lanes numbers = load_four(&burst.flows[first], offsetof(lb::FlowEntry, peer))[3];
+  const Verdicts fit =
+      are_less(load<Lanes>(burst.packets.all_ip_bytes(first)), Lanes{} + (way->most_ip_bytes + 1u));
+  return bits_of((numbers == number) & fit) == 0xff ? way : nullptr;
 }
+static_assert(offsetof(lb::FlowEntry, client_way) == offsetof(lb::FlowEntry, peer) + 12);
 
 /// Treats and sends eight answers.
 template <bool is_v4>
@@ -179,11 +197,7 @@ template <bool is_v4>
                                                  size_t first) {
   lb::FlowEntry* const* const flows = &burst.flows[first];
   if constexpr (is_v4) return have_keys(burst.packets.ips(first), flows);
-  for (size_t i = 0; i < kEight; ++i) {
-    if (flows[i] == &nobody || !has_key_of<false>(table, burst.packets.ip(first + i), *flows[i]))
-      return false;
-  }
-  return true;
+  return have_keys6(table, burst.packets.ips(first), flows, burst.packets.of_udp(first));
 }
 
 /// Forwards the eight packets from `first` on, which are of one family, if all of them are plain and go on
@@ -206,7 +220,10 @@ template <bool is_v4, bool is_watched>
   const ClientWay* const way =
       are_answers && paths.have_one_port ? way_of_eight(worker, burst, first, rewrite.link) : nullptr;
   if (are_answers && way == nullptr) return false;
-  if (rewrite.treatment == Treatment::kKeep && any_would_return(burst, first, path)) return false;
+  if (rewrite.treatment == Treatment::kKeep) {
+    const bool may_return = !paths.have_one_port || rewrite.link.port == burst.in_port;
+    if (may_return && any_would_return(burst, first, path)) return false;
+  }
   const bool is_counted = (stages & stage::kPolice) != 0 && !are_answers;
   if (is_counted && (!paths.are_together() || !pass_limits(worker, flows))) return false;
   for (size_t i = 0; i < kEight && (stages & stage::kAccount) != 0; ++i) {
@@ -217,20 +234,14 @@ template <bool is_v4, bool is_watched>
   }
   if (are_answers) {
     answer_eight<is_v4>(worker, burst, first, path, paths.have_one_service, *way);
-    return true;
+  } else if (rewrite.treatment == Treatment::kTranslate) {
+    send_eight<is_v4, Treatment::kTranslate>(worker, burst, first, path, paths.are_together());
+  } else if (rewrite.treatment == Treatment::kKeep) {
+    send_eight<is_v4, Treatment::kKeep>(worker, burst, first, path, paths.are_together());
+  } else {
+    send_eight_behind<is_v4>(worker, burst, first, path, paths.are_together());
   }
-  switch (rewrite.treatment) {
-    case Treatment::kTranslate:
-      send_eight<is_v4, Treatment::kTranslate>(worker, burst, first, path, paths.are_together());
-      return true;
-    case Treatment::kEncapsulate:
-      send_eight<is_v4, Treatment::kEncapsulate>(worker, burst, first, path, paths.are_together());
-      return true;
-    case Treatment::kKeep:
-      send_eight<is_v4, Treatment::kKeep>(worker, burst, first, path, paths.are_together());
-      return true;
-  }
-  end_broken("a treatment is one of Treatment");
+  return true;
 }
 
 /// The same over IPv6.

@@ -44,13 +44,14 @@ template <bool is_v4, Treatment treatment>
 [[gnu::always_inline]] inline uint8_t* treat_as(const Worker& worker, const PathRewrite& path,
                                                 lb::FlowEntry* flow, const FlowKey* key,
                                                 const PacketPlaces& at) {
-  if constexpr (treatment == Treatment::kEncapsulate) {
-    Be16 source_port{};
-    if (path.outer.has_udp) source_port = flow != nullptr ? gue_port(worker, *flow) : gue_port(worker, *key);
-    return path.outer.write(at.ip, is_v4, at.ip_bytes, source_port);
+  if constexpr (treatment == Treatment::kKeep) return at.ip;
+  if constexpr (treatment == Treatment::kTranslate) {
+    translate<is_v4>(worker.balancer.flows(), *flow, at);
+    return at.ip;
   }
-  if constexpr (treatment == Treatment::kTranslate) translate<is_v4>(worker.balancer.flows(), *flow, at);
-  return at.ip;
+  Be16 source_port{};
+  if (path.outer.has_udp) source_port = flow != nullptr ? gue_port(worker, *flow) : gue_port(worker, *key);
+  return path.outer.write(at.ip, is_v4, at.ip_bytes, source_port);
 }
 /// The same, whichever the treatment is.
 template <bool is_v4>
@@ -60,10 +61,12 @@ template <bool is_v4>
   switch (path.treatment) {
     case Treatment::kTranslate:
       return treat_as<is_v4, Treatment::kTranslate>(worker, path, flow, key, at);
-    case Treatment::kEncapsulate:
-      return treat_as<is_v4, Treatment::kEncapsulate>(worker, path, flow, key, at);
     case Treatment::kKeep:
       return treat_as<is_v4, Treatment::kKeep>(worker, path, flow, key, at);
+    case Treatment::kBehindIpv4:
+    case Treatment::kBehindIpv4Udp:
+    case Treatment::kBehindIpv6:
+      return treat_as<is_v4, Treatment::kBehindIpv6>(worker, path, flow, key, at);
   }
   end_broken("a treatment is one of Treatment");
 }
