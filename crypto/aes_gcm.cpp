@@ -40,10 +40,7 @@ std::optional<AesGcm> AesGcm::create() {
 
 void AesGcm::seal(const AesGcmKey& key, GcmNonce nonce, std::span<const uint8_t> associated,
                   std::span<uint8_t> bytes, uint8_t* tag) const {
-  gcm_context_data context;
-  const auto call = key.is_256_ ? library_->gcm256_enc : library_->gcm128_enc;
-  call(expanded(key.expanded_.data()), &context, bytes.data(), bytes.data(), bytes.size(), nonce.data(),
-       associated.data(), associated.size(), tag, kGcmTagBytes);
+  GcmSealing(*this, key).seal(nonce, associated, bytes, tag);
 }
 
 bool AesGcm::open(const AesGcmKey& key, GcmNonce nonce, std::span<const uint8_t> associated,
@@ -66,6 +63,12 @@ AesGcmKey::AesGcmKey(const AesGcm& gcm, std::span<const uint8_t> key) : is_256_(
 
 AesGcmKey::~AesGcmKey() {
   erase(expanded_);
+}
+
+GcmSealing::GcmSealing(const AesGcm& gcm, const AesGcmKey& key)
+    : call_(key.is_256_ ? gcm.library_->gcm256_enc : gcm.library_->gcm128_enc),
+      key_(expanded(key.expanded_.data())) {
+  static_assert(sizeof(gcm_context_data) <= kContextBytes);
 }
 
 }  // namespace sluice::crypto

@@ -9,6 +9,8 @@
 #include <span>
 
 struct IMB_MGR;
+struct gcm_context_data;
+struct gcm_key_data;
 
 namespace sluice::crypto {
 
@@ -36,6 +38,7 @@ class AesGcm {
 
  private:
   friend class AesGcmKey;
+  friend class GcmSealing;
   struct Free {
     void operator()(IMB_MGR* library) const;
   };
@@ -56,10 +59,31 @@ class AesGcmKey {
 
  private:
   friend class AesGcm;
+  friend class GcmSealing;
   static constexpr size_t kExpandedBytes = 1024;
 
   alignas(64) std::array<uint8_t, kExpandedBytes> expanded_{};
   bool is_256_;
+};
+
+/// AesGcm::seal() with one key, for many pieces one after the other: what depends on the key is found once.
+/// Both outlive it.
+class GcmSealing {
+ public:
+  GcmSealing(const AesGcm& gcm, const AesGcmKey& key);
+
+  void seal(GcmNonce nonce, std::span<const uint8_t> associated, std::span<uint8_t> bytes, uint8_t* tag) {
+    call_(key_, reinterpret_cast<gcm_context_data*>(context_.data()), bytes.data(), bytes.data(),
+          bytes.size(), nonce.data(), associated.data(), associated.size(), tag, kGcmTagBytes);
+  }
+
+ private:
+  static constexpr size_t kContextBytes = 96;
+
+  void (*call_)(const gcm_key_data*, gcm_context_data*, uint8_t*, const uint8_t*, uint64_t, const uint8_t*,
+                const uint8_t*, uint64_t, uint8_t*, uint64_t);
+  const gcm_key_data* key_;
+  alignas(64) std::array<uint8_t, kContextBytes> context_;  ///< the library's own, between two of its steps
 };
 
 }  // namespace sluice::crypto

@@ -68,10 +68,11 @@ void seal_packets(const crypto::AesGcm& gcm, const OutboundSa& sa, const TunnelF
     packet.sealed = {ip - in_registers.bytes(), behind};
   }
   number = first;
+  crypto::GcmSealing sealing(gcm, sa.key);
   for (const SealedPacket& packet : packets) {
     uint8_t* const icv = packet.sealed.data() + packet.sealed.size() - kIcvBytes;
-    gcm.seal(sa.key, EspNonce(sa.salt, iv_of(number)).bytes(),
-             EspAssociatedData(sa.spi, number, sa.is_extended).bytes(), {packet.ip, icv}, icv);
+    sealing.seal(EspNonce(sa.salt, iv_of(number)).bytes(),
+                 EspAssociatedData(sa.spi, number, sa.is_extended).bytes(), {packet.ip, icv}, icv);
     front.finish(packet.ip, static_cast<size_t>(icv + kIcvBytes - packet.ip) + sizeof(EspHeader));
     ++number;
   }
