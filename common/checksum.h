@@ -12,7 +12,7 @@
 
 namespace sluice {
 
-/// The last `size` (1 to 15) of the sixteen bytes before `end`, with zeros behind them.
+/// The last `size` (1 to 16) of the sixteen bytes before `end`, with zeros behind them.
 inline __m128i load_tail(const uint8_t* end, size_t size) {
   // Sixteen bytes of this, from a place that depends on the size, say which byte goes where; 0x80 makes a
   // zero.

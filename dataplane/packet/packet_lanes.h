@@ -58,7 +58,7 @@ template <uint8_t at>
       _mm256_shuffle_epi8(reinterpret_cast<__m256i>(words), reinterpret_cast<__m256i>(lane + kPlaces)));
 }
 
-/// Words that are added one after another to checksums, 2^8 at most, and what is below 2^16 besides: their
+/// Words that are added one after another to checksums, 2^8 at most, and what is below 2^20 besides: their
 /// sum, and that of their upper halves, tell that of the lower ones.
 class HalvesSum {
  public:
@@ -68,7 +68,7 @@ class HalvesSum {
     upper_ += words >> 16;
     if constexpr (sizeof...(more) != 0) add(more...);
   }
-  /// The same for what is below 2^16.
+  /// The same for what is below 2^20.
   [[gnu::always_inline]] void add_halves(Lanes halves) { words_ += halves; }
   /// checksum_is_right(). The sum of all halves is `words_` less 0xffff for each of `upper_`, and its
   /// quotient by 0xffff is small if it is a multiple of that.

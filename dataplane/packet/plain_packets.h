@@ -147,6 +147,7 @@ class PlainPackets {
   Sizes note_sizes(size_t first, Lanes total);
   Lanes sum_rests(size_t first, uint32_t longer, size_t lane) const;
   uint32_t note_sound(size_t first, Verdicts sound, Verdicts turning);
+  Lanes sum_short_rests(size_t first, size_t lane) const;
   void look_at_mixed(size_t first, uint32_t v6, const lb::FlowHash& hash);
   uint32_t look_at_v4(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
   uint32_t look_at_v6(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);

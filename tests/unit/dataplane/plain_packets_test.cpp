@@ -130,6 +130,30 @@ TEST(PlainPackets, AreOrdinarySegmentsAndDatagramsOfAnySize) {
   }
 }
 
+TEST(PlainPackets, AreSummedToTheirEndsWhereAllOfEightAreALittleLongerThanALane) {
+  struct Shape {
+    PacketBuilder packet;
+    size_t least;  ///< payload of which a lane does not read the last byte
+  };
+  for (const auto& [packet, least] : {Shape{tcp(), 9}, Shape{tcp6(), 5}}) {
+    for (size_t start = 0; start < 16; ++start) {
+      for (size_t wrong = 0; wrong < PlainPackets::kLanes; ++wrong) {
+        Burst burst;
+        for (size_t i = 0; i < PlainPackets::kLanes; ++i) {
+          const size_t payload = least + (start + 5 * i) % 16;
+          Bytes frame = ethernet(kToPort, PacketBuilder(packet).payload_bytes(payload));
+          if (i == wrong) frame.back() ^= 0x40;
+          frame.resize(frame.size() + start % 3, 0xee);
+          burst.add(frame, 1600 - frame.size());
+        }
+        const PlainPackets packets = burst.look();
+        for (size_t i = 0; i < PlainPackets::kLanes; ++i)
+          EXPECT_EQ(packets.is_plain(i), i != wrong) << start << " " << i;
+      }
+    }
+  }
+}
+
 TEST(PlainPackets, MayHaveTcpOptionsPaddingAndAnyTrafficClass) {
   EXPECT_TRUE(is_plain(tcp().data_offset(8).payload_bytes(12)));
   EXPECT_TRUE(is_plain(tcp6().data_offset(8).payload_bytes(12)));
