@@ -22,7 +22,7 @@ void process(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   if (left.frames.empty()) return;
   if (worker.police.refusing != 0 && !has_tunnels) left = {refuse_plain(worker, port, left.frames)};
   std::span<rte_mbuf*> packets = parse_frames(worker, port, left);
-  if (has_tunnels) packets = decapsulate(worker, packets);
+  if (has_tunnels) packets = decapsulate(worker, port, packets);
   packets = submit(worker, packets);
   packets = steer(worker, packets);
   balance_and_forward(worker, packets);

@@ -20,9 +20,27 @@ using Bytes = std::span<uint8_t>;
 
 enum class Fate : uint8_t {
   kAsItWas,  ///< it is no tunnel's
-  kInner,    ///< it has become the packet that was in it
-  kGone,
+  kGone,     ///< dropped, or among Inners
 };
+
+/// What was in ESP packets of a burst, in their order: frames that nobody has parsed.
+class Inners {
+ public:
+  struct Inner {
+    rte_mbuf* packet;
+    uint16_t ip_bytes;  ///< as its header says
+    uint16_t tunnel;    ///< 1 + its place
+    bool is_v4;
+  };
+
+  std::span<const Inner> all() const { return std::span(inners_).first(count_); }
+  void add(const Inner& inner) { inners_[count_++] = inner; }
+
+ private:
+  std::array<Inner, kBurst> inners_;
+  size_t count_ = 0;
+};
+using Inner = Inners::Inner;
 
 TunnelCounters& counters_of(Worker& worker, uint16_t tunnel) {
   return worker.tables->tunnels->tunnels()[tunnel - 1u].state->counters[worker.place.index];
@@ -54,9 +72,16 @@ Ends ends_of(rte_mbuf* packet) {
   return {destination_of(ip, is_v4), source_of(ip, is_v4)};
 }
 
+/// How large the packet at `ip` is, of which a whole header is there, as that says.
+uint16_t said_bytes(const uint8_t* ip, bool is_v4) {
+  if (is_v4) return load<Be16>(ip + offsetof(Ipv4Header, total_length)).host();
+  return static_cast<uint16_t>(sizeof(Ipv6Header) +
+                               load<Be16>(ip + offsetof(Ipv6Header, payload_length)).host());
+}
+
 /// What was in ESP becomes a frame of its own, which nobody sent, to the port that it came in by.
 Fate become_inner(Worker& worker, uint16_t tunnel, rte_mbuf* packet, const OpenedPacket& opened,
-                  uint8_t outer_ecn) {
+                  uint8_t outer_ecn, Inners& inners) {
   uint8_t* const ip = opened.inner.data();
   const InnerFacts facts = inner_facts(ip, opened.is_v4);
   const auto ecn = ecn_after(facts.traffic_class, outer_ecn);
@@ -65,36 +90,65 @@ Fate become_inner(Worker& worker, uint16_t tunnel, rte_mbuf* packet, const Opene
   if (worker.tables->tunnels->leading_to(source) != tunnel) {
     return deny(worker, tunnel, packet, TunnelDrop::kClear);
   }
-  PacketMeta& meta = meta_of(packet);
-  const PortView& port = worker.tables->ports[meta.in_port];
-  uint8_t* const frame = ip - sizeof(EthernetHeader);
-  store(frame,
-        EthernetHeader{port.mac, {}, Be16::from_host(opened.is_v4 ? ether_type::kIpv4 : ether_type::kIpv6)});
-  const auto size = static_cast<uint16_t>(sizeof(EthernetHeader) + opened.inner.size());
-  packet->data_off = static_cast<uint16_t>(frame - static_cast<uint8_t*>(packet->buf_addr));
-  packet->data_len = size;
-  packet->pkt_len = size;
+  const PortView& port = worker.tables->ports[meta_of(packet).in_port];
+  uint8_t* const frame = ip - ethernet_bytes(port);
+  write_ethernet(frame, port, port.mac, opened.is_v4 ? ether_type::kIpv4 : ether_type::kIpv6);
+  store(frame + offsetof(EthernetHeader, source), MacAddress{});
+  set_data(packet, frame, ip + opened.inner.size());
   packet->ol_flags = 0;  // what the device has found was about the outer headers
-  const DropReason reason = parse_inner({frame, size}, sizeof(EthernetHeader), opened.is_v4, meta);
+  if ((facts.traffic_class & 3) != *ecn) set_ecn(ip, opened.is_v4, *ecn);
+  inners.add({packet, said_bytes(ip, opened.is_v4), tunnel, opened.is_v4});
+  return Fate::kGone;
+}
+
+/// Parses such a frame, which no short way has taken. False: it is dropped.
+bool admit(Worker& worker, uint8_t port, const Inner& inner) {
+  rte_mbuf* const packet = inner.packet;
+  PacketMeta& meta = meta_of(packet);
+  const std::span<const uint8_t> frame{rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len};
+  const size_t link_bytes = ethernet_bytes(worker.tables->ports[port]);
+  const DropReason reason = parse_inner(frame, link_bytes, inner.is_v4, meta);
   if (reason != DropReason::kNone) {
-    worker.drops.drop_frame(packet, meta.in_port, reason);
-    return Fate::kGone;
+    worker.drops.drop_frame(packet, port, reason);
+    return false;
   }
-  // Neighbors are found on links, and a tunnel is none.
-  if (meta.kind == PacketKind::kNeighbor) return deny(worker, tunnel, packet, TunnelDrop::kMalformed);
+  if (meta.kind == PacketKind::kNeighbor) {  // these are found on links, and a tunnel is none
+    deny(worker, inner.tunnel, packet, TunnelDrop::kMalformed);
+    return false;
+  }
   if (is_left_to_esp(meta)) {
     worker.drops.drop(packet, refusal_unless_esp(upper_of(packet)));
-    return Fate::kGone;
+    return false;
   }
-  if ((facts.traffic_class & 3) != *ecn) set_ecn(ip, opened.is_v4, *ecn);
-  TunnelCounters& counters = counters_of(worker, tunnel);
-  counters.packets_in.add();
-  counters.bytes_in.add(meta.ip_bytes);
-  return Fate::kInner;
+  return true;
+}
+
+/// Sends on those that go on with known flows, and parses the others. Puts of these what goes on into
+/// `packets`, which has room for all, and returns how many that are.
+size_t take_inners(Worker& worker, uint8_t port, std::span<const Inner> inners,
+                   std::span<rte_mbuf*> packets) {
+  if (inners.empty()) return 0;
+  std::transform(inners.begin(), inners.end(), packets.begin(),
+                 [](const Inner& inner) { return inner.packet; });
+  const std::span<rte_mbuf*> left = forward_known_flows(worker, port, packets.first(inners.size())).frames;
+  encapsulate_marked(worker, port);
+  size_t seen = 0, kept = 0;  // of those that are left, which are in their order
+  for (const Inner& inner : inners) {
+    const bool is_left = seen < left.size() && left[seen] == inner.packet;
+    if (is_left) {
+      ++seen;
+      if (!admit(worker, port, inner)) continue;
+      packets[kept++] = inner.packet;
+    }
+    TunnelCounters& counters = counters_of(worker, inner.tunnel);
+    counters.packets_in.add();
+    counters.bytes_in.add(inner.ip_bytes);
+  }
+  return kept;
 }
 
 /// For what claims to be ESP, of a tunnel between these ends.
-Fate open(Worker& worker, rte_mbuf* packet, const Ends& ends, Bytes esp, bool is_udp) {
+Fate open(Worker& worker, rte_mbuf* packet, const Ends& ends, Bytes esp, bool is_udp, Inners& inners) {
   const TunnelTables& tables = *worker.tables->tunnels;
   const uint16_t by_ends = tables.between(ends.local, ends.remote, is_udp);
   if (by_ends == 0) return Fate::kAsItWas;
@@ -118,12 +172,13 @@ Fate open(Worker& worker, rte_mbuf* packet, const Ends& ends, Bytes esp, bool is
       break;
   }
   const uint8_t* const ip = ip_of(packet).data();
-  return become_inner(worker, number, packet, opened, inner_facts(ip, *ip >> 4 == 4).traffic_class & 3);
+  const auto ecn = static_cast<uint8_t>(inner_facts(ip, *ip >> 4 == 4).traffic_class & 3);
+  return become_inner(worker, number, packet, opened, ecn, inners);
 }
 
 /// A datagram to ESP's port: ESP, or IKE behind four bytes of zero, or what keeps a NAT's state alive (RFC
 /// 3948, 2).
-Fate open_datagram(Worker& worker, rte_mbuf* packet) {
+Fate open_datagram(Worker& worker, rte_mbuf* packet, Inners& inners) {
   const Ends ends = ends_of(packet);
   const TunnelTables& tables = *worker.tables->tunnels;
   const Bytes payload = upper_of(packet).subspan(sizeof(UdpHeader));
@@ -135,7 +190,7 @@ Fate open_datagram(Worker& worker, rte_mbuf* packet) {
   }
   const bool is_ike = payload.size() >= sizeof(Be32) && load<uint32_t>(payload.data()) == 0;
   if (is_ike) return Fate::kAsItWas;
-  return open(worker, packet, ends, payload, true);
+  return open(worker, packet, ends, payload, true, inners);
 }
 
 bool is_to_esp_port(const PacketMeta& meta) {
@@ -207,14 +262,14 @@ Fate check_clear(Worker& worker, rte_mbuf* packet) {
   return is_ike ? Fate::kAsItWas : deny(worker, tunnel, packet, TunnelDrop::kClear);
 }
 
-Fate fate_of(Worker& worker, rte_mbuf* packet) {
+Fate fate_of(Worker& worker, rte_mbuf* packet, Inners& inners) {
   const PacketMeta& meta = meta_of(packet);
   if (meta.kind == PacketKind::kNeighbor) return Fate::kAsItWas;
   Fate fate = Fate::kAsItWas;
   if (meta.kind == PacketKind::kOther && meta.key.protocol == IpProtocol::kEsp) {
-    fate = open(worker, packet, ends_of(packet), upper_of(packet), false);
+    fate = open(worker, packet, ends_of(packet), upper_of(packet), false, inners);
   } else if (is_to_esp_port(meta)) {
-    fate = open_datagram(worker, packet);
+    fate = open_datagram(worker, packet, inners);
     if (fate == Fate::kAsItWas && is_left_to_esp(meta)) {
       worker.drops.drop(packet, refusal_unless_esp(upper_of(packet)));
       return Fate::kGone;
@@ -242,12 +297,13 @@ bool may_be_from_tunnel(const TunnelTables& tables, const rte_mbuf& frame, size_
 
 }  // namespace
 
-std::span<rte_mbuf*> decapsulate(Worker& worker, std::span<rte_mbuf*> packets) {
+std::span<rte_mbuf*> decapsulate(Worker& worker, uint8_t port, std::span<rte_mbuf*> packets) {
+  Inners inners;
   size_t kept = 0;
   for (rte_mbuf* const packet : packets) {
-    if (fate_of(worker, packet) != Fate::kGone) packets[kept++] = packet;
+    if (fate_of(worker, packet, inners) == Fate::kAsItWas) packets[kept++] = packet;
   }
-  return packets.first(kept);
+  return packets.first(kept + take_inners(worker, port, inners.all(), packets.subspan(kept)));
 }
 
 LeftFrames forward_known_in_clear(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {

@@ -51,7 +51,7 @@ namespace {
 template <bool is_v4>
 [[gnu::noinline]] bool forward_reply(Worker& worker, rte_mbuf* packet, const PacketPlaces& at,
                                      lb::FlowEntry& flow, uint8_t in_port, const KnownPath& path) {
-  if (path.rewrite.link.port != in_port) return false;
+  if (!comes_by(path.rewrite.link, in_port)) return false;
   const ClientWay* way = worker.client_ways.find(flow.client_way, worker.neighbors.version());
   ClientWay found;
   if (way == nullptr) {
@@ -165,7 +165,7 @@ template <bool is_v4>
 /// that is known, do not fit it, or have not come in by the port that their backends are reached by.
 const ClientWay* way_of_eight(const Worker& worker, const BurstFlows& burst, size_t first,
                               const LinkHeader& backends) {
-  if (backends.port != burst.in_port) return nullptr;
+  if (!comes_by(backends, burst.in_port)) return nullptr;
   const uint32_t number = burst.flows[first]->client_way;
   const ClientWay* const way = worker.client_ways.find(number, worker.neighbors.version());
   if (way == nullptr) return nullptr;

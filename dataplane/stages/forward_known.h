@@ -26,14 +26,18 @@ inline const KnownPath* path_of(const Worker& worker, const lb::FlowEntry& flow)
   return worker.paths.find(flow.service, flow.backend, worker.neighbors.version());
 }
 
+/// Whether an answer that came in by `in_port` came the way that `link` leads. A packet whose source lies
+/// behind a tunnel has come by that tunnel (decapsulate(), forward_known_in_clear()).
+inline bool comes_by(const LinkHeader& link, uint8_t in_port) {
+  return link.port == in_port || link.port == Transmit::kTunnels;
+}
+
 /// Whether an answer came in by the port by which its flow's backend is reached. An answer from any other
 /// side is forged.
 inline bool comes_from_backend(const Worker& worker, const lb::FlowEntry& flow, uint8_t in_port) {
   const KnownPath* const path = path_of(worker, flow);
-  if (path != nullptr && path->rewrite.link.port != Transmit::kTunnels)
-    return path->rewrite.link.port == in_port;
+  if (path != nullptr) return comes_by(path->rewrite.link, in_port);
   const Egress egress = route_to_backend(*worker.tables, (*worker.tables->backends)[flow.backend]);
-  // A packet whose source lies behind a tunnel has come by that tunnel: decapsulate() drops all others.
   return !egress.found || egress.tunnel != 0 || egress.port == in_port;
 }
 
