@@ -25,9 +25,5 @@ TEST(KeepBytes, CopiesThemAndNothingElse) {
   }
 }
 
-TEST(KeepBytes, TakesNothingFromNowhere) {
-  keep_bytes(nullptr, nullptr, 0);
-}
-
 }  // namespace
 }  // namespace sluice::dataplane
