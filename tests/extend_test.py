@@ -191,7 +191,10 @@ int main() {
   return toy && name_of(*toy) == "toy" && parse(*toy, good).is_valid && !parse(*toy, bad).is_valid ? 0 : 1;
 }
 """,
-    libraries=("ledger/libsluice_ledger.a", "ledger/libsluice_ledger_rest.a", "crypto/libsluice_crypto.a", "common/libsluice_common.a"),
+    libraries=(
+        "ledger/libsluice_ledger.a", "ledger/libsluice_ledger_rest.a", "crypto/libsluice_crypto.a", "crypto/libsluice_sha256_avx512.a",
+        "crypto/libsluice_sha256_avx2.a", "crypto/libsluice_sha256_shani.a", "crypto/libsluice_sha256_constants.a", "common/libsluice_common.a",
+    ),
 )
 
 TOYS = [POLICY, MODE, CHECK, SOURCE, PROFILE]
@@ -293,7 +296,7 @@ def test_the_files_that_the_page_names_are_all_that_it_takes(toy, tmp_path, comm
             pytest.skip("the libraries are not built")
         program = tmp_path / "ask"
         # What was compiled anew comes first, and counts: a library's object may hold it too, among others.
-        linked = ["c++", *map(str, objects), "-Wl,--allow-multiple-definition", "-Wl,--start-group", *map(str, libraries), "-Wl,--end-group", "-lcrypto", "-o", str(program)]
+        linked = ["c++", *map(str, objects), "-Wl,--allow-multiple-definition", "-Wl,--start-group", *map(str, libraries), "-Wl,--end-group", "-lcrypto", "-lIPSec_MB", "-o", str(program)]
         done = subprocess.run(linked, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert subprocess.run([program]).returncode == 0
