@@ -123,7 +123,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     error_code error;
     const size_t bytes = co_await socket_.async_read_some(asio::buffer(chunk_),
                                                           asio::redirect_error(asio::use_awaitable, error));
-    deadline_.cancel();
+    disarm(deadline_);
     if (error) co_return co_await recover(error);
     // What is unfinished keeps the time at which it began: trickling bytes do not buy more.
     if (!framer_.in_value() && !framer_.skipping()) value_began_ = Clock::now();
@@ -194,18 +194,25 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
       error_code error;
       sent += co_await socket_.async_write_some(asio::buffer(line.text) + sent,
                                                 asio::redirect_error(asio::use_awaitable, error));
-      write_deadline_.cancel();
+      disarm(write_deadline_);
       // A read whose time is over is cancelled together with the write under way, which goes on.
       is_broken_ = error && (error != asio::error::operation_aborted || !socket_.is_open());
     }
   }
+
+  /// Ends a deadline whose step is done. cancel() would not do: where the loop was late, the handler of a
+  /// deadline that has passed is queued already, and asks is_over() then.
+  static void disarm(asio::steady_timer& deadline) {
+    deadline.expires_at(asio::steady_timer::time_point::max());
+  }
+  static bool is_over(const asio::steady_timer& deadline) { return deadline.expiry() <= Clock::now(); }
 
   /// A peer that takes nothing is dropped, whatever it says meanwhile.
   void arm_write(std::chrono::milliseconds patience) {
     write_deadline_.expires_after(patience);
     write_deadline_.async_wait([weak = weak_from_this()](error_code error) {
       const auto self = weak.lock();
-      if (error || !self) return;
+      if (error || !self || !is_over(self->write_deadline_)) return;
       self->drop("does not read");
     });
   }
@@ -228,7 +235,7 @@ class ControlServer::Connection : public std::enable_shared_from_this<Connection
     deadline_.expires_after(patience);
     deadline_.async_wait([weak = weak_from_this()](error_code error) {
       const auto self = weak.lock();
-      if (error || !self) return;
+      if (error || !self || !is_over(self->deadline_)) return;
       if (self->only_listens()) return self->arm(self->shared_->limits.idle);
       self->timed_out_ = true;
       error_code ignored;

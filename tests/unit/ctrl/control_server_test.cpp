@@ -227,6 +227,22 @@ TEST_F(ControlServerTest, APeerThatDoesNotReadIsDropped) {
   EXPECT_TRUE(client.closed());
 }
 
+/// As where the machine is busy: what has been written by then is known only after its time is over.
+TEST_F(ControlServerTest, ALateLoopDropsNobodyWhoReads) {
+  serve({.write_stall = 50ms});
+  LineClient client(path_);
+  client.send(R"({"jsonrpc":"2.0","method":"subscribe","id":0})");
+  client.line();
+  boost::asio::post(io_, [&] {
+    kept_notify(kEventNotification, "0");
+    boost::asio::post(io_, [] { std::this_thread::sleep_for(100ms); });
+  });
+  EXPECT_EQ(json::parse(client.line(), nullptr, false)["params"], 0);
+  client.send(request(1));
+  EXPECT_EQ(value_of(client.line()), 1);
+  kept_notify = nullptr;
+}
+
 TEST_F(ControlServerTest, ManyConnectionsStandOpenAndMoreAreRefusedPolitely) {
   serve({.connections = 256, .reserved_for_admin = 0});
   std::vector<std::unique_ptr<LineClient>> clients;
