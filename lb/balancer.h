@@ -1,5 +1,5 @@
-// Flow hit, else service, else policy, then remember: the decision of the data plane, in one place.
-// One Balancer per worker, which alone calls it; it reads what is published and writes its own state.
+// Decides where packets go: by their flow, else by service, limits and policy, which begins a flow. One per
+// worker, which alone calls it; it reads what is published and writes its own state.
 #pragma once
 
 #include <cstdint>
@@ -78,11 +78,10 @@ class Balancer {
     accounts_->count(flows_.index_of(flow), frame_bytes);
   }
   void prefetch_account(const FlowEntry& flow) const { accounts_->prefetch(flows_.index_of(flow)); }
-  /// The short way for by far the most packets: whether a packet with the key of `flow` goes on with it, and
-  /// changes nothing about its state. The packet is none that begins, ends or resets a connection. Then the
-  /// flow has been seen, and who sends the packet counts it, below. Else nothing has changed, and it is
-  /// balance() that decides. `flow` may be any entry, used or not; the caller knows that its service is
-  /// there, with that idle timeout, and that its backend keeps its flows.
+  /// The short way: whether a packet that has the key of `flow`, and neither begins, ends nor resets a
+  /// connection, goes on with it. True: the flow's time is noted, and the caller counts the packet (below).
+  /// False: nothing has changed, and balance() decides. `flow` may be any entry, used or not; the caller
+  /// knows that its service is there, with that idle timeout, and that its backend keeps its flows.
   /// `was_seen`: the flow would be settled if nobody watched it (FlowTable::is_steady()), and who does has
   /// seen the packet.
   static bool goes_on(FlowEntry& flow, uint32_t now_ms, uint32_t idle_timeout_ms, bool was_seen = false) {

@@ -1,6 +1,6 @@
-// Who would be in a bucket of the flow table, had it not been full: told apart well enough that hardly
-// anybody else is looked for in a second bucket (docs/decisions/0059). Values of the worker that owns the
-// table.
+// Which entries of the flow table have a bucket as their first and lie in their second one, since it was
+// full: marked well enough that hardly any other key is looked for in a second bucket (docs/decisions/0059).
+// Values of the worker that owns the table.
 #pragma once
 
 #include <immintrin.h>
@@ -11,11 +11,12 @@
 
 namespace sluice::lb {
 
-/// Marks of a few entries, by their hashes, and how many others there are. All holds in the round of the
-/// table in which it was noted: none is left when the next one begins.
+/// Marks of up to four entries, by their hashes, and the number of the others. They hold in the round of the
+/// table in which they were noted: a round ends when the table is empty, and older marks are void.
 class Displaced {
  public:
-  /// Of fewer buckets than so many none may be split, so that marks tell for every split.
+  /// At least so many buckets are in use from the start: bits 0 to 8 of a hash are in no mark, so that marks
+  /// could not tell the halves of an earlier split.
   static constexpr size_t kLeastBuckets = 512;
 
   /// Whether an entry with that hash, of which this is the first bucket, may lie in the second.
@@ -36,8 +37,8 @@ class Displaced {
   Displaced split(size_t telling_bit);
 
  private:
-  /// The upper part of what a first bucket is of, so that it tells where the entry would be once that bucket
-  /// is split, made a number that is not 0.
+  /// The mark of a displaced entry: bits 9 to 23 of its hash, from which its first bucket's number is taken,
+  /// so that it tells which half the entry belongs to when that bucket is split. Never 0.
   static uint16_t mark_of(uint64_t hash) { return static_cast<uint16_t>(hash >> kMarkShift) | 1; }
   static size_t bits_of(uint16_t mark) { return size_t{mark} << kMarkShift; }
   static constexpr unsigned kMarkShift = 8;

@@ -29,7 +29,7 @@ class FlowTable {
     static constexpr unsigned kWays = 8;
     std::array<uint16_t, kWays> tag{};  ///< of the hash; 0 is a free way
     std::array<FlowIndex, kWays> index{};
-    Displaced displaced;  ///< who would be here
+    Displaced displaced;  ///< entries that have this as their first bucket and lie in their second
 
     /// The ways that have that tag, as bits.
     unsigned ways(uint16_t wanted) const {
@@ -289,8 +289,8 @@ class FlowTable {
   std::span<Bucket> buckets_;
   size_t in_use_;               ///< buckets
   size_t mask_;                 ///< the least of all ones that is not below their numbers
-  bool may_overcount_ = false;  ///< Bucket::displaced, of some buckets that were split
-  uint32_t round_ = 0;          ///< how often it became empty after that, and all of them were forgotten
+  bool may_overcount_ = false;  ///< Bucket::displaced, in some buckets that were split
+  uint32_t round_ = 0;          ///< how often the table has become empty since; older marks are void
   FlowHash hash_;
   std::array<Yielding, 5> yielding_;  ///< by state, from kStray to kAnswered
   size_t used_ = 0;
@@ -335,7 +335,10 @@ class FlowTable {
       entry = entries + bucket.first_of(ways);
     } else {
       entry = displaced_candidate(bucket, hashes[i]);
-      if (entry == nullptr) entry = &nobody;
+      if (entry == nullptr) {
+        found[i] = &nobody;  // not fetched for writing: all workers share it
+        continue;
+      }
     }
     __builtin_prefetch(entry, 1);
     found[i] = entry;

@@ -74,8 +74,8 @@ struct ChecksumWords {
   uint32_t udp;  ///< a bit for each that is of UDP
 };
 
-/// checksum_changed() for the halves of words of which all bits of `checksums` are set. To other halves the
-/// summands are only added.
+/// checksum_changed() for those 16-bit halves of words whose bits are all set in `checksums`. To other halves
+/// the summands are added without a carry back.
 [[gnu::always_inline]] inline __m256i checksums_changed(__m256i words, __m256i summands, __m256i checksums) {
   const __m256i reach_ones = _mm256_cmpeq_epi16(_mm256_adds_epu16(words, summands), _mm256_set1_epi16(-1));
   return _mm256_sub_epi16(_mm256_add_epi16(words, summands), _mm256_and_si256(reach_ones, checksums));
@@ -149,7 +149,7 @@ template <bool is_v4>
   translate_eight<is_v4, true>(table, ip, flows, before);
 }
 
-/// Whichever paths have the places of eight flows'.
+/// For each of eight flows the place where its path would be kept; it may hold another path.
 using EightPlaces = std::array<const KnownPath*, 8>;
 
 /// How large an outer header of IPv4 is.
@@ -224,9 +224,9 @@ struct EightPaths {
   EightPaths(const KnownPaths& paths, EightFlows flows, const uint32_t* ip_bytes, uint32_t version,
              uint32_t now_ms, uint32_t seen, EightPlaces& path);
 
-  /// All flows go on, and are clients' or all of them answers', and their packets fit their paths, which are
-  /// known, and have one treatment, the same stages and link headers of one size. What a treatment asks
-  /// besides is not asked, nor the way of answers.
+  /// Every flow is settled or seen and not idle for too long, all are of clients or all of answers, every
+  /// path is known and fits its packet, and all paths have one treatment, one set of stages and link headers
+  /// of one size. What a treatment asks besides is not asked, nor the way of answers.
   bool may_go;
   bool have_one_service;  ///< that of the first
   bool have_one_port;     ///< that of the first's path

@@ -1,5 +1,5 @@
 // What the packets of a service's flows to one backend have in common: the treatment that the service's
-// forwarding mode comes to, and the way out. Each mode's file makes one; a flow's Rewrite is made from it.
+// forwarding mode comes to, and the way out. Each mode's file makes one.
 // Plain values; any thread.
 #pragma once
 

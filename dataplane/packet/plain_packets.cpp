@@ -137,7 +137,7 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
     rte_prefetch0(ip);
   }
   store(&verified_[first], Lanes{} + usual_.verified);
-  chances_[first / kLanes] = usual_.may_be_v6 ? Chance::kEither : Chance::kV4;
+  families_[first / kLanes] = usual_.may_be_v6 ? Families::kV4OrV6 : Families::kV4Only;
   return are_alike && usual_.may_be_v4;
 }
 
@@ -149,7 +149,7 @@ PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& l
 /// The same for frames of which one is not of the usual kind: that of the first is it from now on.
 [[gnu::noinline]] void PlainPackets::fetch_unusual(rte_mbuf* const* frames, size_t first) {
   usual_ = Kind(*frames[0], link_);
-  if (!fetch_usual(frames, first)) chances_[first / kLanes] = Chance::kMixed;
+  if (!fetch_usual(frames, first)) families_[first / kLanes] = Families::kUnlike;
 }
 
 void PlainPackets::fetch(size_t first) {
@@ -233,11 +233,12 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
   const size_t count = count_from(first);
   uint8_t* const* const ip = &ip_[first];
   // Nearly always there are eight, which are alike.
-  const Chance chance = chances_[first / kLanes];
-  if (count != kLanes || chance == Chance::kMixed) [[unlikely]]
+  const Families families = families_[first / kLanes];
+  if (count != kLanes || families == Families::kUnlike) [[unlikely]]
     return look_at_others(first, count, hash);
   if (PlainLink::says_v6(ip[0])) {
-    if (chance == Chance::kEither && link_.matches<false>(ip, kLanes)) return look_at_eight_v6(first, hash);
+    if (families == Families::kV4OrV6 && link_.matches<false>(ip, kLanes))
+      return look_at_eight_v6(first, hash);
   } else if (link_.matches<true>(ip, kLanes)) [[likely]] {
     plain_ |= uint64_t{look_at_v4(ip, first, hash, hashes_from(first))} << first;
     return;
@@ -255,10 +256,10 @@ void PlainPackets::look_at(size_t first, const lb::FlowHash& hash) {
 [[gnu::noinline]] void PlainPackets::look_at_others(size_t first, size_t count, const lb::FlowHash& hash) {
   uint8_t* const* const ip = &ip_[first];
   const uint32_t all = (1u << count) - 1;
-  const Chance chance = chances_[first / kLanes];
-  if (chance == Chance::kEither && link_.matches<false>(ip, count)) {
+  const Families families = families_[first / kLanes];
+  if (families == Families::kV4OrV6 && link_.matches<false>(ip, count)) {
     v6_ |= uint64_t{all} << first;
-  } else if (chance == Chance::kMixed || !link_.matches<true>(ip, count)) {
+  } else if (families == Families::kUnlike || !link_.matches<true>(ip, count)) {
     find_each(first, count);
   }
   const auto v6 = static_cast<uint32_t>(v6_ >> first & 0xff);

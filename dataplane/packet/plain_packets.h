@@ -21,8 +21,6 @@ namespace sluice::dataplane {
 /// The Ethernet header, with VLAN tags, of IP packets for a port's own address, to be compared at once.
 class PlainLink {
  public:
-  static constexpr size_t kCompared = 32;  ///< bytes that matching reads
-
   explicit PlainLink(const PortView& port);
 
   size_t bytes() const { return bytes_; }
@@ -63,7 +61,7 @@ class PlainPackets {
   /// Fetches the headers of the frames from number `first` on.
   void fetch(size_t first);
   /// Looks at the frames from number `first` on, which are being fetched: what is said below holds for them
-  /// from now on. They may be fewer than a lane each costs: it is the same work.
+  /// from now on. The last ones may be fewer than kLanes: free lanes look at an empty packet.
   void look_at(size_t first, const lb::FlowHash& hash);
 
   /// Whether frame i is plain. Its TTL is above 1, it does not begin, end or reset a connection; its source
@@ -103,14 +101,14 @@ class PlainPackets {
   }
   /// Whether the packet may be of any flow: IPv6 with extension headers, which hide the key from its lane.
   bool hides_key(size_t i) const { return (hidden_ >> i & 1) != 0; }
-  /// To whom it may belong: a bit for each of 64 parts of all hashes.
+  /// A bit for the 64th part of all hashes that its key's hash lies in; all bits where its key is hidden.
   uint64_t parts_of(size_t i) const { return hides_key(i) ? UINT64_MAX : uint64_t{1} << (hash(i) >> 58); }
 
  private:
   /// How much of a packet its lane reads.
   static constexpr size_t lane_bytes(bool is_v4) { return is_v4 ? 48 : 64; }
   /// What all of kLanes frames may be, by what is known of their buffers.
-  enum class Chance : uint8_t { kV4, kEither, kMixed };
+  enum class Families : uint8_t { kV4Only, kV4OrV6, kUnlike };
 
   /// What of its buffer decides whether a frame may be plain at all, before a byte of it is read. Nearly all
   /// frames of a burst are of one kind.
@@ -160,8 +158,8 @@ class PlainPackets {
   uint64_t v6_ = 0;
   uint64_t hidden_ = 0;
   uint64_t exact_ = 0;  ///< without padding
-  uint64_t udp_ = 0;
-  std::array<Chance, kMost / kLanes> chances_;
+  uint64_t udp_ = 0;    ///< tells of plain packets
+  std::array<Families, kMost / kLanes> families_;
   std::array<uint8_t*, kMost> ip_;
   std::array<uint32_t, kMost> frame_bytes_;  ///< with the link header
   std::array<uint32_t, kMost> ip_bytes_;

@@ -40,8 +40,6 @@ class BurstFlows {
   [[gnu::always_inline]] PacketPlaces places(size_t i) const {
     return plain_packet<is_v4>(packets.ip(i), packets.ip_bytes(i));
   }
-  /// PlainPackets::parts_of().
-  uint64_t parts_of(size_t i) const { return packets.parts_of(i); }
 
   std::span<rte_mbuf*> frames;
   uint8_t in_port;

@@ -250,7 +250,8 @@ bool is_icmp(const Bytes& ip) {
                          : reinterpret_cast<const Ipv6Header*>(ip.data())->next_header == IpProtocol::kIcmpv6;
 }
 
-/// What no tunnel brought is from where none leads to; but for IKE, which is between the ends themselves.
+/// Drops a packet that came without a tunnel though one leads to its source, unless it is IKE between the
+/// tunnel's ends.
 Fate check_clear(Worker& worker, rte_mbuf* packet) {
   const TunnelTables& tables = *worker.tables->tunnels;
   const Ends ends = ends_of(packet);

@@ -285,7 +285,7 @@ struct Others {
 /// Whether none of the eight packets from `first` on may belong to a flow of which one is left.
 bool may_all_go(const BurstFlows& burst, size_t first, const Others& others) {
   uint64_t parts = 0;
-  for (size_t i = first; i < first + kEight; ++i) parts |= burst.parts_of(i);
+  for (size_t i = first; i < first + kEight; ++i) parts |= burst.packets.parts_of(i);
   return (others.waiting & parts) == 0;
 }
 
@@ -294,9 +294,9 @@ template <bool is_watched>
 [[gnu::noinline]] void forward_each(Worker& worker, BurstFlows& burst, size_t first, uint64_t seen,
                                     Others& others) {
   for (size_t i = first; i < std::min(first + kEight, burst.frames.size()); ++i) {
-    const bool may_go = (others.waiting & burst.parts_of(i)) == 0;
+    const bool may_go = (others.waiting & burst.packets.parts_of(i)) == 0;
     if (may_go && forward_one<is_watched>(worker, burst, i, (seen >> i & 1) != 0)) continue;
-    others.waiting |= burst.parts_of(i);
+    others.waiting |= burst.packets.parts_of(i);
     rte_mbuf* const frame = burst.frames[i];
     if (describe(burst.packets, i, *frame, meta_of(frame))) {
       meta_of(frame).in_port = burst.in_port;
