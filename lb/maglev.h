@@ -11,10 +11,16 @@
 
 namespace sluice::lb {
 
+/// A backend's whole weight, in tenths: the weights of a pool of which backends start slowly are this many
+/// times as great, so that each tenth of theirs is a whole number.
+inline constexpr uint8_t kWholeWeight = 10;
+
 struct WeightedEndpoint {
   Endpoint endpoint;
-  uint32_t weight = 1;  ///< 1..65535
+  uint32_t weight = 1;  ///< 1..65535, or ten times as much
   BackendId id = kNoBackend;
+  uint8_t tenths = kWholeWeight;  ///< 1..10: what `weight` is of its whole weight
+  bool operator==(const WeightedEndpoint&) const = default;
 };
 
 /// The table size for a pool that lists that many backends and sets none itself: the first of 65537,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "lb/maglev_layers.h"
 #include "lb/schedule.h"
 
 namespace sluice::lb {
@@ -36,7 +37,7 @@ std::shared_ptr<const PoolTable> PoolTable::build(uint32_t index, std::span<cons
   table->candidates_.assign(eligible.begin(), eligible.end());
   std::sort(table->candidates_.begin(), table->candidates_.end(),
             [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });
-  table->slots_ = build_maglev(table->candidates_, table_size, key);
+  table->slots_ = build_layered_maglev(table->candidates_, table_size, key);
   table->slot_counts_ = count_slots(table->candidates_, table->slots_);
   if (needs.schedule) table->schedule_ = build_schedule(table->candidates_, kMaxSchedule);
   return table;

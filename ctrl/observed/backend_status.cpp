@@ -4,8 +4,8 @@ namespace sluice::ctrl {
 
 uint8_t slow_start_tenths(std::chrono::steady_clock::duration since_begin,
                           std::chrono::steady_clock::duration slow_start) {
-  if (since_begin >= slow_start) return kWholeWeight;
-  return static_cast<uint8_t>(1 + (kWholeWeight - 1) * since_begin / slow_start);
+  if (since_begin >= slow_start) return lb::kWholeWeight;
+  return static_cast<uint8_t>(1 + (lb::kWholeWeight - 1) * since_begin / slow_start);
 }
 
 EffectiveState effective_state(const BackendStatus& status) {

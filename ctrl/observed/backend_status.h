@@ -9,6 +9,7 @@
 #include "ctrl/intent/model.h"
 #include "ctrl/observed/member.h"
 #include "lb/backend.h"
+#include "lb/maglev.h"
 
 namespace sluice::ctrl {
 
@@ -26,7 +27,7 @@ struct BackendStatus {
   uint64_t transitions = 0;                 ///< of the effective state, since the backend is known
   std::string ejected = {};                 ///< why it is ejected as an outlier; empty: it is not
   /// Of its weight, that count where its pool has slow starts: it has just come up, or come back.
-  uint8_t tenths = 10;
+  uint8_t tenths = lb::kWholeWeight;
   /// When its slow start began; nothing: it has not been looked at since, or there is none.
   std::optional<std::chrono::steady_clock::time_point> slow_start_began = {};
 
@@ -35,7 +36,6 @@ struct BackendStatus {
 
 /// How much of a backend's weight counts at a time of its slow start: from a tenth of it to all, linearly, in
 /// steps of a tenth.
-inline constexpr uint8_t kWholeWeight = 10;
 uint8_t slow_start_tenths(std::chrono::steady_clock::duration since_begin,
                           std::chrono::steady_clock::duration slow_start);
 

@@ -123,12 +123,12 @@ void BackendStatuses::note_slow_start(const BackendKey& key, const BackendStatus
                                       BackendStatus& status) {
   const bool is_active = effective_state(status).state == lb::BackendState::kActive;
   const bool comes_back = before && effective_state(*before).state != lb::BackendState::kActive;
-  if (!is_active) status.tenths = kWholeWeight;
+  if (!is_active) status.tenths = lb::kWholeWeight;
   if (is_active && comes_back) {
     status.tenths = 1;
     status.slow_start_began.reset();
   }
-  if (status.tenths < kWholeWeight) slow_starts_.insert(key);
+  if (status.tenths < lb::kWholeWeight) slow_starts_.insert(key);
 }
 
 void BackendStatuses::set(const BackendKey& key, std::optional<BackendStatus> status) {
@@ -278,7 +278,7 @@ std::set<std::string> BackendStatuses::advance_slow_starts(const Model& model,
   for (auto it = slow_starts_.begin(); it != slow_starts_.end();) {
     const BackendKey& key = *it;
     const BackendStatus* const known = find(key);
-    if (!known || known->tenths == kWholeWeight) {  // since the last time at least, so that it stays so
+    if (!known || known->tenths == lb::kWholeWeight) {  // since the last time at least, so that it stays so
       it = slow_starts_.erase(it);
       continue;
     }

@@ -164,8 +164,10 @@ class PoolCompiler {
     for (size_t i = 0; i < changed.ids.size(); ++i) {
       const EffectiveBackend& backend = changed.pool->backends[i];
       if (!backend.takes_flows()) continue;
-      endpoints.push_back(
-          {{backend.at.address, Be16::from_host(backend.at.port), protocol}, backend.weight, changed.ids[i]});
+      endpoints.push_back({{backend.at.address, Be16::from_host(backend.at.port), protocol},
+                           backend.weight,
+                           changed.ids[i],
+                           backend.tenths});
     }
     return endpoints;
   }
@@ -223,11 +225,7 @@ class PoolCompiler {
     if (!endpoints.empty() && needs.schedule != !table.schedule().empty()) return false;
     std::sort(endpoints.begin(), endpoints.end(),
               [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });
-    return std::equal(endpoints.begin(), endpoints.end(), table.candidates().begin(),
-                      table.candidates().end(),
-                      [](const lb::WeightedEndpoint& a, const lb::WeightedEndpoint& b) {
-                        return a.endpoint == b.endpoint && a.weight == b.weight && a.id == b.id;
-                      });
+    return std::ranges::equal(endpoints, table.candidates());
   }
 
   CompileStep& step_;

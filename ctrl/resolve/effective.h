@@ -11,13 +11,15 @@
 #include "ctrl/observed/member.h"
 #include "ctrl/observed/set_contents.h"
 #include "lb/backend.h"
+#include "lb/maglev.h"
 
 namespace sluice::ctrl {
 
 /// A member and what all who have a say make of it.
 struct EffectiveBackend {
   HostPort at;
-  uint32_t weight = 0;  ///< in tables
+  uint32_t weight = 0;                ///< in tables
+  uint8_t tenths = lb::kWholeWeight;  ///< of its whole weight
   lb::BackendState state = lb::BackendState::kActive;
   bool keeps_flows = true;  ///< flows that it has stay
 

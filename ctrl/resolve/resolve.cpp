@@ -20,8 +20,11 @@ EffectiveBackend effective(const Member& member, const BackendStatus& status) {
 
 /// While anybody starts slowly, weights count in tenths: the other ones' too, so that all keep their shares.
 void weigh_slow_starts(std::vector<EffectiveBackend>& backends, const std::vector<uint8_t>& tenths) {
-  if (std::ranges::all_of(tenths, [](uint8_t each) { return each == kWholeWeight; })) return;
-  for (size_t i = 0; i < backends.size(); ++i) backends[i].weight *= tenths[i];
+  if (std::ranges::all_of(tenths, [](uint8_t each) { return each == lb::kWholeWeight; })) return;
+  for (size_t i = 0; i < backends.size(); ++i) {
+    backends[i].weight *= tenths[i];
+    backends[i].tenths = tenths[i];
+  }
 }
 
 /// Whether too few of the backends that nobody has taken out are healthy.

@@ -198,13 +198,11 @@ def test_a_backend_that_is_set_active_grows_from_a_tenth_in_steps_of_a_tenth(wir
     gateway = wireless(**config)
     whole = gateway.call("service.table", service="web")["sha256"]
     assert whole == maglev.table_sha256(maglev.build_table(HASH_KEY, WEB, maglev.TCP), maglev.TCP)
-    tables = {0: WEB[1:]} | {
-        tenths: [WEB[0]._replace(weight=tenths), WEB[1]._replace(weight=10)] for tenths in range(1, 11)
+    tables = {0: maglev.build_table(HASH_KEY, WEB[1:], maglev.TCP)} | {
+        tenths: maglev.build_layered_table(HASH_KEY, [(WEB[0], tenths), (WEB[1], 10)], maglev.TCP)
+        for tenths in range(1, 11)
     }
-    steps = {
-        maglev.table_sha256(maglev.build_table(HASH_KEY, members, maglev.TCP), maglev.TCP): tenths
-        for tenths, members in tables.items()
-    }
+    steps = {maglev.table_sha256(table, maglev.TCP): tenths for tenths, table in tables.items()}
     key = {"pool": "web", "address": "198.18.20.11", "port": 0}
     for state in ("maintenance", "active"):
         gateway.call("backend.set", **key, state=state)

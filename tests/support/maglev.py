@@ -7,7 +7,8 @@ plain on purpose. Addresses are strings, ports and protocols integers, keys 16 b
 import hashlib
 import ipaddress
 import struct
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from fractions import Fraction
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 TCP, UDP = 6, 17
 TABLE_SIZES = (65537, 131101, 262147, 524309, 1048583)
@@ -108,6 +109,34 @@ def build_table(
             taken += 1
             if taken == slots:
                 return table
+
+
+def build_layered_table(
+    key: bytes, backends: Sequence[Tuple[Backend, int]], protocol: int, size: Optional[int] = None
+) -> List[Backend]:
+    """The table while backends start slowly: of each its whole weight, and how many tenths of it count.
+
+    Layer k has who has k tenths or more; slots go to layers in proportion to their weights.
+    """
+    most = max(tenths for _, tenths in backends)
+    layers, ends = [], []
+    for k in range(1, most + 1):
+        present = [backend for backend, tenths in backends if tenths >= k]
+        layers.append(build_table(key, present, protocol, table_size(len(backends), size)))
+        ends.append((ends or [0])[-1] + sum(backend.weight for backend in present))
+    behind = {backend for backend, tenths in backends if tenths < most}
+    stretches: Dict[Optional[Backend], List[int]] = {}
+    for slot, places in enumerate(zip(*layers)):
+        if len(set(places)) > 1:
+            stretches.setdefault(places[0] if places[0] in behind else None, []).append(slot)
+    table = list(layers[0])
+    for stretch in stretches.values():
+        stretch.sort(key=lambda slot: slot and pow(slot, -1, len(table)))
+        for i, slot in enumerate(stretch):
+            middle = Fraction(2 * i + 1, 2 * len(stretch))
+            layer = next(k for k, end in enumerate(ends) if middle < Fraction(end, ends[-1]))
+            table[slot] = layers[layer][slot]
+    return table
 
 
 def table_sha256(table: Sequence[Backend], protocol: int) -> str:
