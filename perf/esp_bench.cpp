@@ -2,7 +2,8 @@
 // whose backends lie behind ESP (AES-128-GCM), from the received frame to the device, and ipsec-mb's direct
 // call on the same bytes in the same buffers and no more. `floor` is the work of laying packets ready, to be
 // subtracted from both. `together` and `direct_together` are the same on several threads at once: one
-// security association for all, and one key.
+// security association for all, and one key. `open`, `direct_open` and `floor_open` are the other direction:
+// answers out of the tunnel, sealed as they are laid ready, to clients.
 #include <benchmark/benchmark.h>
 #define NO_COMPAT_IMB_API_053  // else ipsec-mb redefines names of OpenSSL
 #include <intel-ipsec-mb.h>
@@ -19,6 +20,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dataplane/esp/esp_format.h"
@@ -86,23 +88,30 @@ Sink& sink() {
   return one;
 }
 
-/// One worker's frames, again and again, in buffers of its pool, as a device lays them.
+using Frames = std::vector<test::Bytes>;
+
+/// Of each flow of a worker's clients, a packet of `ip_bytes` bytes.
+Frames requests(unsigned worker, size_t ip_bytes) {
+  Frames frames;
+  for (unsigned flow = 0; flow < kFlows; ++flow) {
+    const auto port = static_cast<uint16_t>(10'000 + worker * kFlows + flow);
+    frames.push_back(test::ethernet({test::kRouterMac, test::kEdgeMac},
+                                    test::ip(test::kIpv4.client, test::kIpv4.vip)
+                                        .tcp(port, 80)
+                                        .payload_bytes(ip_bytes - sizeof(Ipv4Header) - sizeof(TcpHeader))));
+  }
+  return frames;
+}
+
+/// One worker's frames, all of one size, again and again, in buffers of its pool, as a device lays them.
 class Source {
  public:
-  /// `ip_bytes`: of each packet. `is_verified`: the device has found their checksums right.
-  Source(unsigned worker, size_t ip_bytes, bool is_verified)
-      : pool_(pool(worker)),
-        size_(static_cast<uint16_t>(kLink + ip_bytes)),
-        flags_(is_verified ? kVerified : 0) {
-    for (unsigned flow = 0; flow < kFlows; ++flow) {
-      const auto port = static_cast<uint16_t>(10'000 + worker * kFlows + flow);
-      frames_.push_back(
-          test::ethernet({test::kRouterMac, test::kEdgeMac},
-                         test::ip(test::kIpv4.client, test::kIpv4.vip)
-                             .tcp(port, 80)
-                             .payload_bytes(ip_bytes - sizeof(Ipv4Header) - sizeof(TcpHeader))));
-    }
-  }
+  /// `is_verified`: the device has found their checksums right.
+  Source(unsigned worker, Frames frames, bool is_verified)
+      : frames_(std::move(frames)),
+        pool_(pool(worker)),
+        size_(static_cast<uint16_t>(frames_[0].size())),
+        flags_(is_verified ? kVerified : 0) {}
   Source(const Source&) = delete;
 
   /// The next burst. Whoever is done with a packet frees it; the span holds until the next call.
@@ -121,12 +130,63 @@ class Source {
  private:
   static constexpr uint64_t kVerified = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 
-  std::vector<test::Bytes> frames_;
+  Frames frames_;
   std::array<rte_mbuf*, kBurst> burst_{};
   rte_mempool* pool_;
   uint16_t size_;
   uint64_t flags_;
   size_t next_frame_ = 0;
+};
+
+/// Answers to those of worker 0's clients, of `ip_bytes` bytes, as the tunnel's other end seals them: each
+/// has a number of its own.
+class SealedSource {
+ public:
+  static constexpr size_t kFront = kLink + sizeof(Ipv4Header) + sizeof(dataplane::EspHeader);
+
+  SealedSource(const test::EspSite& site, size_t ip_bytes)
+      : in_(site.in()), gcm_(*crypto::AesGcm::create()), source_(0, answers(ip_bytes), false) {}
+
+  std::span<rte_mbuf*> fill() {
+    const std::span<rte_mbuf*> burst = source_.fill();
+    for (rte_mbuf* packet : burst) seal(rte_pktmbuf_mtod(packet, uint8_t*), packet->data_len);
+    return burst;
+  }
+
+ private:
+  static Frames answers(size_t ip_bytes) {
+    Frames frames;
+    const auto padding = static_cast<uint8_t>(dataplane::esp_padding(ip_bytes));
+    for (unsigned flow = 0; flow < kFlows; ++flow) {
+      test::Bytes esp(sizeof(dataplane::EspHeader));
+      test::append(esp, test::ip(test::EspSite::kBackend4, test::kIpv4.client)
+                            .tcp(8080, static_cast<uint16_t>(10'000 + flow))
+                            .payload_bytes(ip_bytes - sizeof(Ipv4Header) - sizeof(TcpHeader))
+                            .bytes());
+      for (uint8_t byte = 1; byte <= padding; ++byte) esp.push_back(byte);
+      esp.push_back(padding);
+      esp.push_back(test::kProtocolIpip);
+      esp.resize(esp.size() + dataplane::kIcvBytes);
+      frames.push_back(
+          test::ethernet({test::mac_of(test::kIpv4.backend2), test::kCoreMac},
+                         test::ip(test::kIpv4.backend2, test::kIpv4.core).protocol(50).payload(esp)));
+    }
+    return frames;
+  }
+  void seal(uint8_t* frame, size_t size) {
+    const Be64 iv = Be64::from_host(++number_);
+    uint8_t* const inner = frame + kFront;
+    uint8_t* const icv = frame + size - dataplane::kIcvBytes;
+    store(inner - sizeof(dataplane::EspHeader),
+          dataplane::EspHeader{in_.spi, Be32::from_host(static_cast<uint32_t>(number_)), iv});
+    gcm_.seal(in_.key, dataplane::EspNonce(in_.salt, iv).bytes(),
+              dataplane::EspAssociatedData(in_.spi, number_, false).bytes(), {inner, icv}, icv);
+  }
+
+  const dataplane::InboundSa& in_;
+  crypto::AesGcm gcm_;
+  Source source_;
+  uint64_t number_ = 0;
 };
 
 void free_all(std::span<rte_mbuf*> burst) {
@@ -145,7 +205,7 @@ void measure(benchmark::State& state, const OneBurst& one_burst) {
 }
 
 void floor(benchmark::State& state) {
-  Source source(0, static_cast<size_t>(state.range(0)), false);
+  Source source(0, requests(0, static_cast<size_t>(state.range(0))), false);
   measure(state, [&] { free_all(source.fill()); });
 }
 
@@ -162,13 +222,20 @@ class Library {
   Library(const Library&) = delete;
 
   void encrypt(uint8_t* bytes, size_t size, uint64_t number) {
-    const std::array<uint64_t, 2> nonce{number, number}, associated{number, 0};
-    IMB_AES128_GCM_ENC(
-        manager_, &key_, &context_, bytes, bytes, size, reinterpret_cast<const uint8_t*>(nonce.data()),
-        reinterpret_cast<const uint8_t*>(associated.data()), 8, bytes + size, dataplane::kIcvBytes);
+    call(manager_->gcm128_enc, bytes, size, number);
+  }
+  /// What it comes to is nothing: it was another key's.
+  void decrypt(uint8_t* bytes, size_t size, uint64_t number) {
+    call(manager_->gcm128_dec, bytes, size, number);
   }
 
  private:
+  void call(aes_gcm_enc_dec_t direction, uint8_t* bytes, size_t size, uint64_t number) {
+    const std::array<uint64_t, 2> nonce{number, number}, associated{number, 0};
+    direction(&key_, &context_, bytes, bytes, size, reinterpret_cast<const uint8_t*>(nonce.data()),
+              reinterpret_cast<const uint8_t*>(associated.data()), 8, bytes + size, dataplane::kIcvBytes);
+  }
+
   IMB_MGR* manager_;
   alignas(64) gcm_key_data key_;
   alignas(64) gcm_context_data context_;
@@ -177,7 +244,7 @@ class Library {
 void encrypt_alone(benchmark::State& state, unsigned worker) {
   const auto ip_bytes = static_cast<size_t>(state.range(0));
   const size_t plain_bytes = ip_bytes + dataplane::esp_padding(ip_bytes) + sizeof(dataplane::EspTrailer);
-  Source source(worker, ip_bytes, false);
+  Source source(worker, requests(worker, ip_bytes), false);
   const auto library = std::make_unique<Library>();
   uint64_t number = 0;
   measure(state, [&] {
@@ -194,10 +261,11 @@ void direct(benchmark::State& state) {
 
 /// Workers of one gateway whose backends lie behind a tunnel.
 struct Workers {
-  explicit Workers(unsigned workers) : site({.workers = workers}) {
+  Workers(unsigned workers, unsigned backends) : site({.workers = workers}) {
     test::ServiceSpec spec{
         .address = test::kIpv4.vip, .forward = lb::ForwardMode::kDnat, .idle_timeout_ms = 3'600'000};
-    for (unsigned i = 0; i < 100; ++i) spec.backends.push_back({"10.30.0." + std::to_string(11 + i), 8080});
+    for (unsigned i = 0; i < backends; ++i)
+      spec.backends.push_back({"10.30.0." + std::to_string(11 + i), 8080});
     tables = test::make_tables({spec});
     site.lead(*tables);
     for (unsigned i = 0; i < workers; ++i)
@@ -211,17 +279,20 @@ struct Workers {
 std::unique_ptr<Workers> workers;
 
 void employ(const benchmark::State& state) {
-  workers = std::make_unique<Workers>(static_cast<unsigned>(state.threads()));
+  workers = std::make_unique<Workers>(static_cast<unsigned>(state.threads()), 100);
+}
+void employ_one(const benchmark::State&) {
+  workers = std::make_unique<Workers>(1, 1);
 }
 void dismiss(const benchmark::State&) {
   workers.reset();
 }
 
 /// One poll of a worker. What has to wait for another's numbers is sent in a later one.
-unsigned work(Worker& worker, unsigned index, std::span<rte_mbuf* const> burst) {
+unsigned work(Worker& worker, unsigned index, std::span<rte_mbuf* const> burst, uint8_t port = test::kEdge) {
   std::array<rte_mbuf*, kBurst> packets;
   std::copy(burst.begin(), burst.end(), packets.begin());
-  process(worker, test::kEdge, std::span(packets).first(burst.size()));
+  process(worker, port, std::span(packets).first(burst.size()));
   send_encrypted(worker);
   worker.transmit.flush();
   worker.drops.free_pending();
@@ -229,7 +300,7 @@ unsigned work(Worker& worker, unsigned index, std::span<rte_mbuf* const> burst) 
 }
 
 void forward_all(benchmark::State& state, unsigned index, bool is_verified) {
-  Source source(index, static_cast<size_t>(state.range(0)), is_verified);
+  Source source(index, requests(index, static_cast<size_t>(state.range(0))), is_verified);
   WorkerRig& rig = *workers->rigs[index];
   uint64_t sent = 0, received = 0;
   const auto one_burst = [&] {
@@ -258,10 +329,53 @@ void direct_together(benchmark::State& state) {
   encrypt_alone(state, static_cast<unsigned>(state.thread_index()));
 }
 
+void floor_open(benchmark::State& state) {
+  SealedSource source(workers->site, static_cast<size_t>(state.range(0)));
+  measure(state, [&] { free_all(source.fill()); });
+}
+
+void direct_open(benchmark::State& state) {
+  const auto ip_bytes = static_cast<size_t>(state.range(0));
+  const size_t plain_bytes = ip_bytes + dataplane::esp_padding(ip_bytes) + sizeof(dataplane::EspTrailer);
+  SealedSource source(workers->site, ip_bytes);
+  const auto library = std::make_unique<Library>();
+  uint64_t number = 0;
+  measure(state, [&] {
+    const std::span<rte_mbuf*> burst = source.fill();
+    for (rte_mbuf* packet : burst) {
+      library->decrypt(rte_pktmbuf_mtod_offset(packet, uint8_t*, SealedSource::kFront), plain_bytes,
+                       ++number);
+    }
+    free_all(burst);
+  });
+}
+
+void open(benchmark::State& state) {
+  const auto ip_bytes = static_cast<size_t>(state.range(0));
+  WorkerRig& rig = *workers->rigs[0];
+  Source clients(0, requests(0, ip_bytes), false);
+  uint64_t sent = 0, received = 0;
+  const auto one_burst = [&](auto& source, uint8_t port) {
+    received += kBurst;
+    sent += work(rig.worker(), 0, source.fill(), port);
+  };
+  SealedSource source(workers->site, ip_bytes);
+  const auto answers = [&] { one_burst(source, test::kCore); };
+  // All flows, their paths and the ways back are known then.
+  for (unsigned i = 0; i < 3 * kFlows / kBurst; ++i) one_burst(clients, test::kEdge);
+  for (unsigned i = 0; i < 3 * kFlows / kBurst; ++i) answers();
+  measure(state, answers);
+  while (unsigned count = work(rig.worker(), 0, {})) sent += count;
+  if (sent != received || rig.dropped() != 0) give_up("a packet was not forwarded");
+}
+
 BENCHMARK(floor)->Arg(64)->Arg(1400);
 BENCHMARK(direct)->Arg(64)->Arg(1400);
 BENCHMARK(pipeline)->Arg(64)->Arg(1400)->Setup(employ)->Teardown(dismiss);
 BENCHMARK(pipeline_verified)->Arg(64)->Arg(1400)->Setup(employ)->Teardown(dismiss);
+BENCHMARK(floor_open)->Arg(64)->Arg(1400)->Setup(employ_one)->Teardown(dismiss);
+BENCHMARK(direct_open)->Arg(64)->Arg(1400)->Setup(employ_one)->Teardown(dismiss);
+BENCHMARK(open)->Arg(64)->Arg(1400)->Setup(employ_one)->Teardown(dismiss);
 BENCHMARK(together)
     ->Arg(64)
     ->Arg(1400)

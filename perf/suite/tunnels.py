@@ -18,9 +18,9 @@ REKEYS_PER_SECOND_WISHED = 4000
 SETTLED_SECONDS = 10.0
 
 
-def net(found: Samples, name: str, size: int) -> List[float]:
+def net(found: Samples, name: str, size: int, floor: str = "floor") -> List[float]:
     """What a packet takes, less that of laying it ready."""
-    return [time - under for time, under in zip(found[f"{name}/{size}"], found[f"floor/{size}"])]
+    return [time - under for time, under in zip(found[f"{name}/{size}"], found[f"{floor}/{size}"])]
 
 
 def beside_ipsec_mb(wish: Wish) -> Iterator[Row]:
@@ -38,6 +38,15 @@ def beside_ipsec_mb(wish: Wish) -> Iterator[Row]:
     row = Row("esp", "encrypt and forward, 64 bytes, over ipsec-mb direct", "cycles", over, more_is_better=False,
               command=PROGRAM)  # fmt: skip
     yield row.demand_figure(120)
+
+
+def out_of_tunnels(wish: Wish) -> Iterator[Row]:
+    with huge_pages(HUGE_MEGABYTES):
+        found = samples_of(runs(PROGRAM, "^(floor_|direct_)?open/", wish))
+    for size in (64, 1400):
+        yield Row("esp", f"decrypt and forward, {size} bytes", "ns", net(found, "open", size, "floor_open"),
+                  "ipsec-mb direct", net(found, "direct_open", size, "floor_open"), more_is_better=False,
+                  command=PROGRAM)  # fmt: skip
 
 
 def on_two_workers(wish: Wish) -> Iterator[Row]:
@@ -91,5 +100,6 @@ def new_keys(wish: Wish) -> Iterator[Row]:
 
 
 def measurements(wish: Wish) -> Iterator[Measurement]:
-    for name, take in (("ipsec-mb", beside_ipsec_mb), ("workers", on_two_workers), ("rekeys", new_keys)):
+    for name, take in (("ipsec-mb", beside_ipsec_mb), ("opened", out_of_tunnels), ("workers", on_two_workers),
+                       ("rekeys", new_keys)):
         yield Measurement("esp", name, functools.partial(take, wish))

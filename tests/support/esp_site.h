@@ -44,6 +44,7 @@ class EspSite {
   /// What it counts of the gateway's workers.
   const dataplane::TunnelState& state() const { return *state_; }
   const dataplane::OutboundSa& out() const { return *out_; }
+  const dataplane::InboundSa& in() const { return *in_; }
 
  private:
   const Family& family() const { return spec_.is_v4 ? kIpv4 : kIpv6; }
