@@ -20,7 +20,8 @@ using Bytes = std::span<uint8_t>;
 
 enum class Fate : uint8_t {
   kAsItWas,  ///< it is no tunnel's
-  kGone,     ///< dropped, or among Inners
+  kInner,    ///< what was in it is among Inners
+  kGone,     ///< dropped
 };
 
 /// What was in ESP packets of a burst, in their order: frames that nobody has parsed.
@@ -98,7 +99,7 @@ Fate become_inner(Worker& worker, uint16_t tunnel, rte_mbuf* packet, const Opene
   packet->ol_flags = 0;  // what the device has found was about the outer headers
   if ((facts.traffic_class & 3) != *ecn) set_ecn(ip, opened.is_v4, *ecn);
   inners.add({packet, said_bytes(ip, opened.is_v4), tunnel, opened.is_v4});
-  return Fate::kGone;
+  return Fate::kInner;
 }
 
 /// Parses such a frame, which no short way has taken. False: it is dropped.
@@ -123,26 +124,29 @@ bool admit(Worker& worker, uint8_t port, const Inner& inner) {
   return true;
 }
 
-/// Sends on those that go on with known flows, and parses the others. Puts of these what goes on into
-/// `packets`, which has room for all, and returns how many that are.
+/// Sends on those inner packets that go on with known flows, and parses the others. Takes what goes on no
+/// further out of `packets`, in whose order `inners` are, and returns how many are left.
 size_t take_inners(Worker& worker, uint8_t port, std::span<const Inner> inners,
                    std::span<rte_mbuf*> packets) {
-  if (inners.empty()) return 0;
-  std::transform(inners.begin(), inners.end(), packets.begin(),
-                 [](const Inner& inner) { return inner.packet; });
-  const std::span<rte_mbuf*> left = forward_known_flows(worker, port, packets.first(inners.size())).frames;
+  if (inners.empty()) return packets.size();
+  std::array<rte_mbuf*, kBurst> frames;
+  std::ranges::transform(inners, frames.begin(), &Inner::packet);
+  const std::span<rte_mbuf*> left =
+      forward_known_flows(worker, port, std::span(frames).first(inners.size())).frames;
   encapsulate_marked(worker, port);
-  size_t seen = 0, kept = 0;  // of those that are left, which are in their order
-  for (const Inner& inner : inners) {
-    const bool is_left = seen < left.size() && left[seen] == inner.packet;
-    if (is_left) {
-      ++seen;
-      if (!admit(worker, port, inner)) continue;
-      packets[kept++] = inner.packet;
+  size_t next = 0, next_left = 0, kept = 0;
+  for (rte_mbuf* const packet : packets) {
+    if (next < inners.size() && inners[next].packet == packet) {
+      const Inner& inner = inners[next++];
+      const bool is_left = next_left < left.size() && left[next_left] == packet;
+      if (is_left) ++next_left;
+      if (is_left && !admit(worker, port, inner)) continue;
+      TunnelCounters& counters = counters_of(worker, inner.tunnel);
+      counters.packets_in.add();
+      counters.bytes_in.add(inner.ip_bytes);
+      if (!is_left) continue;
     }
-    TunnelCounters& counters = counters_of(worker, inner.tunnel);
-    counters.packets_in.add();
-    counters.bytes_in.add(inner.ip_bytes);
+    packets[kept++] = packet;
   }
   return kept;
 }
@@ -302,9 +306,9 @@ std::span<rte_mbuf*> decapsulate(Worker& worker, uint8_t port, std::span<rte_mbu
   Inners inners;
   size_t kept = 0;
   for (rte_mbuf* const packet : packets) {
-    if (fate_of(worker, packet, inners) == Fate::kAsItWas) packets[kept++] = packet;
+    if (fate_of(worker, packet, inners) != Fate::kGone) packets[kept++] = packet;
   }
-  return packets.first(kept + take_inners(worker, port, inners.all(), packets.subspan(kept)));
+  return packets.first(take_inners(worker, port, inners.all(), packets.first(kept)));
 }
 
 LeftFrames forward_known_in_clear(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
