@@ -15,8 +15,7 @@ namespace sluice::dataplane {
 /// Decrypts those parsed packets, which came in at `port`, that are a tunnel's: each goes on as the packet
 /// that was inside, as if that had come in alone: it is sent if its flow is known, else parsed; or it is
 /// dropped as `denied` and counted at its tunnel. Drops packets that came without a tunnel though a tunnel
-/// leads to their source. Returns what goes on, moved to the front: first what was in no tunnel, then the
-/// others, both in their order. No flow has packets of both kinds, since the source decides.
+/// leads to their source. Returns what goes on, moved to the front, in its order.
 std::span<rte_mbuf*> decapsulate(Worker& worker, uint8_t port, std::span<rte_mbuf*> packets);
 
 /// forward_known_flows() where there are tunnels. That does not look at sources, so packets from an address
