@@ -120,8 +120,8 @@ PlainPackets::Kind::Kind(const rte_mbuf& frame, const PlainLink& link)
                             reinterpret_cast<__m256i>(buffers_differ)) != 0;
 }
 
-PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash)
-    : PlainPackets(frames, link) {
+PlainPackets::PlainPackets(std::span<rte_mbuf* const> frames, const PortView& port, const lb::FlowHash& hash)
+    : PlainPackets(frames, port) {
   for (size_t first = 0; first < frames.size(); first += kLanes) fetch(first);
   for (size_t first = 0; first < frames.size(); first += kLanes) look_at(first, hash);
 }

@@ -52,12 +52,14 @@ class PlainPackets {
   static constexpr size_t kLanes = 8;         ///< packets that are looked at together
   static constexpr size_t kRoomInFront = 70;  ///< bytes of a plain packet's buffer, for other headers
 
-  /// Received frames, 1 to kMost, none of which is looked at yet. They outlive this.
-  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link)
-      : frames_(frames), link_(link), usual_(*frames[0], link) {}
+  /// Frames that `port` has received, 1 to kMost, none of which is looked at yet. They outlive this.
+  PlainPackets(std::span<rte_mbuf* const> frames, const PortView& port)
+      : frames_(frames), link_(port), usual_(*frames[0], link_) {}
   /// The same, and looks at them all.
-  PlainPackets(std::span<rte_mbuf* const> frames, const PlainLink& link, const lb::FlowHash& hash);
+  PlainPackets(std::span<rte_mbuf* const> frames, const PortView& port, const lb::FlowHash& hash);
 
+  /// How large a link header each has.
+  size_t link_bytes() const { return link_.bytes(); }
   /// Fetches the headers of the frames from number `first` on.
   void fetch(size_t first);
   /// Looks at the frames from number `first` on, which are being fetched: what is said below holds for them
@@ -151,7 +153,7 @@ class PlainPackets {
   uint32_t look_at_v6(uint8_t* const* ip, size_t first, const lb::FlowHash& hash, EightHashes hashes);
 
   std::span<rte_mbuf* const> frames_;
-  const PlainLink link_;
+  const PlainLink link_;  ///< made here: a copy would wait for what has just been stored
   Kind usual_;  ///< of the frames that are fetched
   uint64_t plain_ = 0;
   std::array<uint8_t, kMost / kLanes> sound_{};

@@ -30,8 +30,8 @@ inline constexpr size_t kEight = PlainPackets::kLanes;
 /// that each fetch from memory what the next one looks at, some packets later.
 class BurstFlows {
  public:
-  BurstFlows(std::span<rte_mbuf*> all, uint8_t port, const PlainLink& link)
-      : frames(all), in_port(port), link_bytes(link.bytes()), packets(all, link) {}
+  BurstFlows(std::span<rte_mbuf*> all, uint8_t port, const PortView& view)
+      : frames(all), in_port(port), packets(all, view) {}
 
   /// Goes on until the flows of `count` packets are found, or of all.
   [[gnu::always_inline]] void find_until(const Worker& worker, lb::FlowTable& table, size_t count);
@@ -43,7 +43,6 @@ class BurstFlows {
 
   std::span<rte_mbuf*> frames;
   uint8_t in_port;
-  size_t link_bytes;  ///< of each frame
   PlainPackets packets;
   std::array<lb::FlowEntry*, PlainPackets::kMost> flows;
 

@@ -335,7 +335,7 @@ LeftFrames forward_burst(Worker& worker, BurstFlows& burst) {
 
 LeftFrames forward_known_flows(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   if (frames.empty() || worker.balancer.flows().size() == 0) return {frames};
-  BurstFlows burst(frames, port, PlainLink(worker.tables->ports[port]));
+  BurstFlows burst(frames, port, worker.tables->ports[port]);
   const bool is_watched =
       worker.inspects || worker.police.counts_packets || (worker.watch.any() & stage::kOfKnownPaths) != 0;
   if (!is_watched) [[likely]]

@@ -131,8 +131,7 @@ class Judged {
 
 std::span<rte_mbuf*> refuse_plain(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   --worker.police.refusing;
-  const PlainLink link(worker.tables->ports[port]);
-  const PlainPackets packets(frames, link, worker.balancer.flows().hash());
+  const PlainPackets packets(frames, worker.tables->ports[port], worker.balancer.flows().hash());
   const Judged judged(worker, packets, frames.size());
   // Ready before the first packet: what was just written byte by byte could not be read as words at once.
   DropNote denied{.reason = DropReason::kDenied, .detail = DropDetail::kAccessRule, .port = port};

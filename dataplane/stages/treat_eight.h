@@ -18,7 +18,7 @@ namespace sluice::dataplane {
 [[gnu::always_inline]] inline void set_eight(const BurstFlows& burst, size_t first, size_t link_bytes,
                                              size_t added) {
   const auto in_front = static_cast<uint32_t>(link_bytes + added);
-  const auto before = static_cast<uint16_t>(in_front - burst.link_bytes);
+  const auto before = static_cast<uint16_t>(in_front - burst.packets.link_bytes());
   const Lanes bytes = load<Lanes>(burst.packets.all_ip_bytes(first)) + in_front;
   const EightPairs sizes(bytes, bytes);
 #pragma GCC unroll 8
@@ -102,7 +102,7 @@ template <bool is_v4, Treatment treatment, bool are_answers = false>
     };
     const size_t link_bytes = link_of(0).bytes;
     write_links<0>(packets.ips(first), link_bytes, link_of);
-    if (link_bytes != burst.link_bytes || packets.are_padded(first)) set_eight(burst, first, link_bytes, 0);
+    if (link_bytes != burst.packets.link_bytes() || packets.are_padded(first)) set_eight(burst, first, link_bytes, 0);
   }
   return bytes;
 }

@@ -103,7 +103,7 @@ void check_plain(std::span<uint8_t> frame, const PortView& port) {
   packet.nb_segs = 1;
   rte_mbuf* const burst[] = {&packet};
   const lb::FlowHash hash(1);
-  const PlainPackets packets(burst, PlainLink(port), hash);
+  const PlainPackets packets(burst, port, hash);
   if (!packets.is_plain(0)) return;
   const uint8_t* const ip = packets.ip(0);
   const IpAddress source = packets.is_v4(0) ? IpAddress::v4(load<Be32>(ip + offsetof(Ipv4Header, source)))

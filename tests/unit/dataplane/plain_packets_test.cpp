@@ -53,7 +53,7 @@ class Burst {
     return packet;
   }
   rte_mbuf& add(const PacketBuilder& packet) { return add(ethernet(kToPort, packet)); }
-  PlainPackets look(const PortView& view = port()) const { return {frames_, PlainLink(view), kHash}; }
+  PlainPackets look(const PortView& view = port()) const { return {frames_, view, kHash}; }
   std::span<rte_mbuf* const> frames() const { return frames_; }
 
  private:
@@ -311,7 +311,7 @@ TEST(PlainPackets, AreTheSameWhereEightsAreFetchedBeforeOthersAreLookedAt) {
     burst.add(i % 7 == 0 ? udp6() : i % 11 == 0 ? tcp().fin() : tcp().payload_bytes(i));
   }
   const PlainPackets at_once = burst.look();
-  PlainPackets in_steps(burst.frames(), PlainLink(port()));
+  PlainPackets in_steps(burst.frames(), port());
   for (size_t first = 0; first < 43 + 16; first += 8) {
     if (first < 43) in_steps.fetch(first);
     if (first >= 16) in_steps.look_at(first - 16, kHash);
