@@ -152,51 +152,6 @@ template <bool is_v4>
 /// For each of eight flows the place where its path would be kept; it may hold another path.
 using EightPlaces = std::array<const KnownPath*, 8>;
 
-/// How large an outer header of IPv4 is.
-template <bool has_udp>
-inline constexpr size_t kOuterBytes = sizeof(Ipv4Header) + (has_udp ? sizeof(UdpHeader) : 0);
-
-/// OuterHeader::write() for eight packets of one family and outer headers of IPv4, with UDP or without.
-/// `first_words`, `ip_bytes`: the packets' first words and sizes; `ports`: where UDP is, its source ports as
-/// they lie in the header, in the lower halves.
-template <bool inner_v4, bool has_udp>
-[[gnu::always_inline]] inline void encapsulate_eight(EightPackets ip, const EightPlaces& path,
-                                                     Lanes first_words, Lanes ip_bytes, Lanes ports) {
-  constexpr size_t kUdp = sizeof(Ipv4Header), kAdded = kOuterBytes<has_udp>;
-  constexpr size_t kRow = offsetof(Ipv4Header, id);  // what follows is the path's, but for the checksum
-  const auto row_of = [&](size_t i) { return path[i]->rewrite.outer.header.data() + kRow; };
-  const auto rows_of = [&](size_t i) { return load_rows(row_of(i), row_of(i + 4)); };
-  const __m256i rows[] = {rows_of(0), rows_of(1), rows_of(2), rows_of(3)};
-  const auto sum_words = reinterpret_cast<Lanes>(_mm256_unpackhi_epi64(
-      _mm256_unpacklo_epi32(rows[0], rows[1]), _mm256_unpacklo_epi32(rows[2], rows[3])));
-
-  const Lanes traffic_class =
-      inner_v4 ? first_words & lanes_of<0xff00>
-               : (first_words & lanes_of<0x0f>) << 12 | (first_words >> 4 & lanes_of<0x0f00>);
-  const Lanes total = field_of<0>(ip_bytes + lanes_of<kAdded>);
-  const Lanes first = lanes_of<0x45> | traffic_class | total << 16;
-  const Lanes sum = (sum_words >> 16) + traffic_class + total;
-  const Lanes folded = sum + (sum << 16 | sum >> 16);  // in the upper half, as checksum_fold() has it
-  const Lanes third = (sum_words & lanes_of<0xffff>) | (~folded & lanes_of<0xffff'0000>);
-  // All paths of one version have the same destination port.
-  const Lanes both_ports = ports | load<uint32_t>(path[0]->rewrite.outer.header.data() + kUdp);
-  const EightPairs udp(both_ports, field_of<0>(ip_bytes + lanes_of<sizeof(UdpHeader)>));
-  const auto write = [&](size_t i, __m128i row) __attribute__((always_inline)) {
-    uint8_t* const outer = ip[i] - kAdded;
-    store(outer + kRow, row);
-    store(outer, first[i]);
-    store(outer + offsetof(Ipv4Header, ttl), third[i]);
-    if constexpr (has_udp) store(outer + kUdp, udp[i]);
-  };
-#pragma GCC unroll 4
-  for (size_t i = 0; i < 4; ++i) {
-    write(i, _mm256_castsi256_si128(rows[i]));
-    write(i + 4, _mm256_extracti128_si256(rows[i], 1));
-  }
-}
-static_assert(offsetof(Ipv4Header, checksum) == offsetof(Ipv4Header, ttl) + 2 &&
-              sizeof(Ipv4Header) == offsetof(Ipv4Header, id) + 16);
-
 /// Writes the link headers, of that size, in front of eight packets, or of kBetween bytes in front of these,
 /// which are written after it. `link_of`: gives that of packet i.
 template <size_t kBetween, typename LinkOf>

@@ -33,9 +33,9 @@ inline uint8_t traffic_class_of(const uint8_t* ip, bool is_v4) {
 struct OuterHeader {
   static constexpr size_t kMostBytes = sizeof(Ipv6Header) + sizeof(UdpHeader);
 
-  /// In the place of IPv4's checksum is the sum of that header as it stands here otherwise.
+  /// In the place of IPv4's checksum is the sum of that header as it stands here otherwise; in that of IPv6's
+  /// payload length that of what a UDP checksum covers of its header.
   std::array<uint8_t, kMostBytes> header{};
-  uint32_t sum = 0;   ///< over IPv6, of what a UDP checksum covers of its header
   uint8_t bytes = 0;  ///< 0: there is no outer header
   bool is_v4 = false;
   bool has_udp = false;
@@ -83,7 +83,8 @@ struct OuterHeader {
     const auto length = Be16::from_host(static_cast<uint16_t>(udp_bytes));
     Be16 checksum{};
     if (!is_v4) {
-      const uint64_t ahead = uint64_t{sum} + byte_swap(static_cast<uint32_t>(udp_bytes)) +
+      const auto sum_here = load<uint16_t>(header.data() + offsetof(Ipv6Header, payload_length));
+      const uint64_t ahead = uint64_t{sum_here} + byte_swap(static_cast<uint32_t>(udp_bytes)) +
                              source_port.network() + destination_port.network() + length.network();
       checksum = checksum_finish(checksum_add(inner, ip_bytes, ahead));
       if (checksum.network() == 0) checksum = Be16::from_network(0xffff);
@@ -91,7 +92,7 @@ struct OuterHeader {
     store(inner - sizeof(UdpHeader), UdpHeader{source_port, destination_port, length, checksum});
   }
 };
-static_assert(sizeof(OuterHeader) == 56);
+static_assert(sizeof(OuterHeader) == 51);
 
 inline OuterHeader OuterHeader::ip(const Encapsulation& encapsulation, const IpAddress& destination,
                                    IpProtocol protocol) {
@@ -114,7 +115,8 @@ inline OuterHeader OuterHeader::ip(const Encapsulation& encapsulation, const IpA
     header.hop_limit = kOuterTtl;
     header.source = encapsulation.source6.bytes();
     header.destination = destination.bytes();
-    outer.sum = checksum_fold(pseudo_header_sum(outer.header.data(), false, protocol, 0));
+    header.payload_length = Be16::from_network(
+        static_cast<uint16_t>(checksum_fold(pseudo_header_sum(outer.header.data(), false, protocol, 0))));
   }
   return outer;
 }

@@ -21,12 +21,13 @@ enum class Treatment : uint8_t {
   // The same behind an outer header:
   kBehindIpv4,
   kBehindIpv4Udp,
-  kBehindIpv6,  ///< with UDP or without
+  kBehindIpv6,
+  kBehindIpv6Udp,
 };
 /// Which puts packets behind that outer header.
 constexpr Treatment treatment_by(const OuterHeader& outer) {
-  if (!outer.is_v4) return Treatment::kBehindIpv6;
-  return outer.has_udp ? Treatment::kBehindIpv4Udp : Treatment::kBehindIpv4;
+  if (outer.is_v4) return outer.has_udp ? Treatment::kBehindIpv4Udp : Treatment::kBehindIpv4;
+  return outer.has_udp ? Treatment::kBehindIpv6Udp : Treatment::kBehindIpv6;
 }
 
 /// The way out: the port, and the Ethernet header with VLAN tags that frames to the next hop have.

@@ -157,6 +157,8 @@ template <bool is_v4>
       return send_eight<is_v4, Treatment::kBehindIpv4Udp>(worker, burst, first, path, are_together);
     case Treatment::kBehindIpv6:
       return send_eight<is_v4, Treatment::kBehindIpv6>(worker, burst, first, path, are_together);
+    case Treatment::kBehindIpv6Udp:
+      return send_eight<is_v4, Treatment::kBehindIpv6Udp>(worker, burst, first, path, are_together);
   }
   end_broken("only a tunnel has outer headers");
 }

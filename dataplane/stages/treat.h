@@ -66,6 +66,7 @@ template <bool is_v4>
     case Treatment::kBehindIpv4:
     case Treatment::kBehindIpv4Udp:
     case Treatment::kBehindIpv6:
+    case Treatment::kBehindIpv6Udp:
       return treat_as<is_v4, Treatment::kBehindIpv6>(worker, path, flow, key, at);
   }
   end_broken("a treatment is one of Treatment");

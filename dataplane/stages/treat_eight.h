@@ -7,6 +7,7 @@
 
 #include "dataplane/forward/client_ways.h"
 #include "dataplane/forward/eight_flows.h"
+#include "dataplane/forward/encapsulate_eight.h"
 #include "dataplane/stages/burst_flows.h"
 #include "dataplane/stages/forward_known.h"
 #include "dataplane/stages/treat.h"
@@ -43,26 +44,39 @@ static_assert(offsetof(rte_mbuf, data_len) == offsetof(rte_mbuf, pkt_len) + 4 &&
 }
 static_assert(offsetof(lb::FlowEntry, translated_port) == offsetof(lb::FlowEntry, peer) + 4);
 
-/// Puts eight packets behind outer headers of IPv4, and writes the link headers in front of them.
-template <bool is_v4, Treatment treatment>
-[[gnu::always_inline]] inline void put_behind_ipv4(const Worker& worker, const BurstFlows& burst,
-                                                   size_t first, const EightPlaces& path) {
-  constexpr bool kHasUdp = treatment == Treatment::kBehindIpv4Udp;
-  const PlainPackets& packets = burst.packets;
-  const size_t link_bytes = path[0]->rewrite.link.bytes;
-  write_links<kOuterBytes<kHasUdp>>(packets.ips(first), link_bytes,
-                                    [&](size_t i) -> const LinkHeader& { return path[i]->rewrite.link; });
-  Lanes ports{};
-  if constexpr (kHasUdp) ports = gue_ports(worker, &burst.flows[first]);
-  encapsulate_eight<is_v4, kHasUdp>(packets.ips(first), path, packets.first_words(first),
-                                    load<Lanes>(packets.all_ip_bytes(first)), ports);
-  set_eight(burst, first, link_bytes, kOuterBytes<kHasUdp>);
+constexpr bool is_behind(Treatment treatment) {
+  return treatment != Treatment::kTranslate && treatment != Treatment::kKeep;
 }
 
-/// Puts each of eight packets behind its outer header, whichever that is, and writes its link header.
+/// Whether one of eight packets over IPv4 is a UDP datagram without a checksum (RFC 768).
+inline bool any_unsummed(const PlainPackets& packets, size_t first) {
+  return bits_of(packets.layer_4_words(first) >> 16 == 0) & packets.of_udp(first);
+}
+
+/// Puts eight packets behind outer headers, and writes the link headers in front of them.
+template <bool is_v4, Treatment treatment>
+[[gnu::always_inline]] inline void put_behind(const Worker& worker, const BurstFlows& burst, size_t first,
+                                              const EightPlaces& path) {
+  constexpr bool kOuterV4 = treatment == Treatment::kBehindIpv4 || treatment == Treatment::kBehindIpv4Udp;
+  constexpr bool kHasUdp = treatment == Treatment::kBehindIpv4Udp || treatment == Treatment::kBehindIpv6Udp;
+  constexpr size_t kAdded = kOuterBytes<kOuterV4, kHasUdp>;
+  const PlainPackets& packets = burst.packets;
+  const size_t link_bytes = path[0]->rewrite.link.bytes;
+  write_links<kAdded>(packets.ips(first), link_bytes,
+                      [&](size_t i) -> const LinkHeader& { return path[i]->rewrite.link; });
+  Lanes ports{};
+  if constexpr (kHasUdp) ports = gue_ports(worker, &burst.flows[first]);
+  const EightInner inner{packets.ips(first), packets.first_words(first),
+                         load<Lanes>(packets.all_ip_bytes(first)), packets.of_udp(first)};
+  kOuterV4 ? put_behind_ipv4<is_v4, kHasUdp>(inner, path, ports)
+           : put_behind_ipv6<is_v4, kHasUdp>(inner, path, ports);
+  set_eight(burst, first, link_bytes, kAdded);
+}
+
+/// The same one by one, whatever the packets are.
 template <bool is_v4>
-[[gnu::always_inline]] inline void put_each_behind(const Worker& worker, const BurstFlows& burst,
-                                                   size_t first, const EightPlaces& path) {
+[[gnu::noinline]] void put_each_behind(const Worker& worker, const BurstFlows& burst, size_t first,
+                                       const EightPlaces& path) {
   for (size_t i = 0; i < kEight; ++i) {
     const PacketPlaces at = burst.places<is_v4>(first + i);
     const PathRewrite& rewrite = path[i]->rewrite;
@@ -87,10 +101,12 @@ template <bool is_v4, Treatment treatment, bool are_answers = false>
     bytes += frame_bytes[i];
     if constexpr (!are_answers) path[i]->counters->count_packet(frame_bytes[i]);
   }
-  if constexpr (treatment == Treatment::kBehindIpv4 || treatment == Treatment::kBehindIpv4Udp) {
-    put_behind_ipv4<is_v4, treatment>(worker, burst, first, path);
-  } else if constexpr (treatment == Treatment::kBehindIpv6) {
-    put_each_behind<is_v4>(worker, burst, first, path);
+  if constexpr (is_behind(treatment)) {
+    if (is_v4 && treatment == Treatment::kBehindIpv6Udp && any_unsummed(packets, first)) {
+      put_each_behind<is_v4>(worker, burst, first, path);
+    } else {
+      put_behind<is_v4, treatment>(worker, burst, first, path);
+    }
   } else {
     if constexpr (treatment == Treatment::kTranslate) {
       translate_eight<is_v4>(
@@ -102,7 +118,8 @@ template <bool is_v4, Treatment treatment, bool are_answers = false>
     };
     const size_t link_bytes = link_of(0).bytes;
     write_links<0>(packets.ips(first), link_bytes, link_of);
-    if (link_bytes != burst.packets.link_bytes() || packets.are_padded(first)) set_eight(burst, first, link_bytes, 0);
+    if (link_bytes != burst.packets.link_bytes() || packets.are_padded(first))
+      set_eight(burst, first, link_bytes, 0);
   }
   return bytes;
 }

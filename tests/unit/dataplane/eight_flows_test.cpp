@@ -8,8 +8,6 @@
 #include <random>
 #include <vector>
 
-#include "dataplane/forward/gue.h"
-#include "dataplane/forward/ipip.h"
 #include "lb/balancer.h"
 
 namespace sluice::dataplane {
@@ -46,7 +44,6 @@ class Eight : public testing::Test {
             {}};
   }
   void expect_translated(bool is_v4);
-  void expect_encapsulated(bool is_v4, bool has_udp);
 
   std::mt19937 random_{5};
   std::array<lb::FlowEntry, 8> entries_;
@@ -205,72 +202,6 @@ TEST_F(Eight, GetTheOtherEndsAndRightChecksums) {
 
 TEST_F(Eight, GetTheOtherEndsOfIpv6AndRightChecksums) {
   expect_translated(false);
-}
-
-void Eight::expect_encapsulated(bool is_v4, bool has_udp) {
-  const size_t added = has_udp ? 28 : 20;
-  for (unsigned round = 0; round < 10'000; ++round) {
-    std::array<KnownPath, 8> paths{};
-    EightPlaces path;
-    std::array<Packet, 8> expected;
-    std::array<uint8_t*, 8> packets;
-    std::array<uint32_t, 8> first_words, ip_bytes, ports{};
-    for (size_t i = 0; i < 8; ++i) {
-      const Encapsulation ends{IpAddress::v4(any_address()), {}, 6080};
-      const lb::Backend backend{.address = IpAddress::v4(any_address()), .port = {}};
-      const PathEnds path_ends{backend, ends, is_v4};
-      paths[i].rewrite = has_udp ? gue(path_ends) : ipip(path_ends);
-      path[i] = &paths[i];
-      for (uint8_t& byte : packets_[i]) byte = static_cast<uint8_t>(number());
-      uint8_t* const inner = packets[i] = packets_[i].data() + 14 + added;
-      const auto traffic_class = static_cast<uint8_t>(one_of(4) ? 0xff : number());
-      inner[0] = static_cast<uint8_t>(is_v4 ? 0x45u : 0x60u | traffic_class >> 4);
-      inner[1] = static_cast<uint8_t>(is_v4 ? uint32_t{traffic_class}
-                                            : uint32_t{traffic_class} << 4 | number() % 16);
-      first_words[i] = load<uint32_t>(inner);
-      ip_bytes[i] = one_of(4) ? 65'507 : 40 + number() % 1500;
-      const Be16 port = any_port();
-      if (has_udp) ports[i] = port.network();
-
-      expected[i] = packets_[i];
-      uint8_t* const outer = expected[i].data() + 14;
-      const auto size = static_cast<uint16_t>(added + ip_bytes[i]);
-      const std::array<uint8_t, 12> first_bytes{0x45,
-                                                traffic_class,
-                                                static_cast<uint8_t>(size >> 8),
-                                                static_cast<uint8_t>(size),
-                                                0,
-                                                0,
-                                                0x40,
-                                                0,
-                                                64,
-                                                static_cast<uint8_t>(has_udp ? 17
-                                                                     : is_v4 ? 4
-                                                                             : 41)};
-      std::ranges::copy(first_bytes, outer);
-      store(outer + 12, ends.source.as_v4());
-      store(outer + 16, backend.address.as_v4());
-      store(outer + 10, checksum_of(sum_of(outer, 20)));
-      if (!has_udp) continue;
-      store(outer + 20, port);
-      store(outer + 22, Be16::from_host(6080));
-      store(outer + 24, Be16::from_host(static_cast<uint16_t>(8 + ip_bytes[i])));
-      store(outer + 26, Be16());
-    }
-    const auto encapsulate = [&]<bool v4, bool udp>() {
-      encapsulate_eight<v4, udp>(packets.data(), path, load<Lanes>(first_words.data()),
-                                 load<Lanes>(ip_bytes.data()), load<Lanes>(ports.data()));
-    };
-    if (is_v4) has_udp ? encapsulate.operator()<true, true>() : encapsulate.operator()<true, false>();
-    if (!is_v4) has_udp ? encapsulate.operator()<false, true>() : encapsulate.operator()<false, false>();
-    ASSERT_EQ(packets_, expected) << round;
-  }
-}
-
-TEST_F(Eight, GetOuterHeadersOfIpv4) {
-  for (const bool is_v4 : {true, false}) {
-    for (const bool has_udp : {true, false}) expect_encapsulated(is_v4, has_udp);
-  }
 }
 
 TEST_F(Eight, HaveTheirLinkHeadersInFront) {
