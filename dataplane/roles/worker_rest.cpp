@@ -53,7 +53,8 @@ WorkerRest::~WorkerRest() {
 
 bool WorkerRest::watch(int descriptor) {
   epoll_event event{.events = EPOLLIN | EPOLLET, .data = {}};
-  return epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0;
+  // Two queues may have the same descriptors.
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0 || errno == EEXIST;
 }
 
 bool WorkerRest::watch_queue(uint16_t device, uint16_t queue) {
