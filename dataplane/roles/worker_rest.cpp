@@ -20,8 +20,8 @@ namespace {
 
 /// What is due by time alone may be late by that, and expiry makes up for no more than twice as long.
 constexpr uint32_t kLongestSleepUs = 2000;
-/// How long a worker spins that the kernel's devices wake: about what a sleep costs its CPU. So it spends at
-/// most twice as much as one that knows when the next frame comes.
+/// How long a worker spins whom the kernel alone wakes with packets: about what a sleep costs its CPU. So it
+/// spends at most twice as much as one that knows when the next frame comes.
 constexpr uint64_t kSpinUs = 2;
 
 }  // namespace
@@ -44,11 +44,12 @@ Result<std::unique_ptr<WorkerRest>> WorkerRest::create(Worker& worker, std::span
 WorkerRest::WorkerRest(Worker& worker, int epoll)
     : epoll_(epoll),
       spin_cycles_(rte_get_tsc_hz() / 1'000'000 * kSpinUs),
-      has_devices_(!worker.receive_queues.empty()),
       is_always_woken_(worker.hash == nullptr) {
   for (auto* rings : {&worker.from_worker, &worker.from_transmit, &worker.from_hash}) {
     for (PacketRing* const ring : *rings) {
-      if (ring != nullptr) ring->attach(waker_);
+      if (ring == nullptr) continue;
+      ring->attach(waker_);
+      has_rings_ = true;
     }
   }
   worker.requests->attach(waker_);
@@ -86,9 +87,10 @@ void WorkerRest::after_empty_poll(uint64_t cycles) {
   is_armed_ = true;
 }
 
-/// Who has rings alone spins for longer: a worker wakes it, by a system call that its own packets wait for.
+/// Where a ring leads into it, another worker wakes it, by a system call that this one's own packets wait
+/// for: then it spins for longer.
 bool WorkerRest::spins(uint64_t cycles) const {
-  if (is_always_woken_ && has_devices_) return cycles - idle_since_ < spin_cycles_;
+  if (is_always_woken_ && !has_rings_) return cycles - idle_since_ < spin_cycles_;
   return rest_microseconds(empty_polls_) == 0;
 }
 

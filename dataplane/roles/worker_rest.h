@@ -37,8 +37,8 @@ class WorkerRest {
   Waker waker_;
   const int epoll_;
   const uint64_t spin_cycles_;
-  const bool has_devices_;
   bool is_always_woken_;      ///< by all that brings it something; else it looks every rest_microseconds()
+  bool has_rings_ = false;    ///< from other workers or hash workers
   bool is_armed_ = false;     ///< the waker, and a poll has found nothing since then
   uint32_t empty_polls_ = 0;  ///< in a row, since something woke it
   uint64_t idle_since_ = 0;   ///< when the first of them ended
