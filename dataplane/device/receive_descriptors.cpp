@@ -40,6 +40,12 @@ bool is_tap_of(int descriptor, unsigned interface) {
   return ioctl(descriptor, TUNGETIFF, &request) == 0 && if_nametoindex(request.ifr_name) == interface;
 }
 
+bool is_of_xdp(int descriptor) {
+  int family = 0;
+  socklen_t length = sizeof family;
+  return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 && family == AF_XDP;
+}
+
 }  // namespace
 
 std::vector<int> packet_sockets(unsigned interface) {
@@ -59,6 +65,10 @@ std::vector<int> receive_descriptors(uint16_t device, uint16_t queue) {
     // One for each queue, opened one after the other.
     const std::vector<int> sockets = packet_sockets(info.if_index);
     if (sockets.size() == info.max_rx_queues) return {sockets[queue]};
+  }
+  if (driver == "net_af_xdp") {
+    // Those of all devices and queues: such a socket tells nobody what it is bound to.
+    return open_descriptors([](int descriptor) { return is_of_xdp(descriptor); });
   }
   if (driver == "net_tap") {
     // All queues': which is whose cannot be told.

@@ -74,7 +74,7 @@ void WorkerLoop::run() {
       worker_.stats.long_turns.record(fine_clock_.at(after - before));
     }
     if (rest_ != nullptr) {
-      busy ? rest_->after_busy_poll() : rest_->after_empty_poll();
+      busy ? rest_->after_busy_poll() : rest_->after_empty_poll(after);
       if (!busy) after = rte_rdtsc();
     }
     count(after - before, busy);

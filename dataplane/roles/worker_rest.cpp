@@ -1,5 +1,6 @@
 #include "dataplane/roles/worker_rest.h"
 
+#include <rte_cycles.h>
 #include <rte_pause.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -19,6 +20,9 @@ namespace {
 
 /// What is due by time alone may be late by that, and expiry makes up for no more than twice as long.
 constexpr uint32_t kLongestSleepUs = 2000;
+/// How long a worker spins whom the kernel alone wakes with packets: about what a sleep costs its CPU. So it
+/// spends at most twice as much as one that knows when the next frame comes.
+constexpr uint64_t kSpinUs = 2;
 
 }  // namespace
 
@@ -37,10 +41,15 @@ Result<std::unique_ptr<WorkerRest>> WorkerRest::create(Worker& worker, std::span
 }
 
 /// Who hashes has deadlines, and a journal that does not wake it.
-WorkerRest::WorkerRest(Worker& worker, int epoll) : epoll_(epoll), is_always_woken_(worker.hash == nullptr) {
+WorkerRest::WorkerRest(Worker& worker, int epoll)
+    : epoll_(epoll),
+      spin_cycles_(rte_get_tsc_hz() / 1'000'000 * kSpinUs),
+      is_always_woken_(worker.hash == nullptr) {
   for (auto* rings : {&worker.from_worker, &worker.from_transmit, &worker.from_hash}) {
     for (PacketRing* const ring : *rings) {
-      if (ring != nullptr) ring->attach(waker_);
+      if (ring == nullptr) continue;
+      ring->attach(waker_);
+      has_rings_ = true;
     }
   }
   worker.requests->attach(waker_);
@@ -53,7 +62,8 @@ WorkerRest::~WorkerRest() {
 
 bool WorkerRest::watch(int descriptor) {
   epoll_event event{.events = EPOLLIN | EPOLLET, .data = {}};
-  return epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0;
+  // Two queues may have the same descriptors.
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0 || errno == EEXIST;
 }
 
 bool WorkerRest::watch_queue(uint16_t device, uint16_t queue) {
@@ -68,12 +78,20 @@ void WorkerRest::after_busy_poll() {
   is_armed_ = false;
 }
 
-void WorkerRest::after_empty_poll() {
-  if (rest_microseconds(++empty_polls_) == 0) return rte_pause();
+void WorkerRest::after_empty_poll(uint64_t cycles) {
+  if (empty_polls_++ == 0) idle_since_ = cycles;
+  if (spins(cycles)) return rte_pause();
   if (is_armed_) sleep();
   // Between here and the next sleep lies a poll, as the waker demands.
   waker_.arm();
   is_armed_ = true;
+}
+
+/// Where a ring leads into it, another worker wakes it, by a system call that this one's own packets wait
+/// for: then it spins for longer.
+bool WorkerRest::spins(uint64_t cycles) const {
+  if (is_always_woken_ && !has_rings_) return cycles - idle_since_ < spin_cycles_;
+  return rest_microseconds(empty_polls_) == 0;
 }
 
 void WorkerRest::sleep() {

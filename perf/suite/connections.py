@@ -5,8 +5,10 @@ CPU time of a process is what the kernel says all its threads were on a CPU (/pr
 on that CPU do not count. It holds the system calls and the way of a frame to the next host's queue, not what
 the sender's side pays for delivery: that spares the proxies their half of receiving, and the gateway a copy.
 A gateway also looks for packets where there are none. So it has three figures: all CPU time with `idle: adaptive`;
-its worker's time in polls that found packets, which is what remains where packets never cease; and of that what a
-profile finds outside the kernel and the driver, which is what remains on a device that costs no system call.
+its worker's time in polls that found packets, which is what remains where packets never cease; and that time less
+what the driver's calls to receive and to send took of it, by the clock (perf/device_calls.cpp), which is what remains on
+a device that costs nothing. That one still waits for what the kernel displaced from the caches, and holds what
+interrupts the worker outside those calls.
 The kernel's DNAT has no process: beside it stands all the time that the CPU was not idle (/proc/stat), while
 endpoints receive on the other one."""
 
@@ -15,21 +17,27 @@ import functools
 import os
 import pathlib
 import re
+import struct
 import time
-from typing import Dict, Iterator, List, NamedTuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
-from devices_under_test import MAIN_CPU, WORKER_CPU
+from devices_under_test import MAIN_CPU, PERF, WORKER_CPU
 from gateway import Gateway
-from measure import Measurement, Row, Wish, process_cpu_ns, thread_named
-from namespaces import run
-from processes import eventually, spawn, stop
+from measure import Measurement, Row, Wish, process_cpu_ns
+from processes import SLUICED, eventually
 from site_of_three import EDGE, VIP, Site
 
 CONNECTIONS = 64
 TURN_PER_SECOND_WISHED = 4  # a turn of wrk is longer than others: its start and end do not count then
 KERNEL = "nft DNAT"
-WORKER_THREAD = "rte-worker-1"
 COMMAND = f"wrk -t1 -c{CONNECTIONS} -H 'Connection: close'"
+
+
+class Busy(NamedTuple):
+    """Nanoseconds since the start."""
+
+    polls: float  # in polls that found packets
+    own: float  # of these, outside the device's calls
 
 
 class Middle:
@@ -44,26 +52,30 @@ class Middle:
         """Of all its threads, since the start."""
         return process_cpu_ns(self.pid)
 
-    def busy_ns(self) -> float:
+    def busy_ns(self) -> Busy:
         """What of that it worked; a proxy sleeps where there is no work."""
-        return self.cpu_ns()
+        cpu = self.cpu_ns()
+        return Busy(cpu, cpu)
 
 
 class GatewayMiddle(Middle):
     """The gateway, whose worker knows when it found packets."""
 
-    def __init__(self, gateway: Gateway, site: Site):
+    def __init__(self, gateway: Gateway, site: Site, device_calls: pathlib.Path):
         super().__init__(gateway.process.pid, site, VIP)
-        self._gateway = gateway
+        self._gateway, self._device_calls = gateway, device_calls
         self._started, self._cycles = time.monotonic_ns(), self._read()
 
-    def _read(self) -> Dict[str, int]:
-        return self._gateway.call("stats.get")["workers"][0]
+    def _read(self) -> Tuple[int, int, int]:
+        """Cycles: of polls that found packets, of what of them was the device's, of other polls."""
+        stats = self._gateway.call("stats.get")["workers"][0]
+        (device,) = struct.unpack("=Q", self._device_calls.read_bytes())
+        return stats["busy_cycles"], device, stats["idle_cycles"]
 
-    def busy_ns(self) -> float:
+    def busy_ns(self) -> Busy:
         now, passed = self._read(), time.monotonic_ns() - self._started
-        busy, idle = (now[key] - self._cycles[key] for key in ("busy_cycles", "idle_cycles"))
-        return passed * busy / (busy + idle)
+        busy, device, idle = (after - before for after, before in zip(now, self._cycles))
+        return Busy(*(passed * cycles / (busy + idle) for cycles in (busy, busy - device)))
 
 
 class KernelMiddle(Middle):
@@ -89,6 +101,7 @@ class Turn(NamedTuple):
 
     cpu_us: float  # for each connection
     busy_us: float  # for each connection
+    own_us: float  # for each connection
     core_us: float  # for each connection, of everybody on the worker's CPU
     per_second: float
 
@@ -101,27 +114,19 @@ def turn(middle: Middle, seconds: float) -> Turn:
         "taskset", "--cpu-list", MAIN_CPU, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration}s",
         "-H", "Connection: close", f"http://{middle.address}/",
     ).stdout  # fmt: skip
-    cpu, busy, core = middle.cpu_ns() - cpu, middle.busy_ns() - busy, core_ns() - core
+    cpu, core = middle.cpu_ns() - cpu, core_ns() - core
+    busy, own = (after - before for after, before in zip(middle.busy_ns(), busy))
     made, lasted = re.search(r"(\d+) requests in ([\d.]+)s", done).groups()
     if "Non-2xx" in done or re.search(r"(connect|read|write|timeout) [1-9]", done) or not int(made):
         raise RuntimeError(f"connections failed: {done}")
-    return Turn(*(spent / 1e3 / int(made) for spent in (cpu, busy, core)), int(made) / float(lasted))
+    return Turn(*(spent / 1e3 / int(made) for spent in (cpu, busy, own, core)), int(made) / float(lasted))
 
 
-def own_share(middle: GatewayMiddle, wish: Wish) -> float:
-    """Of the worker's time in a turn, what a profile finds in the gateway's own functions: neither in the kernel nor
-    in the device's driver."""
-    profile = wish.scratch / "connections.perf"
-    worker = thread_named(middle.pid, WORKER_THREAD)
-    recorder = spawn("perf", "record", "-q", "-e", "cpu-clock", "-F", 2000, "-t", worker, "-o", profile)
-    try:
-        turn(middle, wish.seconds)
-    finally:
-        stop(recorder)
-    lines = run("perf", "report", "-i", profile, "--stdio", "--no-children", "-F", "overhead,dso,symbol").stdout
-    shares = [(float(share), dso, symbol) for share, dso, symbol in
-              re.findall(r"^\s*([\d.]+)%\s+(\S+)\s+\[.\] (.+)$", lines, re.MULTILINE)]  # fmt: skip
-    return sum(share for share, dso, _ in shares if dso.startswith("sluiced")) / sum(share for share, _, _ in shares)
+def with_device_calls(gateway: Gateway, file: pathlib.Path) -> Gateway:
+    """Its worker's time in the device's calls is told by that file, once it has started."""
+    library = PERF / "libdevice_calls.so"
+    gateway.command = ["env", f"LD_PRELOAD={library}", f"SLUICE_DEVICE_CALLS={file}", SLUICED]
+    return gateway
 
 
 def middles(stack: contextlib.ExitStack, wish: Wish) -> Dict[str, Middle]:
@@ -130,10 +135,13 @@ def middles(stack: contextlib.ExitStack, wish: Wish) -> Dict[str, Middle]:
     def site(name: str, whole_frames: bool = False) -> Site:
         return stack.enter_context(Site(name, wish.scratch, whole_frames))
 
+    device_calls = wish.scratch / "device_calls"
     gateway, haproxy, nginx, nft = site("gw", whole_frames=True), site("ha"), site("ng"), site("nf", whole_frames=True)
     nft.start_nft_dnat()
     found = {
-        "gateway": GatewayMiddle(stack.enter_context(gateway.gateway("adaptive")), gateway),
+        "gateway": GatewayMiddle(
+            stack.enter_context(with_device_calls(gateway.gateway("adaptive"), device_calls)), gateway, device_calls
+        ),
         "HAProxy (TCP)": Middle(haproxy.start_haproxy(), haproxy, EDGE),
         "nginx (stream)": Middle(nginx.start_nginx_stream(), nginx, EDGE),
         KERNEL: KernelMiddle(nft, VIP),
@@ -151,7 +159,6 @@ def rows(wish: Wish) -> Iterator[Row]:
         for _ in range(wish.rounds):
             for name, middle in known.items():
                 turns[name].append(turn(middle, wish.seconds))
-        share = own_share(known["gateway"], wish)
     ours, kernel = turns.pop("gateway"), turns.pop(KERNEL)
 
     def compared(what: str, taken: List[float], peer: str, theirs: List[float]) -> Row:
@@ -160,7 +167,7 @@ def rows(wish: Wish) -> Iterator[Row]:
 
     for peer, theirs in turns.items():
         cpu = [each.cpu_us for each in theirs]
-        own = [share * each.busy_us for each in ours]
+        own = [each.own_us for each in ours]
         yield compared("CPU when busy without the device's calls", own, peer, cpu).demand_ratio(0.1)
         yield compared("CPU when busy", [each.busy_us for each in ours], peer, cpu)
         yield compared("all CPU", [each.cpu_us for each in ours], peer, cpu)

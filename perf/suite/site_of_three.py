@@ -1,5 +1,10 @@
 """A client, a middle and a server, each a network namespace on a wire of its own: where the gateway, or a proxy in
-its place, meets kernel endpoints. The endpoints' receive work is done on the other CPU, as on machines apart."""
+its place, meets kernel endpoints. The endpoints' receive work is done on the other CPU, as on machines apart: a wire
+has one queue each way, all of whose frames the kernel steers there.
+
+The gateway's devices are `net_af_xdp`, the cheapest of the kernel's (docs/performance/reasons.md has the figures). It
+takes wires of one queue at both ends, and `force_copy`, since veth has no memory to share. Without `busy_budget=0` a
+poll that finds nothing would ask the kernel for frames."""
 
 import pathlib
 from typing import Any, Dict, List
@@ -13,6 +18,7 @@ CLIENT, EDGE = "198.18.10.100", "198.18.10.1"
 SERVER, CORE, SNAT = "198.18.20.11", "198.18.20.1", "198.18.20.5"
 VIP = "203.0.113.10"
 SERVER_PORT = 8080
+DEVICE = "net_af_xdp{index},iface={interface},start_queue=0,queue_count=1,force_copy=1,busy_budget=0"
 
 _NGINX = """
 daemon off; master_process off; pid {directory}/{name}.pid; error_log {directory}/{name}.log;
@@ -81,7 +87,9 @@ class Site:
 
     def _wire(self, host: Namespace, middle_end: str, address: str, whole_frames: bool) -> None:
         self.middle.sysctl("net.ipv6.conf.default.disable_ipv6=1")
-        self.middle.ip("link", "add", middle_end, "type", "veth", "peer", "name", "eth0", "netns", host.name)
+        queues = "numrxqueues 1 numtxqueues 1".split()
+        self.middle.ip("link", "add", middle_end, *queues, "type", "veth",
+                       "peer", "name", "eth0", *queues, "netns", host.name)  # fmt: skip
         for place, end in ((self.middle, middle_end), (host, "eth0")):
             if whole_frames:
                 place.run("ethtool", "-K", end, *"tx off tso off gso off gro off sg off".split())
@@ -139,7 +147,7 @@ def gateway_configuration(idle: str) -> Dict[str, Any]:
     return {
         "gateway": boot_section("bench", workers=[WORKER_CPU], idle=idle, flow_table_entries=1 << 20),
         "ports": [
-            {"name": name, "device": f"net_af_packet{index},iface={name}", "mtu": 1500, "addresses": [address + "/24"]}
+            {"name": name, "device": DEVICE.format(index=index, interface=name), "mtu": 1500, "addresses": [address + "/24"]}
             for index, (name, address) in enumerate(ports)
         ],
         "snat": [SNAT],

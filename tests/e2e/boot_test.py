@@ -1,6 +1,8 @@
 """Settings that are read at the start: how workers rest, and ports that are shared with the kernel."""
 
+import contextlib
 import copy
+import ctypes
 import os
 import pathlib
 import re
@@ -15,10 +17,13 @@ import pytest
 from configuration import SERVICES
 from gateway import Gateway
 from lab import faults
+from namespaces import Namespace, owner_tag
 from processes import eventually
 from topology import CORE4, EDGE4, EDGE6
 from wireless import wireless_configuration
 
+AF_XDP, SO_DOMAIN = 44, 39  # Linux's, which Python has no names for
+PIDFD_GETFD = 438
 BY_NAME = {service.name: service for service in SERVICES}
 
 
@@ -144,6 +149,47 @@ def test_a_frame_from_the_kernel_wakes_a_worker_that_rests(gateway):
     sockets = packet_sockets(gateway.process)
     assert len(sockets) >= len(gateway.config["ports"])
     assert sockets <= watched(gateway.process)
+
+
+def sockets_of_family(process, family):
+    """A process's sockets of that family; those of AF_XDP show nowhere below /proc."""
+    found, handle = set(), os.pidfd_open(process.pid)
+    for number in descriptors(process, r"socket:\[\d+\]"):
+        duplicate = ctypes.CDLL(None).syscall(PIDFD_GETFD, handle, number, 0)
+        if duplicate < 0:
+            continue  # closed meanwhile
+        with socket.socket(family, socket.SOCK_RAW, 0, duplicate) as seen:
+            if seen.getsockopt(socket.SOL_SOCKET, SO_DOMAIN) == family:
+                found.add(number)
+    os.close(handle)
+    return found
+
+
+def test_a_frame_by_af_xdp_wakes_a_worker_that_rests(tmp_path):
+    config = wireless_configuration(tmp_path.name)
+    device = "net_af_xdp{0},iface=wire{0},start_queue=0,queue_count=1,force_copy=1"
+    config["ports"] = [
+        {"name": f"wire{i}", "device": device.format(i), "addresses": [f"198.18.{i}.1/24"]} for i in range(2)
+    ]
+    with contextlib.ExitStack() as stack:
+        host, middle = (Namespace(f"xdp-{role}", owner_tag()) for role in ("host", "middle"))
+        for namespace in (host, middle):
+            stack.callback(namespace.remove)
+        one = "numrxqueues 1 numtxqueues 1".split()
+        for i in range(2):
+            middle.ip("link", "add", f"wire{i}", *one, "type", "veth",
+                      "peer", "name", f"eth{i}", *one, "netns", host.name)  # fmt: skip
+            middle.ip("link", "set", f"wire{i}", "up")
+            middle.sysctl(f"net.ipv4.conf.wire{i}.arp_ignore=8")
+            host.run("ethtool", "-K", f"eth{i}", "tx", "off")
+            host.ip("link", "set", f"eth{i}", "up")
+            host.ip("address", "add", f"198.18.{i}.100/24", "dev", f"eth{i}")
+        gateway = stack.enter_context(Gateway(tmp_path / "gateway", config, middle))
+        sockets = sockets_of_family(gateway.process, AF_XDP)
+        assert len(sockets) == 2
+        assert sockets <= watched(gateway.process)
+        for i in range(2):
+            host.run("ping", "-c", "3", "-i", "0.2", "-W", "10", f"198.18.{i}.1")
 
 
 @pytest.fixture
