@@ -25,6 +25,7 @@ import slow_backend  # noqa: E402
 import sources  # noqa: E402
 import tunnels  # noqa: E402
 import units  # noqa: E402
+from af_xdp import needs_af_xdp  # noqa: E402
 from measure import Measurement, Wish, row_from_json  # noqa: E402
 from processes import ROOT  # noqa: E402
 from registries import missing  # noqa: E402
@@ -64,10 +65,12 @@ def test_a_worker_that_refuses_a_capture_is_measured_beside_testpmd_that_receive
     check(limits.dropping(rules, pipeline.Case(clients="many"), moment), 1)
 
 
+@needs_af_xdp
 def test_backends_that_are_slow_or_refuse_are_measured(moment):
     check(slow_backend.rows(moment), 2)
 
 
+@needs_af_xdp
 def test_a_set_that_is_replaced_is_measured(moment):
     check(sets.rows(1000, moment), 2)
 
@@ -76,11 +79,13 @@ def test_packets_come_back_over_memif_from_the_worker_and_from_l3fwd(moment):
     check(memif.rows("full-nat", moment), 1)
 
 
+@needs_af_xdp
 def test_connections_go_through_the_gateway_both_proxies_and_the_kernel(moment):
     rows = check(connections.rows(moment), 9)
     assert {row.peer for row in rows} == {"HAProxy (TCP)", "nginx (stream)", "nft DNAT"}
 
 
+@needs_af_xdp
 def test_datagrams_go_through_an_adaptive_and_a_polling_gateway(moment):
     check(idle.rows(moment), 5)
 
@@ -90,6 +95,7 @@ def test_a_change_among_services_and_the_room_for_flows_are_measured(moment):
     check(growth.of_flows(1 << 16, moment), 1)
 
 
+@needs_af_xdp
 def test_a_put_into_etcd_and_a_large_source_are_measured(moment):
     if not missing("etcd", "etcdctl"):
         check(sources.of_one_change(moment), 1)

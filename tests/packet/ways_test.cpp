@@ -22,7 +22,12 @@ struct Flow {
   bool is_tcp() const { return protocol == IpProtocol::kTcp; }
 };
 
-class Ways : public testing::TestWithParam<ForwardMode> {
+struct Way {
+  ForwardMode forward;
+  bool across = false;  ///< backends are of the other family than their service
+};
+
+class Ways : public testing::TestWithParam<Way> {
  protected:
   Ways() {
     for (const Family& family : {kIpv4, kIpv6}) {
@@ -37,18 +42,22 @@ class Ways : public testing::TestWithParam<ForwardMode> {
   static std::shared_ptr<dataplane::Tables> tables() {
     std::vector<ServiceSpec> specs;
     for (const Family& family : {kIpv4, kIpv6}) {
+      const Family& other = family.header == kIpv4.header ? kIpv6 : kIpv4;
       for (const IpProtocol protocol : {IpProtocol::kTcp, IpProtocol::kUdp}) {
-        specs.push_back({.address = family.vip,
-                         .protocol = protocol,
-                         .forward = GetParam(),
-                         .backends = {{.address = family.backend, .port = 8080}}});
+        specs.push_back(
+            {.address = family.vip,
+             .protocol = protocol,
+             .forward = GetParam().forward,
+             .backends = {{.address = GetParam().across ? other.backend : family.backend, .port = 8080}}});
       }
     }
     auto made = make_tables(specs);
     made->ports[kCore].mtu = 1400;
     return made;
   }
-  static bool is_nat() { return GetParam() == ForwardMode::kFullNat || GetParam() == ForwardMode::kDnat; }
+  static bool is_nat() {
+    return GetParam().forward == ForwardMode::kFullNat || GetParam().forward == ForwardMode::kDnat;
+  }
 
   size_t below(size_t bound) { return random_() % bound; }
 
@@ -58,7 +67,7 @@ class Ways : public testing::TestWithParam<ForwardMode> {
                          : PacketBuilder(from).udp(flow.client_port, 80);
   }
   PacketBuilder answer(const Flow& flow) const {
-    const bool is_full = GetParam() == ForwardMode::kFullNat;
+    const bool is_full = GetParam().forward == ForwardMode::kFullNat;
     const PacketBuilder from = ip(flow.family.backend, is_full ? flow.family.snat : flow.family.client);
     return flow.is_tcp() ? PacketBuilder(from).tcp(8080, flow.backend_sees)
                          : PacketBuilder(from).udp(8080, flow.backend_sees);
@@ -67,10 +76,10 @@ class Ways : public testing::TestWithParam<ForwardMode> {
   PacketBuilder any_packet(PacketBuilder packet, const Flow& flow, bool are_all_ordinary) {
     packet.payload_bytes(below(8) == 0 && !are_all_ordinary ? 1300 + below(120) : below(200));
     packet.traffic_class(static_cast<uint8_t>(random_()));
+    if (!flow.is_tcp() && below(12) == 0 && packet.is_v4()) packet.l4_checksum(0);
     if (are_all_ordinary) return packet;
     if (below(8) == 0) packet.ttl(static_cast<uint8_t>(below(3)));
     if (flow.is_tcp() && below(16) == 0) packet.tcp_flags(static_cast<uint8_t>(random_() & 0x17));
-    if (!flow.is_tcp() && below(4) == 0 && packet.is_v4()) packet.l4_checksum(0);
     if (!packet.is_v4() && below(12) == 0) packet.extension(60, {0, 0, 1, 4, 0, 0, 0, 0});
     if (below(24) == 0) packet.l4_checksum(0x1234);
     return packet;
@@ -98,8 +107,10 @@ class Ways : public testing::TestWithParam<ForwardMode> {
   TestGateway short_{tables()}, long_{tables(), {.headroom = kTooLittleRoom}};
 };
 INSTANTIATE_TEST_SUITE_P(Modes, Ways,
-                         testing::Values(ForwardMode::kFullNat, ForwardMode::kDnat, ForwardMode::kIpip,
-                                         ForwardMode::kGue, ForwardMode::kDirect));
+                         testing::Values(Way{ForwardMode::kFullNat}, Way{ForwardMode::kDnat},
+                                         Way{ForwardMode::kIpip}, Way{ForwardMode::kIpip, true},
+                                         Way{ForwardMode::kGue}, Way{ForwardMode::kGue, true},
+                                         Way{ForwardMode::kDirect}));
 
 TEST_P(Ways, SendCountAndDropTheSame) {
   for (Flow& flow : flows_) {
