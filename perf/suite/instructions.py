@@ -25,6 +25,8 @@ KINDS = {  # of perf/known_packets.cpp, as the page calls them
     "full-nat, IPv4": ("full-nat", 4, "tcp", "requests"),
     "ipip, IPv4": ("ipip", 4, "tcp", "requests"),
     "gue, IPv4": ("gue", 4, "tcp", "requests"),
+    "ipip, IPv6": ("ipip", 6, "tcp", "requests"),
+    "gue, IPv6": ("gue", 6, "tcp", "requests"),
     "direct, IPv4": ("direct", 4, "tcp", "requests"),
     "answers of dnat, IPv4": ("dnat", 4, "tcp", "answers"),
     "answers of full-nat, IPv4": ("full-nat", 4, "tcp", "answers"),
