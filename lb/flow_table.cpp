@@ -7,7 +7,7 @@
 namespace sluice::lb {
 
 size_t FlowTable::buckets_for(size_t entries) {
-  return std::bit_ceil((entries + 4) / 5);
+  return std::min((entries + kFill - 1) / kFill, kMostBuckets);
 }
 
 FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Addresses6> addresses6,

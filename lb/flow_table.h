@@ -55,8 +55,7 @@ class FlowTable {
   static constexpr int kPlaceShift = 6;
   static_assert(sizeof(Bucket) == 1 << kPlaceShift);
 
-  /// How many buckets a table of `entries` needs (a power of two): at most five ways of eight are used,
-  /// where both buckets of a key are next to never full before the table is.
+  /// How many buckets a table of `entries` can use: one for kFill entries, and no more than have a place.
   static size_t buckets_for(size_t entries);
   /// Takes over zeroed or stale memory; entries.size() is the capacity. `addresses6` are as many, and are
   /// touched where entries are of flows over IPv6. `seed` keys the hash.
@@ -188,7 +187,8 @@ class FlowTable {
   /// RFC 6298, section 2: what a round trip is taken to last at most while none has been measured is 1 s.
   static constexpr uint8_t kLasting = 1024 >> kCoarseShift;
   /// A table that has more entries for each bucket takes another bucket into use, if there is one.
-  static constexpr size_t kFill = 3;
+  static constexpr size_t kFill = 2;
+  static constexpr size_t kMostBuckets = size_t{1} << (32 - kPlaceShift);
 
   // Three separate parts of the hash: bits 0..23 the first bucket, 24..47 the second, which may be the same,
   // 48..63 the tag.
@@ -199,7 +199,7 @@ class FlowTable {
     const size_t bucket = part & mask_;
     return bucket < in_use_ ? bucket : bucket & mask_ >> 1;
   }
-  /// A bucket's place: how many bytes it lies behind the first one. There are at most 2^24 buckets.
+  /// A bucket's place: how many bytes it lies behind the first one. There are at most kMostBuckets.
   static uint32_t place_of(size_t bucket) { return static_cast<uint32_t>(bucket * sizeof(Bucket)); }
   const uint8_t* at_place(uint32_t place) const {
     return reinterpret_cast<const uint8_t*>(buckets_.data()) + place;
