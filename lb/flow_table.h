@@ -396,10 +396,11 @@ inline bool FlowTable::is_settled(const FlowEntry& entry) {
 /// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
 inline bool FlowTable::is_steady(const FlowEntry& entry) {
   constexpr auto bit = [](FlowState state) { return 1u << static_cast<unsigned>(state); };
-  unsigned steady = bit(FlowState::kEstablished);
-  steady |= bit(entry.is_reply ? FlowState::kAnswered : FlowState::kStray);
-  if (entry.peer == kNoFlow) steady |= bit(FlowState::kHandshake);
-  return (steady & bit(entry.state)) != 0 && !entry.is_closed() && !entry.is_timed;
+  constexpr unsigned kOfRequest = bit(FlowState::kEstablished) | bit(FlowState::kStray);
+  constexpr unsigned kOfReply = bit(FlowState::kEstablished) | bit(FlowState::kAnswered);
+  constexpr unsigned kUnseen = bit(FlowState::kHandshake);
+  const unsigned steady = (entry.is_reply ? kOfReply : kOfRequest) | (entry.peer == kNoFlow ? kUnseen : 0);
+  return (steady >> static_cast<unsigned>(entry.state) & 1) != 0 && !entry.is_closed() && !entry.is_timed;
 }
 
 inline bool FlowTable::has_lasted(const FlowEntry& entry) {
