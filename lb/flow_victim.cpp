@@ -35,6 +35,7 @@ class FlowTable::Victim {
     const FlowEntry& entry = table_.entries_[index];
     const FlowState state = has_lasted(entry) ? FlowState::kEstablished : entry.state;
     if (index == keep_ || state > last_allowed_) return;
+    if (state == state_ && now_ms_ - entry.last_seen_ms <= idle_) return;  // whatever its peer says
     const uint32_t idle = table_.idle_ms(entry, now_ms_);
     if (index_ != kNoFlow && (state > state_ || (state == state_ && idle <= idle_))) return;
     index_ = index;
