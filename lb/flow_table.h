@@ -234,9 +234,11 @@ class FlowTable {
     FlowIndex request = kNoFlow;
     uint64_t own = 0, reply = 0;
   };
-  FlowHashes hashes_of(const FlowEntry& request) const {
-    const uint64_t reply = request.peer != kNoFlow ? hash_of(entries_[request.peer]) : 0;
-    return {index_of(request), hash_of(request), reply};
+  /// Field by field: who copies them at once waits for these to be stored.
+  void hash_both(const FlowEntry& request, FlowHashes& hashes) const {
+    hashes.request = index_of(request);
+    hashes.own = hash_of(request);
+    hashes.reply = request.peer != kNoFlow ? hash_of(entries_[request.peer]) : 0;
   }
   /// Where those of a flow may be that is expected to go. Neighbors lie one or two apart.
   FlowHashes& expected(FlowIndex request) { return expected_[request / 2 % expected_.size()]; }
@@ -261,7 +263,7 @@ class FlowTable {
   void grow();
   void split(Bucket& from, Bucket& to);
   FlowEntry* displaced_candidate(const Bucket& first, const uint64_t& hash);
-  FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
+  FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash) {
     Bucket& first = buckets_[first_bucket(hash)];
     return first.is_full() ? other_bucket_with_room(hash) : &first;
@@ -365,21 +367,19 @@ inline bool FlowTable::has_key(const FlowEntry& entry, const PackedKey& packed, 
   return addresses.source == key.source && addresses.destination == key.destination;
 }
 
-inline FlowEntry* FlowTable::find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed,
-                                     const FlowKey& key) {
+inline FlowEntry* FlowTable::find_in(const Bucket& bucket, uint16_t tag, const FlowKey& key) {
   for (unsigned ways = bucket.ways(tag); ways != 0; ways &= ways - 1) {
     FlowEntry& entry = entries_[bucket.index[static_cast<size_t>(std::countr_zero(ways))]];
-    if (has_key(entry, packed, key)) return &entry;
+    if (has_key(entry, key)) return &entry;
   }
   return nullptr;
 }
 
 inline FlowEntry* FlowTable::find(const FlowKey& key, uint64_t hash) {
-  const PackedKey packed = PackedKey::of(key);
   const Bucket& first = buckets_[first_bucket(hash)];
-  FlowEntry* const found = find_in(first, tag_of(hash), packed, key);
+  FlowEntry* const found = find_in(first, tag_of(hash), key);
   if (found != nullptr || !may_be_displaced(first, hash)) return found;
-  return find_in(buckets_[second_bucket(hash)], tag_of(hash), packed, key);
+  return find_in(buckets_[second_bucket(hash)], tag_of(hash), key);
 }
 
 inline FlowTable::Yielding* FlowTable::yielding(FlowState state) {

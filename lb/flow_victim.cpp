@@ -83,8 +83,8 @@ FlowState FlowTable::first_to_yield(FlowState kept) const {
 
 /// Fetches the buckets of who is likely to be the next: nothing else that its removal touches is far by now.
 inline void FlowTable::expect(const FlowEntry& request) {
-  const FlowHashes hashes = hashes_of(request);
-  expected(hashes.request) = hashes;
+  FlowHashes& hashes = expected(index_of(request));
+  hash_both(request, hashes);
   prefetch_bucket(hashes.own);
   if (request.peer != kNoFlow) prefetch_bucket(hashes.reply);
 }
