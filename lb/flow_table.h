@@ -170,6 +170,8 @@ class FlowTable {
   const FlowEntry& at(FlowIndex index) const { return entries_[index]; }
   /// How many entries lie elsewhere that would be in that bucket, at most.
   size_t displaced(const Bucket& bucket) const { return bucket.displaced.count(round_); }
+  /// The request's entry of the flow that is likely to be the next to give way, or kNoFlow.
+  FlowIndex next_to_yield() const { return next_to_yield_; }
   size_t size() const { return used_; }
   size_t capacity() const { return entries_.size(); }
 
@@ -243,6 +245,7 @@ class FlowTable {
   /// Where those of a flow may be that is expected to go. Neighbors lie one or two apart.
   FlowHashes& expected(FlowIndex request) { return expected_[request / 2 % expected_.size()]; }
   void expect(const FlowEntry& request);
+  void prefetch_yielding(FlowIndex index) const;
 
   template <typename OnEvict>
   Bucket* make_room(uint64_t hash, const Request& request, OnEvict&& on_evict) {
@@ -296,8 +299,9 @@ class FlowTable {
   FlowHash hash_;
   std::array<Yielding, 5> yielding_;  ///< by state, from kStray to kAnswered
   size_t used_ = 0;
-  FlowIndex free_ = kNoFlow;            ///< list through FlowEntry::peer
-  FlowIndex hand_ = 0;                  ///< where the search for a victim among all goes on
+  FlowIndex free_ = kNoFlow;  ///< list through FlowEntry::peer
+  FlowIndex hand_ = 0;        ///< where the search for a victim among all goes on
+  FlowIndex next_to_yield_ = kNoFlow;
   std::array<FlowHashes, 4> expected_;  ///< of who is likely to go next, by expected()
 };
 
