@@ -326,6 +326,7 @@ void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
   }
   if (handshakes_ != nullptr && flow->peer != kNoFlow && flow->state == FlowState::kEmbryonic) {
     handshakes_->begin(flows_.index_of(*flow), flow->backend, service.watches_failures);
+    handshakes_->prefetch_after(flows_.next_to_yield());
   }
   if (service.policy == Policy::kLeastResponseTime) time_first_answer(*flow);
   return flow;

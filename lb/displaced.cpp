@@ -37,6 +37,7 @@ void Displaced::forget(uint64_t hash, uint32_t round) {
 
 Displaced Displaced::split(size_t telling_bit) {
   Displaced other = *this;
+  if (telling_bit > bits_of(UINT16_MAX)) return other;
   for (size_t i = 0; i < marks_.size(); ++i) {
     const bool is_others = (bits_of(marks_[i]) & telling_bit) != 0;
     (is_others ? *this : other).marks_[i] = 0;

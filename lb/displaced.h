@@ -33,7 +33,7 @@ class Displaced {
   /// One that was noted lies elsewhere no more.
   void forget(uint64_t hash, uint32_t round);
   /// Takes those out that would be in the bucket that splits off, by this bit of their hashes. Those without
-  /// a mark may be of either.
+  /// a mark may be of either, and so may all where no mark has that bit.
   Displaced split(size_t telling_bit);
 
  private:

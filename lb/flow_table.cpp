@@ -7,7 +7,7 @@
 namespace sluice::lb {
 
 size_t FlowTable::buckets_for(size_t entries) {
-  return std::bit_ceil((entries + 4) / 5);
+  return std::min((entries + kFill - 1) / kFill, kMostBuckets);
 }
 
 FlowTable::FlowTable(std::span<FlowEntry> entries, std::span<Addresses6> addresses6,
@@ -97,8 +97,8 @@ bool FlowTable::move_one_from(Bucket& bucket) {
   FlowEntry& entry = entries_[index];
   free_ = entry.peer;
   entry = FlowEntry{};
-  entry.key = PackedKey::of(key);
-  if (!entry.key.is_v4()) addresses6_[index] = {key.source, key.destination, {}, {}};
+  PackedKey::put(entry.key, key);
+  if (!key.source.is_v4()) addresses6_[index] = {key.source, key.destination, {}, {}};
   entry.last_seen_ms = now_ms;
   entry.begun = coarse(now_ms);
 
@@ -211,9 +211,9 @@ void FlowTable::erase(FlowEntry& entry) {
   FlowEntry& request = entry.is_reply ? entries_[entry.peer] : entry;
   const FlowIndex reply = request.peer;
   if (Yielding* const flows = yielding(request.state)) flows->remove(index_of(request));
-  FlowHashes& expected = this->expected(index_of(request));
-  const FlowHashes hashes = expected.request == index_of(request) ? expected : hashes_of(request);
-  expected.request = kNoFlow;
+  FlowHashes& hashes = expected(index_of(request));
+  if (hashes.request != index_of(request)) hash_both(request, hashes);
+  hashes.request = kNoFlow;
   // The request's entry is the next to be taken: the hand of its state has just left it.
   if (reply != kNoFlow) remove_one(entries_[reply], hashes.reply);
   remove_one(request, hashes.own);

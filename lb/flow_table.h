@@ -55,8 +55,7 @@ class FlowTable {
   static constexpr int kPlaceShift = 6;
   static_assert(sizeof(Bucket) == 1 << kPlaceShift);
 
-  /// How many buckets a table of `entries` needs (a power of two): at most five ways of eight are used,
-  /// where both buckets of a key are next to never full before the table is.
+  /// How many buckets a table of `entries` can use: one for kFill entries, and no more than have a place.
   static size_t buckets_for(size_t entries);
   /// Takes over zeroed or stale memory; entries.size() is the capacity. `addresses6` are as many, and are
   /// touched where entries are of flows over IPv6. `seed` keys the hash.
@@ -171,6 +170,8 @@ class FlowTable {
   const FlowEntry& at(FlowIndex index) const { return entries_[index]; }
   /// How many entries lie elsewhere that would be in that bucket, at most.
   size_t displaced(const Bucket& bucket) const { return bucket.displaced.count(round_); }
+  /// The request's entry of the flow that is likely to be the next to give way, or kNoFlow.
+  FlowIndex next_to_yield() const { return next_to_yield_; }
   size_t size() const { return used_; }
   size_t capacity() const { return entries_.size(); }
 
@@ -188,7 +189,8 @@ class FlowTable {
   /// RFC 6298, section 2: what a round trip is taken to last at most while none has been measured is 1 s.
   static constexpr uint8_t kLasting = 1024 >> kCoarseShift;
   /// A table that has more entries for each bucket takes another bucket into use, if there is one.
-  static constexpr size_t kFill = 3;
+  static constexpr size_t kFill = 2;
+  static constexpr size_t kMostBuckets = size_t{1} << (32 - kPlaceShift);
 
   // Three separate parts of the hash: bits 0..23 the first bucket, 24..47 the second, which may be the same,
   // 48..63 the tag.
@@ -199,7 +201,7 @@ class FlowTable {
     const size_t bucket = part & mask_;
     return bucket < in_use_ ? bucket : bucket & mask_ >> 1;
   }
-  /// A bucket's place: how many bytes it lies behind the first one. There are at most 2^24 buckets.
+  /// A bucket's place: how many bytes it lies behind the first one. There are at most kMostBuckets.
   static uint32_t place_of(size_t bucket) { return static_cast<uint32_t>(bucket * sizeof(Bucket)); }
   const uint8_t* at_place(uint32_t place) const {
     return reinterpret_cast<const uint8_t*>(buckets_.data()) + place;
@@ -234,13 +236,16 @@ class FlowTable {
     FlowIndex request = kNoFlow;
     uint64_t own = 0, reply = 0;
   };
-  FlowHashes hashes_of(const FlowEntry& request) const {
-    const uint64_t reply = request.peer != kNoFlow ? hash_of(entries_[request.peer]) : 0;
-    return {index_of(request), hash_of(request), reply};
+  /// Field by field: who copies them at once waits for these to be stored.
+  void hash_both(const FlowEntry& request, FlowHashes& hashes) const {
+    hashes.request = index_of(request);
+    hashes.own = hash_of(request);
+    hashes.reply = request.peer != kNoFlow ? hash_of(entries_[request.peer]) : 0;
   }
   /// Where those of a flow may be that is expected to go. Neighbors lie one or two apart.
   FlowHashes& expected(FlowIndex request) { return expected_[request / 2 % expected_.size()]; }
   void expect(const FlowEntry& request);
+  void prefetch_yielding(FlowIndex index) const;
 
   template <typename OnEvict>
   Bucket* make_room(uint64_t hash, const Request& request, OnEvict&& on_evict) {
@@ -261,7 +266,7 @@ class FlowTable {
   void grow();
   void split(Bucket& from, Bucket& to);
   FlowEntry* displaced_candidate(const Bucket& first, const uint64_t& hash);
-  FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed, const FlowKey& key);
+  FlowEntry* find_in(const Bucket& bucket, uint16_t tag, const FlowKey& key);
   Bucket* bucket_with_room(uint64_t hash) {
     Bucket& first = buckets_[first_bucket(hash)];
     return first.is_full() ? other_bucket_with_room(hash) : &first;
@@ -294,8 +299,9 @@ class FlowTable {
   FlowHash hash_;
   std::array<Yielding, 5> yielding_;  ///< by state, from kStray to kAnswered
   size_t used_ = 0;
-  FlowIndex free_ = kNoFlow;            ///< list through FlowEntry::peer
-  FlowIndex hand_ = 0;                  ///< where the search for a victim among all goes on
+  FlowIndex free_ = kNoFlow;  ///< list through FlowEntry::peer
+  FlowIndex hand_ = 0;        ///< where the search for a victim among all goes on
+  FlowIndex next_to_yield_ = kNoFlow;
   std::array<FlowHashes, 4> expected_;  ///< of who is likely to go next, by expected()
 };
 
@@ -365,21 +371,19 @@ inline bool FlowTable::has_key(const FlowEntry& entry, const PackedKey& packed, 
   return addresses.source == key.source && addresses.destination == key.destination;
 }
 
-inline FlowEntry* FlowTable::find_in(const Bucket& bucket, uint16_t tag, const PackedKey& packed,
-                                     const FlowKey& key) {
+inline FlowEntry* FlowTable::find_in(const Bucket& bucket, uint16_t tag, const FlowKey& key) {
   for (unsigned ways = bucket.ways(tag); ways != 0; ways &= ways - 1) {
     FlowEntry& entry = entries_[bucket.index[static_cast<size_t>(std::countr_zero(ways))]];
-    if (has_key(entry, packed, key)) return &entry;
+    if (has_key(entry, key)) return &entry;
   }
   return nullptr;
 }
 
 inline FlowEntry* FlowTable::find(const FlowKey& key, uint64_t hash) {
-  const PackedKey packed = PackedKey::of(key);
   const Bucket& first = buckets_[first_bucket(hash)];
-  FlowEntry* const found = find_in(first, tag_of(hash), packed, key);
+  FlowEntry* const found = find_in(first, tag_of(hash), key);
   if (found != nullptr || !may_be_displaced(first, hash)) return found;
-  return find_in(buckets_[second_bucket(hash)], tag_of(hash), packed, key);
+  return find_in(buckets_[second_bucket(hash)], tag_of(hash), key);
 }
 
 inline FlowTable::Yielding* FlowTable::yielding(FlowState state) {
@@ -396,10 +400,11 @@ inline bool FlowTable::is_settled(const FlowEntry& entry) {
 /// Where the backend is seen, what it sends first and what the client sends next are to be noticed.
 inline bool FlowTable::is_steady(const FlowEntry& entry) {
   constexpr auto bit = [](FlowState state) { return 1u << static_cast<unsigned>(state); };
-  unsigned steady = bit(FlowState::kEstablished);
-  steady |= bit(entry.is_reply ? FlowState::kAnswered : FlowState::kStray);
-  if (entry.peer == kNoFlow) steady |= bit(FlowState::kHandshake);
-  return (steady & bit(entry.state)) != 0 && !entry.is_closed() && !entry.is_timed;
+  constexpr unsigned kOfRequest = bit(FlowState::kEstablished) | bit(FlowState::kStray);
+  constexpr unsigned kOfReply = bit(FlowState::kEstablished) | bit(FlowState::kAnswered);
+  constexpr unsigned kUnseen = bit(FlowState::kHandshake);
+  const unsigned steady = (entry.is_reply ? kOfReply : kOfRequest) | (entry.peer == kNoFlow ? kUnseen : 0);
+  return (steady >> static_cast<unsigned>(entry.state) & 1) != 0 && !entry.is_closed() && !entry.is_timed;
 }
 
 inline bool FlowTable::has_lasted(const FlowEntry& entry) {

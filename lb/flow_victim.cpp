@@ -35,6 +35,7 @@ class FlowTable::Victim {
     const FlowEntry& entry = table_.entries_[index];
     const FlowState state = has_lasted(entry) ? FlowState::kEstablished : entry.state;
     if (index == keep_ || state > last_allowed_) return;
+    if (state == state_ && now_ms_ - entry.last_seen_ms <= idle_) return;  // whatever its peer says
     const uint32_t idle = table_.idle_ms(entry, now_ms_);
     if (index_ != kNoFlow && (state > state_ || (state == state_ && idle <= idle_))) return;
     index_ = index;
@@ -80,10 +81,22 @@ FlowState FlowTable::first_to_yield(FlowState kept) const {
   return first;
 }
 
+/// Fetches the entries of who is likely to give way some newcomers later than the flow of that index: entries
+/// lie in the order in which they go.
+[[gnu::always_inline]] inline void FlowTable::prefetch_yielding(FlowIndex index) const {
+  constexpr size_t kAhead = 16;
+  const FlowEntry* const later = entries_.data() + index + kAhead;
+  __builtin_prefetch(later, 1);
+  __builtin_prefetch(later + 1, 1);
+}
+
 /// Fetches the buckets of who is likely to be the next: nothing else that its removal touches is far by now.
 inline void FlowTable::expect(const FlowEntry& request) {
-  const FlowHashes hashes = hashes_of(request);
-  expected(hashes.request) = hashes;
+  const FlowIndex index = index_of(request);
+  next_to_yield_ = index;
+  prefetch_yielding(index);
+  FlowHashes& hashes = expected(index);
+  hash_both(request, hashes);
   prefetch_bucket(hashes.own);
   if (request.peer != kNoFlow) prefetch_bucket(hashes.reply);
 }

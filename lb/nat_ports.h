@@ -37,9 +37,15 @@ struct Newcomer {
 };
 
 /// The key of the answers where translation changes the destination of packets with the key `key` alone.
+/// What follows the addresses is stored at once: who hashes or copies it would wait for its pieces.
 inline FlowKey reply_key(const FlowKey& key, const Backend& backend) {
   const Be16 port = backend.port.network() != 0 ? backend.port : key.destination_port;
-  return {backend.address, key.source, port, key.source_port, key.protocol, {}};
+  constexpr size_t kPorts = offsetof(FlowKey, source_port), kProtocol = offsetof(FlowKey, protocol);
+  const uint64_t ports = uint64_t{port.network()} | uint64_t{key.source_port.network()} << 16;
+  const uint64_t protocol = uint64_t{static_cast<uint8_t>(key.protocol)} << (8 * (kProtocol - kPorts));
+  FlowKey reply{backend.address, key.source, {}, {}, {}, {}};
+  store(reinterpret_cast<uint8_t*>(&reply) + kPorts, ports | protocol);
+  return reply;
 }
 
 /// Whether the user of a port gives it up to a newcomer in that state. A flow that was answered does not,

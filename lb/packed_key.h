@@ -27,18 +27,22 @@ struct alignas(16) PackedKey {
   Be32 source, destination;
   Be16 source_port, destination_port;
 
-  /// Put together in a register, and stored at once: who reads it whole would wait for its pieces.
-  static PackedKey of(const FlowKey& key) {
+  /// Put together in a register, and stored at once: who reads it whole, or across its words, would wait for
+  /// its pieces.
+  static void put(PackedKey& packed, const FlowKey& key) {
     const auto word = [](auto value) { return static_cast<int>(value); };
     const auto protocol = static_cast<uint8_t>(key.protocol);
     const auto ports = load<uint32_t>(&key.source_port);
-    PackedKey packed;
     if (key.source.is_v4()) [[likely]] {
       store(&packed, _mm_set_epi32(word(ports), word(key.destination.as_v4().network()),
                                    word(key.source.as_v4().network()), protocol << 8));
     } else {
       store(&packed, _mm_set_epi32(word(ports), 0, 0, (protocol | kIpv6) << 8));
     }
+  }
+  static PackedKey of(const FlowKey& key) {
+    PackedKey packed;
+    put(packed, key);
     return packed;
   }
   /// Whether the protocol is UDP, of a key that is known to be of that family.

@@ -21,7 +21,7 @@ TEST(MemoryNeeds, CountFlowTablesOfEveryBalancer) {
   config["gateway"]["flow_table_entries"] = 268435456;
   const auto one = needs_of(config);
   ASSERT_EQ(one[0].pointer, "/gateway/flow_table_entries");
-  EXPECT_EQ(one[0].bytes, (268435456ull + 67108864) * 64);  // entries, and buckets of five: a power of two
+  EXPECT_EQ(one[0].bytes, (268435456ull + 67108864) * 64);  // entries, and as many buckets as have places
   config["gateway"]["workers"] = {0, 0, 0};
   EXPECT_EQ(needs_of(config)[0].bytes, 3 * one[0].bytes);
   config["gateway"]["lb_workers"] = {0, 0};
