@@ -216,7 +216,7 @@ void await(Worker& worker, Waiting waiting) {
     if (worker.transmit.hand_over_plaintext(waiting.packet)) return;
     meta_of(waiting.packet).tunnel = 0;  // the buffer's next frame is for no tunnel
     worker.stats.ring_full.add();
-    return drop(worker, waiting, DropReason::kRingFull);
+    return drop(worker, waiting, DropReason::kRingFull, DropDetail::kWorkerRingFull);
   }
   if (worker.esp->add(waiting)) return;
   send_waiting(worker);
