@@ -45,7 +45,8 @@ inline constexpr FlowIndex kNoFlow = UINT32_MAX;
 /// peer; the reply's entry holds the key of packets that come from the backend. Both have the same service,
 /// backend, state and end; each has its own time.
 struct alignas(64) FlowEntry {
-  static constexpr uint8_t kFinFromClient = 1, kFinFromBackend = 2, kReset = 4;
+  static constexpr uint8_t kFinFromClient = 1, kFinFromBackend = 2, kResetByBackend = 4, kResetByClient = 8;
+  static constexpr uint8_t kReset = kResetByBackend | kResetByClient;
   static constexpr uint8_t kFinFromBoth = kFinFromClient | kFinFromBackend;
 
   PackedKey key;    ///< FlowTable::key_of() has all of it
@@ -58,7 +59,7 @@ struct alignas(64) FlowEntry {
   bool is_settled = false;    ///< packets that neither begin nor end a connection leave this entry's state
   bool is_reply = false;
   FlowState state = FlowState::kFree;  ///< FlowTable::set_state() alone writes it
-  uint8_t ended = 0;                   ///< the FINs and RST after which nobody has gone on, as bits
+  uint8_t ended = 0;                   ///< the FINs and RSTs after which nobody has gone on, as bits
 
   FlowIndex peer = kNoFlow;
   Be16 translated_port;  ///< full-nat: the source port towards the backend; gue: the outer one, once known

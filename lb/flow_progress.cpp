@@ -62,7 +62,9 @@ Progress after_syn(const FlowEntry& flow, uint8_t flags) {
 uint8_t ended_after(const FlowEntry& flow, const PacketFacts& packet) {
   const uint8_t own_fin = flow.is_reply ? FlowEntry::kFinFromBackend : FlowEntry::kFinFromClient;
   uint8_t ended = flow.ended;
-  if ((packet.tcp_flags & TcpHeader::kRst) != 0) return ended | FlowEntry::kReset;
+  if ((packet.tcp_flags & TcpHeader::kRst) != 0) {
+    return ended | (flow.is_reply ? FlowEntry::kResetByBackend : FlowEntry::kResetByClient);
+  }
   ended &= static_cast<uint8_t>(~FlowEntry::kReset);
   if (packet.has_payload) ended &= static_cast<uint8_t>(~own_fin);
   if ((packet.tcp_flags & TcpHeader::kFin) != 0) ended |= own_fin;
@@ -89,10 +91,13 @@ Progress progress(const FlowEntry& flow, const PacketFacts& packet) {
 
 uint32_t life_ms(const FlowEntry& flow, uint32_t idle_timeout_ms) {
   const bool sees_backend = flow.peer != kNoFlow;
-  if (flow.is_closed()) {
-    const bool is_half = !sees_backend && (flow.ended & FlowEntry::kReset) == 0;
-    return std::min(is_half ? kHalfClosedLifeMs : kClosedLifeMs, idle_timeout_ms);
+  const auto has = [&](uint8_t all) { return (flow.ended & all) == all; };
+  if (has(FlowEntry::kResetByBackend) || (sees_backend && has(FlowEntry::kFinFromBoth))) {
+    return std::min(kClosedLifeMs, idle_timeout_ms);
   }
+  if (!sees_backend && has(FlowEntry::kFinFromClient)) return std::min(kHalfClosedLifeMs, idle_timeout_ms);
+  // A client's RST shortens no life: anybody may have sent it, and no packet shows that the backend has
+  // accepted it.
   const bool is_opening =
       flow.state == FlowState::kEmbryonic || (flow.state == FlowState::kHandshake && sees_backend);
   return is_opening ? std::min(kOpeningLifeMs, idle_timeout_ms) : idle_timeout_ms;

@@ -41,8 +41,8 @@ std::vector<DnsServer> servers_of(const SourceModel& model) {
   const uint16_t port = model.tls.enabled ? 853 : 53;
   std::vector<DnsServer> servers;
   for (const std::string& text : model.endpoints) {
-    if (const auto bare = IpAddress::parse(text)) {
-      servers.push_back({*bare, port});
+    if (const auto address = IpAddress::parse(text)) {
+      servers.push_back({*address, port});
     } else if (const auto endpoint = read_host_port(text); endpoint && endpoint->name.empty()) {
       servers.push_back({endpoint->address, endpoint->port});
     }

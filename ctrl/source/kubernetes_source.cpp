@@ -118,12 +118,12 @@ awaitable<std::unique_ptr<HttpExchange>> KubernetesClient::get(std::string targe
   HttpRequest request{.target = std::move(target)};
   std::optional<crypto::SecretText> token;
   if (!token_file_.empty()) {
-    const crypto::SecretText bare =
+    const crypto::SecretText secret =
         read_secret(token_file_, token_file_.starts_with(kPodDirectory));  // replaced every hour or so
     std::string text;
-    text.reserve(16 + bare.reveal().size());
+    text.reserve(16 + secret.reveal().size());
     text += "Bearer ";
-    text += bare.reveal();
+    text += secret.reveal();
     token.emplace(std::move(text));
     request.secret_field = "Authorization";
     request.secret = token->reveal();

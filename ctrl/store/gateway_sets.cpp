@@ -38,14 +38,14 @@ std::shared_ptr<const Model> without_set_contents(std::shared_ptr<const Model> m
   if (model->sets.empty() && model->inspections.empty()) return model;
   Model without = *model;
   for (const auto& [name, inspection] : model->inspections) {
-    auto bare = std::make_shared<InspectionModel>(*inspection);
-    bare->from_file = nullptr;
-    without.inspections.set(name, std::move(bare));
+    auto stripped = std::make_shared<InspectionModel>(*inspection);
+    stripped->from_file = nullptr;
+    without.inspections.set(name, std::move(stripped));
   }
   for (const auto& [name, set] : model->sets) {
-    auto bare = std::make_shared<SetModel>(*set);
-    bare->content = nullptr;
-    without.sets.set(name, std::move(bare));
+    auto stripped = std::make_shared<SetModel>(*set);
+    stripped->content = nullptr;
+    without.sets.set(name, std::move(stripped));
   }
   return std::make_shared<const Model>(std::move(without));
 }

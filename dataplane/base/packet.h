@@ -28,12 +28,12 @@ struct alignas(64) PacketMeta {
   uint8_t in_port = 0;
   uint8_t tcp_flags = 0;
   PacketKind kind = PacketKind::kOther;
-  uint8_t hops = 0;         ///< how many workers have handed it on (an ICMP error looking for its flow)
-  uint8_t ingress = 0;      ///< of a ledger transaction: its place in Tables::ingress
-  uint8_t received_by = 0;  ///< of a ledger transaction: the worker that answers by
-  bool is_bound = false;    ///< it is for the service and the backend that bind() was told
-  uint16_t bare_at = 0;     ///< mbuf data_off where the IP header became its first byte; 0: it did not
-  uint16_t tunnel = 0;      ///< of a bare packet on its way to encryption: 1 + its place in TunnelTables
+  uint8_t hops = 0;               ///< how many workers have handed it on (an ICMP error looking for its flow)
+  uint8_t ingress = 0;            ///< of a ledger transaction: its place in Tables::ingress
+  uint8_t received_by = 0;        ///< of a ledger transaction: the worker that answers by
+  bool is_bound = false;          ///< it is for the service and the backend that bind() was told
+  uint16_t link_stripped_at = 0;  ///< mbuf data_off where the IP header became its first byte; 0: it did not
+  uint16_t tunnel = 0;  ///< of a bare packet on its way to encryption: 1 + its place in TunnelTables
 
   bool is_v4() const { return key.source.is_v4(); }
   /// What was decided for it. The hash has served by then.

@@ -14,8 +14,8 @@ namespace sluice::dataplane {
 /// there; else one of zeros is written. Empty: there is no room for it.
 inline std::span<const uint8_t> frame_of(rte_mbuf* packet, const PacketMeta& meta) {
   auto* const data = rte_pktmbuf_mtod(packet, uint8_t*);
-  if (meta.bare_at == 0) return {data, packet->data_len};
-  if (meta.bare_at == packet->data_off && meta.l3_offset >= sizeof(EthernetHeader)) {
+  if (meta.link_stripped_at == 0) return {data, packet->data_len};
+  if (meta.link_stripped_at == packet->data_off && meta.l3_offset >= sizeof(EthernetHeader)) {
     return {data - meta.l3_offset, size_t{packet->data_len} + meta.l3_offset};
   }
   if (packet->data_off < sizeof(EthernetHeader)) return {};

@@ -73,7 +73,7 @@ class Transmit {
   /// Hands a packet that is to be encrypted, from its IP header on (PacketMeta::tunnel), to the worker that
   /// sends for this one, which takes its sequence number. False: that worker's ring is full, and the packet
   /// is still the caller's.
-  bool hand_over_bare(rte_mbuf* packet) { return to_transmit_->push(packet); }
+  bool hand_over_plaintext(rte_mbuf* packet) { return to_transmit_->push(packet); }
   /// What was sent by kTunnels since the last call, a burst at most. The caller takes it over; the span is
   /// valid until more is sent by kTunnels.
   std::span<rte_mbuf* const> take_for_tunnels() {

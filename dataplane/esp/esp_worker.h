@@ -21,7 +21,7 @@ class EspWorker {
 
   /// A packet that waits. One that came the long way begins with its IP header and has its metadata. One that
   /// came a short way has a TunnelMark in front, and its metadata are not written: `in_port`, `service` and
-  /// `backend` hold what lay_bare() writes there when somebody needs them.
+  /// `backend` hold what strip_mark() writes there when somebody needs them.
   struct Waiting {
     rte_mbuf* packet;
     uint32_t since_ms;       ///< Worker::now_ms when it began to wait
@@ -34,13 +34,13 @@ class EspWorker {
     uint8_t* ip() const { return rte_pktmbuf_mtod_offset(packet, uint8_t*, mark_bytes); }
     size_t ip_bytes() const { return size_t{packet->pkt_len} - mark_bytes; }
     /// Takes the TunnelMark off and writes the metadata; nothing where that is done already.
-    void lay_bare() {
+    void strip_mark() {
       if (mark_bytes == 0) return;
       rte_pktmbuf_adj(packet, mark_bytes);
       PacketMeta& meta = meta_of(packet);
       meta.in_port = in_port;
       meta.l3_offset = 0;  // there is no Ethernet header any more
-      meta.bare_at = packet->data_off;
+      meta.link_stripped_at = packet->data_off;
       meta.tunnel = 0;
       meta.bind(service, backend);
       mark_bytes = 0;

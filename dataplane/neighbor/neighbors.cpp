@@ -143,12 +143,12 @@ void Neighbors::receive_arp(const Tables& tables, std::span<const uint8_t> paylo
                             bool received_here, uint32_t now_ms, Transmit& transmit) {
   const auto message = parse_arp(payload);
   if (!message) return;
-  const IpAddress nobody = IpAddress::v4(Be32{});
+  const IpAddress unspecified = IpAddress::v4(Be32{});
   const bool to_us = is_ours(tables, port, message->target);
   const bool solicited = message->is_reply && message->target_mac == tables.ports[port].mac &&
-                         (to_us || message->target == nobody);  // whom questions come from
+                         (to_us || message->target == unspecified);  // whom questions come from
   const Claim claim{port, message->sender, message->sender_mac, solicited, true};
-  if (message->sender != nobody && is_ours(tables, port, message->sender)) {
+  if (message->sender != unspecified && is_ours(tables, port, message->sender)) {
     return defend(tables, claim, received_here, now_ms, transmit);
   }
   if (!message->is_reply && to_us && received_here) {

@@ -162,10 +162,12 @@ bool tell_drops(const Worker& worker, RecentDropsRequest& request) {
 
 }  // namespace
 
+void take_request(Worker& worker) {
+  if (worker.request == nullptr && worker.requests != nullptr) worker.requests->pop({&worker.request, 1});
+}
+
 bool serve_request(Worker& worker) {
-  if (worker.request == nullptr) {
-    if (worker.requests == nullptr || worker.requests->pop({&worker.request, 1}) == 0) return false;
-  }
+  if (worker.request == nullptr) return false;
   bool finished = true;
   if (auto* question = std::get_if<ExplainRequest>(&worker.request->question)) {
     question->result = explain(worker, question->key);

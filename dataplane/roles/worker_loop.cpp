@@ -111,6 +111,7 @@ void WorkerLoop::end() {
 }
 
 unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
+  take_request(worker_);  // first: it is answered from Tables that are as new as those when it was asked
   take_newest_tables();
   take_newest_captures();
   const uint32_t now_ms = clock_.at(cycles);

@@ -23,7 +23,7 @@ using Waiting = EspWorker::Waiting;
 using Run = std::span<Waiting>;
 
 void drop(Worker& worker, Waiting waiting, DropReason reason, DropDetail detail = DropDetail::kNone) {
-  waiting.lay_bare();
+  waiting.strip_mark();
   worker.drops.drop(waiting.packet, reason, detail);
 }
 
@@ -124,7 +124,7 @@ class Sender {
     for (size_t i = 0; i < run.size(); ++i) {
       const SealedPacket& packet = sealed_[i];
       if (is_shown) [[unlikely]]
-        run[i].lay_bare();
+        run[i].strip_mark();
       inner_bytes += packet.ip_bytes;
       frames[i] = run[i].packet;
       set_data(frames[i], packet.sealed.data(), packet.sealed.data() + packet.sealed.size());
@@ -211,12 +211,12 @@ void await(Worker& worker, Waiting waiting) {
     return drop(worker, waiting, DropReason::kNoHeadroom);
   }
   if (!worker.transmit.has_queue(tunnel.port)) {
-    waiting.lay_bare();
+    waiting.strip_mark();
     meta_of(waiting.packet).tunnel = waiting.tunnel;
-    if (worker.transmit.hand_over_bare(waiting.packet)) return;
+    if (worker.transmit.hand_over_plaintext(waiting.packet)) return;
     meta_of(waiting.packet).tunnel = 0;  // the buffer's next frame is for no tunnel
     worker.stats.ring_full.add();
-    return drop(worker, waiting, DropReason::kRingFull);
+    return drop(worker, waiting, DropReason::kRingFull, DropDetail::kWorkerRingFull);
   }
   if (worker.esp->add(waiting)) return;
   send_waiting(worker);

@@ -35,7 +35,7 @@ void encapsulate(Worker& worker, uint16_t tunnel, rte_mbuf* packet);
 /// waits for the next poll, and so do all packets of its tunnel behind it, so that these stay in order.
 void send_encrypted(Worker& worker);
 
-/// encapsulate() for a packet that another worker handed over (Transmit::hand_over_bare()). Takes it over.
+/// encapsulate() for a packet that another worker gave to Transmit::hand_over_plaintext(). Takes it over.
 void encapsulate_handed_over(Worker& worker, rte_mbuf* packet);
 
 /// After new Tables were adopted: packets that wait get the tunnels of these Tables, or are dropped.

@@ -47,7 +47,7 @@ bool has_source_token(const Worker& worker, const lb::SourceRules& rules, const 
 }
 
 /// Takes a token of the source of a flow, where sources' packets are counted.
-bool takes_of_source(Worker& worker, const lb::ServiceRules& rules, lb::FlowEntry& flow) {
+bool take_source_token(Worker& worker, const lb::ServiceRules& rules, lb::FlowEntry& flow) {
   if (!rules.per_source || !rules.per_source->packets) return true;
   return rules.per_source->packets->take(flow, worker.now_ns, worker.police.rules_tick, [&] {
     const IpAddress client = worker.balancer.flows().source_of(flow);
@@ -66,19 +66,19 @@ uint32_t ask_source(const lb::SourceRate& rate, const AskingSource& source, lb::
                     uint64_t now_ns, uint32_t since_tick) {
   std::array<lb::FlowEntry*, kEight> single;
   size_t count = 0;
-  uint32_t paid = 0, singly = 0;
+  uint32_t granted = 0, singly = 0;
   for (uint32_t left = source.flows; left != 0; left &= left - 1) {
     lb::FlowEntry& flow = *eight[std::countr_zero(left)];
     if (rate.takes_singly(flow)) {
       single[count++] = &flow;
       singly |= _blsi_u32(left);
     } else if (rate.take(flow, now_ns, since_tick, [&] { return source.hash; })) {
-      paid |= _blsi_u32(left);
+      granted |= _blsi_u32(left);
     }
   }
-  if (count == 0) return paid;
+  if (count == 0) return granted;
   const size_t taken = rate.take_singly(std::span(single).first(count), now_ns, source.hash);
-  return paid | _pdep_u32((1u << taken) - 1, singly);
+  return granted | _pdep_u32((1u << taken) - 1, singly);
 }
 
 /// For those of eight flows, as bits, that have no token in advance. The buckets that are to be asked are all
@@ -98,21 +98,21 @@ uint32_t ask_source(const lb::SourceRate& rate, const AskingSource& source, lb::
     }
     sources[known].flows |= _blsi_u32(left);
   }
-  uint32_t paid = 0;
+  uint32_t granted = 0;
   for (const AskingSource& source : std::span(sources).first(count)) {
-    paid |= ask_source(*rules.packets, source, eight, worker.now_ns, worker.police.rules_tick);
+    granted |= ask_source(*rules.packets, source, eight, worker.now_ns, worker.police.rules_tick);
   }
-  return paid;
+  return granted;
 }
 
 /// Takes a token of the source of each of eight flows. Returns for which, as bits.
-uint32_t takes_of_sources(Worker& worker, const lb::SourceRules& rules, lb::FlowEntry* const* eight) {
-  uint32_t paid = 0;
+uint32_t take_source_tokens(Worker& worker, const lb::SourceRules& rules, lb::FlowEntry* const* eight) {
+  uint32_t granted = 0;
   for (size_t i = 0; i < kEight; ++i) {
     const bool spends = rules.packets->spend(*eight[i], worker.now_ns, worker.police.rules_tick);
-    paid |= uint32_t{spends} << i;
+    granted |= uint32_t{spends} << i;
   }
-  return paid == kAllEight ? paid : paid | ask_sources(worker, rules, eight, ~paid & kAllEight);
+  return granted == kAllEight ? granted : granted | ask_sources(worker, rules, eight, ~granted & kAllEight);
 }
 
 }  // namespace
@@ -122,23 +122,23 @@ bool pass_limits(Worker& worker, lb::FlowEntry& flow) {
   const lb::ServiceRules* const rules = rules_of(worker, flow.service);
   if (rules == nullptr) return true;
   const unsigned balancer = worker.place.balancer;
-  const bool has_paid = (worker.police.paid & 1) != 0;
-  worker.police.paid >>= 1;
+  const bool has_token = (worker.police.granted & 1) != 0;
+  worker.police.granted >>= 1;
   if (rules->packets && !rules->packets->has_token(balancer, worker.now_ns)) return false;
-  if (!has_paid && !takes_of_source(worker, *rules, flow)) return false;
+  if (!has_token && !take_source_token(worker, *rules, flow)) return false;
   return !rules->packets || rules->packets->take(balancer, worker.now_ns);
 }
 
 bool pass_limits(Worker& worker, lb::FlowEntry* const* eight) {
-  worker.police.paid = 0;
+  worker.police.granted = 0;
   const lb::ServiceRules* const rules = rules_of(worker, eight[0]->service);
   if (rules == nullptr) return true;
   const unsigned balancer = worker.place.balancer;
   if (rules->packets && !rules->packets->has_leased(balancer, worker.now_ns, kEight)) return false;
   if (rules->per_source && rules->per_source->packets) {
-    const uint32_t paid = takes_of_sources(worker, *rules->per_source, eight);
-    if (paid != kAllEight) {
-      worker.police.paid = static_cast<uint8_t>(paid);
+    const uint32_t granted = take_source_tokens(worker, *rules->per_source, eight);
+    if (granted != kAllEight) {
+      worker.police.granted = static_cast<uint8_t>(granted);
       return false;
     }
   }
@@ -178,15 +178,15 @@ bool Police::takes_packet(const lb::ServiceRules& rules, const IpAddress& client
   const uint64_t now_ns = worker_.now_ns;
   if (rules.packets && !rules.packets->has_token(balancer, now_ns)) return false;
   if (rules.per_source && rules.per_source->packets &&
-      !takes_of_source(*rules.per_source->packets,
-                       worker_.police.source_hashes.of(*rules.per_source, client))) {
+      !take_leased_token(*rules.per_source->packets,
+                         worker_.police.source_hashes.of(*rules.per_source, client))) {
     return false;
   }
   return !rules.packets || rules.packets->take(balancer, now_ns);
 }
 
 /// Takes twice as many each time, so that a burst of one source costs few accesses to what workers share.
-bool Police::takes_of_source(const lb::SourceRate& rate, uint64_t source) {
+bool Police::take_leased_token(const lb::SourceRate& rate, uint64_t source) {
   size_t place = 0;
   while (place < leases_ && (lease_[place].rate != &rate || lease_[place].source != source)) ++place;
   if (place == kMostLeases) return rate.take(source, worker_.now_ns) != 0;

@@ -69,7 +69,8 @@ class Police {
 
   DropReason judge_by_rules(PacketMeta& meta, lb::FlowEntry* flow);
   bool takes_packet(const lb::ServiceRules& rules, const IpAddress& client);
-  bool takes_of_source(const lb::SourceRate& rate, uint64_t source);
+  /// Takes a token of a source out of the lease that this burst has from its bucket.
+  bool take_leased_token(const lb::SourceRate& rate, uint64_t source);
   void give_back();
 
   Worker& worker_;

@@ -72,11 +72,11 @@ class RulesOfDestination {
   bool has_token_ = true;
 };
 
-/// The clients of a burst's plain packets before their rules: one step after the other, each for all packets,
+/// What rules make of the clients of a burst's plain packets: one step after the other, each for all packets,
 /// so that what one has fetched arrives while it looks at the others.
-class Judged {
+class RuleVerdicts {
  public:
-  Judged(const Worker& worker, const PlainPackets& packets, size_t count)
+  RuleVerdicts(const Worker& worker, const PlainPackets& packets, size_t count)
       : worker_(worker), asks_lists_(!worker.police.is_sweeping) {
     RulesOfDestination rules_of(worker);
     for (size_t i = 0; i < count; ++i) {
@@ -132,20 +132,20 @@ class Judged {
 std::span<rte_mbuf*> refuse_plain(Worker& worker, uint8_t port, std::span<rte_mbuf*> frames) {
   --worker.police.refusing;
   const PlainPackets packets(frames, worker.tables->ports[port], worker.balancer.flows().hash());
-  const Judged judged(worker, packets, frames.size());
+  const RuleVerdicts verdicts(worker, packets, frames.size());
   // Ready before the first packet: what was just written byte by byte could not be read as words at once.
   DropNote denied{.reason = DropReason::kDenied, .detail = DropDetail::kAccessRule, .port = port};
   DropNote limited{.reason = DropReason::kRateLimited, .detail = DropDetail::kServiceLimit, .port = port};
   size_t kept = 0;
   for (size_t i = 0; i < frames.size(); ++i) {
-    const DropReason reason = judged.refusal_of(i);
+    const DropReason reason = verdicts.refusal_of(i);
     if (reason == DropReason::kNone) {
       frames[kept++] = frames[i];
       continue;
     }
     worker.police.refusing = PoliceState::kRefusingBursts;
     DropNote& note = reason == DropReason::kDenied ? denied : limited;
-    note.service = judged.service(i);
+    note.service = verdicts.service(i);
     worker.drops.drop_frame(frames[i], note);
   }
   return frames.first(kept);

@@ -41,7 +41,7 @@ inline size_t largest_packet(const Worker& worker, const Egress& egress) {
 inline uint8_t* bare_ip(rte_mbuf* packet) {
   PacketMeta& meta = meta_of(packet);
   packet->data_off = static_cast<uint16_t>(packet->data_off + meta.l3_offset);
-  meta.bare_at = packet->data_off;
+  meta.link_stripped_at = packet->data_off;
   packet->data_len = meta.ip_bytes;
   packet->pkt_len = meta.ip_bytes;
   return rte_pktmbuf_mtod(packet, uint8_t*);

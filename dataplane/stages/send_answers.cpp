@@ -24,7 +24,7 @@ void send_answer(Worker& worker, rte_mbuf* packet) {
   const auto* const ip = rte_pktmbuf_mtod(packet, const uint8_t*);
   const bool is_v4 = *ip >> 4 == 4;
   meta_of(packet).is_bound = false;
-  meta_of(packet).bare_at = packet->data_off;
+  meta_of(packet).link_stripped_at = packet->data_off;
   meta_of(packet).l3_offset = 0;  // nothing came in front of it
   const Egress egress = route_to(*worker.tables, destination_of(ip, is_v4), meta_of(packet).in_port);
   if (!egress.found) return worker.drops.drop(packet, DropReason::kNoRoute, DropDetail::kNoRouteToSender);

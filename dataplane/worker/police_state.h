@@ -27,7 +27,7 @@ struct PoliceState {
   static constexpr uint8_t kRefusingBursts = 64;
   /// Where pass_limits() of eight flows said false: a bit for each of them that has its source's token
   /// already, for the calls of pass_limits() for each that follow. The lowest bit is the next flow's.
-  uint8_t paid = 0;
+  uint8_t granted = 0;
 };
 
 }  // namespace sluice::dataplane

@@ -136,7 +136,10 @@ unsigned take_handed_over(Worker& worker);
 /// The stages after steering, for a burst whose flows this worker owns. Packets are consumed.
 void balance_and_forward(Worker& worker, std::span<rte_mbuf*> packets);
 
-/// Answers at most one bounded step of the oldest request. False: there was none.
+/// Takes the oldest request, where none is being answered. Call it before the newest Tables are taken: then
+/// these are at least as new as those that were published when it was asked.
+void take_request(Worker& worker);
+/// Answers at most one bounded step of the request that was taken. False: there is none.
 bool serve_request(Worker& worker);
 
 }  // namespace sluice::dataplane

@@ -9,7 +9,6 @@ constexpr Nanoseconds kFirstWait = 200 * kMillisecondNs, kLongestWait = 1600 * k
 constexpr unsigned kMostAttempts = 10;
 constexpr unsigned kMostRounds = 8;
 constexpr size_t kMostBytes = 1300;
-constexpr Nanoseconds kAfterRst = 9 * kSecondNs;  ///< a quiet flow may end ten seconds after one
 
 }  // namespace
 
@@ -56,7 +55,6 @@ FlowKey Connection::key() const {
 }
 
 void Connection::send(const Packet& packet) {
-  if (forged_end_ && world_.now() > *forged_end_ + kAfterRst) disturb();
   last_ = packet;
   world_.send_to_gateway(packet);
   await(0);
@@ -111,7 +109,6 @@ void Connection::take_answer(const std::vector<uint8_t>& payload) {
   }
   if (!backend_) world_.note_backend(*this, answer->backend);
   backend_ = answer->backend;
-  forged_end_.reset();
   is_waiting_ = false;
   ++round_;
   ask_later();

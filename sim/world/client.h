@@ -66,8 +66,6 @@ class Connection {
   /// Its packets come to another gateway from now on, which knows it by its hash alone until they have come.
   void move() { has_moved_ = true; }
   bool has_moved() const { return has_moved_; }
-  /// Somebody has sent a RST in its name, which it knows nothing of.
-  void note_forged_end() { forged_end_ = world_.now(); }
   /// A packet of its own that somebody else might send, blindly.
   Packet forged(uint8_t flags, uint32_t sequence) const;
   FlowKey key() const;
@@ -107,7 +105,6 @@ class Connection {
   bool may_lose_ = false;
   bool has_moved_ = false;
   bool has_paused_long_ = false;
-  std::optional<Nanoseconds> forged_end_;
 };
 
 }  // namespace sluice::sim

@@ -150,12 +150,13 @@ void Strangers::forge_flags() {
   if (!is_tcp || connection.state() != Connection::State::kOpen) return;
   static constexpr std::array<uint8_t, 3> kForged = {tcp_flag::kSyn, tcp_flag::kSyn | tcp_flag::kAck,
                                                      tcp_flag::kSyn | tcp_flag::kFin};
-  // One kind for each: a SYN after a RST may begin a flow anew, for it is closing.
-  const bool is_reset = connection.port() % 2 == 0;
-  const uint8_t flags = is_reset ? tcp_flag::kRst : chance_.pick(kForged);
-  if (is_reset) {
+  // One kind for each: a SYN after a RST or FIN may begin a flow anew, for it is closing.
+  constexpr uint8_t kFin = tcp_flag::kFin | tcp_flag::kAck;
+  const bool is_end = connection.port() % 2 == 0;
+  const uint8_t end = connection.port() % 4 == 0 ? uint8_t{tcp_flag::kRst} : kFin;
+  const uint8_t flags = is_end ? end : chance_.pick(kForged);
+  if (is_end) {
     if (world_.scenario_.has_floods) return;  // what is closing gives way
-    connection.note_forged_end();
   } else {
     // Where a flow's backend takes no new ones, a SYN may begin it anew elsewhere.
     const bool is_kept = connection.backend() && world_.takes_new(*world_.backends_[*connection.backend()]);

@@ -211,6 +211,167 @@ TEST_P(EspPath, ShowsWhatIsSentAsItIsSent) {
   gateway.capture(nullptr);
 }
 
+/// Worker 0 receives and sends, worker 1 has the flows and no queue to send by.
+class EspRelay : public FamilyTest {
+ protected:
+  static constexpr size_t kRing = 8;
+
+  EspRelay() { tables_ = tables_of(site_, service_behind(family(), ForwardMode::kDnat)); }
+  void make() {
+    gateway_.emplace(tables_, GatewayShape{.lb_workers = 1, .ring_size = kRing, .transmit_queues = 1});
+  }
+  /// Packets of flows of their own.
+  void send(unsigned count) {
+    for (unsigned i = 0; i < count; ++i) {
+      gateway_->put(kEdge, from_client(request(static_cast<uint16_t>(40'000 + i)).payload_bytes(i)));
+      gateway_->poll();
+    }
+    gateway_->settle();
+  }
+  /// What `request` is to the backend, without a link header.
+  Bytes translated(unsigned i) const {
+    return ip(family().client, backend_of(family()))
+        .tcp(static_cast<uint16_t>(40'000 + i), 8080)
+        .ttl(63)
+        .payload_bytes(i)
+        .bytes();
+  }
+  std::vector<rte_mbuf*> handed_over() {
+    std::vector<rte_mbuf*> packets(4 * kRing);
+    packets.resize(gateway_->handed_over_by(1).pop(packets));
+    return packets;
+  }
+  /// As worker 0 does it in its turn.
+  void relay() {
+    for (rte_mbuf* const packet : handed_over()) encapsulate_handed_over(gateway_->worker(0), packet);
+    gateway_->settle();
+  }
+  void expect_drops(unsigned worker, DropReason reason, dataplane::DropDetail detail, size_t count) {
+    EXPECT_EQ(gateway_->dropped(), count);
+    EXPECT_EQ(gateway_->dropped(reason), count);
+    size_t told = 0;
+    for (const auto& record : gateway_->worker(worker).drops.recorder().of(reason)) {
+      if (record.number == 0) continue;
+      ++told;
+      EXPECT_EQ(record.note.detail, detail);
+    }
+    EXPECT_EQ(told, count);
+  }
+
+  EspSite site_{{.workers = 2}};
+  std::shared_ptr<dataplane::Tables> tables_;
+  std::optional<TestGateway> gateway_;
+};
+INSTANTIATE_FOR_FAMILIES(EspRelay);
+
+TEST_P(EspRelay, HasAnotherWorkerEncryptWhatOneCannotSend) {
+  make();
+  send(3);
+  EXPECT_EQ(gateway_->sent(kCore).size(), 0u);
+  relay();
+  uint64_t number = 1;
+  EXPECT_EQ(opened(site_, *gateway_, number), (Frames{translated(0), translated(1), translated(2)}));
+  EXPECT_EQ(gateway_->dropped(), 0u);
+  EXPECT_EQ(gateway_->buffers_in_use(), 0u);
+}
+
+TEST_P(EspRelay, DropsWhatTheOthersRingHasNoRoomFor) {
+  make();
+  constexpr unsigned kTooMany = 5;
+  send(kRing + kTooMany);
+  expect_drops(1, DropReason::kRingFull, dataplane::DropDetail::kWorkerRingFull, kTooMany);
+  EXPECT_EQ(gateway_->worker(1).stats.ring_full.read(), kTooMany);
+  relay();
+  uint64_t number = 1;
+  const Frames inner = opened(site_, *gateway_, number);
+  ASSERT_EQ(inner.size(), kRing);
+  for (unsigned i = 0; i < kRing; ++i) EXPECT_EQ(inner[i], translated(i)) << "the first ones, in their order";
+  EXPECT_EQ(gateway_->buffers_in_use(), 0u);
+  expect_counters_to_add_up(*gateway_);
+}
+
+TEST_P(EspRelay, LeavesNoTunnelToTheNextFramesOfBuffersThatItHadNoRoomFor) {
+  ServiceSpec clear = service(ForwardMode::kDirect);
+  clear.address = family().vip2;
+  tables_ = make_tables({service_behind(family(), ForwardMode::kIpip), clear});
+  site_.lead(*tables_);
+  // The worker that receives has the flows, and takes the short way, which does not write a frame's metadata.
+  gateway_.emplace(tables_, GatewayShape{.rx_workers = 2, .ring_size = kRing, .transmit_queues = 1});
+  const auto receive = [&](const PacketBuilder& packet) {
+    gateway_->put(kEdge, from_client(packet), 1);
+    gateway_->poll();
+  };
+  constexpr unsigned kBuffers = 4095;  // of the gateway, which takes them in turn
+  for (unsigned i = 0; i < kBuffers; ++i) receive(request());
+  EXPECT_EQ(gateway_->dropped(DropReason::kRingFull), kBuffers - kRing);
+  relay();
+  gateway_->sent(kCore);
+  for (unsigned i = 0; i < kBuffers; ++i) {
+    receive(ip(family().client, family().vip2).tcp(50'000, 80));
+    const auto frames = handed_over();
+    ASSERT_EQ(frames.size(), 1u);
+    ASSERT_EQ(dataplane::meta_of(frames[0]).tunnel, 0u) << i;
+    rte_pktmbuf_free(frames[0]);
+  }
+}
+
+TEST_P(EspRelay, DropsWhatWasHandedOverWhereNoTunnelLeadsThereAnyMore) {
+  make();
+  send(3);
+  const auto without = std::make_shared<dataplane::Tables>(*tables_);
+  without->tunnels = nullptr;
+  gateway_->publish(without);
+  relay();
+  EXPECT_EQ(gateway_->sent(kCore).size(), 0u) << "in clear";
+  expect_drops(0, DropReason::kDenied, dataplane::DropDetail::kTunnel, 3);
+  EXPECT_EQ(gateway_->buffers_in_use(), 0u);
+}
+
+TEST_P(EspRelay, DropsWhatWasHandedOverWhereTheTunnelLeadsElsewhere) {
+  make();
+  send(3);
+  const auto elsewhere = std::make_shared<dataplane::Tables>(*tables_);
+  const dataplane::Route networks[] = {{*Prefix::parse("10.31.0.0/16"), 0, false, {}},
+                                       {*Prefix::parse("fd31::/32"), 0, false, {}}};
+  elsewhere->tunnels = std::make_shared<const dataplane::TunnelTables>(
+      tables_->tunnels->tunnels(), std::vector<dataplane::InboundEntry>{}, networks);
+  gateway_->publish(elsewhere);
+  relay();
+  EXPECT_EQ(gateway_->sent(kCore).size(), 0u) << "in clear";
+  expect_drops(0, DropReason::kDenied, dataplane::DropDetail::kTunnel, 3);
+  EXPECT_EQ(gateway_->buffers_in_use(), 0u);
+}
+
+TEST_P(EspPath, GivesUpWhatWaitsForTheNextHopWhereTheWorkerStops) {
+  const EspSite site;
+  const auto tables = tables_of(site, behind());
+  std::erase_if(tables->neighbors, [](const dataplane::StaticNeighbor& neighbor) {
+    return neighbor.address == *IpAddress::parse(kIpv4.backend2);
+  });
+  TestGateway gateway(tables);
+  dataplane::Worker& worker = gateway.worker();
+  for (uint16_t flow = 0; flow < 3; ++flow) {
+    gateway.receive(kEdge, from_client(request(static_cast<uint16_t>(40'000 + flow))));
+  }
+  const Frames asked = gateway.sent(kCore);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(load<Be16>(asked[0].data() + 12).host(), 0x0806) << "who has the next hop's address";
+  EXPECT_EQ(gateway.dropped(), 0u);
+  EXPECT_EQ(gateway.buffers_in_use(), 3u);
+  for (int again = 0; again < 2; ++again) {
+    give_up_tunnels(worker);
+    worker.drops.free_pending();
+    EXPECT_EQ(gateway.dropped(), 3u);
+    EXPECT_EQ(gateway.dropped(DropReason::kNeighborUnresolved), 3u);
+    EXPECT_EQ(gateway.buffers_in_use(), 0u);
+  }
+  gateway.receive(kEdge, from_client(request(40'003)));
+  EXPECT_EQ(gateway.buffers_in_use(), 1u) << "the next one waits as those before";
+  give_up_tunnels(worker);
+  worker.drops.free_pending();
+  EXPECT_EQ(gateway.sent(kCore).size(), 0u);
+}
+
 /// What a worker's lcore does.
 void work(dataplane::Worker& worker, unsigned polls) {
   for (unsigned i = 0; i < polls; ++i) {

@@ -140,6 +140,7 @@ TEST_P(Inspect, ExplainsWhichRuleBlocksAFlow) {
                                                     .protocol = IpProtocol::kTcp},
                                             .result = {}}};
   ASSERT_TRUE(gateway_->worker().requests->push(&request));
+  take_request(gateway_->worker());
   serve_request(gateway_->worker());
   const auto& result = std::get<dataplane::ExplainRequest>(request.question).result;
   EXPECT_EQ(result.drop, DropReason::kInspected);

@@ -167,6 +167,7 @@ TEST_P(NoAllocation, WhenAsked) {
   ASSERT_TRUE(gateway.worker().requests->push(&request));
   {
     const ForbidAllocation forbidden;
+    take_request(gateway.worker());
     for (int i = 0; i < 10; ++i) serve_request(gateway.worker());
   }
   EXPECT_TRUE(request.done.load());
@@ -184,6 +185,7 @@ TEST_P(NoAllocation, WhenAskedWhatAChangeWouldEnd) {
   ASSERT_TRUE(gateway.worker().requests->push(&request));
   {
     const ForbidAllocation forbidden;
+    take_request(gateway.worker());
     for (int i = 0; i < 40; ++i) serve_request(gateway.worker());
   }
   EXPECT_TRUE(request.done.load());

@@ -1,9 +1,14 @@
 // Questions of the control thread: explain a flow, list flows.
 #include "dataplane/worker/worker_request.h"
 
+#include <rte_ethdev.h>
+
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <functional>
 
+#include "dataplane/roles/worker_loop.h"
 #include "tests/packet/packet_test.h"
 
 namespace sluice::test {
@@ -30,6 +35,7 @@ class Request : public FamilyTest {
   }
   static void answer(TestGateway& gateway, WorkerRequest& request, int steps = 1, unsigned worker = 0) {
     ASSERT_TRUE(gateway.worker(worker).requests->push(&request));
+    take_request(gateway.worker(worker));
     for (int i = 0; i < steps; ++i) serve_request(gateway.worker(worker));
   }
   static Explanation explain(TestGateway& gateway, const FlowKey& key, unsigned worker = 0) {
@@ -153,6 +159,80 @@ TEST_P(Request, CountsTheFlowsThatOtherTablesWouldEnd) {
   EXPECT_EQ(count(std::make_shared<Tables>(*tables)), (std::vector<uint32_t>{0, 0}));
   EXPECT_EQ(count(without(0)), (std::vector<uint32_t>{39, 0}));
   EXPECT_EQ(count(without(1)), (std::vector<uint32_t>{0, 1}));
+}
+
+/// Questions that are asked while a worker is in the midst of its turn, just after Tables without service 0
+/// were published, while the worker still works with those that have it.
+class RequestDuringATurn : public Request {
+ protected:
+  RequestDuringATurn() {
+    auto services = std::make_shared<std::vector<lb::Service>>(*tables_->services);
+    (*services)[0].pool = nullptr;
+    without_->services = services;
+    gateway_.receive(kEdge, from_client(request()));
+    EXPECT_EQ(gateway_.worker().balancer.flows().size(), 2u);
+  }
+
+  /// Asks it there, and has it answered by the turns that follow. No time passes: no flow is looked at.
+  void ask(WorkerRequest& question) {
+    dataplane::Published<Tables> published(tables_, 1);
+    dataplane::Published<dataplane::Captures> captures(std::make_shared<const dataplane::Captures>(), 1);
+    const std::atomic<dataplane::Phase> phase{dataplane::Phase::kRunning};
+    dataplane::Worker& worker = gateway_.worker();
+    dataplane::WorkerLoop loop(worker, published.reader(0), captures.reader(0), {}, phase, nullptr, kHertz);
+    loop.begin(kNow);
+    unsigned receptions = 0;
+    std::function<void()> at_reception = [&] {
+      if (++receptions != 1) return;
+      EXPECT_EQ(worker.tables, tables_.get());
+      published.publish(without_);
+      EXPECT_TRUE(worker.requests->push(&question));
+    };
+    const auto& queue = worker.receive_queues[0];
+    const auto* const callback = rte_eth_add_rx_callback(queue.device, queue.queue, &call, &at_reception);
+    ASSERT_NE(callback, nullptr);
+    for (int i = 0; i < 20; ++i) loop.step(kNow);
+    EXPECT_EQ(rte_eth_remove_rx_callback(queue.device, queue.queue, callback), 0);
+    EXPECT_GE(receptions, 20u);
+    EXPECT_EQ(worker.tables, without_.get());
+    EXPECT_TRUE(question.done.load());
+    EXPECT_EQ(worker.balancer.flows().size(), 2u);
+    gateway_.publish(without_);
+  }
+
+  std::shared_ptr<Tables> tables_ = make_tables({service(ForwardMode::kFullNat)});
+  std::shared_ptr<Tables> without_ = std::make_shared<Tables>(*tables_);
+
+ private:
+  static constexpr uint64_t kHertz = 1'000'000'000, kNow = 2 * kHertz;  ///< a second after the flow began
+  static uint16_t call(uint16_t, uint16_t, rte_mbuf**, uint16_t count, uint16_t, void* what) {
+    (*static_cast<std::function<void()>*>(what))();
+    return count;
+  }
+
+  TestGateway gateway_{tables_};
+};
+INSTANTIATE_FOR_FAMILIES(RequestDuringATurn);
+
+TEST_P(RequestDuringATurn, ExplainsAFlowByTablesThatWerePublishedBefore) {
+  WorkerRequest question{.question = ExplainRequest{key(family().client, 40001, family().vip, 80), {}}};
+  ask(question);
+  const Explanation& result = std::get<ExplainRequest>(question.question).result;
+  EXPECT_EQ(result.verdict, Verdict::kDropped);
+  EXPECT_EQ(result.drop, DropReason::kNoService);
+}
+
+TEST_P(RequestDuringATurn, ListsFlowsByTablesThatWerePublishedBefore) {
+  WorkerRequest question{.question = ListFlowsRequest{.service = 0, .limit = 10, .found = {}}};
+  std::get<ListFlowsRequest>(question.question).found.reserve(10);
+  ask(question);
+  EXPECT_EQ(std::get<ListFlowsRequest>(question.question).found.size(), 0u);
+}
+
+TEST_P(RequestDuringATurn, CountsNoLossOfWhatIsLostByTablesThatWerePublishedBefore) {
+  WorkerRequest question{.question = CountLossesRequest{without_, std::vector<uint32_t>(1), 0}};
+  ask(question);
+  EXPECT_EQ(std::get<CountLossesRequest>(question.question).lost, std::vector<uint32_t>{0});
 }
 
 using dataplane::DropRecord;

@@ -114,7 +114,7 @@ TestGateway::TestGateway(std::shared_ptr<dataplane::Tables> tables, const Gatewa
 void TestGateway::connect(const GatewayShape& shape) {
   const unsigned workers = shape.rx_workers + shape.lb_workers;
   for (int i = 0; i < 4; ++i) devices_.push_back(std::make_unique<Device>(workers, pool_));
-  const auto queues = static_cast<uint16_t>(workers);
+  const auto queues = shape.transmit_queues != 0 ? shape.transmit_queues : static_cast<uint16_t>(workers);
   ports_ = {{devices_[0]->id, queues}, {devices_[1]->id, queues}};
   taps_ = {{devices_[2]->id, queues}, {devices_[3]->id, queues}};
   receive_queues_.resize(workers);
@@ -124,6 +124,7 @@ void TestGateway::connect(const GatewayShape& shape) {
     }
   }
   const bool apart = shape.lb_workers > 0;
+  std::vector<dataplane::PacketRing*> to_transmit(workers);
   for (unsigned i = 0; i < workers; ++i) {
     const bool receives = i < shape.rx_workers;
     StationPlan plan;
@@ -142,6 +143,11 @@ void TestGateway::connect(const GatewayShape& shape) {
     plan.devices = ports_;
     plan.taps = taps_;
     if (plan.place.balances) plan.checks = &checks_.add();
+    if (i >= queues) {
+      rings_.push_back(std::make_unique<dataplane::PacketRing>(shape.ring_size));
+      plan.to_transmit = rings_.back().get();
+      to_transmit[i] = plan.to_transmit;
+    }
     auto station = Station::create(plan);
     if (!station) give_up("Station::create");
     stations_.push_back(std::move(*station));
@@ -150,6 +156,7 @@ void TestGateway::connect(const GatewayShape& shape) {
     station->worker().to_worker.resize(workers);
     station->worker().from_worker.resize(workers);
   }
+  worker(0).from_transmit = to_transmit;
   for (unsigned from = 0; from < workers; ++from) {
     for (unsigned to = 0; to < workers; ++to) {
       if (from == to) continue;

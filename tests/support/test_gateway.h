@@ -27,6 +27,7 @@ struct GatewayShape {
   size_t ring_size = 256;                           ///< packets between two workers
   uint16_t headroom = 128;                          ///< in front of received frames
   bool splits_flows = false;                        ///< as a device with several queues and no RSS does
+  uint16_t transmit_queues = 0;                     ///< of each port; 0: one for each worker
   const dataplane::LedgerConfig* ledger = nullptr;  ///< null: no ledger ingress
   ledger::FileSystem* ledger_files = nullptr;       ///< that the log lies in
   unsigned hash_workers = 0;                        ///< 0: rx workers hash
@@ -73,6 +74,8 @@ class TestGateway {
   dataplane::CheckLanes& checks() { return checks_; }
   dataplane::Notices& notices(unsigned index = 0) { return stations_[index]->notices(); }
   unsigned workers() const { return static_cast<unsigned>(stations_.size()); }
+  /// Of a worker without transmit queues: what it has handed to worker 0 to be sent. Nobody else takes it.
+  dataplane::PacketRing& handed_over_by(unsigned index) { return *worker(0).from_transmit[index]; }
   /// New Tables, adopted at once.
   void publish(std::shared_ptr<dataplane::Tables> tables);
   /// Every worker shows packets to these from now on; they outlive this, or the next call.

@@ -15,6 +15,11 @@
 namespace sluice::ctrl {
 namespace {
 
+class Log : public testing::Test {
+ protected:
+  ~Log() override { open_log({}, LogTarget::kStderr); }  // lines of other tests are text, and go to stderr
+};
+
 std::string logged(const LogModel& log, LogTarget target, const std::string& message) {
   testing::internal::CaptureStderr();
   open_log(log, target);
@@ -24,12 +29,12 @@ std::string logged(const LogModel& log, LogTarget target, const std::string& mes
   return testing::internal::GetCapturedStderr();
 }
 
-TEST(Log, TextHasTimeAndLevel) {
+TEST_F(Log, TextHasTimeAndLevel) {
   EXPECT_TRUE(std::regex_match(logged({"info", "text"}, LogTarget::kStderr, "message"),
                                std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warning: message\n)")));
 }
 
-TEST(Log, JsonIsOneObjectALine) {
+TEST_F(Log, JsonIsOneObjectALine) {
   const auto line = logged({"info", "json"}, LogTarget::kStderr, "with \"quotes\"\nand a line end\xff");
   EXPECT_EQ(std::ranges::count(line, '\n'), 1);
   const auto object = nlohmann::json::parse(line);
@@ -39,17 +44,17 @@ TEST(Log, JsonIsOneObjectALine) {
   EXPECT_TRUE(object.contains("time"));
 }
 
-TEST(Log, JournaldGetsThePriority) {
+TEST_F(Log, JournaldGetsThePriority) {
   EXPECT_EQ(logged({"info", "text"}, LogTarget::kPrefixed, "message"), "<4>message\n");
   EXPECT_TRUE(logged({"info", "json"}, LogTarget::kPrefixed, "message").starts_with("<4>{"));
 }
 
-TEST(Log, TextIsOneLineThatNoTerminalObeys) {
+TEST_F(Log, TextIsOneLineThatNoTerminalObeys) {
   const auto line = logged({"info", "text"}, LogTarget::kStderr, "by a\nb\x1b[31m\x7f \xc3\xa9");
   EXPECT_TRUE(line.ends_with("warning: by a\\x0ab\\x1b[31m\\x7f \xc3\xa9\n")) << line;
 }
 
-TEST(Log, LevelsAreKept) {
+TEST_F(Log, LevelsAreKept) {
   EXPECT_EQ(logged({"error", "text"}, LogTarget::kStderr, "message"), "");
 }
 
@@ -76,12 +81,12 @@ std::string of_components(
   return words;
 }
 
-TEST(Log, AComponentMayHaveALevelOfItsOwn) {
+TEST_F(Log, AComponentMayHaveALevelOfItsOwn) {
   EXPECT_EQ(of_components({"info", "text", {{"source", "debug"}, {"dataplane", "error"}}}),
             "source info, control info, source debug, ");
 }
 
-TEST(Log, LevelsChangeAtRunTimeUntilTheConfigurationDoes) {
+TEST_F(Log, LevelsChangeAtRunTimeUntilTheConfigurationDoes) {
   const std::string words =
       of_components({"warning", "text"}, [] { set_log_level(LogComponent::kControl, "debug"); });
   EXPECT_EQ(words, "control info, control debug, ");
@@ -91,7 +96,7 @@ TEST(Log, LevelsChangeAtRunTimeUntilTheConfigurationDoes) {
   EXPECT_EQ(of_components({"off", "text"}), "");
 }
 
-TEST(Log, ALineIsOfTheComponentInWhoseFolderItIsWritten) {
+TEST_F(Log, ALineIsOfTheComponentInWhoseFolderItIsWritten) {
   EXPECT_EQ(log_component_of("../ctrl/source/etcd_source.cpp"), LogComponent::kSource);
   EXPECT_EQ(log_component_of("/home/ctrl/src/ctrl/rpc/json_rpc.cpp"), LogComponent::kControl);
   EXPECT_EQ(log_component_of("../ctrl/observed/transition_log.cpp"), LogComponent::kBackend);
@@ -105,7 +110,7 @@ TEST(Log, ALineIsOfTheComponentInWhoseFolderItIsWritten) {
   EXPECT_FALSE(log_component_named("nonsense"));
 }
 
-TEST(Log, TheSameLineAgainAndAgainIsCounted) {
+TEST_F(Log, TheSameLineAgainAndAgainIsCounted) {
   testing::internal::CaptureStderr();
   open_log({"info", "text"}, LogTarget::kStderr);
   const uint64_t before = log_lines_left_out();
@@ -118,7 +123,7 @@ TEST(Log, TheSameLineAgainAndAgainIsCounted) {
   EXPECT_EQ(std::ranges::count(text, '\n'), 5 + 1 + 100);
 }
 
-TEST(Log, WhatStandsForStderrForAWhileGetsNoLine) {
+TEST_F(Log, WhatStandsForStderrForAWhileGetsNoLine) {
   testing::internal::CaptureStderr();
   open_log({"info", "text"}, LogTarget::kStderr);
   const int stderr_then = ::dup(STDERR_FILENO), other = ::memfd_create("other", MFD_CLOEXEC);
@@ -132,7 +137,7 @@ TEST(Log, WhatStandsForStderrForAWhileGetsNoLine) {
   ::close(other);
 }
 
-TEST(Log, AFieldIsForPrograms) {
+TEST_F(Log, AFieldIsForPrograms) {
   const auto line = [](const char* format) {
     testing::internal::CaptureStderr();
     open_log({"info", format}, LogTarget::kStderr);
