@@ -9,9 +9,9 @@ namespace {
 
 constexpr uint32_t kOpeningLifeMs = 30'000;
 constexpr uint32_t kClosedLifeMs = 10'000;
-/// Of a flow whose client has sent its last byte, and of whose backend nothing is seen: the backend may have
-/// much to send still, and the client acknowledges it.
-constexpr uint32_t kHalfClosedLifeMs = 60'000;
+/// Of a flow whose client has sent a RST, which the backend need not have accepted; or a FIN, where nothing
+/// is seen of the backend, which may have much to send still, and the client acknowledges it.
+constexpr uint32_t kPerhapsClosedLifeMs = 60'000;
 
 /// The state after a packet that neither opens nor resets anything.
 FlowState state_after(const FlowEntry& flow) {
@@ -95,12 +95,12 @@ uint32_t life_ms(const FlowEntry& flow, uint32_t idle_timeout_ms) {
   if (has(FlowEntry::kResetByBackend) || (sees_backend && has(FlowEntry::kFinFromBoth))) {
     return std::min(kClosedLifeMs, idle_timeout_ms);
   }
-  if (!sees_backend && has(FlowEntry::kFinFromClient)) return std::min(kHalfClosedLifeMs, idle_timeout_ms);
-  // A client's RST shortens no life: anybody may have sent it, and no packet shows that the backend has
-  // accepted it.
   const bool is_opening =
       flow.state == FlowState::kEmbryonic || (flow.state == FlowState::kHandshake && sees_backend);
-  return is_opening ? std::min(kOpeningLifeMs, idle_timeout_ms) : idle_timeout_ms;
+  if (is_opening) return std::min(kOpeningLifeMs, idle_timeout_ms);
+  const bool may_have_ended =
+      has(FlowEntry::kResetByClient) || (!sees_backend && has(FlowEntry::kFinFromClient));
+  return may_have_ended ? std::min(kPerhapsClosedLifeMs, idle_timeout_ms) : idle_timeout_ms;
 }
 
 }  // namespace sluice::lb
