@@ -192,8 +192,8 @@ class FlowTable {
   static constexpr size_t kFill = 2;
   static constexpr size_t kMostBuckets = size_t{1} << (32 - kPlaceShift);
 
-  // Three separate parts of the hash: bits 0..23 the first bucket, 24..47 the second, which may be the same,
-  // 48..63 the tag.
+  // Three parts of the hash: from bit 0 the first bucket, from bit 24 the second, which may be the same, from
+  // bit 48 the tag. Those of up to 2^24 buckets are separate; of kMostBuckets, neighbors share two bits.
   size_t first_bucket(uint64_t hash) const { return bucket_of(hash); }
   size_t second_bucket(uint64_t hash) const { return bucket_of(hash >> 24); }
   /// Linear hashing: those of 2^n buckets that are not in use yet are still part of those that they split.

@@ -26,7 +26,7 @@ struct Poll {
   bool has_frames = false;
 } poll;
 
-/// What the file holds; nobody sees it where there is none.
+/// What the file holds. Ends the process where none is named, or it cannot be mapped.
 std::atomic<uint64_t>* counted() {
   static std::atomic<uint64_t>* const place = [] {
     constexpr auto kSize = sizeof(std::atomic<uint64_t>);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -182,7 +183,7 @@ std::shared_ptr<const Frames> frames_of(Others who, const Traffic& traffic, cons
                                         WorkerRig& rig) {
   if (who != Others::kOneSlot) return frames_of(traffic);
   const lb::FlowTable& table = rig.worker().balancer.flows();
-  const size_t mask = lb::FlowTable::buckets_for(duty.flow_table_entries) - 1;
+  const size_t mask = std::bit_ceil(lb::FlowTable::buckets_for(duty.flow_table_entries)) - 1;
   std::vector<uint32_t> flows = shuffled_flows(traffic);
   std::erase_if(flows, [&](uint32_t flow) { return (table.hash(make_key(traffic, flow)) & mask) != 0; });
   return make_frames(traffic, flows);

@@ -67,7 +67,7 @@ std::vector<int> receive_descriptors(uint16_t device, uint16_t queue) {
     if (sockets.size() == info.max_rx_queues) return {sockets[queue]};
   }
   if (driver == "net_af_xdp") {
-    // Those of all devices and queues: such a socket tells nobody what it is bound to.
+    // Those of all devices and queues: such a socket has no name that getsockname() would tell.
     return open_descriptors([](int descriptor) { return is_of_xdp(descriptor); });
   }
   if (driver == "net_tap") {

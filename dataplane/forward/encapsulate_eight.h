@@ -65,8 +65,8 @@ template <bool inner_v4, bool has_udp>
 static_assert(offsetof(Ipv4Header, checksum) == offsetof(Ipv4Header, ttl) + 2 &&
               sizeof(Ipv4Header) == offsetof(Ipv4Header, id) + 16);
 
-/// Both halves of each word, added.
-[[gnu::always_inline]] inline Lanes halves_of(Lanes words) {
+/// One step of folding (RFC 1071): both halves of each word, added.
+[[gnu::always_inline]] inline Lanes folded_once(Lanes words) {
   return (words & lanes_of<0xffff>)+(words >> 16);
 }
 
@@ -83,15 +83,15 @@ template <bool inner_v4>
     // The header comes to zero, and layer 4 together with its pseudo-header.
     const auto [source, destination, ports, more] = load_four(inner.ip, offsetof(Ipv4Header, source));
     const Lanes l4_bytes = field_of<0>(inner.bytes - lanes_of<sizeof(Ipv4Header)>);
-    return lanes_of<kMinusZero> - halves_of(source) - halves_of(destination) - protocol - l4_bytes;
+    return lanes_of<kMinusZero> - folded_once(source) - folded_once(destination) - protocol - l4_bytes;
   }
   // The addresses and the size are in the header and, negative, in what layer 4 comes to.
   const Lanes second_words = load_four(inner.ip, 0)[1];
-  return lanes_of<kMinusZero> + halves_of(inner.first_words) + (second_words >> 16) - protocol;
+  return lanes_of<kMinusZero> + folded_once(inner.first_words) + (second_words >> 16) - protocol;
 }
 
-/// The same for outer headers of IPv6. Where these have UDP, every packet has a checksum of layer 4, and all
-/// are right.
+/// OuterHeader::write() for eight packets and outer headers of IPv6, with UDP or without. With UDP every
+/// packet must have a checksum of layer 4, and all must be right.
 template <bool inner_v4, bool has_udp>
 [[gnu::always_inline]] inline void put_behind_ipv6(const EightInner& inner, const EightPlaces& path,
                                                    Lanes ports) {
@@ -118,8 +118,8 @@ template <bool inner_v4, bool has_udp>
   const std::array<const uint8_t*, 8> headers = {header_of(0), header_of(1), header_of(2), header_of(3),
                                                  header_of(4), header_of(5), header_of(6), header_of(7)};
   const Lanes outer_sums = load_four(headers.data(), 0)[1] & lanes_of<0xffff>;
-  const Lanes sum = outer_sums + payload + payload + halves_of(both_ports) + sums_of<inner_v4>(inner);
-  const Lanes checksum = halves_of(halves_of(sum)) ^ lanes_of<0xffff>;
+  const Lanes sum = outer_sums + payload + payload + folded_once(both_ports) + sums_of<inner_v4>(inner);
+  const Lanes checksum = folded_once(folded_once(sum)) ^ lanes_of<0xffff>;
   const Lanes sent = checksum == 0 ? lanes_of<0xffff> : checksum;  // 0 would say that there is none
   const EightPairs udp(both_ports, payload | sent << 16);
 #pragma GCC unroll 8

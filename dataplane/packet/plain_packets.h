@@ -154,7 +154,7 @@ class PlainPackets {
 
   std::span<rte_mbuf* const> frames_;
   const PlainLink link_;  ///< made here: a copy would wait for what has just been stored
-  Kind usual_;  ///< of the frames that are fetched
+  Kind usual_;            ///< of the frames that are fetched
   uint64_t plain_ = 0;
   std::array<uint8_t, kMost / kLanes> sound_{};
   uint64_t v6_ = 0;

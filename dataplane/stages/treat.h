@@ -36,10 +36,10 @@ template <bool is_v4>
   translate<is_v4>(flow.rewrite, flows.addresses6(flow), flow.key.is_udp<is_v4>(), at.ip, at.l4);
 }
 
-/// Rewrites a client's packet as its path says; `treatment` is the path's. The packet goes on with `flow`;
-/// where that is null, `key` is the packet's, and the path does not translate. There is room in front of the
-/// packet for an outer header, and a packet that is translated has more than one hop left. Returns where its
-/// outermost IP header is now.
+/// Rewrites a client's packet as its path says; `treatment` is the path's, or kBehindIpv6 for any outer
+/// header. The packet goes on with `flow`; where that is null, `key` is the packet's, and the path does not
+/// translate. There is room in front of the packet for an outer header, and a packet that is translated has
+/// more than one hop left. Returns where its outermost IP header is now.
 template <bool is_v4, Treatment treatment>
 [[gnu::always_inline]] inline uint8_t* treat_as(const Worker& worker, const PathRewrite& path,
                                                 lb::FlowEntry* flow, const FlowKey* key,

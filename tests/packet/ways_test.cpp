@@ -24,7 +24,8 @@ struct Flow {
 
 struct Way {
   ForwardMode forward;
-  bool across = false;  ///< backends are of the other family than their service
+  bool across = false;    ///< backends are of the other family than their service
+  uint8_t vlan_tags = 0;  ///< towards backends
 };
 
 class Ways : public testing::TestWithParam<Way> {
@@ -53,6 +54,8 @@ class Ways : public testing::TestWithParam<Way> {
     }
     auto made = make_tables(specs);
     made->ports[kCore].mtu = 1400;
+    made->ports[kCore].vlan_tags = GetParam().vlan_tags;
+    made->ports[kCore].vlan_ids = {100, 200};
     return made;
   }
   static bool is_nat() {
@@ -109,7 +112,8 @@ class Ways : public testing::TestWithParam<Way> {
 INSTANTIATE_TEST_SUITE_P(Modes, Ways,
                          testing::Values(Way{ForwardMode::kFullNat}, Way{ForwardMode::kDnat},
                                          Way{ForwardMode::kIpip}, Way{ForwardMode::kIpip, true},
-                                         Way{ForwardMode::kGue}, Way{ForwardMode::kGue, true},
+                                         Way{ForwardMode::kIpip, true, 1}, Way{ForwardMode::kGue},
+                                         Way{ForwardMode::kGue, true}, Way{ForwardMode::kGue, true, 2},
                                          Way{ForwardMode::kDirect}));
 
 TEST_P(Ways, SendCountAndDropTheSame) {

@@ -25,6 +25,16 @@ struct Kind {
   bool inner_v4, outer_v4, has_udp;
 };
 
+/// That of UDP over IPv6.
+uint16_t outer_checksum(const Bytes& packet) {
+  return static_cast<uint16_t>(packet[46] << 8 | packet[47]);
+}
+/// The source port by which the checksum of a packet comes to 0, if it has that one by `port`.
+uint16_t port_of_zero(uint16_t port, const Bytes& packet) {
+  const uint32_t sum = uint32_t{port} + outer_checksum(packet);
+  return static_cast<uint16_t>(sum + (sum >> 16));
+}
+
 class EncapsulateEight : public testing::Test {
  protected:
   uint32_t number() { return static_cast<uint32_t>(random_()); }
@@ -108,15 +118,22 @@ void EncapsulateEight::expect_encapsulated(const Kind& kind) {
       bytes[i] = static_cast<uint32_t>(inner.size());
       const uint8_t protocol = inner[kind.inner_v4 ? 9 : 6];
       udp |= uint32_t{protocol == test::kProtocolUdp} << i;
-      const uint16_t port = any_port();
-      ports[i] = Be16::from_host(port).network();
-
       PacketBuilder outer = ip(source.to_string(), destination.to_string());
       outer.traffic_class(kind.inner_v4 ? inner[1] : static_cast<uint8_t>(inner[0] << 4 | inner[1] >> 4));
       outer.ip_id(0).payload(inner);
-      kind.has_udp ? outer.udp(port, kGuePort)
-                   : outer.protocol(kind.inner_v4 ? test::kProtocolIpip : test::kProtocolIpv6);
-      if (kind.has_udp && kind.outer_v4) outer.l4_checksum(0);
+      if (kind.has_udp) {
+        uint16_t port = any_port();
+        outer.udp(port, kGuePort);
+        if (kind.outer_v4) outer.l4_checksum(0);
+        if (!kind.outer_v4 && one_of(8)) {
+          port = port_of_zero(port, outer.bytes());
+          outer.udp(port, kGuePort);
+          EXPECT_EQ(outer_checksum(outer.bytes()), 0xffff) << "0 is sent so";
+        }
+        ports[i] = Be16::from_host(port).network();
+      } else {
+        outer.protocol(kind.inner_v4 ? test::kProtocolIpip : test::kProtocolIpv6);
+      }
       expected[i] = outer.bytes();
     }
     const EightInner inner{places.data(), load<Lanes>(first_words.data()), load<Lanes>(bytes.data()), udp};
