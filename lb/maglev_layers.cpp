@@ -1,7 +1,6 @@
 #include "lb/maglev_layers.h"
 
 #include <algorithm>
-#include <ranges>
 
 namespace sluice::lb {
 namespace {
@@ -58,8 +57,9 @@ std::vector<uint32_t> inverses_modulo(uint32_t prime) {
 std::vector<BackendId> build_layered_maglev(std::span<const WeightedEndpoint> backends, uint32_t table_size,
                                             const SipKey& key) {
   if (backends.empty()) return {};
-  const auto [least, most] = std::ranges::minmax(backends | std::views::transform(&WeightedEndpoint::tenths));
-  if (least == most) return build_maglev(backends, table_size, key);
+  const auto ends = std::ranges::minmax_element(backends, {}, &WeightedEndpoint::tenths);
+  const auto most = ends.max->tenths;
+  if (ends.min->tenths == most) return build_maglev(backends, table_size, key);
 
   std::vector<WeightedEndpoint> numbered(backends.begin(), backends.end());
   for (uint32_t i = 0; i < numbered.size(); ++i) {
