@@ -119,7 +119,7 @@ json ui_services(json list, const Gateway& gateway, size_t most) {
         return gateway.availability(pool.get_ref<const std::string&>()).available == 0;
       });
     };
-    std::ranges::stable_partition(rows, is_in_trouble);
+    std::stable_partition(rows.begin(), rows.end(), is_in_trouble);
     rows.resize(most);
   }
   return {{"rows", std::move(list)},

@@ -50,7 +50,8 @@ MemoryNeed inspection_memory(const Model& model) {
   uint64_t bytes = 0;
   for (const auto& [name, inspection] : model.inspections) {
     const bool is_used = std::ranges::any_of(
-        model.services, [&](const auto& service) { return service.second->inspect == inspection->name; });
+        model.services,
+        [&wanted = inspection->name](const auto& service) { return service.second->inspect == wanted; });
     if (!is_used || inspection->mode != dataplane::InspectionMode::kStream) continue;
     bytes += inspection->streams * (inspection->bytes + kStateBytes);
   }

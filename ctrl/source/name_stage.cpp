@@ -170,8 +170,8 @@ NameResolver::Answer look_up(const std::string& name) {
   }
   if (found != nullptr) ::freeaddrinfo(found);
   std::ranges::sort(answer.addresses);
-  const auto [first, last] = std::ranges::unique(answer.addresses);
-  answer.addresses.erase(first, last);
+  answer.addresses.erase(std::unique(answer.addresses.begin(), answer.addresses.end()),
+                         answer.addresses.end());
   return answer;
 }
 

@@ -144,10 +144,10 @@ std::optional<Refusal> TunnelStates::conflict(const Next& next, const std::strin
     if (name != tunnel && other->out && other->out->key == out_key) {
       return invalid(out_at + "/key", "tunnel " + in_quotes(name) + " sends with this key already");
     }
-    const bool is_received_with = std::any_of(other->in.begin(), other->in.end(), [&](const auto& known) {
-      return name == tunnel && known.key == out_key;
-    });
-    if (is_received_with) return invalid(out_at + "/key", "the tunnel receives with this key");
+    const bool is_received_with = std::any_of(other->in.begin(), other->in.end(),
+                                              [&](const auto& known) { return known.key == out_key; });
+    if (name == tunnel && is_received_with)
+      return invalid(out_at + "/key", "the tunnel receives with this key");
   }
   return std::nullopt;
 }

@@ -54,7 +54,7 @@ Attributes attributes_of(Bytes bytes) {
       default:
         break;
     }
-    bytes = bytes.subspan(std::min(bytes.size(), size_t{NLA_ALIGN(header.nla_len)}));
+    bytes = bytes.subspan(std::min(bytes.size(), static_cast<size_t>(NLA_ALIGN(header.nla_len))));
   }
   return found;
 }
