@@ -14,19 +14,19 @@ const char* word_for(AdminState state) {
                                           : "maintenance";
 }
 
-/// Until all gateways have the same again.
+/// A change of a pool's backends, until all gateways have the same again. Made before the plan says it.
 class ChangedPool {
  public:
-  ChangedPool(Nanoseconds& changed, const Nanoseconds& now) : changed_(changed), now_(now) {
-    changed_ = UINT64_MAX;
+  ChangedPool(PoolChange& change, const Nanoseconds& now, bool was_sound) : change_(change), now_(now) {
+    change_ = {.over = UINT64_MAX, .is_from_unsound = !was_sound};
   }
   ChangedPool(const ChangedPool&) = delete;
   ChangedPool& operator=(const ChangedPool&) = delete;
-  ~ChangedPool() { changed_ = now_ + kPublication; }
+  ~ChangedPool() { change_ = {.over = now_ + kPublication}; }
 
  private:
   static constexpr Nanoseconds kPublication = 200 * kMillisecondNs;
-  Nanoseconds& changed_;
+  PoolChange& change_;
   const Nanoseconds& now_;
 };
 
@@ -106,7 +106,8 @@ void Changes::set_health(BackendHost& host, bool is_healthy) {
     world_.disturb_pool(host.pool, true);
   }
   world_.disturb_moved(host.pool);
-  const ChangedPool changed(world_.pool_changed_[host.pool], world_.now_);
+  const ChangedPool changed_pool(world_.pool_changes_[host.pool], world_.now_,
+                                 world_.is_pool_sound(host.pool));
   world_.for_each_gateway([&](GatewayNode&, ctrl::Gateway& gateway) {
     gateway.set_health(world_.key_of(host), is_healthy, is_healthy ? "answers" : "is silent");
   });
@@ -120,7 +121,8 @@ void Changes::set_state(BackendHost& host, AdminState state) {
   world_.trace_.say(world_.now(), name_of(host) + " becomes " + word_for(state));
   if (state == AdminState::kMaintenance) world_.disturb_backend(host);
   world_.disturb_moved(host.pool);
-  const ChangedPool pool(world_.pool_changed_[host.pool], world_.now_);
+  const ChangedPool changed_pool(world_.pool_changes_[host.pool], world_.now_,
+                                 world_.is_pool_sound(host.pool));
   world_.for_each_gateway([&](GatewayNode&, ctrl::Gateway& gateway) {
     const auto changed = gateway.set_backend(world_.key_of(host), std::nullopt, state);
     if (!changed) world_.violate("a state is refused: " + changed.error().message);
@@ -133,7 +135,8 @@ void Changes::set_state(BackendHost& host, AdminState state) {
 void Changes::set_weight(BackendHost& host, uint32_t weight) {
   world_.trace_.say(world_.now(), name_of(host) + " gets weight " + std::to_string(weight));
   world_.disturb_moved(host.pool);
-  const ChangedPool pool(world_.pool_changed_[host.pool], world_.now_);
+  const ChangedPool changed_pool(world_.pool_changes_[host.pool], world_.now_,
+                                 world_.is_pool_sound(host.pool));
   world_.for_each_gateway([&](GatewayNode&, ctrl::Gateway& gateway) {
     const auto changed = gateway.set_backend(world_.key_of(host), weight, std::nullopt);
     if (!changed) world_.violate("a weight is refused: " + changed.error().message);
@@ -148,10 +151,11 @@ void Changes::set_listed(BackendHost& host, bool is_listed) {
   if (!is_listed && listed == 1) return;
   world_.trace_.say(world_.now(), name_of(host) + (is_listed ? " is listed" : " is listed no more"));
   if (!is_listed) world_.disturb_backend(host);
+  const ChangedPool changed_pool(world_.pool_changes_[host.pool], world_.now_,
+                                 world_.is_pool_sound(host.pool));
   plans[host.place].is_listed = is_listed;
   if (plans[host.place].weight == 0) plans[host.place].weight = 1;
   world_.disturb_moved(host.pool);
-  const ChangedPool changed(world_.pool_changed_[host.pool], world_.now_);
   world_.scenario_.pools[host.pool].is_discovered ? tell(host.pool, World::Word::kMembers) : apply();
   host.listed_since = world_.now();
   host.state = AdminState::kActive;  // states are forgotten with the backend

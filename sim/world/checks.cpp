@@ -70,12 +70,14 @@ void World::note_backend(const Connection& connection, uint16_t backend) {
   const BackendHost& host = *backends_[backend];
   if (host.pool != scenario_.services[connection.service()].pool)
     violate(connection.name() + " is with another pool's backend");
-  const bool is_sure = connection.began() > pool_changed_[host.pool] && !connection.is_disturbed();
+  const bool is_sure = connection.began() > pool_changes_[host.pool].over && !connection.is_disturbed();
   if (is_sure && !takes_new(host)) violate(connection.name() + " is with a backend that takes none");
 }
 
-/// Whether every backend that new flows go to lives, and there is one.
+/// Whether every backend that new flows go to lives, and there is one. While a change lasts, gateways may go
+/// by what was before it.
 bool World::is_pool_sound(unsigned pool) const {
+  if (pool_changes_[pool].is_from_unsound) return false;
   bool has_one = false;
   for (const auto& host : backends_) {
     if (host->pool != pool || !takes_new(*host)) continue;

@@ -127,8 +127,8 @@ void World::disturb_route(Connection& connection) {
   if (connection.has_ended()) return;
   const ServicePlan& service = scenario_.services[connection.service()];
   connection.lose();
-  const bool is_kept =
-      !service.translates() && service.picks_by_hash() && connection.began() > pool_changed_[service.pool];
+  const bool is_kept = !service.translates() && service.picks_by_hash() &&
+                       connection.began() > pool_changes_[service.pool].over;
   is_kept ? connection.move() : connection.disturb();
 }
 
@@ -148,7 +148,7 @@ void World::disturb_routes(const GatewayNode& node, bool moves) {
 
 /// Of all gateways, slot by slot, but while a change is on its way.
 void World::check_tables() {
-  if (is_waiting_for_store() || now() <= std::ranges::max(pool_changed_)) return;
+  if (is_waiting_for_store() || now() <= std::ranges::max(pool_changes_, {}, &PoolChange::over).over) return;
   for (const ServicePlan& service : scenario_.services) {
     std::shared_ptr<const lb::PoolTable> first;
     for (const auto& node : nodes_) {

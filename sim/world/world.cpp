@@ -23,7 +23,7 @@ World::World(const Scenario& scenario)
       turn_chance_(chance_.branch()),
       faults_(scenario.wire),
       now_(scenario.begin),
-      pool_changed_(scenario.pools.size()) {
+      pool_changes_(scenario.pools.size()) {
   for (unsigned gateway = 0; gateway < scenario_.gateways; ++gateway) {
     nodes_.push_back(std::make_unique<GatewayNode>(gateway));
   }

@@ -46,6 +46,12 @@ struct WorldSummary {
   unsigned done = 0, aborted = 0, reset = 0, gave_up = 0;
 };
 
+/// A change of a pool's backends.
+struct PoolChange {
+  Nanoseconds over = 0;          ///< when all gateways have the same again; UINT64_MAX while it lasts
+  bool is_from_unsound = false;  ///< while it lasts: no new flow could rely on the backends before it
+};
+
 class World final : public ClientWorld {
  public:
   explicit World(const Scenario& scenario);
@@ -157,7 +163,7 @@ class World final : public ClientWorld {
     Frame frame;
   };
   std::vector<Remembered> remembered_;
-  std::vector<Nanoseconds> pool_changed_;  ///< when a pool's backends were changed last
+  std::vector<PoolChange> pool_changes_;  ///< of each pool the last
   unsigned depth_ = 0;
   std::optional<Nanoseconds> last_flood_;
   std::set<std::pair<unsigned, IpAddress>> told_;  ///< addresses that gateways say are theirs

@@ -24,7 +24,7 @@ def test_fixed_seeds_hold(tmp_path):
     assert "failed: 0" in ran.stdout
 
 
-@pytest.mark.parametrize("seed", [172887860200018, 98072931500045])  # listed anew as checks cannot be made
+@pytest.mark.parametrize("seed", [172887860200018, 98072931500045, 220557931700131])
 def test_seeds_that_once_failed_hold(tmp_path, seed):
     ran = live(tmp_path, "--seed", seed)
     assert ran.returncode == 0, ran.stdout[-6000:]
