@@ -11,6 +11,7 @@ import time
 import pytest
 
 from configuration import SERVICES
+from lab import PATIENCE
 from processes import eventually
 
 BY_NAME = {service.name: service for service in SERVICES}
@@ -62,7 +63,7 @@ class KeptConnection:
 
     def __init__(self, lab, service=FULL_NAT):
         with lab.client.entered():
-            self.connection = http.client.HTTPConnection(service.vip, service.port, timeout=5)
+            self.connection = http.client.HTTPConnection(service.vip, service.port, timeout=PATIENCE)
             self.connection.connect()
         # Whenever Python closes it, by RST: that begins no flow, as a FIN does that meets the next test's gateway.
         self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -31,6 +31,8 @@ from servers import start_backends
 from topology import BACKENDS, CLIENT4, CLIENT6, SNAT4, SNAT6, Topology
 
 REQUESTS_EACH = 12
+# Seconds: for what hangs. A machine that is busy elsewhere has taken more than three.
+PATIENCE = 20
 _END_OF_ANSWER = "-- "
 
 
@@ -80,17 +82,22 @@ class Lab:
         self.topology.remove()
         shutil.rmtree(self.work, ignore_errors=True)
 
-    def ask(self, service: LabService, times: int = 1) -> List[Answer]:
-        """Sends requests, each a flow of its own; what stays unanswered is missing from the result."""
-        return (self._ask_http if service.protocol == "tcp" else self._ask_echo)(service, times)
+    def ask(self, service: LabService, times: int = 1, patience: float = PATIENCE) -> List[Answer]:
+        """Sends requests, each a flow of its own; what stays unanswered for `patience` seconds is missing from the
+        result."""
+        answers = (self._ask_http if service.protocol == "tcp" else self._ask_echo)(service, times, patience)
+        if len(answers) < times and self.gateway.process.poll() is None:
+            drops = {reason: count for reason, count in self.gateway.call("drops.get").items() if count}
+            print(f"{service.name}: {times - len(answers)} of {times} unanswered; dropped: {drops}", file=sys.stderr)
+        return answers
 
     def url(self, service: LabService, path: str = "/") -> str:
         """Where a client finds the service."""
         host = f"[{service.vip}]" if service.is_ipv6 else service.vip
         return f"http://{host}:{service.port}{path}"
 
-    def _ask_http(self, service: LabService, times: int) -> List[Answer]:
-        command = ["curl", "-sS", "--connect-timeout", "3", "-m", "5", "-H", "Connection: close"]
+    def _ask_http(self, service: LabService, times: int, patience: float) -> List[Answer]:
+        command = ["curl", "-sS", "-m", str(patience), "-H", "Connection: close"]
         command += ["-w", f"{_END_OF_ANSWER}%{{local_port}} %{{exitcode}}\n"] + [self.url(service)] * times
         done = self.client.run(*command, check=False)
         if done.stderr:
@@ -106,10 +113,11 @@ class Lab:
                 answers.append(Answer(backend, client, int(port)))
         return answers
 
-    def _ask_echo(self, service: LabService, times: int) -> List[Answer]:
+    def _ask_echo(self, service: LabService, times: int, patience: float) -> List[Answer]:
         answers = []
         for _ in range(times):
             with self.udp_socket(service) as sock:
+                sock.settimeout(patience)
                 sock.send(b"ping")
                 try:
                     backend, client, _ = sock.recv(2048).decode().split()
@@ -121,7 +129,7 @@ class Lab:
     def udp_socket(self, service: LabService) -> socket.socket:
         """A client's UDP socket, connected to the service."""
         sock = self.client.udp_socket(service.vip, service.port)
-        sock.settimeout(3)
+        sock.settimeout(PATIENCE)
         return sock
 
 

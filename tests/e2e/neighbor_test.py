@@ -73,7 +73,7 @@ def test_a_backend_that_changes_its_interface_is_followed(lab, gateway, service)
     namespace.sysctl("net.ipv4.conf.eth0.arp_notify=1", "net.ipv6.conf.eth0.ndisc_notify=1")
     namespace.ip("link", "set", "eth0", "address", NEW_MAC)
     try:
-        is_followed = lambda: lab.ask(service) and known_mac(gateway, address) == NEW_MAC  # noqa: E731
+        is_followed = lambda: lab.ask(service, patience=3) and known_mac(gateway, address) == NEW_MAC  # noqa: E731
         eventually(is_followed, "the backend is followed", 60)
         assert not faults(service, lab.ask(service, 12), 12)
         gateway.await_line(f"neighbor {address} moved from {old} to {NEW_MAC}")

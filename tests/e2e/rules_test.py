@@ -65,7 +65,7 @@ def test_a_live_connection_is_cut_once_the_file_of_a_set_names_its_client(lab, l
     assert gateway.call("flow.list", service=FULL_NAT.name, limit=10) == []
     assert gateway.call("config.get")["generation"] == generation
     assert gateway.metrics()['sluice_set_prefixes{set="bots"}'] == 2
-    assert lab.ask(FULL_NAT) == []
+    assert lab.ask(FULL_NAT, patience=2) == []
 
     replace(path, "192.0.2.0/24\n")
     eventually(lambda: explain(gateway)["decision"] == "picked", "the client may send again")
@@ -111,7 +111,7 @@ def test_a_source_begins_as_many_flows_as_it_may(lab, gateway):
     assert told["drop_reason"] == "rate_limited"
     assert "limited: per_source new_flows 0.001/s" in told["text"]
     before = gateway.call("drops.get")["rate_limited"]
-    assert lab.ask(FULL_NAT) == []
+    assert lab.ask(FULL_NAT, patience=2) == []
     assert gateway.call("drops.get")["rate_limited"] > before
     for connection in kept:
         connection.backend()

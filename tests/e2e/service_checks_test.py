@@ -124,7 +124,7 @@ def test_a_plain_check_does_not_see_it(lab, gateway, broken):
     gue = next(service for service in WHOLE if service.name == "gue-tcp4")
     configure(gateway, [gue], via="backend", port=HTTP_PORT)
     await_rows(gateway, lambda *row: row[2:] == ("active", "HTTP status 200"), "every backend passes")
-    eventually(lambda: len(lab.ask(gue, 3)) < 3, "a request goes to who cannot decapsulate", 60)
+    eventually(lambda: len(lab.ask(gue, 3, patience=3)) < 3, "a request goes to who cannot decapsulate", 60)
 
 
 def test_a_backend_comes_back_when_it_decapsulates_again(lab, gateway):
