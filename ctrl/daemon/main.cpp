@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "ctrl/daemon/avx512_build.h"
 #include "ctrl/daemon/command_line.h"
 #include "ctrl/daemon/usage_error.h"
 #include "ctrl/intent/config_warnings.h"
@@ -44,11 +45,12 @@ int run(const CommandLine& line) {
 }
 
 int main(int argc, char** argv) {
+  become_avx512_build(argv);
   CLI::App app;
   CommandLine line;
   line.daemon.version = SLUICE_VERSION;
   add_command_line(app, line);
-  app.set_version_flag("--version", "sluiced " SLUICE_VERSION);
+  app.set_version_flag("--version", "sluiced " SLUICE_VERSION ", compiled for " SLUICE_CPU);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

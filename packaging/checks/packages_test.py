@@ -97,6 +97,13 @@ def test_the_configuration_that_comes_with_it_is_valid(root, installed):
     assert "ok" in root.run("sluiced --check-config --config /etc/sluice/sluice.yaml").stdout
 
 
+def test_the_program_for_this_cpu_is_chosen(root, installed):
+    flags = re.search(r"^flags.*", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)[0].split()
+    has_avx512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= set(flags)
+    cpu = "skylake-avx512" if has_avx512 else "haswell"
+    assert root.run("sluiced --version").stdout.endswith(f"compiled for {cpu}\n")
+
+
 RUN = f"""
 ip link add edge0 type veth peer name wire0
 ip link set edge0 up && ip link set wire0 up
