@@ -60,10 +60,11 @@ void Balancer::note_unreachable(const View& view, const FlowEntry& flow) {
 }
 
 void Balancer::expire_handshakes(const View&, uint64_t now_ns) {
-  constexpr unsigned kAtOnce = 32;
+  // More than begin in the meantime; few enough that packets do not wait for it.
+  constexpr unsigned kAtOnce = 256;
   if (handshakes_ == nullptr) return;
   handshakes_->set_time(now_ns);
-  for (unsigned i = 0; i < kAtOnce && handshakes_->fail_overdue(); ++i) {
+  for (unsigned i = 0; i < kAtOnce && handshakes_->retire_oldest(); ++i) {
   }
 }
 

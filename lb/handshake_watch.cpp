@@ -45,17 +45,16 @@ void AverageTime::clear() {
 }
 
 PendingHandshake* HandshakeWatch::find(FlowIndex flow) {
-  const uint32_t place = memory_.places[flow & mask_];
-  if (place - head_ >= tail_ - head_) return nullptr;
-  PendingHandshake& handshake = memory_.pending[place & mask_];
-  return handshake.flow == flow ? &handshake : nullptr;
+  const uint32_t mark = mark_of(flow), place = mark & mask_;
+  if (!is_mark_of(flow, mark) || (place - head_ & mask_) >= tail_ - head_) return nullptr;
+  PendingHandshake& handshake = memory_.pending[place];
+  return handshake.flow == flow ? &handshake : nullptr;  // marks begin as zeros
 }
 
 void HandshakeWatch::begin(FlowIndex flow, BackendId backend, bool tells) {
-  forget(flow);  // an older one of an entry that was given up
-  if (tail_ - head_ > mask_) return;
+  if (tail_ - head_ > mask_) return forget(flow);  // an older one of an entry that was given up
   memory_.pending[tail_ & mask_] = {now_ns_, flow, backend, tells};
-  memory_.places[flow & mask_] = tail_++;
+  mark_of(flow) = mark(flow, tail_++);
 }
 
 void HandshakeWatch::answer(FlowIndex flow, ServiceId service, BackendId backend) {
@@ -68,7 +67,7 @@ void HandshakeWatch::answer(FlowIndex flow, ServiceId service, BackendId backend
   PendingHandshake* const handshake = find(flow);
   if (handshake == nullptr) return;
   const uint64_t took_ns = now_ns_ - handshake->began_ns;
-  handshake->flow = kNoFlow;
+  forget(flow);
   memory_.services[service].add(took_ns);
   time.handshake.add_peak(now_ns_, took_ns);
 }
@@ -94,7 +93,7 @@ void HandshakeWatch::refuse(FlowIndex flow, BackendId backend) {
 }
 
 void HandshakeWatch::fail(PendingHandshake& handshake, HandshakeEvent::Kind kind) {
-  handshake.flow = kNoFlow;
+  forget(handshake.flow);
   const uint64_t waited_ns = std::max(now_ns_ - handshake.began_ns, kFailureNs);
   memory_.backends[handshake.backend].handshake.add_peak(now_ns_, waited_ns);
   fail(handshake.backend, kind, handshake.tells);
@@ -110,19 +109,14 @@ void HandshakeWatch::fail(BackendId backend, HandshakeEvent::Kind kind, bool tel
   events_.push({backend, kind, now_ns_});  // where there is no room, so many have failed that one is enough
 }
 
-void HandshakeWatch::forget(FlowIndex flow) {
-  if (PendingHandshake* const handshake = find(flow); handshake != nullptr) handshake->flow = kNoFlow;
-}
-
-bool HandshakeWatch::fail_overdue() {
-  for (; head_ != tail_; ++head_) {
-    PendingHandshake& handshake = memory_.pending[head_ & mask_];
-    if (handshake.flow == kNoFlow) continue;
-    if (now_ns_ - handshake.began_ns < kPatienceNs) return false;
-    fail(handshake, HandshakeEvent::Kind::kUnanswered);
-    return true;
-  }
-  return false;
+bool HandshakeWatch::retire_oldest() {
+  if (head_ == tail_) return false;
+  PendingHandshake& oldest = memory_.pending[head_ & mask_];
+  const bool is_over = mark_of(oldest.flow) != mark(oldest.flow, head_);
+  if (!is_over && now_ns_ - oldest.began_ns < kPatienceNs) return false;
+  if (!is_over) fail(oldest, HandshakeEvent::Kind::kUnanswered);
+  ++head_;
+  return true;
 }
 
 }  // namespace sluice::lb

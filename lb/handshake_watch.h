@@ -110,10 +110,10 @@ struct HandshakeEvent {
   uint64_t at_ns = 0;  ///< monotonic
 };
 
-/// A SYN that is not answered yet.
+/// A SYN that was not answered when it came.
 struct PendingHandshake {
   uint64_t began_ns = 0;
-  FlowIndex flow = kNoFlow;  ///< kNoFlow: it is over
+  FlowIndex flow = kNoFlow;
   BackendId backend = kNoBackend;
   bool tells = false;  ///< an outlier rule may ask for it
 };
@@ -133,7 +133,9 @@ class HandshakeWatch {
 
   struct Memory {                         ///< zeroed; outlives this
     std::span<PendingHandshake> pending;  ///< a power of two: SYNs beyond are not watched
-    std::span<uint32_t> places;           ///< as many
+    /// As many: where the handshake of a flow is pending, see mark(). Of two flows that share a place the
+    /// later one is watched.
+    std::span<uint32_t> marks;
     /// As many: by the last bits of the flow's index. Of two that share a place the later one is timed.
     std::span<PendingResponse> responses;
     std::span<HandshakeTimes> services;  ///< by ServiceId
@@ -151,12 +153,11 @@ class HandshakeWatch {
     memory_.backends[backend].open_flows += is_more ? 1 : -1;
   }
 
-  /// Fetches what is known of the handshakes of flows that are to be forgotten some newcomers after `flow`:
-  /// in the order in which they began, as their indexes mostly lie too.
+  /// Fetches where the handshakes of flows are that are to be forgotten some newcomers after `flow`, in the
+  /// order of their indexes, as most are.
   void prefetch_after(FlowIndex flow) const {
-    constexpr uint32_t kIndexesAhead = 64, kHandshakesAhead = 8;
-    __builtin_prefetch(&memory_.places[(flow + kIndexesAhead) & mask_]);
-    __builtin_prefetch(&memory_.pending[(memory_.places[flow & mask_] + kHandshakesAhead) & mask_]);
+    constexpr uint32_t kIndexesAhead = 64;
+    __builtin_prefetch(&memory_.marks[(flow + kIndexesAhead) & mask_], 1);
   }
   /// A flow has begun with a SYN. `tells`: an outlier rule may ask for what becomes of it.
   void begin(FlowIndex flow, BackendId backend, bool tells);
@@ -167,9 +168,13 @@ class HandshakeWatch {
   /// A flow without a handshake has failed to reach its backend.
   void fail(BackendId backend, HandshakeEvent::Kind kind, bool tells);
   /// It is nobody's failure that it is not answered.
-  void forget(FlowIndex flow);
-  /// Has the next one fail that has been pending for kPatienceNs. False: there is none.
-  bool fail_overdue();
+  void forget(FlowIndex flow) {
+    uint32_t& mark = mark_of(flow);
+    if (is_mark_of(flow, mark)) mark = kOver;
+  }
+  /// Gives up the oldest one if it is over, or has it fail if it has been pending for kPatienceNs. False: it
+  /// is neither, or there is none.
+  bool retire_oldest();
 
   /// The client of a flow that is timed has sent its first bytes.
   void ask(FlowIndex flow);
@@ -193,6 +198,15 @@ class HandshakeWatch {
   const AnswerTime& answer_time_of(BackendId backend) const { return memory_.backends[backend]; }
 
  private:
+  /// No flow's mark: its index would be kNoFlow.
+  static constexpr uint32_t kOver = UINT32_MAX;
+
+  /// That the handshake of a flow is pending at that place: the place in the last bits, and those of the
+  /// flow's index that do not tell where its mark is. A handshake is over once its flow has another mark, so
+  /// that nobody has to fetch it for that.
+  uint32_t mark(FlowIndex flow, uint32_t place) const { return (flow & ~mask_) | (place & mask_); }
+  bool is_mark_of(FlowIndex flow, uint32_t mark) const { return ((flow ^ mark) & ~mask_) == 0; }
+  uint32_t& mark_of(FlowIndex flow) { return memory_.marks[flow & mask_]; }
   PendingHandshake* find(FlowIndex flow);
   /// How long the client of a flow has waited, and it does so no more. Nothing: it has not asked, or is not
   /// timed.

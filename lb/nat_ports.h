@@ -36,15 +36,21 @@ struct Newcomer {
   uint32_t now_ms;
 };
 
-/// The key of the answers where translation changes the destination of packets with the key `key` alone.
-/// What follows the addresses is stored at once: who hashes or copies it would wait for its pieces.
-inline FlowKey reply_key(const FlowKey& key, const Backend& backend) {
+/// Makes `reply` the key of the answers where translation changes the destination of packets with the key
+/// `key` alone: in its place, since who copies it waits for its pieces to be stored. What follows the
+/// addresses is stored at once, since who hashes it would wait for that.
+inline void put_reply_key(FlowKey& reply, const FlowKey& key, const Backend& backend) {
   const Be16 port = backend.port.network() != 0 ? backend.port : key.destination_port;
   constexpr size_t kPorts = offsetof(FlowKey, source_port), kProtocol = offsetof(FlowKey, protocol);
   const uint64_t ports = uint64_t{port.network()} | uint64_t{key.source_port.network()} << 16;
   const uint64_t protocol = uint64_t{static_cast<uint8_t>(key.protocol)} << (8 * (kProtocol - kPorts));
-  FlowKey reply{backend.address, key.source, {}, {}, {}, {}};
+  reply.source = backend.address;
+  reply.destination = key.source;
   store(reinterpret_cast<uint8_t*>(&reply) + kPorts, ports | protocol);
+}
+inline FlowKey reply_key(const FlowKey& key, const Backend& backend) {
+  FlowKey reply;
+  put_reply_key(reply, key, backend);
   return reply;
 }
 
@@ -60,9 +66,8 @@ inline bool yields(const FlowEntry& user, FlowState newcomer) {
 inline std::optional<Translation> translate_destination(FlowTable& flows, const FlowKey& key,
                                                         const Backend& backend, uint64_t hash,
                                                         FlowState newcomer) {
-  // Made where it is wanted: who copies it waits for its pieces to be stored.
   std::optional<Translation> translation(std::in_place);
-  translation->reply = reply_key(key, backend);
+  put_reply_key(translation->reply, key, backend);
   translation->hash = hash;
   translation->source_port = key.source_port;
   const FlowEntry* const user = flows.find(translation->reply, hash);

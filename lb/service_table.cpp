@@ -28,11 +28,11 @@ size_t spread(const Words& address, uint64_t rest) {
   return static_cast<size_t>(product ^ product >> 64);
 }
 
-/// A table at most half full, so that a search for what is not there ends soon.
+/// A table at most half full, so that a search for what is not there ends soon: in a small one, at once.
 template <typename Slot>
 class OpenTable {
  public:
-  explicit OpenTable(size_t entries) : slots_(std::bit_ceil(2 * entries + 1)) {}
+  explicit OpenTable(size_t entries) : slots_(std::bit_ceil(std::max(2 * entries + 1, kFewest))) {}
 
   /// The slot that holds `key`, or the free one where it would go.
   const Slot& at(const typename Slot::Key& key) const {
@@ -46,6 +46,7 @@ class OpenTable {
   }
 
  private:
+  static constexpr size_t kFewest = 64;
   std::vector<Slot> slots_;
 };
 

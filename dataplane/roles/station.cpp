@@ -44,13 +44,13 @@ Result<void> Station::map_handshakes(const StationPlan& plan) {
   const size_t entries = plan.place.balances ? plan.flow_table_entries : 1;
   const size_t pending = std::min(std::bit_ceil(entries), kMostPending);
   return map_array(pending_handshakes_, pending, plan.numa_node, false)
-      .and_then([&] { return map_array(handshake_places_, pending, plan.numa_node, false); })
+      .and_then([&] { return map_array(handshake_marks_, pending, plan.numa_node, false); })
       .and_then([&] { return map_array(pending_responses_, pending, plan.numa_node, false); })
       .and_then([&] { return map_array(handshake_times_, lb::kMaxServices, plan.numa_node, false); })
       .and_then([&] { return map_array(answer_times_, lb::kMaxBackends, plan.numa_node, false); })
       .map([&] {
         handshakes_ = std::make_unique<lb::HandshakeWatch>(lb::HandshakeWatch::Memory{
-            pending_handshakes_.elements(), handshake_places_.elements(), pending_responses_.elements(),
+            pending_handshakes_.elements(), handshake_marks_.elements(), pending_responses_.elements(),
             handshake_times_.elements(), answer_times_.elements()});
       });
 }

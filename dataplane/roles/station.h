@@ -71,7 +71,7 @@ class Station {
   MappedArray<uint32_t> cursors_;
   MappedArray<lb::AnswerCounters> answers_;
   MappedArray<lb::PendingHandshake> pending_handshakes_;  ///< of `handshakes_`, as the next four
-  MappedArray<uint32_t> handshake_places_;
+  MappedArray<uint32_t> handshake_marks_;
   MappedArray<lb::PendingResponse> pending_responses_;
   MappedArray<lb::HandshakeTimes> handshake_times_;
   MappedArray<lb::AnswerTime> answer_times_;

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <deque>
+#include <random>
 
 #include "tests/unit/lb/world.h"
 
@@ -16,11 +19,11 @@ using Kind = HandshakeEvent::Kind;
 
 struct Watched {
   std::vector<PendingHandshake> pending{8};
-  std::vector<uint32_t> places = std::vector<uint32_t>(8);
+  std::vector<uint32_t> marks = std::vector<uint32_t>(8);
   std::vector<PendingResponse> responses{8};
   std::vector<HandshakeTimes> services{4};
   std::vector<AnswerTime> backends{8};
-  HandshakeWatch watch{{pending, places, responses, services, backends}};
+  HandshakeWatch watch{{pending, marks, responses, services, backends}};
 
   /// The kinds of what was told, each with its backend.
   std::vector<std::pair<Kind, BackendId>> events() {
@@ -88,11 +91,11 @@ TEST(HandshakeWatch, ASynFailsOnceAfterThreeSeconds) {
   watch.begin(3, 2, true);
   watch.begin(4, 5, false);
   watch.set_time(3000 * kMs);
-  EXPECT_FALSE(watch.fail_overdue());
+  EXPECT_FALSE(watch.retire_oldest());
   watch.set_time(3001 * kMs);
-  EXPECT_TRUE(watch.fail_overdue());
-  EXPECT_TRUE(watch.fail_overdue());
-  EXPECT_FALSE(watch.fail_overdue());
+  EXPECT_TRUE(watch.retire_oldest());
+  EXPECT_TRUE(watch.retire_oldest());
+  EXPECT_FALSE(watch.retire_oldest());
   watch.fail(3, Kind::kReset);  // too late: it has failed
   EXPECT_EQ(watched.events(), (std::vector<std::pair<Kind, BackendId>>{{Kind::kUnanswered, 2}}));
   EXPECT_EQ(watch.answer_time_of(5).handshake.nanoseconds(), HandshakeWatch::kPatienceNs);
@@ -113,12 +116,82 @@ TEST(HandshakeWatch, WhatThereIsNoRoomForIsNotWatched) {
   watched.watch.fail(7, Kind::kReset);
   EXPECT_EQ(watched.events().size(), 1u);
   watched.watch.set_time(HandshakeWatch::kPatienceNs);
-  unsigned overdue = 0;
-  while (watched.watch.fail_overdue()) ++overdue;
-  EXPECT_EQ(overdue, 6u);
+  while (watched.watch.retire_oldest()) {
+  }
+  EXPECT_EQ(watched.events().size(), 6u);
   watched.watch.begin(99, 1, true);
   watched.watch.fail(99, Kind::kReset);
-  EXPECT_EQ(watched.events().size(), 7u);
+  EXPECT_EQ(watched.events().size(), 1u);
+}
+
+TEST(HandshakeWatch, OfTwoThatShareAPlaceTheLaterOneIsWatched) {
+  Watched watched;
+  HandshakeWatch& watch = watched.watch;
+  watch.begin(3, 1, true);
+  watch.begin(11, 2, true);
+  watch.forget(3);  // which has no say in the other one
+  watch.answer(3, 1, 1);
+  EXPECT_EQ(watched.counted(1), 0u);
+  watch.set_time(HandshakeWatch::kPatienceNs);
+  while (watch.retire_oldest()) {
+  }
+  EXPECT_EQ(watched.events(), (std::vector<std::pair<Kind, BackendId>>{{Kind::kUnanswered, 2}}));
+}
+
+/// A queue of handshakes that says itself which are over: of flows that share no place.
+TEST(HandshakeWatch, ManyThatBeginEndAndAreForgottenAreWhatAModelSays) {
+  struct Handshake {
+    FlowIndex flow;
+    uint64_t began_ns;
+    bool is_over;
+  };
+  Watched watched;
+  HandshakeWatch& watch = watched.watch;
+  std::minstd_rand chance(5);
+  std::deque<Handshake> queue;
+  uint64_t now = 1, timed = 0, failed = 0, seen = 0;
+  const auto end = [&](FlowIndex flow) {
+    const auto pending =
+        std::ranges::find_if(queue, [&](const Handshake& one) { return one.flow == flow && !one.is_over; });
+    if (pending == queue.end()) return 0;
+    pending->is_over = true;
+    return 1;
+  };
+  for (unsigned step = 0; step < 200'000; ++step) {
+    now += chance() % 3 == 0 ? chance() % (500 * kMs) : 0;
+    watch.set_time(now);
+    for (; !queue.empty(); queue.pop_front()) {
+      const bool is_overdue = now - queue.front().began_ns >= HandshakeWatch::kPatienceNs;
+      if (!queue.front().is_over && !is_overdue) break;
+      failed += !queue.front().is_over;
+    }
+    while (watch.retire_oldest()) {
+    }
+    const auto flow = static_cast<FlowIndex>(8 * 0x123456 + chance() % 8);
+    switch (chance() % 4) {
+      case 0:
+        end(flow);
+        watch.begin(flow, 1, true);
+        if (queue.size() < watched.pending.size()) queue.push_back({flow, now, false});
+        break;
+      case 1:
+        timed += end(flow);
+        watch.answer(flow, 1, 1);
+        break;
+      case 2:
+        end(flow);
+        watch.forget(flow);
+        break;
+      default:
+        failed += end(flow);
+        watch.fail(flow, Kind::kReset);
+    }
+    for (const auto& [kind, backend] : watched.events()) seen += kind != Kind::kAnswered;
+    ASSERT_EQ(watched.counted(1), timed) << step;
+    ASSERT_EQ(seen, failed) << step;
+  }
+  EXPECT_GT(timed, 1000u);
+  EXPECT_GT(failed, 1000u);
 }
 
 /// Under the balancer, where packets say what becomes of handshakes.
