@@ -42,11 +42,12 @@ bool takes_new_flows(const Backend& backend) {
 }
 
 /// Whether a SYN on a known flow begins another one. On a live flow it does not: anybody could have sent it,
-/// and whoever holds the connection's other end decides (RFC 5961, section 4).
+/// and whoever holds the connection's other end decides (RFC 5961, section 4). Nor where the client alone has
+/// reset one that was not answered: its SYN comes again to the port that its RST has freed.
 bool begins_anew(const View& view, const FlowEntry& flow, const PacketFacts& packet) {
+  const bool is_ended = flow.is_closed() && !is_refused(flow);
   return is_opening(packet.tcp_flags) && !flow.is_reply &&
-         (flow.is_closed() || flow.watch == FlowWatch::kBlocked ||
-          !takes_new_flows(view.backends[flow.backend]));
+         (is_ended || flow.watch == FlowWatch::kBlocked || !takes_new_flows(view.backends[flow.backend]));
 }
 
 /// Why a flow does not go on that keep() refuses.
@@ -110,7 +111,7 @@ Decision Balancer::balance(const View& view, FlowEntry* flow, const FlowKey& key
     const bool is_kept = keep(view, *flow);
     if (is_kept && !begins_anew(view, *flow, packet) && !is_over(view, flows_, *flow, now_ms)) {
       flow->last_seen_ms = now_ms;
-      if (is_telling(*flow, packet)) follow(*flow, packet);
+      if (is_telling(*flow, packet)) follow(view, *flow, packet);
       if (!flow->is_reply) {
         services_[flow->service].count_packet(packet.frame_bytes);
         backends_[flow->backend].count_packet(packet.frame_bytes);
@@ -144,10 +145,10 @@ bool Balancer::keep(const View& view, FlowEntry& flow) {
   return true;
 }
 
-void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
+void Balancer::follow(const View& view, FlowEntry& flow, const PacketFacts& packet) {
   const Progress next = progress(flow, packet);
   if (handshakes_ != nullptr && flow.peer != kNoFlow) {
-    follow_handshake(flow, packet);
+    follow_handshake(view, flow, packet);
     if (flow.is_timed) [[unlikely]]
       follow_first_answer(flow, packet);
   }
@@ -280,7 +281,7 @@ void Balancer::follow(FlowEntry& flow, const PacketFacts& packet) {
   if (decision.outcome != Outcome::kPicked) return decision;
 
   if (decision.flow != nullptr) {
-    if ((packet.tcp_flags & TcpHeader::kFin) != 0) follow(*decision.flow, packet);
+    if ((packet.tcp_flags & TcpHeader::kFin) != 0) follow(view, *decision.flow, packet);
   } else if (service.is_nat()) {
     decision.outcome = Outcome::kPortExhausted;
     return decision;

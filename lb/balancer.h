@@ -190,8 +190,8 @@ class Balancer {
   bool join_reply(FlowEntry& flow, const Translation& translation, uint32_t now_ms,
                   FlowTable::Eviction eviction);
   bool keep(const View& view, FlowEntry& flow);
-  void follow(FlowEntry& flow, const PacketFacts& packet);
-  void follow_handshake(const FlowEntry& flow, const PacketFacts& packet);
+  void follow(const View& view, FlowEntry& flow, const PacketFacts& packet);
+  void follow_handshake(const View& view, const FlowEntry& flow, const PacketFacts& packet);
   void time_first_answer(FlowEntry& flow);
   void follow_first_answer(FlowEntry& flow, const PacketFacts& packet);
   bool has_port(const FlowEntry& flow) const;

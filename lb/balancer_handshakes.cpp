@@ -5,8 +5,8 @@
 
 namespace sluice::lb {
 
-/// Before the state of a NAT flow moves on: whether this packet answers its SYN.
-void Balancer::follow_handshake(const FlowEntry& flow, const PacketFacts& packet) {
+/// Before the state of a NAT flow moves on: whether this packet answers its SYN, or is one that comes again.
+void Balancer::follow_handshake(const View& view, const FlowEntry& flow, const PacketFacts& packet) {
   if (flow.state != FlowState::kEmbryonic) return;
   const FlowIndex request = flow.is_reply ? flow.peer : flows_.index_of(flow);
   constexpr uint8_t kAnswer = TcpHeader::kSyn | TcpHeader::kAck;
@@ -17,6 +17,8 @@ void Balancer::follow_handshake(const FlowEntry& flow, const PacketFacts& packet
   } else if ((packet.tcp_flags & TcpHeader::kRst) != 0) {
     // A client that gives up has no complaint.
     flow.is_reply ? handshakes_->fail(request, HandshakeEvent::Kind::kReset) : handshakes_->forget(request);
+  } else if (is_opening(packet.tcp_flags) && is_refused(flow)) {
+    handshakes_->begin(request, flow.backend, view.services[flow.service].watches_failures);
   }
 }
 

@@ -44,6 +44,7 @@ Progress after_syn(const FlowEntry& flow, uint8_t flags) {
       break;
     case FlowState::kEmbryonic:
       if (is_opened) return {FlowState::kHandshake, flow.ended};
+      if (!flow.is_reply && is_opening(flags) && is_refused(flow)) return {FlowState::kEmbryonic, 0};
       break;
     case FlowState::kAnswered:
     case FlowState::kEstablished:

@@ -31,6 +31,14 @@ constexpr bool begins_nothing(uint8_t tcp_flags) {
   return (tcp_flags & TcpHeader::kRst) != 0 || is_odd_syn;
 }
 
+/// Whether the client of a NAT flow has reset it before it was answered. To a SYN on a port whose earlier
+/// connection it holds in TIME-WAIT a backend may answer with an acknowledgment of that one; the client's RST
+/// ends it, and its SYN succeeds at this very port when it comes again (RFC 9293, 3.5.1, figure 9).
+inline bool is_refused(const FlowEntry& flow) {
+  return flow.peer != kNoFlow && flow.state == FlowState::kEmbryonic &&
+         flow.ended == FlowEntry::kResetByClient;
+}
+
 struct Progress {
   FlowState state;
   uint8_t ended;  ///< as FlowEntry::ended

@@ -196,6 +196,30 @@ TEST_F(BalancerTest, CountsWhatGaveWay) {
   EXPECT_EQ(world.active_total(), 32u);
 }
 
+TEST_F(BalancerTest, ASynThatItsBackendHasRefusedComesToThePortThatTheClientsRstHasFreed) {
+  for (const ForwardMode forward : {ForwardMode::kFullNat, ForwardMode::kDnat}) {
+    world.set_service({.policy = Policy::kRandom, .forward = forward});
+    world.forget_all();
+    const Decision first = world.send(client(1), kSyn);
+    const BackendId backend = first.backend;
+    const FlowKey reply = world.reply_of(first);
+    for (int i = 0; i < 5; ++i) {
+      world.send(reply, kAck);  // of the connection that the port had before
+      world.send(client(1), kRst);
+      const Decision again = world.send(client(1), kSyn);
+      EXPECT_EQ(again.outcome, Outcome::kCached);
+      EXPECT_EQ(again.backend, backend);
+      EXPECT_EQ(world.reply_of(again), reply);
+      EXPECT_FALSE(again.flow->is_closed());
+    }
+    world.send(reply, kSyn | kAck);
+    EXPECT_EQ(world.send(client(1), kAck).flow->state, FlowState::kEstablished);
+    EXPECT_EQ(world.active_total(), 1u);
+    world.send(client(1), kRst);
+    EXPECT_EQ(world.send(client(1), kSyn).outcome, Outcome::kPicked) << "one that was answered is over";
+  }
+}
+
 TEST_F(BalancerTest, NatMakesRoomInAFullTable) {
   world.set_service({.forward = ForwardMode::kFullNat});
   for (unsigned i = 1; i <= 40; ++i, ++world.now_ms) {

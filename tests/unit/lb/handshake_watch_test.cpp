@@ -247,6 +247,19 @@ TEST_F(WatchedFlows, ARstAndSilenceFailOnceForEachConnection) {
   EXPECT_NE(given_up.backend, kNoBackend);
 }
 
+TEST_F(WatchedFlows, ASynThatComesAgainAfterItsClientsRstIsWatchedAnew) {
+  const Decision flow = open(40000);
+  world.send(flow_key("192.0.2.7", 40000, "203.0.113.10", 80), kRst);
+  EXPECT_EQ(open_flows(), 0u);
+  pass(1000);
+  open(40000);
+  EXPECT_EQ(open_flows(), 1u);
+  pass(2500);
+  EXPECT_TRUE(watched.events().empty());
+  pass(500);
+  EXPECT_EQ(watched.events(), (std::vector<std::pair<Kind, BackendId>>{{Kind::kUnanswered, flow.backend}}));
+}
+
 TEST_F(WatchedFlows, AnIcmpErrorFailsAHandshakeAndEachUdpPacket) {
   const Decision tcp = open(40000);
   world.balancer->note_unreachable(world.view(), world.entries[tcp.flow->peer]);
