@@ -143,7 +143,7 @@ class Balancer {
   void note_unreachable(const View& view, const FlowEntry& flow);
   /// Says what time it is to handshakes, monotonic, and finds some whose SYN has not been answered for too
   /// long. At every poll.
-  void expire_handshakes(const View& view, uint64_t now_ns);
+  void expire_handshakes(uint64_t now_ns);
 
   /// The service of a flow that goes on under `now` and would end under `then`; else kNoService, as for
   /// one that is closing, and for a NAT flow's other entry.

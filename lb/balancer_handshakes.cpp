@@ -61,7 +61,7 @@ void Balancer::note_unreachable(const View& view, const FlowEntry& flow) {
                     view.services[flow.service].watches_failures);
 }
 
-void Balancer::expire_handshakes(const View&, uint64_t now_ns) {
+void Balancer::expire_handshakes(uint64_t now_ns) {
   // More than begin in the meantime; few enough that packets do not wait for it.
   constexpr unsigned kAtOnce = 256;
   if (handshakes_ == nullptr) return;

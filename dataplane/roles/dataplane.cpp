@@ -227,7 +227,7 @@ const lb::HandshakeWatch& DataPlane::handshakes(unsigned worker) const {
 DeviceCounters DataPlane::device_counters(unsigned port) const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(parts_->plans[port].device, &stats) != 0) return {};
-  return {.missed_packets = stats.imissed + stats.rx_nombuf};
+  return {.missed_packets = stats.imissed + stats.rx_nombuf + parts_->socket_drops[port].read()};
 }
 
 std::vector<NeighborRecord> DataPlane::neighbors() const {

@@ -71,6 +71,7 @@ Result<void> DataPlane::Parts::attach_devices() {
     if (!plan) return tl::unexpected(plan.error());
     plans.push_back(std::move(*plan));
     watch.add(port, plans.back().device);
+    socket_drops.emplace_back(plans.back().device);
     devices.push_back({plans.back().device, plans.back().tx_queues, &watch.link_up(plans.size() - 1)});
   }
   topology = plan_topology(config, plans);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "dataplane/device/kernel_tap.h"
 #include "dataplane/device/port.h"
 #include "dataplane/device/port_watch.h"
+#include "dataplane/device/socket_drops.h"
 #include "dataplane/roles/dataplane.h"
 #include "dataplane/roles/hash_worker_loop.h"
 #include "dataplane/roles/ledger_station.h"
@@ -60,6 +62,7 @@ struct DataPlane::Parts {
 
   BootConfig config;
   std::vector<PortPlan> plans;  ///< by configured port, as all down to `tap_devices`
+  std::deque<SocketDrops> socket_drops;
   PortWatch watch;
   std::vector<MacAddress> macs;
   std::vector<KernelTap> taps;

@@ -121,7 +121,7 @@ unsigned WorkerLoop::poll_once(uint64_t cycles, bool receiving) {
   if (worker_.accounts != nullptr) worker_.accounts->set_time(worker_.now_ns, now_ms);
   worker_.drops.recorder().begin_poll(cycles, worker_.tables->configuration);
 
-  if (worker_.place.balances) worker_.balancer.expire_handshakes(worker_.tables->view(), worker_.now_ns);
+  if (worker_.place.balances) worker_.balancer.expire_handshakes(worker_.now_ns);
 
   unsigned touched = relay_frames();
   if (receiving) touched += relay_from_kernel(worker_, taps_);

@@ -3,6 +3,7 @@
 A gateway of its own, its two ports veth pairs whose other ends lie in the same namespace.
 """
 
+import signal
 import socket
 
 import pytest
@@ -120,6 +121,26 @@ def test_a_link_that_goes_is_said_and_shown_and_nothing_counts_as_sent(ports, ca
         eventually(ports.says('port "core0": link is up'), "the log says that the link is back")
         assert link_of(ports, "core0") and ports.sample("sluice_port_link_up") == 1
         eventually(lambda: is_forwarding(ports), "datagrams go through again")
+
+
+def test_what_the_kernel_drops_as_a_worker_is_late_counts_as_missed(ports):
+    sent = 20_000  # more than the ring of the device has room for
+    ports.gateway.start()
+    eventually(lambda: is_forwarding(ports), "datagrams go through")
+
+    def seen():
+        return [ports.sample(f"sluice_port_{kind}_packets_total", "edge0") for kind in ("received", "missed")]
+
+    received, missed = seen()
+    assert missed == 0
+    ports.gateway.process.send_signal(signal.SIGSTOP)
+    ports.send(sent)
+    ports.gateway.process.send_signal(signal.SIGCONT)
+    eventually(lambda: sum(seen()) >= received + sent, "every datagram was received or missed")
+    later, missed = seen()
+    assert missed > 0 and later > received
+    assert later + missed == received + sent
+    assert ports.sample("sluice_port_missed_packets_total", "core0") == 0
 
 
 def test_an_interface_with_a_smaller_mtu_than_its_port_is_said_at_the_start_and_on_change(ports):

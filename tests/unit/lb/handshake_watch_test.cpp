@@ -205,7 +205,7 @@ class WatchedFlows : public testing::Test {
   }
   void pass(uint64_t milliseconds) {
     now_ns += milliseconds * kMs;
-    world.balancer->expire_handshakes(world.view(), now_ns);
+    world.balancer->expire_handshakes(now_ns);
   }
   Decision open(unsigned port) { return world.send(flow_key("192.0.2.7", port, "203.0.113.10", 80), kSyn); }
   uint64_t open_flows() const {
