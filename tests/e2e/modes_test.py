@@ -6,7 +6,7 @@ import re
 import pytest
 
 from configuration import SERVICES
-from lab import expected_client, faults
+from lab import PATIENCE, expected_client, faults
 from processes import eventually
 from topology import CLIENT4, CLIENT6, EDGE4, EDGE6
 
@@ -41,7 +41,7 @@ def test_a_large_upload_is_whole(lab, service, tmp_path):
 
 @pytest.mark.parametrize("address", sorted({s.vip for s in SERVICES} | {EDGE4 + "1", EDGE6 + "1"}))
 def test_echo_requests_are_answered(lab, address):
-    answer = lab.client.run("ping", "-c", "3", "-i", "0.05", "-W", "2", address)
+    answer = lab.client.run("ping", "-c", "3", "-i", "0.05", "-W", str(PATIENCE), address)
     assert " 0% packet loss" in answer.stdout
 
 
@@ -59,7 +59,7 @@ def test_haproxy_logs_the_clients_address(lab, gateway, service, tmp_path):
     file.write_text(
         "global\n  log stdout format raw local0\n"
         "defaults\n  mode http\n  log global\n  option httplog\n"
-        "  timeout connect 2s\n  timeout client 5s\n  timeout server 5s\n"
+        "  timeout connect 20s\n  timeout client 20s\n  timeout server 20s\n"
         "frontend in\n  bind :8082\n  bind :::8082 v6only\n  default_backend web\n"
         "backend web\n  server nginx 127.0.0.1:80\n"
     )
@@ -72,7 +72,7 @@ def test_haproxy_logs_the_clients_address(lab, gateway, service, tmp_path):
     ]
     eventually(lambda: ":8082 " in backend.namespace.run("ss", "-Hltn").stdout, "haproxy listens")
     gateway.call("config.apply", config=config)
-    lab.client.run("curl", "-sS", "-m", "5", lab.url(service))
+    lab.client.run("curl", "-sS", "-m", str(PATIENCE), lab.url(service))
     pattern = re.escape(expected_client(service)) + r":\d+ "
     eventually(lambda: re.search(pattern, log.read_text()), "haproxy logs whom it served")
     haproxy.kill()
@@ -94,16 +94,20 @@ def test_iperf3_runs_through(lab, gateway, service, protocol):
         for kind in ("tcp", "udp")
     ]  # fmt: skip
     gateway.call("config.apply", config=config)
-    server = backend.namespace.spawn("iperf3", "-s", "-1")
+    server = backend.namespace.spawn("iperf3", "-s")
     eventually(lambda: ":5201 " in backend.namespace.run("ss", "-Hltn").stdout, "iperf3 listens")
     options = ["-u", "-b", "20M", "-l", "1200"] if protocol == "udp" else []
-    done = lab.client.run("iperf3", "-J", "-t", "2", "-c", service.vip, *options)
-    report = json.loads(done.stdout)
-    assert "error" not in report
-    if protocol == "udp":
-        assert report["end"]["sum"]["lost_percent"] < 50
-    else:
-        assert report["end"]["sum_received"]["bytes"] > 1 << 20
+
+    def has_come() -> bool:
+        """At least half of what is sent: a server that is told of the end before it has read all counts less."""
+        report = json.loads(lab.client.run("iperf3", "-J", "-n", "2M", "-c", service.vip, *options).stdout)
+        assert "error" not in report
+        if protocol == "udp":
+            total = report["end"]["sum"]
+            return total["packets"] - total["lost_packets"] > (1 << 20) / 1200
+        return report["end"]["sum_received"]["bytes"] > 1 << 20
+
+    eventually(has_come, "what iperf3 sends has come")
     server.kill()
 
 
