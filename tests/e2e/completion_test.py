@@ -13,6 +13,7 @@ from namespaces import run
 from processes import ROOT, SLUICECTL, eventually
 
 COMPLETIONS = ROOT / "packaging/completions"
+CLEAR_LINE = "\x15"  # Ctrl-U
 WEB4, WEB6 = ("198.18.10.11", 8080), ("2001:db8:10::11", 8080)
 
 SHELLS = {
@@ -44,6 +45,12 @@ def offered(gateway, *words):
     return [line.split("\t")[0] for line in done.stdout.splitlines()]
 
 
+def await_offer(gateway, expected, *words):
+    """Waits until these are offered: what a gateway says late is left out."""
+    what = f"{expected} are offered after {' '.join(words)!r}"
+    eventually(lambda: offered(gateway, *words) == expected, what)
+
+
 def test_commands_are_offered_one_after_the_other(gateway):
     assert {"backend", "config", "explain", "top"} <= set(offered(gateway, ""))
     assert offered(gateway, "back") == ["backend"]
@@ -53,33 +60,36 @@ def test_commands_are_offered_one_after_the_other(gateway):
 
 
 def test_names_of_objects_come_from_the_gateway(gateway):
-    assert offered(gateway, "backend", "drain", "") == ["dns", "web"]
-    assert offered(gateway, "backend", "drain", "web", "") == ["198.18.10.11:8080", "[2001:db8:10::11]:8080"]
-    assert offered(gateway, "backend", "drain", "dns", "") == ["198.18.10.21"]
-    assert offered(gateway, "backend", "drain", "web", "[") == ["[2001:db8:10::11]:8080"]
+    await_offer(gateway, ["dns", "web"], "backend", "drain", "")
+    await_offer(gateway, ["198.18.10.11:8080", "[2001:db8:10::11]:8080"], "backend", "drain", "web", "")
+    await_offer(gateway, ["198.18.10.21"], "backend", "drain", "dns", "")
+    await_offer(gateway, ["[2001:db8:10::11]:8080"], "backend", "drain", "web", "[")
     assert offered(gateway, "backend", "weight", "web", "198.18.10.11:8080", "") == []
-    assert offered(gateway, "service", "table", "") == ["www"]
-    assert offered(gateway, "config", "rollback", "") == ["1"]
-    assert offered(gateway, "capture", "--port", "") == ["edge0"]
-    assert "backend.list" in offered(gateway, "call", "back")
+    await_offer(gateway, ["www"], "service", "table", "")
+    await_offer(gateway, ["1"], "config", "rollback", "")
+    await_offer(gateway, ["edge0"], "capture", "--port", "")
+    eventually(lambda: "backend.list" in offered(gateway, "call", "back"), "methods are offered")
 
 
 def test_what_is_said_of_a_backend(gateway):
     gateway.ctl("backend", "drain", "web", "198.18.10.11:8080", check=True)
     lines = run(SLUICECTL, "--socket", gateway.socket, "__complete", "x", check=False)
     assert lines.returncode == 2, "it is the first word or none"
-    lines = run(SLUICECTL, "__complete", "--socket", gateway.socket, "backend", "drain", "web", "1").stdout
-    assert lines == "198.18.10.11:8080\tdraining, 0 flows\n"
+
+    def said():
+        return run(SLUICECTL, "__complete", "--socket", gateway.socket, "backend", "drain", "web", "1").stdout
+
+    eventually(lambda: said() == "198.18.10.11:8080\tdraining, 0 flows\n", "it is said that it is draining")
 
 
 def test_options_and_what_they_take(gateway):
     assert "--service" in offered(gateway, "flow", "list", "--")
     assert "--socket" in offered(gateway, "flow", "list", "--so")
-    assert offered(gateway, "flow", "list", "--service", "") == ["www"]
-    assert offered(gateway, "flow", "list", "--service=w") == ["--service=www"]
+    await_offer(gateway, ["www"], "flow", "list", "--service", "")
+    await_offer(gateway, ["--service=www"], "flow", "list", "--service=w")
     assert offered(gateway, "-o", "") == offered(gateway, "flow", "list", "--output", "") == ["table", "json", "yaml"]
-    assert offered(gateway, "-o", "json", "backend", "list", "w") == ["web"], "options may stand before"
-    assert "malformed_l3" in offered(gateway, "drops", "")
+    await_offer(gateway, ["web"], "-o", "json", "backend", "list", "w")  # options may stand before
+    eventually(lambda: "malformed_l3" in offered(gateway, "drops", ""), "reasons are offered")
     assert offered(gateway, "config", "apply", "") == [":files"]
     assert offered(gateway, "ledger", "verify", "") == [":directories"]
 
@@ -138,13 +148,19 @@ def shell(request, tmp_path):
 def test_a_tab_finds_the_backend_and_the_command_drains_it(gateway, shell, typed, endpoint):
     if shell.name == "zsh":
         typed = typed.replace("[", "\\[")  # zsh would take it for a pattern, whatever is completed
-    shell.type(f"sluicectl --socket {gateway.socket} backe\tdrai\tw\t{typed}\t\n")
+    line = f"sluicectl --socket {gateway.socket} backe\tdrai\tw\t{typed}\t\n"
 
     def state():
         listed = gateway.call("backend.list", pool="web")
         return next(each["state"] for each in listed if each["address"] == endpoint[0])
 
-    eventually(lambda: state() == "draining", "the command that TAB completed has run", 60)
+    def has_drained():
+        """TAB finds no name that the gateway says late: then the line is typed anew."""
+        shell.type(f"{CLEAR_LINE}{line}{CLEAR_LINE}echo do''ne\n")
+        shell.read_until("done")
+        return state() == "draining"
+
+    eventually(has_drained, "the command that TAB completed has run")
 
 
 def test_a_tab_finds_files(gateway, shell, tmp_path):
