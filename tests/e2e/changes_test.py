@@ -76,7 +76,7 @@ class KeptConnection:
 @contextlib.contextmanager
 def wrk_without_a_failure(lab, log):
     """wrk asks the service all the time, on connections that are kept; afterwards no request has failed."""
-    wrk = lab.client.spawn("wrk", "-t", "1", "-c", "16", "-d", "300s", "--timeout", "10s", lab.url(FULL_NAT), log=log)
+    wrk = lab.client.spawn("wrk", "-t", "1", "-c", "16", "-d", "300s", "--timeout", "20s", lab.url(FULL_NAT), log=log)
     yield
     wrk.send_signal(signal.SIGINT)
     wrk.wait(20)

@@ -51,9 +51,12 @@ def test_tshark_finds_the_inner_packets_with_the_keys_and_nothing_without(sites)
 
 
 def test_wrk_runs_through(sites):
-    done = sites.spaces["client"].run("wrk", "-t1", "-c4", "-d2s", URL, timeout=60).stdout
-    assert int(re.search(r"(\d+) requests in", done).group(1)) > 20
-    assert "Non-2xx" not in done and "connect 0" in (done + " connect 0")
+    def answered() -> int:
+        done = sites.spaces["client"].run("wrk", "-t1", "-c4", "-d2s", "--timeout", "20s", URL).stdout
+        assert "Socket errors" not in done and "Non-2xx" not in done, done
+        return int(re.search(r"(\d+) requests in", done).group(1))
+
+    eventually(lambda: answered() > 20, "more than 20 requests are answered in two seconds")
     assert sites.fetch("large") == 0, "full-sized segments, so that both ends have learnt what fits"
 
 
@@ -71,12 +74,12 @@ def test_traffic_goes_on_whichever_end_is_killed_and_started_again(sites):
 
 @pytest.mark.alone
 def test_new_keys_lose_nothing(sites):
-    load = sites.spaces["client"].spawn("wrk", "-t1", "-c4", "-d4s", "--timeout", "5s", URL,
+    load = sites.spaces["client"].spawn("wrk", "-t1", "-c4", "-d4s", "--timeout", "20s", URL,
                                         log=sites.work / "wrk.log")  # fmt: skip
     before = [gateway.call("tunnel.list")[0]["dropped"] for gateway in (sites.left, sites.right)]
     for _ in range(20):
         sites.rekey("30s")
-    load.wait(30)
+    load.wait(60)
     assert "Socket errors" not in (sites.work / "wrk.log").read_text()
     after = [gateway.call("tunnel.list")[0] for gateway in (sites.left, sites.right)]
     assert [row["dropped"] for row in after] == before

@@ -88,7 +88,7 @@ def traffic(lab, tmp_path):
         for name, script in (("kept", KEPT), ("fresh", FRESH)):
             file, log = tmp_path / f"{name}.lua", tmp_path / f"{name}.log"
             file.write_text(script)
-            words = ("wrk", "-t", "1", "-c", CONNECTIONS, "-d", "300s", "--timeout", "10s", "-s", file, lab.url(FULL_NAT))
+            words = ("wrk", "-t", "1", "-c", CONNECTIONS, "-d", "300s", "--timeout", "20s", "-s", file, lab.url(FULL_NAT))
             running.append((lab.client.spawn(*words, log=log), log))
 
     yield start
