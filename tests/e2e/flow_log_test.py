@@ -15,15 +15,18 @@ from scapy.utils import RawPcapReader
 import ipfix
 from configuration import SERVICES
 from gateway import Gateway, boot_section
+from lab import PATIENCE
 from namespaces import run
 from processes import eventually, spawn, stop
 from steering_test import EDGE, MACS, sections, write_flows
+from topology import EDGE4
 from wireless import free_port
 
 KINDS = [s for s in SERVICES if s.name in ("full-nat-tcp4", "full-nat-udp6", "dnat-tcp6", "dnat-udp4", "direct-tcp4", "ipip-tcp6", "gue-udp4")]  # fmt: skip
 REQUESTS = 4
 KEEPS_UP = 60
 FLOOD = 200_000
+LAST = b"the last of all"
 
 RECEIVER = """
 import socket, sys
@@ -47,14 +50,27 @@ class Wire:
     """What dumpcap sees at the client: packets and bytes of each flow, both ways."""
 
     def __init__(self, lab, file):
-        self.file, log = file, file.with_suffix(".log")
-        self.process = lab.client.spawn("dumpcap", "-q", "-P", "-i", "eth0", "-f", "tcp or udp", "-w", file, log=log)
+        self.client, self.file, log = lab.client, file, file.with_suffix(".log")
+        self._ended_by_others = self._ending()
+        wanted = "tcp or udp or icmp[icmptype] == icmp-echoreply"
+        self.process = lab.client.spawn("dumpcap", "-q", "-P", "-i", "eth0", "-f", wanted, "-w", file, log=log)
         eventually(lambda: "File:" in log.read_text(), "dumpcap listens")
+
+    def _ending(self):
+        """The client's connections that it has closed and that have packets to come."""
+        states = [word for state in ("fin-wait-1", "fin-wait-2", "closing", "last-ack") for word in ("state", state)]
+        return {tuple(line.split()[-2:]) for line in self.client.run("ss", "-Htn", *states).stdout.splitlines()}
+
+    def _await_the_last(self):
+        """Waits until all packets have come to the client, to the gateway's worker, and into the file."""
+        eventually(lambda: self._ending() <= self._ended_by_others, "all connections have ended")
+        self.client.run("ping", "-c", "1", "-W", PATIENCE, "-p", LAST.hex(), EDGE4 + "1")
+        eventually(lambda: LAST in self.file.read_bytes(), "dumpcap has written what came last")
 
     def flows(self):
         """By protocol, source, port, destination and port of what the client sends: packets and bytes of that, packets
         and bytes of the answers."""
-        time.sleep(1)  # the last acknowledgements are on their way
+        self._await_the_last()
         stop(self.process)
         vips = {service.vip for service in SERVICES}
         counted = collections.defaultdict(lambda: [0, 0, 0, 0])

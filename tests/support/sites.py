@@ -4,14 +4,16 @@ import contextlib
 import pathlib
 import secrets
 import shutil
+import socket
 import tempfile
-import time
 
 from gateway import Gateway, boot_section
 from namespaces import Namespace, clear_leftovers, owner_tag, work_directory
 from processes import eventually, stop
 
 URL = "http://203.0.113.10/"
+# Of an EtherType for experiments: no gateway takes it for anything.
+LAST = bytes.fromhex("ffffffffffff 020000000001 88b5") + b"the last of all, by the "
 LEFT, RIGHT = "198.18.30.1", "198.18.30.2"
 
 
@@ -115,7 +117,7 @@ class Sites:
 
     def fetch(self, path: str = "") -> int:
         """curl's exit status."""
-        return self.spaces["client"].run("curl", "-sS", "-f", "-m", "5", "-o", "/dev/null", URL + path,
+        return self.spaces["client"].run("curl", "-sS", "-f", "-m", "20", "-o", "/dev/null", URL + path,
                                          check=False).returncode  # fmt: skip
 
     def rekey(self, overlap: str) -> None:
@@ -140,15 +142,22 @@ class Sites:
         """What comes in by the wire between the sites, as a file of each: what a gateway sends passes by its own
         side's captures."""
         files = {"left": self.work / "left.pcap", "right": self.work / "right.pcap"}
-        running = []
-        for role, device in (("left", "wan0"), ("right", "wan1")):
+        running, devices = [], {"left": "wan0", "right": "wan1"}
+        for role, device in devices.items():
             log = self.work / f"{role}-dumpcap.log"
             running.append(self.spaces[role].spawn("dumpcap", "-q", "-P", "-i", device, "-w", files[role], log=log))
             eventually(lambda log=log: "File:" in log.read_text(), "dumpcap runs")
         try:
             yield files
+            for role, other in (("left", "right"), ("right", "left")):
+                last = LAST + role.encode()
+                with self.spaces[role].entered():
+                    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+                with sock:
+                    sock.bind((devices[role], 0))
+                    sock.send(last)
+                eventually(lambda other=other, last=last: last in files[other].read_bytes(), "all is in the file")
         finally:
-            time.sleep(0.5)  # what was sent last is still on its way to the file
             for process in running:
                 stop(process)
 
