@@ -184,12 +184,12 @@ def test_sigterm_stops_a_gateway_that_is_still_starting(tmp_path):
     """strace holds the first system call of EAL's start for a while."""
     gateway = Gateway(tmp_path, wireless_configuration("starting"))
     gateway.write()
-    held = "inject=memfd_create:delay_enter=4000000:when=1"
+    held = "inject=memfd_create:delay_enter=10000000:when=1"
     strace = ["strace", "-D", "-f", "-o", tmp_path / "calls", "-e", "trace=memfd_create", "-e", held]
     process = spawn(*strace, SLUICED, "--config", gateway.file, "--state", gateway.state, log=gateway.log)
     eventually(gateway.socket.exists, "it has begun")
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert "while it was starting" in gateway.log.read_text()
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from configuration import SERVICES
 from otlp_receiver import Receiver, install
+from processes import eventually
 from topology import CLIENT4
 
 KEEPS_UP = 60  # seconds that anything may take on a busy machine
@@ -24,6 +25,12 @@ def test_sampled_flows_are_spans_from_their_first_packet_to_the_last(lab, gatewa
     answers = lab.ask(service, 5)
     assert len(answers) == 5
     ports = {answer.source_port for answer in answers}
+
+    def states():
+        listed = gateway.call("flow.list", service=service.name, limit=100_000)
+        return {flow["state"] for flow in listed if flow["source_port"] in ports}
+
+    eventually(lambda: states() <= {"closing"}, "the last FIN of each has passed")
     assert gateway.stop(60) == 0  # flows that go on end with it, those of earlier tests, too
 
     def is_ours(span):

@@ -71,7 +71,7 @@ def web(site):
 
 
 def judge(site, cases, *addresses):
-    """Runs one gateway with a pool for each check, and compares what backend.list says of each."""
+    """Runs one gateway with a pool for each check, and waits until backend.list says of each what it should."""
     addresses = addresses or (BACKEND4, BACKEND6)
     backends = [{"address": address, "port": PORT} for address in addresses]
     pools = [
@@ -80,17 +80,21 @@ def judge(site, cases, *addresses):
     ]
     gateway = site.start({}, BACKEND4, pools=pools)
 
-    def ended(control):
+    def misjudged(control):
         rows = control.call("backend.list")
-        return rows if all(row["reason"] != "configured" for row in rows) else None
+        wrong = []
+        for number, (health, state, reason) in enumerate(cases):
+            found = [(row["state"], row["reason"]) for row in rows if row["pool"] == f"case{number:02}"]
+            assert len(found) == len(addresses)
+            if not all(one == state and why.startswith(reason) for one, why in found):
+                wrong.append((health, found))
+        return wrong
 
     with Control(gateway.socket) as control:
-        rows = eventually(lambda: ended(control), "every check has ended", 60)
-    for number, (health, state, reason) in enumerate(cases):
-        found = [(row["state"], row["reason"]) for row in rows if row["pool"] == f"case{number:02}"]
-        assert len(found) == len(addresses)
-        for found_state, found_reason in found:
-            assert found_state == state and found_reason.startswith(reason), (health, found)
+        try:
+            eventually(lambda: not misjudged(control), "every check has ended as it should")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {misjudged(control)}") from None
     return gateway
 
 

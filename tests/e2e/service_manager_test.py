@@ -15,7 +15,7 @@ class Notifications:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
 
     def next(self) -> dict:
         """The next message but for signs of life, its assignments by name."""
@@ -34,7 +34,7 @@ def notifications(tmp_path, monkeypatch):
     path = tmp_path / "notify"
     received = Notifications(path)
     monkeypatch.setenv("NOTIFY_SOCKET", str(path))
-    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    monkeypatch.setenv("WATCHDOG_USEC", "2000000")
     yield received
     received.socket.close()
 
