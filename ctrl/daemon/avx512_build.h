@@ -5,8 +5,8 @@
 namespace sluice::ctrl {
 
 /// Goes on as that program, with these arguments, where the CPU has AVX-512 F, BW, CD, DQ and VL and
-/// `../libexec/sluice/avx512/sluiced`, from this program's folder, can be executed. Else it returns, as it does
-/// in that program. Call it first in main(): nothing that is open may be lost.
+/// `../libexec/sluice/avx512/sluiced`, from this program's folder, can be executed. Else it returns, as it
+/// does in that program. Call it first in main(): nothing that is open may be lost.
 void become_avx512_build(char** argv);
 
 }  // namespace sluice::ctrl
