@@ -13,6 +13,7 @@ from topology import CLIENT4, CORE4, VIP4
 SPLIT = 8  # balancing workers: each goes round an eighth of the ports
 PORTS = 64512 // SPLIT
 AGAIN = 100
+AFTER_RESTART = 16
 PORT = 8081
 SERVICE = (VIP4 + "99", 80)
 
@@ -116,3 +117,16 @@ def test_a_port_that_the_backend_has_in_time_wait_serves_the_next_client(lab, on
     assert taken_again > 0 or held < PORTS
     # Refused, a SYN is answered by the old connection and sent again: that was every other one.
     assert sent_again <= max(taken_again, AGAIN) / 10
+
+    # A gateway that remembers no ports takes one of them again. The client's RST frees it, and its SYN comes again to it:
+    # at another port every other one would be refused again.
+    gateway.stop()
+    gateway.start()
+    repeated = []
+    for _ in range(AFTER_RESTART):
+        port = ports.pop(0)
+        repeated.append(connect(lab, port))
+        ports.append(port)
+    with capsys.disabled():
+        print(f"\n    {in_time_wait(backend)} connections in TIME-WAIT after a restart; segments repeated by each: {repeated}")
+    assert max(repeated) <= 1
