@@ -87,8 +87,9 @@ class Lab:
         result."""
         answers = (self._ask_http if service.protocol == "tcp" else self._ask_echo)(service, times, patience)
         if len(answers) < times and self.gateway.process.poll() is None:
-            drops = {reason: count for reason, count in self.gateway.call("drops.get").items() if count}
-            print(f"{service.name}: {times - len(answers)} of {times} unanswered; dropped: {drops}", file=sys.stderr)
+            told = ("sluice_dropped_packets_total", "sluice_port_missed_packets_total", "sluice_worker_long_turn_seconds_sum")
+            counted = {name: value for name, value in self.gateway.metrics().items() if value and name.startswith(told)}
+            print(f"{service.name}: {times - len(answers)} of {times} unanswered: {counted}", file=sys.stderr)
         return answers
 
     def url(self, service: LabService, path: str = "/") -> str:
