@@ -7,7 +7,7 @@ from typing import List, NamedTuple, Optional
 import coap
 import tlog
 from gateway import Gateway
-from ledger_site import COAP_PORT, INGRESS4, RAW_PORT
+from ledger_site import COAP_PORT, INGRESS4, RAW_PORT, coap_client
 from namespaces import Namespace, run
 from processes import SLUICECTL, eventually
 
@@ -44,11 +44,8 @@ class LedgerRound:
         return ["coap-client-notls", "-m", "post", "-f", str(self.transaction), f"coap://{INGRESS4}/tx"]
 
     def _submit(self) -> Optional[coap.Receipt]:
-        answer = self.transaction.with_suffix(".receipt")
-        answer.unlink(missing_ok=True)
-        self.client.run(*self.submit_command()[:-1], "-B", "5", "-o", answer,
-                        self.submit_command()[-1], check=False)  # fmt: skip
-        return coap.receipt_of(answer.read_bytes()) if answer.exists() else None
+        answer, _ = coap_client(self.client, self.transaction, self.submit_command()[-1])
+        return coap.receipt_of(answer) if answer else None
 
     def _receipt(self, receipt: Optional[coap.Receipt]) -> Row:
         done = f"coap-client-notls: POST coap://{INGRESS4}:{COAP_PORT}/tx"

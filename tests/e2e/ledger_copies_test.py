@@ -1,6 +1,5 @@
 """A log that is read, copied, damaged: beside a gateway that starts, writes and is killed."""
 
-import base64
 import os
 import pathlib
 import random
@@ -12,16 +11,13 @@ import threading
 import pytest
 
 import tlog
-from ledger_site import ledger_section
+from control import Refused
+from ledger_site import ledger_section, submit
 from namespaces import run
 from processes import SLUICECTL, SLUICED, eventually
 
 ROUNDS = 25
 UNIT = 4096
-
-
-def submit(gateway, payload):
-    return gateway.call("ledger.submit", profile="opaque", payload=base64.b64encode(payload).decode())
 
 
 class Writer:
@@ -48,8 +44,8 @@ class Writer:
             try:
                 self.receipts[payload] = submit(self.gateway, payload)
                 number += 1
-            except (OSError, ValueError):
-                self._ends.wait(0.01)  # it is being started
+            except (OSError, ValueError, Refused):
+                self._ends.wait(0.01)  # it is being stopped or started
 
 
 def verify(log):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -53,6 +54,9 @@ int rename(const char* from, const char* to) {
 """
 
 
+STALLED = "disk does not answer: transactions are refused"
+
+
 @pytest.fixture
 def fault(tmp_path, monkeypatch):
     """The file that says what is wrong with the disk of the gateways that this test starts."""
@@ -66,11 +70,14 @@ def fault(tmp_path, monkeypatch):
 
 
 def unanswered(site, payload):
-    """Sends a transaction, and asserts that nobody promises anything."""
+    """Sends a transaction, and asserts that nobody promises anything. Who hears nothing for two seconds, as on a
+    machine that stalls, may be told that the disk does not answer."""
     with site.socket() as sock, contextlib.suppress(TimeoutError, ConnectionError):
         sock.settimeout(1)
+        sent = time.monotonic()
         sock.send(b"\x40\x02\x12\x34\xb2tx\xff" + payload)
-        raise AssertionError(f"answered with {sock.recv(2048)!r}")
+        answer = coap.decode(sock.recv(2048))
+        assert answer.text == "5.03" and time.monotonic() - sent >= 2, answer
 
 
 def assert_promises_hold(site, fault, before):
@@ -99,6 +106,8 @@ def test_a_disk_that_hangs_keeps_nobody_from_stopping(tmp_path, fault):
         before = site.store(b"before")
         fault.write_text("hang")
         unanswered(site, b"during")
+        asked = site.asked_again + 2
+        eventually(lambda: site.gateway.call("ledger.status")["transactions"]["received"] == asked, "it is received")
         assert site.gateway.call("ledger.status")["tree_size"] == before.tree_size, "the gateway still answers"
         assert site.gateway.stop() == 1
         assert "the ledger's disk does not answer" in site.gateway.tail()
@@ -108,15 +117,14 @@ def test_a_disk_that_hangs_keeps_nobody_from_stopping(tmp_path, fault):
 def ready(site):
     """The status and the text of /readyz."""
     url = f"http://{site.gateway.config['http']['listen']}/readyz"
-    done = site.gateway.namespace.run("curl", "-sS", "-m", "10", "-w", "\n%{http_code}", url)
+    done = site.gateway.namespace.run("curl", "-sS", "-m", "60", "-w", "\n%{http_code}", url)
     text, _, status = done.stdout.rpartition("\n")
     return int(status), text
 
 
-def lines_with(site, words):
-    """The lines of the log that have these words. A thread of its own writes it: one is waited for."""
-    site.gateway.await_line(words)
-    return [line for line in site.gateway.log.read_text().splitlines() if words in line]
+def times_said(site, words):
+    """How often the log has these words."""
+    return site.gateway.log.read_text().count(words)
 
 
 def assert_refused(answer):
@@ -147,18 +155,18 @@ def test_a_disk_that_hangs_is_said_until_it_answers(tmp_path, fault, what, kind)
         refused = site.gateway.refusal("ledger.submit", profile="opaque", payload="AAAA")
         assert "dropped_disk_full" in refused.message
         site.client.run("ping", "-c", "1", "-W", "10", WIRE4 + "1")  # balancing goes on
-        assert len(lines_with(site, "disk does not answer: transactions are refused")) == 1
-        assert "disk answers again" not in site.gateway.log.read_text()
+        site.gateway.await_line(STALLED)
+        assert times_said(site, "disk answers again") == times_said(site, STALLED) - 1
         fault.unlink()
         eventually(lambda: ready(site)[0] == 200, "ready again")
         again = site.store(b"during")
         assert again.index == before.index + 1, "what was under way is in the log"
         site.store(os.urandom(20))
         site.checkpoint(again.tree_size)
-        assert site.gateway.metrics()["sluice_ledger_stalled"] == 0
-        assert len(lines_with(site, "disk answers again")) == 1
+        eventually(lambda: site.gateway.metrics()["sluice_ledger_stalled"] == 0, "it is told")
+        eventually(lambda: times_said(site, "disk answers again") == times_said(site, STALLED), "each is said once")
         totals = site.settled_totals()
-        assert (totals["stored"], totals["duplicate"]) == (3, 2)
+        assert totals["stored"] == 3 and 2 <= totals["duplicate"] <= 2 + site.asked_again
         assert site.gateway.stop() == 0
         assert site.verify().returncode == 0, site.verify().stderr
 
@@ -168,17 +176,19 @@ def test_where_a_failure_is_to_be_refused_balancing_goes_on(tmp_path, fault):
         before = site.store(b"before")
         fault.write_text("fail")
         assert_refused(site.post(b"during"))
+        eventually(lambda: site.gateway.call("ledger.status")["failure"], "it has failed")
         fault.unlink()  # the disk is well again, and nobody knows what it holds
         for _ in range(3):
             assert_refused(site.post(os.urandom(20)))
         status, text = ready(site)
         # The journal's thread or the checkpoint's meets the fault first.
         assert status == 503 and "the ledger has failed: cannot" in text and "Input/output error" in text
-        assert len(lines_with(site, "balancing goes on")) == 1
+        site.gateway.await_line("balancing goes on")
+        assert times_said(site, "balancing goes on") == 1
         assert "Input/output error" in site.gateway.call("ledger.status")["failure"]
         site.client.run("ping", "-c", "1", "-W", "10", WIRE4 + "1")
         assert site.gateway.process.poll() is None
-        assert site.settled_totals()["dropped_disk_full"] == 4
+        assert 4 <= site.settled_totals()["dropped_disk_full"] <= 4 + site.asked_again
         assert site.gateway.stop() == 1
         site.gateway.start()
         assert ready(site)[0] == 200

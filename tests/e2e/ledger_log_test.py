@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 import tlog
-from ledger_site import BITCOIN_PORT, COAP_PORT, ORIGIN, LedgerSite, ledger_section
+from ledger_site import BITCOIN_PORT, COAP_PORT, ORIGIN, LedgerSite, ledger_section, submit
 from namespaces import run
 from processes import SLUICECTL, eventually
 
@@ -284,8 +284,7 @@ def flips(file, size):
 def test_one_flipped_byte_anywhere_is_found_and_named(wireless, tmp_path):
     gateway = wireless(ledger=ledger_section(tmp_path, seal={"transactions": 64}))
     for number in range(ENTRIES):
-        payload = base64.b64encode(b"%d" % number * 20).decode()
-        gateway.call("ledger.submit", profile="opaque", payload=payload)
+        submit(gateway, b"%d" % number * 20)
     gateway.stop()
     log = tmp_path / "log"
     assert run(SLUICECTL, "ledger", "verify", log, check=False).returncode == 0

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ledger_site import ledger_section
+from ledger_site import ledger_section, submit
 from processes import eventually
 
 
@@ -93,7 +93,7 @@ def test_many_pages_cost_one_document(gateway):
 
 
 def test_the_ledger_is_told_with_its_last_block_and_checkpoint(gateway):
-    receipt = gateway.call("ledger.submit", profile="opaque", payload="YQ==")
+    receipt = submit(gateway, b"a")
 
     def told():
         ledger = state(gateway)["ledger"]
