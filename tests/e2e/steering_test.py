@@ -10,8 +10,8 @@ import yaml
 import maglev
 import steering
 from configuration import SERVICES
-from gateway import HASH_KEY, boot_section
-from processes import SLUICED, eventually, spawn
+from gateway import HASH_KEY, boot_section, run_until_idle
+from processes import eventually
 from wireless import free_port
 
 FLOWS = 100_000
@@ -99,17 +99,8 @@ def replay(directory, config, received):
         **config,
     }
     (directory / "sluice.yaml").write_text(yaml.safe_dump(whole))
-    command = [
-        SLUICED,
-        "--config",
-        directory / "sluice.yaml",
-        "--state",
-        directory / "state",
-        "--exit-idle",
-        2,
-    ]
-    process = spawn(*command, log=directory / "log")
-    assert process.wait(60) == 0, (directory / "log").read_text()
+    ended = run_until_idle(directory, FLOWS, 2)
+    assert ended.status == 0, ended.log
     return read_flows(directory / "core0.tx")
 
 
@@ -194,7 +185,7 @@ def test_the_control_socket_tells_of_all_pools(wireless):
 
 def test_a_backend_that_is_set_active_grows_from_a_tenth_in_steps_of_a_tenth(wireless):
     config = sections({"pool": "web"}, "dnat", "tcp")
-    config["pools"][0]["slow_start"] = "6s"
+    config["pools"][0]["slow_start"] = "10s"
     gateway = wireless(**config)
     whole = gateway.call("service.table", service="web")["sha256"]
     assert whole == maglev.table_sha256(maglev.build_table(HASH_KEY, WEB, maglev.TCP), maglev.TCP)

@@ -3,9 +3,11 @@
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
-from typing import Any, Dict, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 import yaml
 
@@ -32,6 +34,47 @@ def boot_section(name: str, **changes: Any) -> Dict[str, Any]:
         "hash_key": HASH_KEY.hex(),
     }
     return {**section, **changes}
+
+
+_LAST_WORDS = re.compile(r"stopped: received=(\d+)[^(\n]*(?:\((.*)\))?$", re.MULTILINE)
+
+
+class Ended(NamedTuple):
+    """How a sluiced ended that was left to itself."""
+
+    status: int
+    log: str
+
+    @property
+    def received(self) -> int:
+        """How many packets it received, by its last words; 0 if it had none."""
+        return int(said[1]) if (said := _LAST_WORDS.search(self.log)) else 0
+
+    @property
+    def drops(self) -> Dict[str, int]:
+        """What it dropped, by its last words."""
+        said = _LAST_WORDS.search(self.log)
+        pairs = (pair.split("=") for pair in (said[2] or "").split()) if said else ()
+        return {reason: int(count) for reason, count in pairs}
+
+
+def run_until_idle(directory: pathlib.Path, packets: int, seconds: float, **options: Any) -> Ended:
+    """Runs sluiced with the sluice.yaml of a folder, whose devices are files of so many packets, until it has been idle
+    for these seconds. A stalled machine may be idle for that long with packets unread: then again, at most twice."""
+    log, state = directory / "sluiced.log", directory / "state"
+    command = [SLUICED, "--config", directory / "sluice.yaml", "--state", state, "--exit-idle", seconds]
+    for _ in range(3):
+        log.unlink(missing_ok=True)
+        shutil.rmtree(state, ignore_errors=True)
+        process = spawn(*command, log=log, **options)
+        try:
+            status = process.wait(300)
+        finally:
+            stop(process, 2)
+        ended = Ended(status, log.read_text(errors="replace"))
+        if status != 0 or ended.received >= packets:
+            break
+    return ended
 
 
 class Gateway:
@@ -133,7 +176,7 @@ class Gateway:
     def get(self, path: str) -> subprocess.CompletedProcess:
         """GET from the gateway's HTTP endpoint with curl: the body on stdout."""
         url = f"http://{self.config['http']['listen']}{path}"
-        return (self.namespace.run if self.namespace else run)("curl", "-sS", "-m", "10", url, check=False)
+        return (self.namespace.run if self.namespace else run)("curl", "-sS", "-m", "60", url, check=False)
 
     def metrics(self) -> Dict[str, float]:
         """Every sample of /metrics by its name and labels as printed."""

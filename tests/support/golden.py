@@ -11,7 +11,6 @@ import json
 import pathlib
 import struct
 import subprocess
-import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import yaml
@@ -22,10 +21,9 @@ from scapy.utils import PcapReader
 
 import maglev
 import steering
-from control import Control
 from frames import has_right_checksums, is_announcement, is_listener_report, masked, network, parsed, source_port, tagged
-from gateway import HASH_KEY, boot_section
-from processes import SLUICECTL, SLUICED, spawn, stop
+from gateway import HASH_KEY, boot_section, run_until_idle
+from processes import SLUICECTL
 
 # More frames than a worker takes from all its ports in one turn, so that what follows them on one port
 # is received after what comes first on another.
@@ -199,20 +197,12 @@ def _write_pcap(path: pathlib.Path, frames: Iterable[Any]) -> None:
 
 
 def run_case(case: Case, target: pathlib.Path, http_port: int) -> Outcome:
-    """Runs the gateway over the case's frames in `target` until it has been idle for a second."""
+    """Runs the gateway over the case's frames in `target` until it has been idle for as long as the case has it."""
     write_pcaps(case, target)
-    socket = target / "control.sock"
-    _write_config(case, target, {"socket": str(socket), "mode": "0600"}, f"127.0.0.1:{http_port}")
-    log = target / "sluiced.log"
-    command = [SLUICED, "--config", target / "sluice.yaml", "--state", target / "state"]
-    command += ["--exit-idle", case.idle_seconds]
-    process = spawn(*command, log=log, env={"RUNTIME_DIRECTORY": str(target), "PATH": "/usr/bin:/bin"})
-    try:
-        drops = _last_drops(process, socket)
-        status = process.wait(1)
-    finally:
-        stop(process, 2)
-    return Outcome(status, log.read_text(errors="replace"), _transmitted(case, target), drops)
+    _write_config(case, target, {"socket": str(target / "control.sock"), "mode": "0600"}, f"127.0.0.1:{http_port}")
+    environment = {"RUNTIME_DIRECTORY": str(target), "PATH": "/usr/bin:/bin"}
+    ended = run_until_idle(target, sum(map(len, case.sent.values())), case.idle_seconds, env=environment)
+    return Outcome(ended.status, ended.log, _transmitted(case, target), ended.drops)
 
 
 def simulate_case(case: Case, target: pathlib.Path) -> Outcome:
@@ -258,22 +248,6 @@ def _transmitted(case: Case, target: pathlib.Path) -> Dict[str, List[Packet]]:
         for port, frames in transmitted.items():
             transmitted[port] = [frame for frame in frames if not is_listener_report(frame)]
     return transmitted
-
-
-def _last_drops(process: subprocess.Popen, socket: pathlib.Path, seconds: float = 300) -> Dict[str, int]:
-    """The drop counters as they stood last before the gateway left."""
-    drops: Dict[str, int] = {}
-    deadline = time.monotonic() + seconds
-    while process.poll() is None:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"sluiced did not leave within {seconds} s")
-        try:
-            with Control(socket, timeout=30) as control:
-                drops = control.call("drops.get")
-        except OSError:
-            pass  # not up yet, or already gone
-        time.sleep(0.03)
-    return drops
 
 
 def _read(path: pathlib.Path) -> List[Packet]:

@@ -12,7 +12,7 @@ CLIENT, BACKEND = "2001:db8:99::7", "2001:db8:77::11"
 
 
 def build(case):
-    case.idle_seconds = 5  # that long the gateway may take to give a neighbor up
+    case.idle_seconds = 10  # that long the gateway may take to give a neighbor up
     request = V6.ip(src=CLIENT, dst=V6.vip) / UDP(sport=40000, dport=80) / b"x"
     for _ in range(3):
         case.send("edge0", Ether(src=ROUTER_MAC, dst=EDGE_MAC) / request)

@@ -25,7 +25,7 @@ def build(case):
         drop("no_backend", 10, UDP(sport=4, dport=80))
         drop("no_route", 20, UDP(sport=4, dport=80))
         drop("neighbor_unresolved", 30, UDP(sport=4, dport=80))
-    case.idle_seconds = 5  # that long the gateway may take to give a neighbor up
+    case.idle_seconds = 10  # that long the gateway may take to give a neighbor up
     silent4, silent6 = V4.backend(99 - 10), V6.backend(99 - 10)
     # The question is repeated as often as the gateway likes.
     case.expect_where("core0", "an ARP request for the silent neighbor",
