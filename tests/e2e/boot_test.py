@@ -213,7 +213,7 @@ class Greeter(threading.Thread):
             self.listener = socket.socket(family, socket.SOCK_STREAM)
         self.listener.bind((address, 2222))
         self.listener.listen()
-        self.listener.settimeout(10)
+        self.listener.settimeout(60)
         self.start()
 
     def run(self):
@@ -229,7 +229,7 @@ class Greeter(threading.Thread):
 def test_the_kernel_has_what_is_for_a_ports_own_address(lab, shared_ports, address):
     Greeter(lab.topology.gateway, address)
     with lab.client.entered():
-        client = socket.create_connection((address, 2222), timeout=10)
+        client = socket.create_connection((address, 2222), timeout=60)
     with client, client.makefile("rb") as said:
         assert said.readline() == b"welcome\n"
         client.sendall(bytes(300_000))

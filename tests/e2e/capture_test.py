@@ -165,8 +165,12 @@ def test_drops_are_captured_with_their_reason(lab):
     url = lab.url(SERVICES[0]).replace(":80/", ":83/")
     before = lab.gateway.call("drops.get")["no_service"]
     with Capture(lab.gateway, at="drop", reason="no_service", filter="tcp dst port 83", packets=2) as drops:
-        lab.client.run("curl", "-sS", "-m", "4", url, check=False)
-        eventually(lambda: lab.gateway.call("drops.get")["no_service"] >= before + 2, "two SYNs are dropped")
+
+        def are_dropped():
+            lab.client.run("curl", "-sS", "-m", "2", url, check=False)
+            return lab.gateway.call("drops.get")["no_service"] >= before + 2
+
+        eventually(are_dropped, "two SYNs are dropped")
     assert [packet.comment for packet in drops.packets()] == ["dropped: no_service"] * 2
 
 

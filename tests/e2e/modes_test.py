@@ -49,7 +49,7 @@ def test_a_closed_port_answers_nothing_and_is_counted(lab):
     before = lab.gateway.call("drops.get")["no_service"]
     url = lab.url(SERVICES[0]).replace(":80/", ":81/")
     assert lab.client.run("curl", "-sS", "-m", "1", url, check=False).returncode == 28
-    assert lab.gateway.call("drops.get")["no_service"] > before
+    eventually(lambda: lab.gateway.call("drops.get")["no_service"] > before, "it is counted")
 
 
 @pytest.mark.parametrize("service", NAT_SERVICES, ids=by_name)

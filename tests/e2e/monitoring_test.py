@@ -177,11 +177,11 @@ def test_recorded_figures_are_those_of_this_gateway(prometheus, watched):
     # The traffic is over, for longer than a rate looks back where the tests before took long.
     assert figure("max_over_time(sluice:throughput:rate[10m])") > 0
     assert figure("max_over_time(sluice:transmission:rate[10m])") > 0
-    assert figure("sluice:discovery_accuracy:ratio") == 1
-    assert figure("sluice:authentication_success:ratio") == 1
+    assert figure("sluice:discovery_accuracy:ratio == 1")
+    assert figure("sluice:authentication_success:ratio == 1")
     assert 0 < figure('max_over_time(sluice:resource_utilisation:ratio{resource="flow_table"}[10m])') < 0.1
     assert 0 < figure('sluice:resource_utilisation:ratio{resource="file_descriptors"}') < 1
-    assert figure('sluice:pool_available:ratio{pool="tcp4"}') == 1
+    assert figure('sluice:pool_available:ratio{pool="tcp4"} == 1')
 
 
 def test_nothing_is_alarming_about_a_lab_that_is_well(prometheus):

@@ -56,7 +56,7 @@ def test_a_live_connection_is_cut_once_the_file_of_a_set_names_its_client(lab, l
     replace(path, f"192.0.2.0/24\n{CLIENT4}\n")
     eventually(lambda: explain(gateway)["drop_reason"] == "denied", "the client is denied")
     assert is_cut(connection)
-    assert gateway.call("drops.get")["denied"] > 0
+    eventually(lambda: gateway.call("drops.get")["denied"] > 0, "it is counted")
     told = explain(gateway)
     assert f"denied by set:bots {CLIENT4}/32" in told["text"]
     assert told["rules"] == [
@@ -112,6 +112,6 @@ def test_a_source_begins_as_many_flows_as_it_may(lab, gateway):
     assert "limited: per_source new_flows 0.001/s" in told["text"]
     before = gateway.call("drops.get")["rate_limited"]
     assert lab.ask(FULL_NAT, patience=2) == []
-    assert gateway.call("drops.get")["rate_limited"] > before
+    eventually(lambda: gateway.call("drops.get")["rate_limited"] > before, "it is counted")
     for connection in kept:
         connection.backend()

@@ -153,7 +153,7 @@ def test_what_the_registry_says_is_what_the_gateway_has(network, tmp_path, kind)
             pool.start(TWO)
             eventually(lambda: endpoints() == TWO, "the first list is there", 60)
             eventually(lambda: gateway.get("/readyz").stdout.startswith("ready"), "it is ready")
-            assert source()["state"] == "synced"
+            eventually(lambda: source()["state"] == "synced", "it is told")
             pool.add(THREE[-1])
             eventually(lambda: endpoints() == THREE, "the change is there")
             assert any(change["cause"] == "source" for change in gateway.call("change.list"))
@@ -249,8 +249,8 @@ def test_services_come_from_listeners_and_change_without_a_gap(network, tmp_path
             assert gateway.metrics()['sluice_source_unreadable_total{source="mesh"}'] == 1
             assert [one["name"] for one in gateway.call("config.get")["config"]["services"]] == ["file"]
             generation = gateway.call("config.get")["generation"]
-            source = gateway.call("source.list")[0]
-            assert source["state"] == "synced" and source["services"] == 2
+            eventually(lambda: gateway.call("source.list")[0]["state"] == "synced", "it is told")
+            assert gateway.call("source.list")[0]["services"] == 2
 
             server.cluster("canary")
             server.listener("shop", "203.0.113.20", 443, {"web": 3, "canary": 1})

@@ -133,7 +133,7 @@ def test_figures_are_those_of_the_metrics(browser, gateway):
 
 def test_a_killed_backend_is_shown_with_why_and_since_when(browser, gateway, place):
     look(browser, gateway, **SIZES["wide"])
-    assert browser.text("#verdict-text") == "All is well"
+    eventually(lambda: browser.text("#verdict-text") == "All is well", "all is well")
     dead = BACKENDS[1]
     row = "document.querySelector('.backends .row[data-state=down]')"
     try:
