@@ -39,7 +39,7 @@ def test_passing_and_warning_instances_by_their_weights(consul, source):
     words.until_instances(serving)
     consul.change(lambda: consul.services.clear())
     words.until_instances([])
-    assert not any(word["word"] == "lost" for word in words.words)
+    assert words.losses() == []
     assert all("wait=2647ms" in path for path in consul.requests if "index=" in path)
 
 

@@ -56,7 +56,7 @@ def test_srv_records_of_the_lowest_priority_with_their_addresses(knot, source):
     words.until_instances(b, id=1)
     knot.update("del _api._tcp.x.test.")
     words.until_instances([], id=1)
-    assert not any(word["word"] == "lost" for word in words.words)
+    assert words.losses() == []
 
 
 def test_addresses_of_both_families_through_aliases(knot, source):

@@ -55,13 +55,10 @@ def test_every_form_and_every_change(zookeeper, source):
     words.until_instances([])
     zookeeper.client(create("again", "10.20.0.7:80"))
     words.until_instances([["10.20.0.7", 80]])
-    zookeeper.client(
-        "zk.create('/services/mail/ephemeral', b'10.20.9.9:25', ephemeral=True, makepath=True)\n"
-        "import time; time.sleep(1)"
-    )
-    words.until(lambda: any(w.get("instances") == [["10.20.9.9", 25, 1, True]] for w in words.words), "the ephemeral")
+    with zookeeper.session("zk.create('/services/mail/ephemeral', b'10.20.9.9:25', ephemeral=True, makepath=True)"):
+        words.until_instances([["10.20.9.9", 25]], id=2)
     words.until_instances([], id=2)
-    assert [word for word in words.words if word["word"] == "lost"] == []
+    assert words.losses() == []
 
 
 def test_many_children(zookeeper, source):

@@ -1,6 +1,7 @@
 """Real registries as private processes in a test's network namespace, and a gate in front of them that fails."""
 
 import base64
+import contextlib
 import json
 import pathlib
 import shutil
@@ -9,7 +10,7 @@ import ssl
 import subprocess
 import threading
 import time
-from typing import Dict, List, Optional
+from typing import Dict, Iterator, List, Optional
 
 from namespaces import Namespace
 from processes import eventually
@@ -195,13 +196,25 @@ admin.enableServer=false
         # `ruok` is answered before requests are.
         return "Mode: " in self.four_letters(b"srvr")
 
-    def client(self, code: str) -> str:
-        """Runs Python with a kazoo client `zk` that is connected."""
+    def _client(self, code: str) -> list:
         program = (
             f"from kazoo.client import KazooClient\nzk = KazooClient('{LOOPBACK}:{self.port}', timeout=20)\n"
             f"zk.start(60)\n{code}\nzk.stop()\n"
         )
-        return self.namespace.run("/usr/bin/python3", "-c", program, timeout=120).stdout
+        return ["/usr/bin/python3", "-c", program]
+
+    def client(self, code: str) -> str:
+        """Runs Python with a kazoo client `zk` that is connected."""
+        return self.namespace.run(*self._client(code), timeout=120).stdout
+
+    @contextlib.contextmanager
+    def session(self, code: str) -> Iterator[None]:
+        """The same, whose session lasts as long as the context."""
+        process = self.namespace.spawn(*self._client(code + "\ninput()"), stdin=subprocess.PIPE)
+        try:
+            yield
+        finally:
+            process.communicate(b"\n", 120)
 
 
 class Gate:

@@ -73,6 +73,11 @@ class SourceProcess:
 
         return self.until(lambda: [one for one in reasons() if part in one], f"lost for {part!r}")[-1]
 
+    def losses(self) -> List[str]:
+        """Why the registry was lost, but for an answer that did not come in time, as where the machine stalls."""
+        reasons = (word["reason"] for word in self.words if word["word"] == "lost")
+        return [one for one in reasons if not all("no answer within" in part for part in one.split("; "))]
+
     def until_held(self, id: int = 1, after: int = 0) -> None:
         """Waits until the registry has spoken again."""
         self.until(lambda: self._last("deliver", "confirm", id=id, after=after), "the registry speaks")
