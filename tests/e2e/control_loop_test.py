@@ -7,6 +7,7 @@ changes nothing. Every method of `system.methods` is called, and a new one witho
 import base64
 import copy
 import hashlib
+import itertools
 import json
 import urllib.request
 
@@ -30,11 +31,11 @@ FLOW = {"source": "192.0.2.1", "source_port": 40000, "destination": "203.0.113.7
         "destination_port": 1024, "protocol": "tcp"}  # fmt: skip
 
 
-def another(config):
+def another(config, weight=7):
     """Every pool with another weight."""
     changed = copy.deepcopy(config)
     for pool in changed["pools"]:
-        pool["backends"][0]["weight"] = 7
+        pool["backends"][0]["weight"] = weight
     return changed
 
 
@@ -128,59 +129,72 @@ def test_every_method_is_called_here(large):
     assert sorted(method["name"] for method in large.call("system.methods")) == sorted(CALLS)
 
 
+def times_held(gateway, act):
+    """How many steps took too long while act() did something; 0 where it did it once in three times without: a machine
+    that stalls may be charged to who runs on it. Each reads the metrics of 10,000 services twice, which takes most of
+    the time of it."""
+    for _ in range(3):
+        before = steps_above_the_bound(gateway)
+        act()
+        if (held := steps_above_the_bound(gateway) - before) == 0:
+            break
+    return held
+
+
 def call_all(gateway, methods):
-    """Answers how many steps took too long meanwhile. It reads the metrics of 10,000 services twice, which takes most
-    of the time of it."""
-    before = steps_above_the_bound(gateway)
     for method in methods:
         for params in CALLS[method](gateway.config):
             call(gateway, method, params)
-    return steps_above_the_bound(gateway) - before
 
 
 def test_no_method_holds_the_loop(large):
-    held = call_all(large, sorted(CALLS))
-    assert held == 0, f"{held} times, and again by {[method for method in sorted(CALLS) if call_all(large, [method])]}"
+    held = times_held(large, lambda: call_all(large, sorted(CALLS)))
+    each = (method for method in sorted(CALLS) if times_held(large, lambda: call_all(large, [method])))
+    assert held == 0, f"{held} times, and again by {list(each)}"
 
 
 def test_a_scrape_does_not_hold_the_loop(large):
-    before = steps_above_the_bound(large)  # which is a scrape
-    assert steps_above_the_bound(large) == before
+    assert times_held(large, lambda: None) == 0  # to look is a scrape
 
 
 def test_the_page_does_not_hold_the_loop(large):
-    before = steps_above_the_bound(large)
-    for path in ("/ui", "/ui/start", "/ui/state", "/ui/state"):
-        with urllib.request.urlopen(f"http://{large.config['http']['listen']}{path}", timeout=SECONDS) as answer:
-            text = answer.read()
-    state = json.loads(text)
+    def look():
+        for path in ("/ui", "/ui/start", "/ui/state", "/ui/state"):
+            with urllib.request.urlopen(f"http://{large.config['http']['listen']}{path}", timeout=SECONDS) as answer:
+                text = answer.read()
+        return json.loads(text)
+
+    assert times_held(large, look) == 0
+    state = look()
     assert (len(state["services"]["rows"]), state["services"]["omitted"]) == (1000, 9000)
     assert (len(state["pools"]["rows"]), state["pools"]["omitted"]) == (1000, 9000)
-    assert steps_above_the_bound(large) == before
 
 
 def test_hostile_requests_of_the_largest_size_do_not_hold_the_loop(large):
-    before = steps_above_the_bound(large)
-    for params in (
-        {"config": {"pools": [[]] * (8 << 20)}},  # 32 MiB of what is no pool
-        {"nothing": [[]] * (1 << 20)},
-        {"config": [[]] * (1 << 20)},
-    ):
-        assert isinstance(call(large, "config.validate", params), Refused)
-    assert steps_above_the_bound(large) == before
+    def be_hostile():
+        for params in (
+            {"config": {"pools": [[]] * (8 << 20)}},  # 32 MiB of what is no pool
+            {"nothing": [[]] * (1 << 20)},
+            {"config": [[]] * (1 << 20)},
+        ):
+            assert isinstance(call(large, "config.validate", params), Refused)
+
+    assert times_held(large, be_hostile) == 0
 
 
 def test_sighup_does_not_hold_the_loop(large):
-    before = steps_above_the_bound(large)
-    generation = large.call("system.info")["generation"]
-    original = large.config
-    try:
-        large.write(another(original))
+    original, weights = large.config, itertools.count(7)
+
+    def reload():
+        generation = large.call("system.info")["generation"]
+        large.write(another(original, next(weights)))
         large.reload()
         eventually(lambda: large.call("system.info")["generation"] > generation, "it is applied", SECONDS)
+
+    try:
+        assert times_held(large, reload) == 0
     finally:
         large.write(original)
-    assert steps_above_the_bound(large) == before
 
 
 def test_the_hash_of_a_generation_is_that_of_its_text(large):
