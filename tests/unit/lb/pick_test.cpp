@@ -6,6 +6,7 @@
 #include <map>
 
 #include "lb/handshake_watch.h"
+#include "lb/policies/all.h"
 #include "tests/unit/lb/fixtures.h"
 
 namespace sluice::lb {
@@ -41,6 +42,10 @@ class PickTest : public testing::Test {
   uint64_t random = 42;
   const FlowKey key = flow_key("192.0.2.7", 40000, "203.0.113.10", 80);
 };
+
+TEST(Policies, EachHashesOrChooses) {
+  for (const PolicyRow& row : kPolicies) EXPECT_NE(row.hash == nullptr, row.choose == nullptr) << row.name;
+}
 
 TEST_F(PickTest, EveryPolicyFindsNobodyInAnEmptyPool) {
   pool = PoolTable::build(0, {}, 251, kKey, {.schedule = true});
