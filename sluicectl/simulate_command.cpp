@@ -19,10 +19,11 @@ struct SimulateArguments {
 /// The program that simulates, which links the data plane: of this program's own build or installation.
 std::string find_program() {
   std::error_code unreadable;
-  const auto here = std::filesystem::read_symlink("/proc/self/exe", unreadable).parent_path();
+  const auto own = std::filesystem::read_symlink("/proc/self/exe", unreadable);
   for (const char* place : {"../sim/sluice-simulate", "../libexec/sluice/sluice-simulate"}) {
-    const auto program = here / place;
-    if (::access(program.c_str(), X_OK) == 0) return program;
+    const auto program = own.parent_path() / place;
+    // Unreadable, it would be looked for from the working directory.
+    if (!unreadable && ::access(program.c_str(), X_OK) == 0) return program;
   }
   return SLUICE_LIBEXEC "/sluice-simulate";
 }

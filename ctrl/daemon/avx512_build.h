@@ -1,5 +1,5 @@
 // The same program compiled for AVX-512, which packages bring beside this one: a known packet takes 5 to 9 %
-// less time there (docs/decisions/0069-what-avx-512-gives.md).
+// less time there (docs/decisions/0070-two-programs-in-packages.md).
 #pragma once
 
 namespace sluice::ctrl {
